@@ -1,0 +1,102 @@
+# `make` builds all; `make demo` and `make test` do all their own set-up on a fresh Debian 12 as root; `make help` lists the rest.
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+# A Node that scripts/setup.sh had to bring along comes first.
+export PATH := $(CURDIR)/build/node/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+CLANG       ?= clang
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror
+BPF_INCLUDE  = -I/usr/include/$(shell gcc -print-multiarch)
+BPF_SOURCES := $(wildcard bpf/*.h bpf/*.c)
+TS_SOURCES  := $(shell find src test lab bench scripts addon/lib -name '*.ts' 2>/dev/null)
+ADDON_BPF   := addon/build/Release/bpf.node
+ADDON_NET   := addon/net/build/Release/net.node
+
+AVA      := ava
+UNIT     := $(foreach area,check cli conf control metrics net plan scripts vrrp,'build/test/$(area)/**/*.test.js')
+ROOT     := 'build/test/addon/**/*.test.js' 'build/test/packets/**/*.test.js' 'build/test/xdp/**/*.test.js'
+LAB      := 'build/test/lab/**/*.test.js'
+
+.PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-root test-lab lint fmt check lab-clean clean help
+
+build: bpf addon ts ## the program, the addon and the TypeScript
+
+setup: ## packages that the build needs (root, only when something is missing)
+	@scripts/setup.sh build
+
+setup-lab:
+	@scripts/setup.sh build lab
+
+node_modules/.package-lock.json: package-lock.json package.json addon/package.json | setup
+	npm ci --no-audit --no-fund
+	@touch $@
+
+bpf: build/lb.bpf.o
+
+build/lb.bpf.o: $(BPF_SOURCES) | setup
+	@mkdir -p build
+	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
+	llvm-strip -g $@
+
+addon: $(ADDON_BPF) $(ADDON_NET)
+
+$(ADDON_BPF): $(wildcard addon/src/*) addon/binding.gyp node_modules/.package-lock.json
+	scripts/node-gyp.sh addon
+	@touch $@
+
+$(ADDON_NET): $(wildcard addon/net/*.cc addon/net/*.h) addon/src/fd.cc addon/src/fd.h addon/src/args.h addon/net/binding.gyp node_modules/.package-lock.json
+	scripts/node-gyp.sh addon/net
+	@touch $@
+
+ts: build/.compiled
+
+build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.json node_modules/.package-lock.json
+	tsc -b
+	@touch $@
+
+gen: build/lb.bpf.o node_modules/.package-lock.json ## src/xdp/layout.gen.ts from the program's BTF
+	tsc -b addon
+	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
+
+demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
+	@node build/lab/demo.js
+
+test: setup-lab build ## everything
+	@$(MAKE) --no-print-directory lint test-flow-table
+	$(AVA) $(UNIT)
+	@$(MAKE) --no-print-directory test-root test-lab
+
+test-unit: ts ## pure tests: no root, no clang, seconds
+	$(AVA) $(UNIT)
+
+test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
+	@$(MAKE) --no-print-directory -C test/flow-table check
+
+test-root: build
+	$(AVA) $(ROOT)
+
+test-lab: setup-lab build
+	$(AVA) --serial --concurrency=1 --timeout=5m $(LAB)
+
+lint: build
+	biome check --error-on-warnings .
+	node build/scripts/check-deps.js
+	@! grep -rn bpf_printk bpf || { echo 'lint: a bpf_printk was left in bpf/'; exit 1; }
+
+fmt: node_modules/.package-lock.json
+	biome check --write .
+
+check: ## what CI runs beside the tests: generated code is up to date
+	@$(MAKE) --no-print-directory gen
+	git diff --exit-code -- src/xdp/layout.gen.ts
+
+lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
+	@node build/lab/clean.js
+
+clean: ## removes what was built
+	rm -rf build addon/build addon/dist addon/net/build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20

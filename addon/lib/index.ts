@@ -1,0 +1,11 @@
+export {isBpffs, mountBpffs, possibleCpus, unpin} from './bpffs.js';
+export * from './codec.js';
+export {BpfError} from './errors.js';
+export {BpfLink, type LinkInfo, type XdpMode} from './link.js';
+export {RawMap, type UpdateFlag} from './map.js';
+export {MapType} from './map-type.js';
+export type {MapMemory} from './memory.js';
+export type {Entries} from './native.js';
+export {BpfObject} from './object.js';
+export {BpfProgram, type TestResult, type TestRun} from './program.js';
+export {BpfMap} from './typed-map.js';

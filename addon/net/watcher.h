@@ -1,0 +1,28 @@
+#ifndef LIBBPF_TS_WATCHER_H
+#define LIBBPF_TS_WATCHER_H
+
+#include <node_api.h>
+#include <uv.h>
+
+class Socket;
+
+/** The poll handle of a socket. libuv owns it until its close callback has run, hence a life of its own. */
+struct Watcher {
+  /** Starts watching; null with `status` set when the loop refuses the descriptor. */
+  static Watcher* Start(napi_env env, int fd, Socket* socket, int* status);
+
+  /** No callback comes any more, the socket forgets the watcher, and the watcher frees itself. */
+  void Stop();
+  void KeepLoop(bool keep);
+
+ private:
+  static void OnPoll(uv_poll_t* poll, int status, int events);
+  static void OnCleanup(napi_async_cleanup_hook_handle hook, void* watcher);
+  static void OnClosed(uv_handle_t* poll);
+
+  uv_poll_t poll_;
+  napi_async_cleanup_hook_handle hook_;
+  Socket* socket_;
+};
+
+#endif

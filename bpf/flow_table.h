@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table: one slot per connection, found from both sides.
+ *
+ * A set-associative table without pointers: a key hashes to a primary and a secondary bucket of four slots each, so it
+ * has eight candidate slots. A bucket is 128 bytes, a slot four 64-bit words, and every access is one whole word:
+ *
+ *   addrs     client address | service address << 32              as the packet carries them; written only while BUSY
+ *   ports     client port | service port << 16 | protocol << 32   likewise
+ *   word      stamp:32 | backend:16 | state:4 | unused:3 | lock:1 | generation:8   changed only atomically
+ *   next_hop  towards the client: MAC:48 | nic:8 | route generation:8; written while BUSY, a stale one replaced by CAS
+ *
+ * The stamp says when the flow was last heard of: in half-open states 16 bits of the fine clock below 16 bits of the
+ * server's initial sequence number, in all others 32 bits of the coarse clock. A half-open slot that nobody touches for
+ * 2^15 fine ticks (9 minutes) looks young again; harmless, because a half-open slot is never safe from eviction.
+ *
+ * Protocol
+ *   read     as a seqlock whose sequence is the generation: word, key, next hop, word again
+ *   update   compare-and-swap of the word; another generation means that the slot was reused: a miss
+ *   insert   under the lock bit of the primary bucket (kept in its slot 0), hence one insert per key at a time: claim a
+ *            victim by CAS to BUSY with the next generation, write key and next hop, publish the state. The caller takes
+ *            its ticket of the turn between claim and publish, so only an insert that has won takes one
+ *   expiry   an expired slot is free: nobody collects garbage
+ *
+ * A victim is empty, else expired, else closed, else the oldest half-open one. A live flow is never evicted. The primary
+ * bucket is preferred while it holds fewer than two flows (one cold line instead of two), then the less occupied one;
+ * first inserts are refused at a load of 0.45 to 0.5, so size the table for 0.4.
+ *
+ * The order of loads that reading relies on is x86-64's; read-modify-write operations are full barriers everywhere.
+ * Plain C: test/flow-table/ hammers this file with host threads. FLOW_TABLE_FAULT=n puts a deliberate fault in, to prove
+ * that the hammer sees it.
+ */
+#ifndef SLUICE_FLOW_TABLE_H
+#define SLUICE_FLOW_TABLE_H
+
+#include <linux/types.h>
+
+#ifndef FLOW_TABLE_FAULT
+#define FLOW_TABLE_FAULT 0
+#endif
+
+#ifdef __bpf__
+#define flow_inline static __always_inline
+#define flow_load(address) (*(volatile __u64 *)(address))
+#define flow_store(address, value) (*(volatile __u64 *)(address) = (value))
+#define flow_cas(address, old, new) __sync_val_compare_and_swap(address, old, new)
+#define flow_fetch_xor(address, bits) __sync_fetch_and_xor(address, bits)
+#define flow_fetch_or(address, bits) __sync_fetch_and_or(address, bits)
+#define flow_fetch_and(address, bits) __sync_fetch_and_and(address, bits)
+/* Keeps clang from turning arithmetic back into a branch: eight branches in a row are 256 paths for the verifier. */
+#define flow_opaque(value) asm volatile("" : "+r"(value))
+#else
+#include "flow_table_host.h"
+#endif
+
+#define FLOW_SLOTS_PER_BUCKET 4
+#define FLOW_CANDIDATES 8
+#define FLOW_STATES_MAX 16
+#define FLOW_LOCK_SPINS 2048
+#define FLOW_CLAIM_ATTEMPTS 6
+#define FLOW_UPDATE_ATTEMPTS 8
+/* Flows in the primary bucket from which on the secondary one is considered. */
+#define FLOW_PRIMARY_PREFERRED 2
+
+/* Names and timeouts are IPVS's, seen from the client's side; the first two are not states of a flow. */
+enum flow_state {
+	FLOW_EMPTY,
+	FLOW_BUSY,        /* claimed by an insert, not yet published */
+	FLOW_SYN_RECV,    /* half-open: the client's SYN was forwarded */
+	FLOW_SYN_ACK,     /* half-open: the server answered; its sequence number is in the stamp */
+	FLOW_ESTABLISHED, /* the client acknowledged that very number, which a spoofer cannot know */
+	FLOW_FIN_WAIT,    /* the server closed first */
+	FLOW_CLOSE_WAIT,  /* the client closed first */
+	FLOW_TIME_WAIT,   /* both closed */
+	FLOW_CLOSED,      /* reset */
+};
+
+/* Where the parts of `word` and `next_hop` begin. */
+enum flow_shift {
+	FLOW_BACKEND_SHIFT = 32,
+	FLOW_STATE_SHIFT = 48,
+	FLOW_LOCK_SHIFT = 55,
+	FLOW_GENERATION_SHIFT = 56,
+	NEXT_HOP_NIC_SHIFT = 48,
+	NEXT_HOP_GENERATION_SHIFT = 56,
+};
+
+#define FLOW_STAMP_MASK 0xffffffffull
+#define FLOW_STATE_MASK (15ull << FLOW_STATE_SHIFT)
+#define FLOW_LOCK (1ull << FLOW_LOCK_SHIFT)
+#define FLOW_GENERATION_MASK (255ull << FLOW_GENERATION_SHIFT)
+#define FLOW_HALF_OPEN_STATES (1u << FLOW_SYN_RECV | 1u << FLOW_SYN_ACK)
+#define FLOW_DEAD_STATES (1u << FLOW_TIME_WAIT | 1u << FLOW_CLOSED)
+
+struct flow_key {
+	__u64 addrs;
+	__u64 ports;
+};
+
+struct flow_slot {
+	__u64 addrs;
+	__u64 ports;
+	__u64 word;
+	__u64 next_hop;
+};
+
+struct flow_bucket {
+	struct flow_slot slots[FLOW_SLOTS_PER_BUCKET];
+} __attribute__((aligned(128)));
+
+/* Both clocks come from jiffies; see struct settings for their ticks. */
+struct flow_clock {
+	__u32 fine;
+	__u32 coarse;
+};
+
+/* By state, in ticks of that state's clock (half-open: fine, below 2^15); 0: never. */
+struct flow_timeouts {
+	__u32 ticks[FLOW_STATES_MAX];
+};
+
+/* A slot as it was read, consistent in itself. */
+struct flow_hit {
+	__u64 word;
+	__u64 next_hop;
+	__u32 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
+	__u32 pad;
+};
+
+enum flow_lookup {
+	FLOW_MISS,
+	FLOW_HIT,
+	FLOW_MOVING, /* somebody was changing the slot: look again */
+};
+
+enum flow_claim {
+	FLOW_CLAIMED,   /* ours and BUSY: publish or release it */
+	FLOW_KEPT,      /* the key has a live slot already */
+	FLOW_FULL,      /* eight live flows */
+	FLOW_RACED,     /* somebody touched the slot: try again, up to FLOW_CLAIM_ATTEMPTS */
+};
+
+/* What a packet tells its flow: TCP's own flag bits, and one of ours in the place of URG. */
+enum flow_event {
+	FLOW_FIN = 0x01,
+	FLOW_SYN = 0x02,
+	FLOW_RST = 0x04,
+	FLOW_ACK = 0x10,
+	FLOW_FROM_SERVER = 0x20,
+};
+#define FLOW_TCP_FLAGS (FLOW_FIN | FLOW_SYN | FLOW_RST | FLOW_ACK)
+
+flow_inline __u32 flow_state(__u64 word)
+{
+	return (word & FLOW_STATE_MASK) >> FLOW_STATE_SHIFT;
+}
+
+flow_inline __u16 flow_backend(__u64 word)
+{
+	return word >> FLOW_BACKEND_SHIFT;
+}
+
+flow_inline __u64 flow_with_state(__u64 word, enum flow_state state)
+{
+	return (word & ~FLOW_STATE_MASK) | (__u64)state << FLOW_STATE_SHIFT;
+}
+
+flow_inline __u64 flow_with_stamp(__u64 word, __u32 stamp)
+{
+	return (word & ~FLOW_STAMP_MASK) | stamp;
+}
+
+/*
+ * Primary bucket: the high half, secondary: the low half, each under the table's mask. Multiplications carry entropy
+ * upwards only, hence the shifts between them.
+ */
+flow_inline __u64 flow_hash(const struct flow_key *key)
+{
+	__u64 hash = key->addrs * 0x9e3779b97f4a7c15ull ^ key->ports * 0xc2b2ae3d27d4eb4full;
+
+	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
+}
+
+flow_inline struct flow_slot *flow_slot_at(struct flow_bucket *primary, struct flow_bucket *secondary, __u32 slot)
+{
+	return slot < FLOW_SLOTS_PER_BUCKET ? &primary->slots[slot & 3] : &secondary->slots[slot & 3];
+}
+
+/* Reads one slot as a seqlock. */
+flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow_key *key, struct flow_hit *hit)
+{
+	__u64 before = flow_load(&slot->word);
+	__u64 addrs = flow_load(&slot->addrs);
+	__u64 ports = flow_load(&slot->ports);
+	__u64 next_hop = flow_load(&slot->next_hop);
+	__u64 after = flow_load(&slot->word);
+	int moving = ((before ^ after) & FLOW_GENERATION_MASK) || flow_state(before) == FLOW_BUSY;
+
+	if (addrs != key->addrs || ports != key->ports)
+		return FLOW_MISS;
+	if (moving && FLOW_TABLE_FAULT != 2) /* 2: readers trust what they see */
+		return FLOW_MOVING;
+	if (flow_state(before) == FLOW_EMPTY)
+		return FLOW_MISS;
+	hit->word = before;
+	hit->next_hop = next_hop;
+	return FLOW_HIT;
+}
+
+/*
+ * Choices without branches: 1 if the value is negative, else 0; then one of two values. A factor of 0 or 1 and not a mask
+ * of all ones, because verifiers of 6.18 and later follow both values of such a mask, as if it were a branch.
+ */
+flow_inline __u64 flow_is_negative(__s64 value)
+{
+	__u64 sign = (__u64)value >> 63;
+
+	flow_opaque(sign);
+	return sign;
+}
+
+flow_inline __u64 flow_choose(__u64 condition, __u64 if_one, __u64 if_zero)
+{
+	return if_zero + (if_one - if_zero) * condition;
+}
+
+/* Looks for a key in one bucket; `first` is the number of its first slot, 0 or 4. */
+flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first, const struct flow_key *key,
+					struct flow_hit *hit)
+{
+	enum flow_lookup found = FLOW_MISS;
+
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++) {
+		struct flow_slot *slot = &bucket->slots[i];
+
+		if (flow_load(&slot->ports) != key->ports)
+			continue;
+		enum flow_lookup read = flow_read(slot, key, hit);
+		if (read == FLOW_HIT) {
+			hit->slot = first + i;
+			return FLOW_HIT;
+		}
+		if (read == FLOW_MOVING)
+			found = FLOW_MOVING;
+	}
+	return found;
+}
+
+flow_inline __u64 flow_is_half_open(__u64 word)
+{
+	__u64 half_open = FLOW_HALF_OPEN_STATES >> flow_state(word) & 1;
+
+	flow_opaque(half_open);
+	return half_open;
+}
+
+/* Ticks of the state's own clock since the stamp; signed, because another CPU may be a tick ahead of us. */
+flow_inline __s32 flow_age(__u64 word, const struct flow_clock *now)
+{
+	__u32 fine = (__s16)(now->fine - (__u32)word);
+	__u32 coarse = now->coarse - (__u32)word;
+
+	if (FLOW_TABLE_FAULT == 3) /* ages taken for unsigned: who is a tick ahead looks ancient */
+		coarse &= 0x7fffffff;
+	return flow_choose(flow_is_half_open(word), fine, coarse);
+}
+
+/* 1 or 0. A timeout of 0 becomes 2^32 - 1 ticks, which no age reaches. */
+flow_inline __u64 flow_is_late(__u64 word, __s32 age, const struct flow_timeouts *timeouts)
+{
+	__u32 last_tick = timeouts->ticks[flow_state(word)] - 1;
+
+	return flow_is_negative((__s64)last_tick - age);
+}
+
+/* Whether a flow's timeout has passed: it is no longer there, whoever may still find its slot. */
+flow_inline int flow_expired(__u64 word, const struct flow_clock *now, const struct flow_timeouts *timeouts)
+{
+	return flow_is_late(word, flow_age(word, now), timeouts);
+}
+
+/* Whether a fresh SYN may take over the slot of its own former connection. */
+flow_inline int flow_over(__u64 word, const struct flow_clock *now, const struct flow_timeouts *timeouts)
+{
+	return (FLOW_DEAD_STATES >> flow_state(word) & 1) || flow_expired(word, now, timeouts);
+}
+
+/* How good a victim a slot is: lower is better. Half-open ones differ by age within their rank. */
+#define FLOW_RANK_SHIFT 20
+#define FLOW_RANK_EXPIRED 1u
+#define FLOW_RANK_DEAD 2u
+#define FLOW_RANK_HALF_OPEN 3u
+#define FLOW_RANK_LIVE 15u
+#define FLOW_SCORE_LIVE (FLOW_RANK_LIVE << FLOW_RANK_SHIFT)
+#define FLOW_SCORE_OCCUPIED (FLOW_RANK_HALF_OPEN << FLOW_RANK_SHIFT)
+/* Four bits of rank by state: a table in a register. States without a line of their own are hands off. */
+#define FLOW_RANK(state, rank) ((__u64)(FLOW_RANK_LIVE ^ (rank)) << 4 * (state))
+#define FLOW_RANKS                                                                                              \
+	(~0ull ^ FLOW_RANK(FLOW_EMPTY, 0u) ^ FLOW_RANK(FLOW_SYN_RECV, FLOW_RANK_HALF_OPEN) ^                    \
+	 FLOW_RANK(FLOW_SYN_ACK, FLOW_RANK_HALF_OPEN) ^ FLOW_RANK(FLOW_TIME_WAIT, FLOW_RANK_DEAD) ^             \
+	 FLOW_RANK(FLOW_CLOSED, FLOW_RANK_DEAD))
+
+/* No branch in here, nor in what it calls: eight of these in a row must not multiply the verifier's paths. */
+flow_inline __u32 flow_score(__u64 word, const struct flow_clock *now, const struct flow_timeouts *timeouts)
+{
+	__s32 age = flow_age(word, now);
+	__u64 rank = FLOW_RANKS >> 4 * flow_state(word) & 15;
+	__u64 score = (rank << FLOW_RANK_SHIFT) + (0x8000 - age) * flow_is_half_open(word);
+
+	return flow_choose(flow_is_late(word, age, timeouts), FLOW_RANK_EXPIRED << FLOW_RANK_SHIFT, score);
+}
+
+/* What a key's candidate slots look like. */
+struct flow_scan {
+	__u32 own;         /* the slot with this key, or FLOW_CANDIDATES */
+	__u32 best[2];     /* by bucket: the best victim, score << 3 | slot */
+	__u32 occupied[2]; /* by bucket: half-open and live flows */
+};
+
+/* Branch-free as well. EMPTY and BUSY slots never count as own: a slot that is being taken over for somebody else still
+ * carries our key's words and would hide our real slot. */
+flow_inline void flow_scan_bucket(struct flow_bucket *bucket, __u32 which, const struct flow_key *key,
+				  const struct flow_clock *now, const struct flow_timeouts *timeouts,
+				  struct flow_scan *scan)
+{
+	__u64 best = ~0u, occupied = 0;
+
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++) {
+		struct flow_slot *slot = &bucket->slots[i];
+		__u32 number = which * FLOW_SLOTS_PER_BUCKET + i;
+		__u64 word = flow_load(&slot->word);
+		__u64 differs = (flow_load(&slot->addrs) ^ key->addrs) | (flow_load(&slot->ports) ^ key->ports);
+		/* negative for EMPTY and BUSY; fault 7: a BUSY slot counts as own */
+		__s64 vacant = (__s64)flow_state(word) - (FLOW_TABLE_FAULT == 7 ? FLOW_BUSY : FLOW_SYN_RECV);
+		__u64 foreign = flow_is_negative(differs | -differs | vacant);
+		scan->own = flow_choose(foreign, scan->own, number);
+
+		__u64 score = flow_score(word, now, timeouts);
+		__u64 candidate = score << 3 | number;
+		best = flow_choose(flow_is_negative(candidate - best), candidate, best);
+		occupied += flow_is_negative(FLOW_SCORE_OCCUPIED - 1 - score);
+	}
+	scan->best[which] = best;
+	scan->occupied[which] = occupied;
+}
+
+/* The best victim as score << 3 | slot. Between equally occupied buckets the better victim decides. */
+flow_inline __u32 flow_victim(const struct flow_scan *scan)
+{
+	if (scan->occupied[0] < FLOW_PRIMARY_PREFERRED || scan->occupied[0] < scan->occupied[1])
+		return scan->best[0];
+	if (scan->occupied[1] < scan->occupied[0])
+		return scan->best[1];
+	return scan->best[0] <= scan->best[1] ? scan->best[0] : scan->best[1];
+}
+
+/* Takes the lock of a primary bucket, or gives up after a bounded spin. */
+flow_inline int flow_lock(struct flow_bucket *primary)
+{
+	__u64 *word = &primary->slots[0].word;
+
+	if (FLOW_TABLE_FAULT == 1) /* inserts are not serialised */
+		return 1;
+	for (int i = 0; i < FLOW_LOCK_SPINS; i++)
+		if (!(flow_load(word) & FLOW_LOCK) && !(flow_fetch_or(word, FLOW_LOCK) & FLOW_LOCK))
+			return 1;
+	return 0;
+}
+
+flow_inline void flow_unlock(struct flow_bucket *primary)
+{
+	if (FLOW_TABLE_FAULT != 1)
+		flow_fetch_and(&primary->slots[0].word, ~FLOW_LOCK);
+}
+
+/* Puts a slot into BUSY for us. Any touch since we judged it makes this fail. */
+flow_inline int flow_take(struct flow_slot *slot, __u64 judged, struct flow_hit *hit)
+{
+	__u64 generation = (judged & FLOW_GENERATION_MASK) + (1ull << FLOW_GENERATION_SHIFT);
+
+	hit->word = generation | (judged & FLOW_LOCK) | (__u64)FLOW_BUSY << FLOW_STATE_SHIFT;
+	if (FLOW_TABLE_FAULT == 4) { /* claimed by a plain store */
+		flow_store(&slot->word, hit->word);
+		return 1;
+	}
+	return flow_cas(&slot->word, judged, hit->word) == judged;
+}
+
+/*
+ * Tries to claim a slot for a new connection, with the primary bucket's lock held. A key never has two slots: if it has
+ * a live one, that one is kept (`hit` as after a lookup); if its connection is over, the new one starts in place.
+ * After FLOW_CLAIMED comes flow_publish or flow_release, after every other answer flow_unlock.
+ */
+flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_bucket *secondary,
+				       const struct flow_key *key, const struct flow_clock *now,
+				       const struct flow_timeouts *timeouts, struct flow_hit *hit)
+{
+	struct flow_scan scan = {.own = FLOW_CANDIDATES};
+	__u32 victim;
+	__u64 judged;
+
+	flow_scan_bucket(primary, 0, key, now, timeouts, &scan);
+	flow_scan_bucket(secondary, 1, key, now, timeouts, &scan);
+	victim = flow_victim(&scan);
+	if (scan.own < FLOW_CANDIDATES &&
+	    flow_read(flow_slot_at(primary, secondary, scan.own), key, hit) == FLOW_HIT) {
+		hit->slot = scan.own;
+		judged = hit->word;
+		if (!flow_over(judged, now, timeouts))
+			return FLOW_KEPT;
+	} else {
+		/* if our key was in a slot a moment ago, it has left, and nobody else can insert it under our lock */
+		if (victim >> 3 >= FLOW_SCORE_LIVE)
+			return FLOW_FULL;
+		hit->slot = victim & (FLOW_CANDIDATES - 1);
+		judged = flow_load(&flow_slot_at(primary, secondary, hit->slot)->word);
+		if (flow_score(judged, now, timeouts) >= FLOW_SCORE_LIVE)
+			return FLOW_RACED;
+	}
+	return flow_take(flow_slot_at(primary, secondary, hit->slot), judged, hit) ? FLOW_CLAIMED : FLOW_RACED;
+}
+
+/* Replaces everything but the lock, which somebody else may take or hold meanwhile: hence an exclusive or. */
+flow_inline void flow_settle(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit, __u64 word)
+{
+	if (FLOW_TABLE_FAULT == 6) /* published by a plain store, over somebody's lock */
+		flow_store(&slot->word, word);
+	else
+		flow_fetch_xor(&slot->word, (hit->word ^ word) & ~FLOW_LOCK);
+	flow_unlock(primary);
+	hit->word = word;
+}
+
+/* Makes a claimed slot the flow of `key`, in state SYN_RECV. */
+flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
+			      const struct flow_key *key, __u64 next_hop, __u16 backend, const struct flow_clock *now)
+{
+	flow_store(&slot->addrs, key->addrs);
+	flow_store(&slot->ports, key->ports);
+	flow_store(&slot->next_hop, next_hop);
+	hit->next_hop = next_hop;
+	flow_settle(primary, slot, hit,
+		    (hit->word & FLOW_GENERATION_MASK) | (__u64)FLOW_SYN_RECV << FLOW_STATE_SHIFT |
+			    (__u64)backend << FLOW_BACKEND_SHIFT | (__u16)now->fine);
+}
+
+/* Gives a claimed slot back, empty. */
+flow_inline void flow_release(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit)
+{
+	flow_settle(primary, slot, hit, hit->word & FLOW_GENERATION_MASK);
+}
+
+/* Next word of a half-open flow. A client's SYN or RST changes nothing: anybody can forge them. */
+flow_inline __u64 flow_next_half_open(__u64 word, __u32 event, __u16 number, const struct flow_clock *now)
+{
+	if (event & FLOW_FROM_SERVER) {
+		if (event & FLOW_RST)
+			return flow_with_stamp(flow_with_state(word, FLOW_CLOSED), now->coarse);
+		if ((event & (FLOW_SYN | FLOW_ACK)) == (FLOW_SYN | FLOW_ACK))
+			return flow_with_stamp(flow_with_state(word, FLOW_SYN_ACK),
+					       (__u32)number << 16 | (__u16)now->fine);
+		return word;
+	}
+	if (flow_state(word) != FLOW_SYN_ACK || (event & (FLOW_SYN | FLOW_RST | FLOW_ACK)) != FLOW_ACK)
+		return word;
+	if ((__u16)(number - 1) != (__u16)(word >> 16))
+		return word;
+	return flow_with_stamp(flow_with_state(word, event & FLOW_FIN ? FLOW_CLOSE_WAIT : FLOW_ESTABLISHED), now->coarse);
+}
+
+/* State after a FIN or RST, as IPVS's table has it (net/netfilter/ipvs/ip_vs_proto_tcp.c). */
+flow_inline enum flow_state flow_next_state(enum flow_state state, __u32 event)
+{
+	if (event & FLOW_RST)
+		return FLOW_CLOSED;
+	if (!(event & FLOW_FIN))
+		return state;
+	switch (state) {
+	case FLOW_ESTABLISHED:
+		return event & FLOW_FROM_SERVER ? FLOW_FIN_WAIT : FLOW_CLOSE_WAIT;
+	case FLOW_FIN_WAIT:
+		return event & FLOW_FROM_SERVER ? FLOW_FIN_WAIT : FLOW_TIME_WAIT;
+	case FLOW_CLOSE_WAIT:
+		return event & FLOW_FROM_SERVER ? FLOW_TIME_WAIT : FLOW_CLOSE_WAIT;
+	default:
+		return state;
+	}
+}
+
+/* The word after a packet; the same word where nothing changes. `number`: the low half of the sequence number of a
+ * server's packet, of the acknowledgement of a client's. */
+flow_inline __u64 flow_next(__u64 word, __u32 event, __u16 number, const struct flow_clock *now)
+{
+	if (FLOW_HALF_OPEN_STATES >> flow_state(word) & 1)
+		return flow_next_half_open(word, event, number, now);
+	word = flow_with_state(word, flow_next_state(flow_state(word), event));
+	return (__s32)(now->coarse - (__u32)word) > 0 ? flow_with_stamp(word, now->coarse) : word;
+}
+
+/* Carries a packet's event into its slot. Returns the word now in force, or 0 if the slot was reused: a miss. */
+flow_inline __u64 flow_update(struct flow_slot *slot, __u64 word, __u32 event, __u16 number,
+			      const struct flow_clock *now)
+{
+	for (int attempt = 0; attempt < FLOW_UPDATE_ATTEMPTS; attempt++) {
+		__u64 next = flow_next(word, event, number, now);
+
+		if (next == word)
+			return word;
+		if (FLOW_TABLE_FAULT == 5) { /* updated by a plain store */
+			flow_store(&slot->word, next);
+			return next;
+		}
+		__u64 seen = flow_cas(&slot->word, word, next);
+		if (seen == word)
+			return next;
+		if ((seen ^ word) & FLOW_GENERATION_MASK)
+			return 0;
+		word = seen;
+	}
+	return word; /* others keep it fresh */
+}
+
+/* Points a published flow at another backend. Returns 0 if the slot was reused meanwhile. */
+flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u16 backend)
+{
+	__u64 word = hit->word;
+
+	for (int attempt = 0; attempt < FLOW_UPDATE_ATTEMPTS; attempt++) {
+		__u64 next = (word & ~(0xffffull << FLOW_BACKEND_SHIFT)) | (__u64)backend << FLOW_BACKEND_SHIFT;
+		__u64 seen = flow_cas(&slot->word, word, next);
+
+		if (seen == word) {
+			hit->word = next;
+			return 1;
+		}
+		if ((seen ^ word) & FLOW_GENERATION_MASK)
+			return 0;
+		word = seen;
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table as the program sees it: buckets are map entries, time is jiffies.
+ *
+ * What loops over slots is a global function: the verifier checks it once, on its own, instead of once for every path
+ * that leads to it. Such a function must expect NULL for every pointer.
+ */
+#ifndef SLUICE_FLOWS_H
+#define SLUICE_FLOWS_H
+
+#include <linux/in.h>
+
+#include "count.h"
+
+#define FIND_ATTEMPTS 4
+
+/* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */
+struct flow_buckets {
+	struct flow_bucket *primary;
+	struct flow_bucket *secondary;
+};
+
+static __always_inline struct flow_buckets buckets_of(const struct flow_key *key, const struct settings *set)
+{
+	__u64 hash = flow_hash(key);
+	__u32 primary = hash >> 32 & set->flow_bucket_mask;
+	__u32 secondary = hash & set->flow_bucket_mask;
+
+	return (struct flow_buckets){bpf_map_lookup_elem(&flows, &primary), bpf_map_lookup_elem(&flows, &secondary)};
+}
+
+static __always_inline struct flow_clock flow_now(const struct settings *set)
+{
+	__u64 jiffies = bpf_jiffies64();
+
+	return (struct flow_clock){.fine = jiffies >> set->fine_shift, .coarse = jiffies >> set->coarse_shift};
+}
+
+/* The key of a connection, from the client's side. */
+static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_port, __be32 service,
+						   __be16 service_port)
+{
+	return (struct flow_key){
+		.addrs = client | (__u64)service << 32,
+		.ports = client_port | (__u32)service_port << 16 | (__u64)IPPROTO_TCP << 32,
+	};
+}
+
+/* Looks a flow up; enum flow_lookup. An expired flow is a miss. */
+__noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return FLOW_MISS;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return FLOW_MISS;
+	for (int attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
+		enum flow_lookup first = flow_probe(buckets.primary, 0, key, hit);
+		enum flow_lookup found = first;
+
+		if (first != FLOW_HIT)
+			found = flow_probe(buckets.secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+		if (found == FLOW_HIT) {
+			struct flow_clock now = flow_now(set);
+
+			return flow_expired(hit->word, &now, &set->timeouts) ? FLOW_MISS : FLOW_HIT;
+		}
+		if (first == FLOW_MISS && found == FLOW_MISS)
+			return FLOW_MISS;
+	}
+	return FLOW_MOVING;
+}
+
+/* Carries an event into a flow that was found. Returns the word now in force, or 0 if the slot was reused meanwhile. */
+__noinline __u64 update_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event, __u32 number)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return 0;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return 0;
+	struct flow_clock now = flow_now(set);
+	return flow_update(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit->word, event, number, &now);
+}
+
+/* As update_flow, but spares the slot's line a write as long as the packet says nothing new: most packets of an
+ * established flow, except one in each tick of the coarse clock. */
+static __always_inline __u64 track_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event,
+					__u32 number)
+{
+	struct settings *set = get_settings();
+
+	if (!set)
+		return 0;
+	__u64 current = (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT | flow_now(set).coarse;
+	if (!((hit->word ^ current) & (FLOW_STATE_MASK | FLOW_STAMP_MASK)) && !(event & (FLOW_FIN | FLOW_SYN | FLOW_RST)))
+		return hit->word;
+	return update_flow(key, hit, event, number);
+}
+
+/* Replaces a flow's next hop if it is still the one that was found. A slot that was reused meanwhile has another one. */
+static __always_inline void replace_next_hop(const struct flow_key *key, const struct flow_hit *hit, __u64 next_hop)
+{
+	struct settings *set = get_settings();
+
+	if (!set)
+		return;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return;
+	flow_cas(&flow_slot_at(buckets.primary, buckets.secondary, hit->slot)->next_hop, hit->next_hop, next_hop);
+}
+
+__noinline int lock_bucket(struct flow_bucket *primary)
+{
+	return primary ? flow_lock(primary) : 0;
+}
+
+/* One attempt to claim a slot, the primary bucket being locked; enum flow_claim. */
+__noinline int try_claim(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return FLOW_FULL;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return FLOW_FULL;
+	struct flow_clock now = flow_now(set);
+	return flow_claim(buckets.primary, buckets.secondary, key, &now, &set->timeouts, hit);
+}
+
+/* Claims a slot for a new connection; enum flow_claim. After FLOW_CLAIMED the lock is held, for settle_flow. */
+static __always_inline enum flow_claim claim_flow(const struct flow_key *key, struct flow_hit *hit,
+						  const struct settings *set)
+{
+	struct flow_bucket *primary = buckets_of(key, set).primary;
+	int claim = FLOW_RACED;
+
+	if (!primary || !lock_bucket(primary))
+		return FLOW_RACED;
+	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
+		claim = try_claim(key, hit);
+	if (claim != FLOW_CLAIMED)
+		flow_unlock(primary);
+	return claim;
+}
+
+/* Makes the claimed slot a flow, or gives it back if there is no backend (negative). */
+__noinline int settle_flow(const struct flow_key *key, struct flow_hit *hit, __u64 next_hop, int backend)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return 0;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return 0;
+	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
+	struct flow_clock now = flow_now(set);
+	if (backend < 0)
+		flow_release(buckets.primary, slot, hit);
+	else
+		flow_publish(buckets.primary, slot, hit, key, next_hop, backend, &now);
+	return 0;
+}
+
+/* Points a new flow at another backend; 0 if its slot was reused meanwhile. */
+__noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, __u32 backend)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return 0;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return 0;
+	return flow_redirect(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit, backend);
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* NAT: addresses, ports, time to live and MAC addresses are rewritten in place. All that can fail is decided before. */
+#ifndef SLUICE_FORWARD_NAT_H
+#define SLUICE_FORWARD_NAT_H
+
+#include "csum.h"
+#include "neigh.h"
+
+/* Writes both MAC addresses. struct nic keeps its own in three aligned halves. */
+static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop, const struct nic *out)
+{
+	const __u16 *source = (const __u16 *)out->mac;
+
+	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | (__u64)source[0] << 48;
+	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
+}
+
+/* One hop less, and an address changed; `address_change` as of csum_change32. */
+static __always_inline void rewrite_ipv4(struct iphdr *ip, __u32 address_change)
+{
+	__u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
+	__u16 before = *ttl_and_protocol;
+
+	ip->ttl--;
+	ip->check = csum_apply(ip->check, address_change + csum_change16(before, *ttl_and_protocol));
+}
+
+/* Decides the way out; nothing is rewritten before it is found. */
+static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, struct nic **out)
+{
+	__u32 index = next_hop_nic(next_hop);
+
+	if (p->ip->ttl <= 1)
+		return V_DROP_TTL;
+	if (!(next_hop & NEXT_HOP_MAC_MASK))
+		return V_DROP_NO_NEIGHBOUR;
+	*out = bpf_map_lookup_elem(&nics, &index);
+	if (!*out || !(*out)->ifindex)
+		return V_DROP_NO_NIC;
+	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
+	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
+}
+
+static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
+{
+	struct nic *out;
+	enum verdict verdict = find_way_out(p, next_hop, &out);
+
+	if (verdict)
+		return verdict;
+	__u32 address_change = csum_change32(p->ip->daddr, addr);
+	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->dest, port));
+	p->tcp->dest = port;
+	p->ip->daddr = addr;
+	rewrite_ipv4(p->ip, address_change);
+	rewrite_ethernet(p->eth, next_hop, out);
+	return V_UNDECIDED;
+}
+
+static __always_inline enum verdict nat_to_client(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
+{
+	struct nic *out;
+	enum verdict verdict = find_way_out(p, next_hop, &out);
+
+	if (verdict)
+		return verdict;
+	__u32 address_change = csum_change32(p->ip->saddr, addr);
+	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->source, port));
+	p->tcp->source = port;
+	p->ip->saddr = addr;
+	rewrite_ipv4(p->ip, address_change);
+	rewrite_ethernet(p->eth, next_hop, out);
+	return V_UNDECIDED;
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Next hops: a MAC address and a NIC in one word. Decided before anything is rewritten, because a packet that was
+ * already rewritten would be a martian to the kernel. */
+#ifndef SLUICE_NEIGH_H
+#define SLUICE_NEIGH_H
+
+#include "flows.h"
+#include "parse.h"
+
+#define AF_INET 2
+#define NEXT_HOP_MAC_MASK ((1ull << NEXT_HOP_NIC_SHIFT) - 1)
+
+/* The MAC lies in the word as it lies in the frame: its first byte is the lowest. */
+static __always_inline __u64 next_hop_of(const __u8 *mac, __u32 nic, __u32 generation)
+{
+	const __u16 *half = (const __u16 *)mac;
+
+	return half[0] | (__u64)half[1] << 16 | (__u64)half[2] << 32 | (__u64)nic << NEXT_HOP_NIC_SHIFT |
+	       (__u64)generation << NEXT_HOP_GENERATION_SHIFT;
+}
+
+static __always_inline __u32 next_hop_nic(__u64 next_hop)
+{
+	return next_hop >> NEXT_HOP_NIC_SHIFT & (NICS - 1);
+}
+
+/*
+ * The next hop towards a client by the kernel's routes and neighbours, or 0. The kernel has no neighbour entry for a
+ * client whose packets it never sees, so 0 is nothing unusual.
+ */
+static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct flow_key *key, __u32 generation)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.ifindex = ctx->ingress_ifindex,
+		.ipv4_src = key->addrs >> 32,
+		.ipv4_dst = key->addrs,
+	};
+
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return 0;
+	int nic = nic_index(fib.ifindex);
+	return nic < 0 ? 0 : next_hop_of(fib.dmac, nic, generation);
+}
+
+/* A flow's next hop, looked up again if routes have changed since: what was good then is better than nothing. */
+__noinline __u64 refresh_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return 0;
+	__u64 next_hop = route_to_client(ctx, key, set->route_generation);
+	if (!next_hop)
+		next_hop = hit->next_hop << 8 >> 8 | (__u64)set->route_generation << NEXT_HOP_GENERATION_SHIFT;
+	replace_next_hop(key, hit, next_hop);
+	return next_hop;
+}
+
+static __always_inline __u64 client_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	if (set && (__u8)set->route_generation != hit->next_hop >> NEXT_HOP_GENERATION_SHIFT)
+		return refresh_next_hop(ctx, key, hit);
+	return hit->next_hop;
+}
+
+#endif

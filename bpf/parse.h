@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From bytes to struct packet. A cursor takes one header after the other, so bounds and step are in one place. */
+#ifndef SLUICE_PARSE_H
+#define SLUICE_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+
+#include "maps.h"
+
+#define IP_FRAGMENT 0x3fff /* offset and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
+#define IP_HEADER_WORDS 5  /* without options */
+
+struct cursor {
+	void *at;
+	void *end;
+};
+
+/* NULL: the frame ends before. */
+static __always_inline void *take(struct cursor *cursor, __u32 size)
+{
+	void *taken = cursor->at;
+
+	if (taken + size > cursor->end)
+		return NULL;
+	cursor->at = taken + size;
+	return taken;
+}
+#define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
+
+/* A TCP packet over IPv4, and what becomes of it. */
+struct packet {
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	struct tcphdr *tcp;
+	__u32 bytes;    /* length of the frame */
+	__u32 nic;      /* index in `nics` of the NIC it came in on */
+	__u32 service;  /* for the counters; 0 until it is known */
+	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
+};
+
+/* The index in `nics` of an interface, or -1. */
+static __always_inline int nic_index(__u32 ifindex)
+{
+	for (__u32 probe = 0; probe < NIC_PROBES; probe++) {
+		__u32 index = (ifindex + probe) % NICS;
+		struct nic *nic = bpf_map_lookup_elem(&nics, &index);
+
+		if (nic && nic->ifindex == ifindex)
+			return index;
+	}
+	return -1;
+}
+
+/* Both start at an even address. */
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const __u16 *)a, *y = (const __u16 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
+}
+
+static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
+{
+	int index = nic_index(ctx->ingress_ifindex);
+	struct nic *nic = bpf_map_lookup_elem(&nics, &index);
+
+	p->eth = TAKE(cursor, struct ethhdr);
+	if (!p->eth)
+		return V_PASS_MALFORMED;
+	if (index < 0 || !nic)
+		return V_PASS_UNKNOWN_NIC;
+	p->nic = index;
+	if (!same_mac(p->eth->h_dest, nic->mac))
+		return V_PASS_OTHER_MAC;
+	switch (p->eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return V_UNDECIDED;
+	case bpf_htons(ETH_P_IPV6):
+		return V_PASS_IPV6;
+	case bpf_htons(ETH_P_8021Q):
+	case bpf_htons(ETH_P_8021AD):
+		return V_PASS_VLAN;
+	default:
+		return V_PASS_ETHERTYPE;
+	}
+}
+
+static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct packet *p)
+{
+	struct iphdr *ip = cursor->at;
+	__u32 available = cursor->end - cursor->at;
+
+	p->ip = TAKE(cursor, struct iphdr);
+	if (!p->ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS)
+		return V_PASS_MALFORMED;
+	cursor->at += (ip->ihl - IP_HEADER_WORDS) * 4;
+	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
+		return V_PASS_FRAGMENT;
+	switch (ip->protocol) {
+	case IPPROTO_TCP:
+		break;
+	case IPPROTO_UDP:
+		return V_PASS_UDP;
+	case IPPROTO_ICMP:
+		return V_PASS_ICMP;
+	default:
+		return V_PASS_PROTOCOL;
+	}
+	/* the rest of a short frame is padding, which must not be taken for a TCP header */
+	__u32 length = bpf_ntohs(ip->tot_len);
+	if (length < ip->ihl * 4 + sizeof(struct tcphdr) || length > available)
+		return V_PASS_MALFORMED;
+	return V_UNDECIDED;
+}
+
+static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	enum verdict verdict;
+
+	p->bytes = cursor.end - cursor.at;
+	verdict = parse_ethernet(ctx, &cursor, p);
+	if (verdict)
+		return verdict;
+	verdict = parse_ipv4(&cursor, p);
+	if (verdict)
+		return verdict;
+	p->tcp = TAKE(&cursor, struct tcphdr);
+	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
+}
+
+/* SYN, ACK, FIN and RST as enum flow_event. */
+static __always_inline __u32 tcp_flags(const struct tcphdr *tcp)
+{
+	return ((const __u8 *)tcp)[13] & FLOW_TCP_FLAGS;
+}
+
+#endif

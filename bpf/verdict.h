@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every way a packet leaves the program. The name is the metric label, the counter's index and what lbctl prints.
+ * A new verdict without an action in xdp_action() does not compile (-Werror=switch).
+ */
+#ifndef SLUICE_VERDICT_H
+#define SLUICE_VERDICT_H
+
+#define VERDICTS_MAX 32
+#define EVENTS_MAX 8
+
+enum verdict {
+	V_UNDECIDED, /* not a verdict: the work goes on */
+
+	/* pass: left to the kernel, untouched */
+	V_PASS_UNKNOWN_NIC,     /* came in on a NIC that the daemon has not listed */
+	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
+	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
+	V_PASS_VLAN,            /* tagged */
+	V_PASS_IPV6,
+	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
+	V_PASS_ICMP,
+	V_PASS_UDP,
+	V_PASS_PROTOCOL,        /* any other protocol over IPv4: VRRP, … */
+	V_PASS_MALFORMED,       /* headers and frame do not fit together; the kernel counts it in its own statistics */
+	V_PASS_NOT_OURS,        /* no service's and no backend's address and port */
+	V_PASS_NO_FLOW,         /* to a service, no SYN, unknown connection: the kernel answers with a reset */
+	V_PASS_BACKEND_NO_FLOW, /* from a backend, not part of a connection of ours: replies to health checks, … */
+
+	/* forward: rewritten and sent out of one of our NICs */
+	V_FORWARD_NEW,          /* the SYN that opened a flow */
+	V_FORWARD,              /* client to backend */
+	V_REPLY,                /* backend to client */
+
+	/* drop */
+	V_DROP_NO_BACKEND,      /* a new connection, and no backend of the service is up */
+	V_DROP_BACKEND_DOWN,    /* the flow's backend has failed its checks or is gone */
+	V_DROP_NO_NEIGHBOUR,    /* the next hop's MAC address is not known yet */
+	V_DROP_NO_NIC,          /* the NIC of the next hop is not ours any more, or does not take redirected frames */
+	V_DROP_TTL,             /* time to live used up */
+	V_DROP_TABLE_FULL,      /* a new connection, and all its slots hold live flows */
+	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
+	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
+	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
+
+	V_COUNT, /* not a verdict */
+};
+
+/* What else happened, counted beside the verdicts: the packet went on. */
+enum event {
+	EVENT_PERSISTENCE_FULL, /* a new persistence entry found no room: served, but not remembered */
+	EVENT_AMBIGUOUS,        /* the next backend was taken, because replies of this one could belong to two services */
+	EVENT_ROUTE_UNKNOWN,    /* no route or neighbour towards the client: replies go back to the MAC it came from */
+	EVENT_COUNT,            /* not an event */
+};
+
+#endif

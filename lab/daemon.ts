@@ -1,0 +1,85 @@
+import type {ChildProcess} from 'node:child_process';
+import {existsSync, readFileSync} from 'node:fs';
+import {launch} from './namespace.js';
+import {type Identity, isAlive, signal, tree} from './proc.js';
+import {waitFor} from './wait.js';
+
+const START_MS = 15_000;
+const STOP_MS = 10_000;
+
+export interface DaemonOptions {
+	readonly name: string;
+	readonly namespace: string;
+	readonly argv: readonly string[];
+	readonly logFile: string;
+	/** Whether it does its work, as seen from outside. */
+	readonly isReady: (pid: number) => boolean | Promise<boolean>;
+}
+
+/** A program that runs in a namespace until it is stopped, with all the programs that it starts. */
+export class Daemon {
+	readonly #options: DaemonOptions;
+	readonly #child: ChildProcess;
+
+	private constructor(options: DaemonOptions) {
+		this.#options = options;
+		this.#child = launch(options.namespace, options.argv, options.logFile);
+	}
+
+	/** Resolves when it is ready; rejects with the end of its log when it ends first. */
+	static async start(options: DaemonOptions): Promise<Daemon> {
+		const daemon = new Daemon(options);
+		const look = () => {
+			if (daemon.running) return options.isReady(daemon.pid);
+			throw new Error(`${options.name}: ended at its start: ${daemon.exitReason}\n${tail(options.logFile)}`);
+		};
+		await waitFor(`${options.name} is ready`, look, {timeoutMs: START_MS, seen: () => tail(options.logFile)});
+		return daemon;
+	}
+
+	get pid(): number {
+		return this.#child.pid ?? 0;
+	}
+
+	get running(): boolean {
+		return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+	}
+
+	/** Exit code or signal, null while it runs. */
+	get exitReason(): number | string | null {
+		return this.#child.exitCode ?? this.#child.signalCode;
+	}
+
+	/** Sends a signal to the program alone, as `kill` would (SIGHUP: reload). */
+	signal(name: NodeJS.Signals): void {
+		this.#child.kill(name);
+	}
+
+	/** Ends it with all its children at once, without a word of warning. */
+	async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+		const victims = tree(this.pid);
+		for (const victim of victims) signal(victim, name);
+		await this.#gone(victims);
+	}
+
+	/** Asks it to stop and waits until it has, its children included. */
+	async stop(): Promise<void> {
+		const leaving = tree(this.pid);
+		this.signal('SIGTERM');
+		await this.#gone(leaving);
+	}
+
+	async #gone(identities: readonly Identity[]): Promise<void> {
+		const look = () => !this.running && !identities.some(isAlive);
+		await waitFor(`${this.#options.name} has ended`, look, {
+			timeoutMs: STOP_MS,
+			seen: () => tail(this.#options.logFile),
+		});
+	}
+}
+
+/** The last lines of a log; '' where there is none yet. */
+export function tail(file: string, lines = 20): string {
+	if (!existsSync(file)) return '';
+	return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+}

@@ -1,0 +1,119 @@
+/**
+ * The traffic generator: runs inside the client's namespace, pinned to one CPU, and does what `protocol.ts` says. The
+ * receiving side of a veth pair works on the sender's CPU, so one generator per CPU makes every CPU of a balancer receive.
+ */
+import {Agent, request as httpRequest} from 'node:http';
+import type {Command, Outcome, Reply, Request} from './protocol.js';
+import {monotonicMs} from './wait.js';
+
+const BODY_BYTES = 256;
+
+function reply(id: number, outcomes: readonly Outcome[], last = true): void {
+	const message: Reply = {id, outcomes, last};
+	process.send?.(message);
+}
+
+/** One request; `agent` false means a connection of its own. Resolves in any case. */
+function ask(request: Request, agent: Agent | false): Promise<Outcome> {
+	const startedMs = monotonicMs();
+	return new Promise(resolve => {
+		let body = '';
+		let bytes = 0;
+		const finish = (status: number | null, error: string | null) => {
+			clearTimeout(deadline);
+			const firstLine = body.split(/[\n\0]/, 1)[0] ?? '';
+			resolve({
+				from: request.from,
+				status,
+				body: firstLine,
+				bytes,
+				error,
+				startedMs,
+				ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
+			});
+		};
+		const outgoing = httpRequest({
+			host: request.to,
+			port: request.port,
+			path: request.path,
+			localAddress: request.from,
+			agent,
+		});
+		const deadline = setTimeout(
+			() => outgoing.destroy(Object.assign(new Error('deadline'), {code: 'ETIMEDOUT'})),
+			request.timeoutMs,
+		);
+		const fail = (error: NodeJS.ErrnoException) => finish(null, error.code ?? error.message);
+		outgoing.once('error', fail);
+		outgoing.once('response', incoming => {
+			incoming.on('data', (chunk: Buffer) => {
+				bytes += chunk.length;
+				if (body.length < BODY_BYTES) body += chunk.toString('latin1', 0, BODY_BYTES);
+			});
+			incoming.once('error', fail);
+			incoming.once('end', () => finish(incoming.statusCode ?? null, null));
+		});
+		outgoing.end();
+	});
+}
+
+/** Asks again on a connection that stands. One that is gone is an error: the agent must not replace it quietly. */
+async function askAgain(request: Request, agent: Agent): Promise<Outcome> {
+	if (Object.keys(agent.freeSockets).length > 0) return ask(request, agent);
+	const startedMs = monotonicMs();
+	return {from: request.from, status: null, body: '', bytes: 0, error: 'ECONNRESET', startedMs, ms: 0};
+}
+
+async function burst(requests: readonly Request[], concurrency: number): Promise<Outcome[]> {
+	const outcomes: Outcome[] = [];
+	const waiting = requests.values();
+	const work = async () => {
+		for (const request of waiting) outcomes.push(await ask(request, false));
+	};
+	await Promise.all(Array.from({length: concurrency}, work));
+	return outcomes;
+}
+
+const streams = new Map<number, NodeJS.Timeout>();
+const connections = new Map<number, Agent>();
+
+function stream(id: number, requests: readonly Request[], periodMs: number): void {
+	let turn = 0;
+	const timer = setInterval(() => {
+		const request = requests[turn++ % requests.length];
+		if (request !== undefined) void ask(request, false).then(outcome => reply(id, [outcome], false));
+	}, periodMs);
+	streams.set(id, timer);
+}
+
+async function perform(command: Command): Promise<void> {
+	switch (command.kind) {
+		case 'burst':
+			return reply(command.id, await burst(command.requests, command.concurrency));
+		case 'stream':
+			return stream(command.id, command.requests, command.periodMs);
+		case 'stop':
+			clearInterval(streams.get(command.stream));
+			streams.delete(command.stream);
+			return reply(command.id, []);
+		case 'hold': {
+			const connection = new Agent({keepAlive: true, maxSockets: 1});
+			connections.set(command.id, connection);
+			return reply(command.id, [await ask(command.request, connection)]);
+		}
+		case 'ask': {
+			const connection = connections.get(command.connection);
+			if (connection === undefined) throw new Error(`no connection ${command.connection}`);
+			return reply(command.id, [await askAgain(command.request, connection)]);
+		}
+		case 'close':
+			connections.get(command.connection)?.destroy();
+			connections.delete(command.connection);
+			return reply(command.id, []);
+	}
+	return command satisfies never;
+}
+
+process.on('message', (command: Command) => void perform(command));
+// The laboratory is gone, however it ended.
+process.on('disconnect', () => process.exit(0));

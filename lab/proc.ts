@@ -1,0 +1,83 @@
+import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+
+/** A running program that cannot be mistaken for a later one with the same pid. */
+export interface Identity {
+	readonly pid: number;
+	/** Clock ticks since boot, field 22 of /proc/PID/stat (proc(5)). */
+	readonly startTicks: number;
+}
+
+interface Stat {
+	readonly state: string;
+	readonly parent: number;
+	readonly startTicks: number;
+}
+
+function stat(pid: number): Stat | null {
+	try {
+		const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+		// The second field is the program's name in parentheses and may contain anything, so count from the last one.
+		const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+		return {state: fields[0] ?? '', parent: Number(fields[1]), startTicks: Number(fields[19])};
+	} catch {
+		return null;
+	}
+}
+
+export function identify(pid: number): Identity {
+	return {pid, startTicks: stat(pid)?.startTicks ?? 0};
+}
+
+/** Zombies count as dead: they hold no socket and no namespace. */
+export function isAlive(identity: Identity): boolean {
+	const now = stat(identity.pid);
+	return now !== null && now.state !== 'Z' && now.startTicks === identity.startTicks;
+}
+
+function allPids(): number[] {
+	return readdirSync('/proc')
+		.filter(name => /^\d+$/.test(name))
+		.map(Number);
+}
+
+/** `pid` and all its descendants, parents first. */
+export function tree(pid: number): Identity[] {
+	const children = new Map<number, number[]>();
+	for (const candidate of allPids()) {
+		const parent = stat(candidate)?.parent;
+		if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), candidate]);
+	}
+	const found = [pid];
+	for (const next of found) found.push(...(children.get(next) ?? []));
+	return found.map(identify);
+}
+
+/** Everything that runs in one of the named network namespaces, whoever started it. */
+export function inhabitants(namespaces: readonly string[]): Identity[] {
+	const wanted = new Set(namespaces.map(netnsLink));
+	return allPids()
+		.filter(pid => {
+			try {
+				return wanted.has(readlinkSync(`/proc/${pid}/ns/net`));
+			} catch {
+				return false;
+			}
+		})
+		.map(identify);
+}
+
+/** The namespace as /proc/PID/ns/net spells it, or '' when there is no such namespace. */
+function netnsLink(namespace: string): string {
+	const inode = statSync(`/run/netns/${namespace}`, {throwIfNoEntry: false})?.ino;
+	return inode === undefined ? '' : `net:[${inode}]`;
+}
+
+/** Sends `signal` unless the program is gone already. */
+export function signal(identity: Identity, name: NodeJS.Signals): void {
+	if (!isAlive(identity)) return;
+	try {
+		process.kill(identity.pid, name);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+	}
+}

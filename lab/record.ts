@@ -1,0 +1,112 @@
+import {mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {type Identity, identify, inhabitants, isAlive, signal} from './proc.js';
+import {runSync} from './run.js';
+import {nodes} from './topology.js';
+
+/**
+ * What exists of a laboratory outside the program that made it: a directory with its owner, network namespaces, pins,
+ * sockets. All carry its id, so that whoever comes later can remove it completely without asking anybody.
+ */
+
+const root = '/run/sluice-lab';
+
+interface Owner extends Identity {
+	/** Left running on purpose: only an explicit removal ends it. */
+	readonly kept: boolean;
+}
+
+export function directoryOf(id: string): string {
+	return join(root, id);
+}
+
+export function namespaceOf(id: string, node: string): string {
+	return `sl-${id}-${node}`;
+}
+
+export function namespacesOf(id: string): string[] {
+	return [...Object.keys(nodes), 'switch'].map(node => namespaceOf(id, node));
+}
+
+/** What a balancer's daemon is called (`lbd --name`). */
+export function daemonNameOf(id: string, balancer: string): string {
+	return `${id}-${balancer}`;
+}
+
+export function controlSocketOf(daemonName: string): string {
+	return `/run/lbd/${daemonName}.sock`;
+}
+
+function pinsOf(daemonName: string): string {
+	return `/sys/fs/bpf/lbd/${daemonName}`;
+}
+
+function ownerFile(directory: string): string {
+	return join(directory, 'owner.json');
+}
+
+function writeOwner(directory: string, kept: boolean): void {
+	const owner: Owner = {...identify(process.pid), kept};
+	writeFileSync(ownerFile(directory), `${JSON.stringify(owner)}\n`);
+}
+
+/** Takes an id for this program and returns the laboratory's directory. The directory appears with its owner in it, never without. */
+export function claim(id: string): string {
+	if (!/^[a-z0-9]{1,12}$/.test(id)) throw new Error(`laboratory ${id}: an id is 1 to 12 lower-case letters and digits`);
+	mkdirSync(root, {recursive: true});
+	const fresh = mkdtempSync(join(root, '.claim-'));
+	writeOwner(fresh, false);
+	try {
+		renameSync(fresh, directoryOf(id));
+	} catch (cause) {
+		rmSync(fresh, {recursive: true});
+		throw new Error(`laboratory ${id}: exists already (remove it: node build/lab/clean.js ${id})`, {cause});
+	}
+	return directoryOf(id);
+}
+
+/** Marks a laboratory as one that outlives its owner. */
+export function keep(id: string): void {
+	writeOwner(directoryOf(id), true);
+}
+
+/** The ids of all laboratories on this machine. */
+export function list(): string[] {
+	try {
+		return readdirSync(root).filter(name => !name.startsWith('.'));
+	} catch {
+		return [];
+	}
+}
+
+function isAbandoned(id: string): boolean {
+	try {
+		const owner: Owner = JSON.parse(readFileSync(ownerFile(directoryOf(id)), 'utf8'));
+		return !owner.kept && !isAlive(owner);
+	} catch {
+		return true;
+	}
+}
+
+/** Removes the laboratories whose owner died without doing so, and returns their ids. */
+export function sweep(): string[] {
+	const abandoned = list().filter(isAbandoned);
+	abandoned.forEach(remove);
+	return abandoned;
+}
+
+/**
+ * Removes every trace of a laboratory, whatever state it is in. Synchronous, because it also runs while this program
+ * exits. Programs are found by the namespace they live in, so that none that lost its parent escapes.
+ */
+export function remove(id: string): void {
+	const namespaces = namespacesOf(id);
+	for (const inhabitant of inhabitants(namespaces)) signal(inhabitant, 'SIGKILL');
+	runSync(['ip', '-force', '-batch', '-'], namespaces.map(name => `netns delete ${name}\n`).join(''));
+	for (const node of Object.keys(nodes)) {
+		const daemonName = daemonNameOf(id, node);
+		rmSync(pinsOf(daemonName), {recursive: true, force: true});
+		rmSync(controlSocketOf(daemonName), {force: true});
+	}
+	rmSync(directoryOf(id), {recursive: true, force: true});
+}

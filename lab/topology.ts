@@ -1,0 +1,138 @@
+/**
+ * Figure 17.3 of the reference job as facts: an external and an internal network, two balancers between them, two web
+ * servers behind. Everything that knows an address of the laboratory takes it from here.
+ */
+
+export type BalancerName = 'lb1' | 'lb2';
+export type WebServerName = 'web1' | 'web2';
+export type NodeName = 'client' | BalancerName | WebServerName;
+export type SwitchName = 'external' | 'internal';
+export type Device = 'eth0' | 'eth1';
+
+export interface Nic {
+	readonly device: Device;
+	readonly network: SwitchName;
+	readonly address: string;
+}
+
+export interface Node {
+	readonly name: NodeName;
+	readonly nics: readonly Nic[];
+	/** Of the default route; null where everything is on the link. */
+	readonly gateway: string | null;
+	readonly forwards: boolean;
+}
+
+export const externalVip = '192.168.1.1';
+export const internalVip = '10.0.0.100';
+export const vips: readonly string[] = [externalVip, internalVip];
+export const networks: Readonly<Record<SwitchName, string>> = {external: '192.168.1.0/24', internal: '10.0.0.0/24'};
+export const prefix = 24;
+/** All these are the client's: RFC 2544 addresses, routed to the balancers' gateway. */
+export const clientNetwork = '198.18.0.0/16';
+
+const gateway = '192.168.1.254';
+
+function balancer(name: BalancerName, last: number): Node {
+	return {
+		name,
+		nics: [
+			{device: 'eth0', network: 'external', address: `192.168.1.${last}`},
+			{device: 'eth1', network: 'internal', address: `10.0.0.${last}`},
+		],
+		gateway,
+		forwards: true,
+	};
+}
+
+function webServer(name: WebServerName, last: number): Node {
+	const nics: Nic[] = [{device: 'eth0', network: 'internal', address: `10.0.0.${last}`}];
+	return {name, nics, gateway: internalVip, forwards: false};
+}
+
+export const nodes: Readonly<Record<NodeName, Node>> = {
+	client: {
+		name: 'client',
+		nics: [{device: 'eth0', network: 'external', address: gateway}],
+		gateway: null,
+		forwards: false,
+	},
+	lb1: balancer('lb1', 10),
+	lb2: balancer('lb2', 11),
+	web1: webServer('web1', 71),
+	web2: webServer('web2', 72),
+};
+
+/** The switch's end of a node's cable. */
+export function port(node: NodeName, network: SwitchName): string {
+	return `${network}-${node}`;
+}
+
+/** The `n`th client address, 1 to 65,534. */
+export function clientAddress(n: number): string {
+	if (!Number.isInteger(n) || n < 1 || n > 65_534) throw new RangeError(`client address ${n}: outside 1-65534`);
+	return `198.18.${n >> 8}.${n & 255}`;
+}
+
+/** MAC addresses tell their owner in a capture: the last four bytes are the IP address. */
+export function macOf(address: string): string {
+	const bytes = address.split('.').map(byte => Number(byte).toString(16).padStart(2, '0'));
+	return `02:00:${bytes.join(':')}`;
+}
+
+/** Shell commands that furnish a node from inside its namespace; its cables end in the namespace `switches`. */
+export function furnishNode(node: Node, switches: string): string[] {
+	return [
+		'ip link set lo up',
+		// Two networks meet in one machine: the kernel must neither filter by reverse path nor answer ARP across NICs.
+		...['all', 'default'].map(
+			scope =>
+				`sysctl -qw net.ipv4.conf.${scope}.rp_filter=0 net.ipv4.conf.${scope}.send_redirects=0 ` +
+				`net.ipv4.conf.${scope}.arp_ignore=1 net.ipv4.conf.${scope}.arp_announce=2`,
+		),
+		...(node.forwards ? ['sysctl -qw net.ipv4.ip_forward=1'] : []),
+		...node.nics.flatMap((nic, n) => cable(node, nic, NIC_INDEX + n, switches)),
+		...(node.gateway === null ? [] : [`ip route add default via ${node.gateway}`]),
+		// Any address of the network may be bound as a source and is answered for ("AnyIP"), without 65,534 entries.
+		...(node.name === 'client' ? [`ip route add local ${clientNetwork} dev lo`] : []),
+	];
+}
+
+/**
+ * Interface indexes of the nodes' NICs, far from those of the switch ports: where both ends of a veth pair happen to have
+ * the same index, the kernel holds carrier changes back for up to a second (linkwatch_urgent_event).
+ */
+const NIC_INDEX = 100;
+
+/**
+ * XDP sees frames before anybody completes a deferred checksum, so nobody may defer: neither the sender nor a switch port
+ * that splits what its GRO had merged. GRO has to be on because it gives a veth the NAPI poll that redirected frames need,
+ * and it has to be turned on while the veth is up: only then does the kernel tell the other end that it may redirect here.
+ */
+const OFFLOADS = 'tx off gro on';
+
+function cable(node: Node, nic: Nic, index: number, switches: string): string[] {
+	const queues = 'numrxqueues 2 numtxqueues 2';
+	const peer = `peer name ${port(node.name, nic.network)} ${queues} netns ${switches}`;
+	return [
+		`ip link add ${nic.device} index ${index} address ${macOf(nic.address)} ${queues} type veth ${peer}`,
+		`ethtool -K ${nic.device} ${OFFLOADS} >/dev/null`,
+		`ip link set ${nic.device} up`,
+		`ip address add ${nic.address}/${prefix} dev ${nic.device}`,
+	];
+}
+
+/** Shell commands that turn the cables' other ends into two switches; run after every node is furnished. */
+export function furnishSwitches(): string[] {
+	const bridges = Object.keys(networks).flatMap(name => [
+		`ip link add ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+		`ip link set ${name} up`,
+	]);
+	const ports = Object.values(nodes).flatMap(node =>
+		node.nics.flatMap(({network}) => {
+			const name = port(node.name, network);
+			return [`ip link set ${name} master ${network} up`, `ethtool -K ${name} ${OFFLOADS} >/dev/null`];
+		}),
+	);
+	return [...bridges, ...ports];
+}

@@ -1,0 +1,81 @@
+import {mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {Daemon} from './daemon.js';
+import {nodes, type WebServerName} from './topology.js';
+
+/** Size of the file at /big. */
+export const BIG_BYTES = 64 * 1024 * 1024;
+/** How fast /slow delivers the same file, in bytes a second. */
+export const SLOW_BYTES_PER_SECOND = 64 * 1024;
+
+/** One plain program without workers, so that a signal hits the whole server; connections stay open as long as clients like. */
+function nginxConfiguration(name: WebServerName, directory: string): string {
+	const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+	return `
+daemon off;
+master_process off;
+pid ${directory}/nginx.pid;
+error_log stderr notice;
+events { worker_connections 8192; }
+http {
+	${scratch.map(kind => `${kind}_temp_path ${directory}/${kind};`).join('\n\t')}
+	access_log off;
+	default_type text/plain;
+	sendfile on;
+	keepalive_timeout 3600s;
+	keepalive_requests 1000000;
+	server {
+		listen 80 backlog=4096;
+		location / { return 200 "${name}\\n"; }
+		location = /big { alias ${directory}/big; }
+		location = /slow { alias ${directory}/big; limit_rate ${SLOW_BYTES_PER_SECOND}; }
+	}
+}
+`;
+}
+
+/** Whether someone listens on port 80 in the network namespace of `pid`: local address :0050, state 0A (LISTEN). */
+function listensOnPort80(pid: number): boolean {
+	return /^ *\d+: \w+:0050 \w+:\w+ 0A /m.test(readFileSync(`/proc/${pid}/net/tcp`, 'latin1'));
+}
+
+/** A real nginx: `/` answers with the server's name, `/big` is a large file, `/slow` the same at a trickle. */
+export class WebServer {
+	readonly name: WebServerName;
+	readonly address: string;
+	readonly namespace: string;
+	readonly #directory: string;
+	#daemon: Daemon | null = null;
+
+	constructor(name: WebServerName, namespace: string, labDirectory: string) {
+		this.name = name;
+		this.namespace = namespace;
+		this.address = nodes[name].nics[0]?.address ?? '';
+		this.#directory = join(labDirectory, name);
+		mkdirSync(this.#directory);
+		writeFileSync(join(this.#directory, 'nginx.conf'), nginxConfiguration(name, this.#directory));
+		writeFileSync(join(this.#directory, 'big'), '');
+		truncateSync(join(this.#directory, 'big'), BIG_BYTES);
+	}
+
+	get running(): boolean {
+		return this.#daemon?.running ?? false;
+	}
+
+	/** Resolves when it accepts connections. */
+	async start(): Promise<void> {
+		if (this.running) throw new Error(`${this.name}: runs already`);
+		this.#daemon = await Daemon.start({
+			name: this.name,
+			namespace: this.namespace,
+			argv: ['nginx', '-p', this.#directory, '-e', 'stderr', '-c', join(this.#directory, 'nginx.conf')],
+			logFile: join(this.#directory, 'log'),
+			isReady: listensOnPort80,
+		});
+	}
+
+	/** Ends it; the machine stays up, so new connections are refused and open ones are reset. */
+	async stop(): Promise<void> {
+		await this.#daemon?.kill('SIGKILL');
+	}
+}

@@ -1,0 +1,121 @@
+import type {Backend, Check, Service} from '../conf/model.js';
+import type {Clock} from '../host/host.js';
+import type {Log} from '../log.js';
+import type {Checker} from './checker.js';
+import type {ProbeSetting} from './probe.js';
+import {hasQuorum} from './quorum.js';
+import {Slots} from './slots.js';
+import {tcpChecker} from './tcp.js';
+import {type BackendHealth, Watch} from './watch.js';
+import {quorumWords} from './words.js';
+
+export type {CheckHealth} from './probe.js';
+export type {BackendHealth} from './watch.js';
+
+/** Checks in flight at once: 10,000 dead backends with 5 s timeouts are still gone through in 50 s. */
+const CONCURRENCY = 1024;
+
+/** A backend went up or down. `atUs` is of the host's monotonic clock. */
+export interface HealthChange {
+	readonly service: string;
+	readonly backend: string;
+	readonly up: boolean;
+	readonly reason: string;
+	readonly atUs: number;
+}
+
+/** The key of `CheckRunner.health()`. */
+export function healthKey(service: Pick<Service, 'name'>, backend: Pick<Backend, 'name'>): string {
+	return `${service.name} ${backend.name}`;
+}
+
+/** Runs every check of every backend, forever, and says when a backend changes. */
+export class CheckRunner {
+	readonly #setting: ProbeSetting;
+	readonly #log: Log;
+	readonly #onChange: (change: HealthChange) => void;
+	readonly #quorums = new Map<string, boolean>();
+	#watches: ReadonlyMap<string, Watch> = new Map();
+
+	constructor(options: {
+		readonly clock: Clock;
+		readonly log: Log;
+		/** Uniform in [0, 1). */
+		readonly random: () => number;
+		readonly onChange: (change: HealthChange) => void;
+		readonly concurrency?: number;
+		readonly checkerFor?: (check: Check) => Checker;
+	}) {
+		this.#log = options.log;
+		this.#onChange = options.onChange;
+		this.#setting = {
+			clock: options.clock,
+			random: options.random,
+			slots: new Slots(options.concurrency ?? CONCURRENCY),
+			checkerFor: options.checkerFor ?? tcpChecker,
+		};
+	}
+
+	/**
+	 * Starts, keeps and stops checks until they are those of `services`: what did not change keeps its state and its
+	 * rhythm. Does not call `onChange`: read `health()` afterwards.
+	 */
+	configure(services: readonly Service[]): void {
+		const watches = new Map<string, Watch>();
+		for (const service of services) {
+			for (const backend of service.backends) watches.set(healthKey(service, backend), this.#watch(service, backend));
+		}
+		for (const [key, watch] of this.#watches) if (!watches.has(key)) watch.stop();
+		this.#watches = watches;
+		const names = new Set(services.map(({name}) => name));
+		for (const name of this.#quorums.keys()) if (!names.has(name)) this.#quorums.delete(name);
+		for (const service of services) this.#updateQuorum(service);
+	}
+
+	/** By `healthKey`. */
+	health(): ReadonlyMap<string, BackendHealth> {
+		return new Map([...this.#watches].map(([key, watch]) => [key, watch.health()]));
+	}
+
+	/** Whether the backend may be used; one that nobody has configured here may not. */
+	isUp(service: Service, backend: Backend): boolean {
+		return this.#watches.get(healthKey(service, backend))?.up ?? false;
+	}
+
+	/** By service name: whether the live backends' weights reach the service's quorum. */
+	quorums(): ReadonlyMap<string, boolean> {
+		return new Map(this.#quorums);
+	}
+
+	/** Ends all checks, also those in flight. */
+	stop(): void {
+		for (const watch of this.#watches.values()) watch.stop();
+		this.#watches = new Map();
+	}
+
+	#watch(service: Service, backend: Backend): Watch {
+		const known = this.#watches.get(healthKey(service, backend));
+		if (known === undefined) {
+			return new Watch(this.#setting, this.#log, service, backend, watch => this.#changed(watch));
+		}
+		known.configure(service, backend);
+		return known;
+	}
+
+	#changed(watch: Watch): void {
+		const {up, reason, sinceUs} = watch.health();
+		this.#onChange({service: watch.service.name, backend: watch.backend.name, up, reason, atUs: sinceUs});
+		this.#updateQuorum(watch.service);
+	}
+
+	#updateQuorum(service: Service): void {
+		const live = service.backends.filter(backend => this.isUp(service, backend));
+		const weight = live.reduce((sum, backend) => sum + backend.weight, 0);
+		const had = this.#quorums.get(service.name);
+		const has = hasQuorum(had ?? true, weight, service);
+		this.#quorums.set(service.name, has);
+		if (had !== undefined && has !== had) {
+			this.#log.info({service: service.name, weight}, quorumWords(service, has, weight));
+		}
+	}
+}

@@ -1,0 +1,97 @@
+import {isDeepStrictEqual} from 'node:util';
+import type {Backend, Check, Service} from '../conf/model.js';
+import type {Log} from '../log.js';
+import {type CheckHealth, Probe, type ProbeSetting} from './probe.js';
+import {backendWord, changeWords, serviceWord} from './words.js';
+
+/** Whether a backend may be used, since when and why. Times are of the host's monotonic clock. */
+export interface BackendHealth {
+	readonly up: boolean;
+	readonly checks: readonly CheckHealth[];
+	readonly sinceUs: number;
+	readonly reason: string;
+}
+
+/** All checks of one backend: it is up while every one of them is. */
+export class Watch {
+	service: Service;
+	backend: Backend;
+	readonly #setting: ProbeSetting;
+	readonly #log: Log;
+	readonly #onChange: (watch: Watch) => void;
+	#probes: readonly Probe[] = [];
+	#up: boolean;
+	#sinceUs: number;
+	#reason: string;
+
+	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, onChange: (watch: Watch) => void) {
+		this.#setting = setting;
+		this.#log = log.child({service: service.name, backend: backend.name});
+		this.service = service;
+		this.backend = backend;
+		this.#onChange = onChange;
+		// keepalived uses a backend from the start, before any check, unless it is `alpha`.
+		this.#up = !backend.alpha || backend.checks.length === 0;
+		this.#sinceUs = setting.clock.nowUs();
+		this.#reason = 'at start';
+		this.configure(service, backend);
+	}
+
+	get up(): boolean {
+		return this.#up;
+	}
+
+	health(): BackendHealth {
+		return {
+			up: this.#up,
+			checks: this.#probes.map(probe => probe.health()),
+			sinceUs: this.#sinceUs,
+			reason: this.#reason,
+		};
+	}
+
+	/**
+	 * Takes over a (changed) configuration. Checks that stay the same go on as if nothing had happened; new ones start
+	 * from the backend's present state, so that a reload by itself never takes a backend out or in.
+	 */
+	configure(service: Service, backend: Backend): void {
+		this.service = service;
+		this.backend = backend;
+		const old = [...this.#probes];
+		this.#probes = backend.checks.map(check => {
+			const same = old.findIndex(probe => sameCheck(probe.check, check));
+			const [kept] = same === -1 ? [] : old.splice(same, 1);
+			return kept ?? this.#probe(check);
+		});
+		for (const probe of old) probe.stop();
+		this.#settle('its checks were changed');
+	}
+
+	stop(): void {
+		for (const probe of this.#probes) probe.stop();
+	}
+
+	#probe(check: Check): Probe {
+		return new Probe(this.#setting, check, this.#up, this.#log, reason => {
+			if (this.#settle(reason)) this.#onChange(this);
+		});
+	}
+
+	#settle(reason: string): boolean {
+		const up = this.#probes.every(probe => probe.up);
+		if (up === this.#up) return false;
+		this.#up = up;
+		this.#reason = reason;
+		this.#sinceUs = this.#setting.clock.nowUs();
+		this.#log.info(
+			{up, reason, rs: backendWord(this.service, this.backend), vs: serviceWord(this.service)},
+			changeWords(this.service, this.backend, up),
+		);
+		return true;
+	}
+}
+
+/** Equal but for where it stands in the file. */
+function sameCheck(a: Check, b: Check): boolean {
+	return isDeepStrictEqual({...a, place: null}, {...b, place: null});
+}

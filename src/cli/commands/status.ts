@@ -1,0 +1,69 @@
+import type {NicStatus, Status} from '../../control/protocol.js';
+import {ExitCode, KernelError} from '../../errors.js';
+import {duration} from '../format.js';
+import type {Report, Session} from '../session.js';
+import {paint, printable, type Style} from '../style.js';
+import type {DropView} from '../../xdp/view.js';
+import {mostFirst, renderDrops} from './drops.js';
+import {renderServices, type ServiceRow, serviceRows} from './services.js';
+import {renderInstances} from './vrrp.js';
+
+const TOP_DROPS = 5;
+
+interface Forwarding {
+	readonly services: readonly ServiceRow[];
+	readonly drops: readonly DropView[];
+}
+
+/** `lbctl status`: one screen. Exits with 1 while no daemon answers, so that a script can ask "is it well?". */
+export async function status(session: Session): Promise<Report> {
+	const daemon = await session.status();
+	const forwarding = await readForwarding(session, daemon);
+	return {
+		json: {name: session.name, running: daemon !== null, daemon, forwarding},
+		text: style =>
+			[
+				renderDaemon(session.name, daemon, style),
+				...(daemon === null || daemon.vrrp.instances.length === 0
+					? []
+					: [renderInstances(daemon.vrrp.instances, style)]),
+				...(forwarding === null
+					? []
+					: [renderServices(forwarding.services, style), renderDrops(forwarding.drops, style)]),
+			].join('\n'),
+		exitCode: daemon === null ? ExitCode.failure : ExitCode.ok,
+	};
+}
+
+/** null, and one line that says so, when no maps can be read. */
+async function readForwarding(session: Session, daemon: Status | null): Promise<Forwarding | null> {
+	try {
+		return await session.withView(view => ({
+			services: serviceRows(view, daemon?.health ?? null),
+			drops: mostFirst(view.drops()).slice(0, TOP_DROPS),
+		}));
+	} catch (error) {
+		if (!(error instanceof KernelError)) throw error;
+		session.note(error.message);
+		return null;
+	}
+}
+
+function renderDaemon(name: string, daemon: Status | null, style: Style): string {
+	if (daemon === null) return `lbd ${name}: ${paint(style, 'bad', 'not running')}\n`;
+	const {version, pid, uptimeS, file, nics, lastReload} = daemon;
+	const lines = [
+		`lbd ${name}: ${paint(style, 'good', 'running')} for ${duration(uptimeS)}, version ${version}, pid ${pid}`,
+		`configuration: ${printable(file)}`,
+		`NICs: ${nics.length === 0 ? 'none' : nics.map(nic => renderNic(nic, style)).join(', ')}`,
+	];
+	if (lastReload !== null && !lastReload.applied) {
+		lines.push(paint(style, 'bad', `last reload refused at ${lastReload.at}: ${printable(lastReload.summary)}`));
+	}
+	return lines.map(line => `${line}\n`).join('');
+}
+
+/** Generic mode costs most of the speed, so it is not passed over in silence. */
+function renderNic({name, mode}: NicStatus, style: Style): string {
+	return mode === 'native' ? `${name} (native)` : `${name} (${paint(style, 'warning', 'generic: slow')})`;
+}

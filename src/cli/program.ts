@@ -1,0 +1,150 @@
+import {Command, CommanderError, InvalidArgumentError} from 'commander';
+import type {Diagnostic} from '../conf/diagnostics.js';
+import type {NameLock} from '../control/lock.js';
+import {checkedName} from '../control/protocol.js';
+import {ControlError, ExitCode, KernelError} from '../errors.js';
+import {VERSION} from '../version.js';
+import {backends} from './commands/backends.js';
+import {check} from './commands/check.js';
+import {drops} from './commands/drops.js';
+import {flows} from './commands/flows.js';
+import {dumpMap, maps} from './commands/maps.js';
+import {persistence} from './commands/persistence.js';
+import {reload} from './commands/reload.js';
+import {services} from './commands/services.js';
+import {status} from './commands/status.js';
+import {unload} from './commands/unload.js';
+import {vrrp} from './commands/vrrp.js';
+import {json} from './format.js';
+import {type Daemon, type Report, Session} from './session.js';
+import type {Style} from './style.js';
+import type {FlowFilter, MapView} from '../xdp/view.js';
+
+/** What lbctl needs of the machine it runs on; main.ts has the real one. */
+export interface Environment {
+	out(text: string): void;
+	err(text: string): void;
+	readonly style: Style;
+	daemon(name: string): Daemon;
+	openView(name: string): Promise<MapView>;
+	/** Throws ControlError `already-running` while a daemon of that name runs. */
+	lock(name: string): NameLock;
+	/** Detaches the program and removes the pins. */
+	unload(name: string): Promise<void>;
+	/** What there is to say about a configuration file. */
+	diagnose(file: string): Promise<readonly Diagnostic[]>;
+}
+
+interface GlobalOptions {
+	readonly name: string;
+	readonly json?: true;
+}
+
+const ROWS = 100;
+
+/** Runs one lbctl command line (without `node` and `lbctl`). Errors end as one line on stderr and an exit code. */
+export async function run(argv: readonly string[], environment: Environment): Promise<ExitCode> {
+	const cli = new Cli(environment);
+	try {
+		await cli.program.parseAsync(argv, {from: 'user'});
+		return cli.exitCode;
+	} catch (error) {
+		return failed(error, environment);
+	}
+}
+
+function failed(error: unknown, environment: Environment): ExitCode {
+	// commander has said what it had to say.
+	if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+	if (error instanceof ControlError || error instanceof KernelError) {
+		environment.err(`lbctl: ${error.message}\n`);
+		return error.exitCode;
+	}
+	environment.err(`lbctl: this is a bug, please report it: ${error instanceof Error ? error.stack : String(error)}\n`);
+	return ExitCode.bug;
+}
+
+class Cli {
+	readonly program: Command;
+	exitCode: ExitCode = ExitCode.ok;
+	readonly #environment: Environment;
+
+	constructor(environment: Environment) {
+		this.#environment = environment;
+		this.program = new Command('lbctl')
+			.description('Look into and steer lbd, the load balancer.')
+			.option('--name <name>', 'which daemon, where several run on one machine', 'default')
+			.option('--json', 'print JSON instead of a table')
+			.version(VERSION)
+			.exitOverride()
+			.configureOutput({writeOut: text => environment.out(text), writeErr: text => environment.err(text)})
+			.showHelpAfterError('(lbctl --help lists the commands)');
+		this.#addViews();
+		this.#addActions();
+	}
+
+	#addViews(): void {
+		this.#command('status', 'one screen: the daemon, VRRP, services, drops').action(() => this.#show(status));
+		this.#command('services [service]', 'services and their traffic; with VIP:PORT, its backends too').action(
+			(service?: string) => this.#show(session => services(session, service)),
+		);
+		this.#command('backends', 'backends: state, load and why').action(() => this.#show(backends));
+		this.#command('flows', 'connections in the flow table')
+			.option('--client <address>', 'only of this client (ADDRESS or ADDRESS:PORT)')
+			.option('--service <service>', 'only of this service (VIP:PORT)')
+			.option('--backend <backend>', 'only to this backend (ADDRESS:PORT)')
+			.option('--state <state>', 'only in this state')
+			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
+			.action(({limit, ...filter}: FlowFilter & {limit: number}) =>
+				this.#show(session => flows(session, limit, filter)),
+			);
+		this.#command('persistence', 'which client is bound to which backend')
+			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
+			.action(({limit}: {limit: number}) => this.#show(session => persistence(session, limit)));
+		this.#command('vrrp', 'VRRP instances and their states').action(() => this.#show(vrrp));
+		this.#command('drops', 'packets that went nowhere, by reason').action(() => this.#show(drops));
+		const mapsCommand = this.#command('maps', 'the pinned BPF maps').action(() => this.#show(maps));
+		mapsCommand
+			.command('dump <map>')
+			.description('the entries of a map')
+			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
+			.action((map: string, {limit}: {limit: number}) => this.#show(session => dumpMap(session, map, limit)));
+	}
+
+	#addActions(): void {
+		const environment = this.#environment;
+		this.#command('reload', 'read the configuration again; a bad file changes nothing').action(() =>
+			this.#show(reload),
+		);
+		this.#command('unload', 'take the program of a stopped daemon off its NICs').action(() =>
+			this.#show(({name}) => unload(name, environment.lock, environment.unload)),
+		);
+		this.#command('check <file>', 'check a configuration file').action((file: string) =>
+			this.#show(async () => check(file, await environment.diagnose(file))),
+		);
+	}
+
+	#command(usage: string, description: string): Command {
+		return this.program.command(usage).description(description);
+	}
+
+	async #show(command: (session: Session) => Promise<Report>): Promise<void> {
+		const {name, json: asJson} = this.program.opts<GlobalOptions>();
+		const {out, err, style, daemon, openView} = this.#environment;
+		const report = await command(
+			new Session({
+				name: checkedName(name),
+				daemon: daemon(name),
+				openView: () => openView(name),
+				note: text => err(`lbctl: ${text}\n`),
+			}),
+		);
+		out(asJson ? `${json(report.json, '  ')}\n` : report.text(style));
+		this.exitCode = report.exitCode ?? ExitCode.ok;
+	}
+}
+
+function rowCount(text: string): number {
+	if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Not a number of rows.');
+	return Number(text);
+}

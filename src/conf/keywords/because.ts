@@ -1,0 +1,14 @@
+/** Reasons that several rows share: keywords with one reason are reported together. */
+
+export const noMail = 'no mail is sent yet';
+export const noScripts = 'scripts are not run yet';
+export const noVmac = 'there is no virtual MAC yet';
+export const noIpv6 = 'there is no IPv6 yet';
+export const noIpvs = 'there is no IPVS table here';
+export const noFirewall = 'no firewall rules are made for virtual addresses';
+export const noPacing = 'address announcements are not paced';
+export const noUnicast = 'adverts are multicast only';
+export const noVersion3 = 'only VRRP version 2 is spoken';
+export const noSnmp = 'there is no SNMP or D-Bus, see /metrics';
+export const alwaysChecked = 'an included file that is missing is always reported';
+export const ownProcesses = 'processes, buffers and files are arranged differently';

@@ -1,0 +1,255 @@
+import {none, one, onOff} from '../args.js';
+import {quote, type Report} from '../diagnostics.js';
+import type {Instance, Place} from '../model.js';
+import {
+	accepted,
+	block,
+	type Draft,
+	draftAt,
+	fixed,
+	full,
+	items,
+	type Keywords,
+	placeOf,
+	refused,
+	rows,
+} from '../table.js';
+import {integer, interfaceName, ipv4, oneOf, seconds, Unsupported, word} from '../values.js';
+import * as because from './because.js';
+import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
+import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
+
+/** `vrrp_instance`. null: not written. */
+export interface InstanceDraft extends Draft {
+	readonly name: string;
+	state: 'master' | 'backup' | null;
+	interface: string | null;
+	vrid: number | null;
+	priority: number | null;
+	advertUs: number;
+	readonly authentication: AuthenticationDraft;
+	readonly addresses: AddressDrafts;
+	readonly excludedAddresses: AddressDrafts;
+	preempt: boolean;
+	preemptDelayUs: number;
+	readonly garp: GarpDraft;
+	sourceAddress: string | null;
+	trackPrimary: boolean;
+}
+
+interface AuthenticationDraft extends Draft {
+	type: 'pass' | null;
+	password: string | null;
+}
+
+export function newInstance(name: string, place: Place): InstanceDraft {
+	return {
+		...draftAt(place),
+		name,
+		state: null,
+		interface: null,
+		vrid: null,
+		priority: null,
+		advertUs: 1_000_000,
+		authentication: {...draftAt(place), type: null, password: null},
+		addresses: [],
+		excludedAddresses: [],
+		preempt: true,
+		preemptDelayUs: 0,
+		garp: {},
+		sourceAddress: null,
+		trackPrimary: true,
+	};
+}
+
+const authentication: Keywords<AuthenticationDraft> = {
+	auth_type: full(
+		one(oneOf({PASS: 'pass', AH: new Unsupported('IPsec authentication headers, which no RFC since 3768 knows')})),
+		(draft, type) => {
+			draft.type = type;
+		},
+	),
+	auth_pass: full(one(word), (draft, password) => {
+		draft.password = password;
+	}),
+};
+
+export const instance: Keywords<InstanceDraft> = {
+	state: full(one(oneOf({MASTER: 'master', BACKUP: 'backup'})), (draft, state) => {
+		draft.state = state;
+	}),
+	interface: full(one(interfaceName), (draft, name) => {
+		draft.interface = name;
+	}),
+	virtual_router_id: full(one(integer(1, 255)), (draft, vrid) => {
+		draft.vrid = vrid;
+	}),
+	priority: full(one(integer(1, 255)), (draft, priority) => {
+		draft.priority = priority;
+	}),
+	advert_int: full(one(seconds(0.01, 255)), (draft, us) => {
+		draft.advertUs = us;
+	}),
+	version: fixed(one(vrrpVersion)),
+	authentication: block(authentication, none, draft => draft.authentication),
+	virtual_ipaddress: items(addressArgs, ({addresses}, draft, place) => {
+		addresses.push({place, draft});
+	}),
+	virtual_ipaddress_excluded: items(addressArgs, ({excludedAddresses}, draft, place) => {
+		excludedAddresses.push({place, draft});
+	}),
+	preempt: full(none, draft => {
+		draft.preempt = true;
+	}),
+	nopreempt: full(none, draft => {
+		draft.preempt = false;
+	}),
+	preempt_delay: full(one(seconds(0, 1000)), (draft, us) => {
+		draft.preemptDelayUs = us;
+	}),
+	...garpKeywords<InstanceDraft>(''),
+	mcast_src_ip: full(one(ipv4), (draft, address) => {
+		draft.sourceAddress = address;
+	}),
+	dont_track_primary: full(none, draft => {
+		draft.trackPrimary = false;
+	}),
+
+	...rows('track_script track_interface track_file track_process track_bfd', refused('nothing is tracked yet')),
+	track_src_ip: refused('nothing is tracked yet'),
+	...rows('unicast_src_ip unicast_peer', refused(because.noUnicast)),
+	...rows('unicast_ttl unicast_fault_no_peer check_unicast_src old_unicast_checksum', accepted(because.noUnicast)),
+	mcast_dst_ip: refused('the group is set for all instances by vrrp_mcast_group4'),
+	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
+	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
+	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
+	...rows(
+		'lower_prio_no_advert higher_prio_send_advert down_timer_adverts timer_expired_backup thread_timer_expired',
+		refused('VRRP runs by the rules of the RFC only'),
+	),
+	...rows('owner_ignore_adverts strict_mode', refused('VRRP runs by the rules of the RFC only')),
+	no_accept: refused('virtual addresses always answer for themselves'),
+	auth_hmac: refused('only passwords authenticate adverts'),
+	lvs_sync_daemon_interface: refused('connections are not shared between balancers yet'),
+	accept: accepted('it is the default', none),
+	promote_secondaries: accepted('each virtual address is removed by itself', none),
+	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
+	no_virtual_ipaddress: accepted('no virtual address is required', none),
+	native_ipv6: accepted(because.noIpv6, none),
+	v3_checksum_as_v2: accepted(because.noVersion3, onOff),
+	...rows('debug kernel_rx_buf_size linkbeat_use_polling', accepted(because.ownProcesses)),
+	smtp_alert: accepted(because.noMail, onOff),
+	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
+	...rows('notify_deleted notify_master_rx_lower_pri notify_priority_changes', accepted(because.noScripts)),
+};
+
+/** RFC 3768 5.3.4: this router owns the addresses. */
+const PRIORITY_OWNER = 255;
+const PRIORITY_DEFAULT = 100;
+/** The advert of version 2 has a field of this many bytes. */
+const PASSWORD_BYTES_MAX = 8;
+/** The advert counts its addresses in a byte. */
+const ADVERTISED_MAX = 255;
+
+/** The instance with keepalived's defaults and corrections, or null if it cannot be. */
+export function toInstance(draft: InstanceDraft, globalGarp: GarpDraft, report: Report): Instance | null {
+	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
+	if (device === null) requireKeyword(draft, 'interface', report);
+	if (vrid === null) requireKeyword(draft, 'virtual_router_id', report);
+	if (device === null || vrid === null) return null;
+	const priority = resolvePriority(draft, report);
+	const addresses = toAddresses(draft.addresses, device);
+	return {
+		place,
+		name,
+		initialState: resolveState(draft, priority, report),
+		interface: device,
+		vrid,
+		priority,
+		version: 2,
+		advertUs: resolveAdvert(draft, report),
+		password: resolvePassword(draft.authentication, report),
+		addresses: addresses.slice(0, ADVERTISED_MAX),
+		excludedAddresses: [...excess(draft, addresses, report), ...toAddresses(draft.excludedAddresses, device)],
+		...resolvePreemption(draft, priority, report),
+		garp: toGarp(draft.garp, globalGarp),
+		sourceAddress,
+		trackPrimary,
+	};
+}
+
+function requireKeyword(draft: InstanceDraft, keyword: string, report: Report): void {
+	// Written and wrong has been said already.
+	if (draft.written.has(keyword)) return;
+	report.error('missing', draft.place, `vrrp_instance ${quote(draft.name)} has no ${keyword}`, `add '${keyword} …'`);
+}
+
+function resolvePriority(draft: InstanceDraft, report: Report): number {
+	if (draft.priority !== null) return draft.priority;
+	if (draft.state !== 'master') return PRIORITY_DEFAULT;
+	const text = `state MASTER without a priority means priority ${PRIORITY_OWNER}, the owner of the addresses`;
+	report.warning('adjusted', placeOf(draft, 'state'), text, `write 'priority ${PRIORITY_OWNER}' if you mean it`);
+	return PRIORITY_OWNER;
+}
+
+function resolveState(draft: InstanceDraft, priority: number, report: Report): 'master' | 'backup' {
+	if (priority !== PRIORITY_OWNER) return draft.state ?? 'backup';
+	if (draft.state === 'backup') {
+		const text = `priority ${PRIORITY_OWNER} owns the addresses, so the instance starts as MASTER`;
+		report.warning('adjusted', placeOf(draft, 'state'), text, `write 'state MASTER' or a lower priority`);
+	}
+	return 'master';
+}
+
+/** Version 2 carries whole seconds. keepalived rounds, and a fraction of a second becomes one. */
+function resolveAdvert(draft: InstanceDraft, report: Report): number {
+	const secondUs = 1_000_000;
+	const roundedUs = Math.max(1, Math.round(draft.advertUs / secondUs)) * secondUs;
+	if (roundedUs !== draft.advertUs) {
+		const text = `advert_int is rounded to ${roundedUs / secondUs} s: VRRP version 2 knows whole seconds only`;
+		report.warning('adjusted', placeOf(draft, 'advert_int'), text);
+	}
+	return roundedUs;
+}
+
+function resolvePassword(draft: AuthenticationDraft, report: Report): string | null {
+	const {type, password} = draft;
+	if (type === null && password === null) return null;
+	if (type === null || password === null) {
+		const missing = type === null ? 'auth_type' : 'auth_pass';
+		const place = placeOf(draft, type === null ? 'auth_pass' : 'auth_type');
+		if (!draft.written.has(missing)) {
+			report.warning('missing', place, `no ${missing}, so adverts are not authenticated`, `add '${missing} …'`);
+		}
+		return null;
+	}
+	const bytes = new TextEncoder().encode(password);
+	if (bytes.length <= PASSWORD_BYTES_MAX) return password;
+	const text = `auth_pass is cut to its first ${PASSWORD_BYTES_MAX} bytes, as VRRP version 2 has no room for more`;
+	report.warning('adjusted', placeOf(draft, 'auth_pass'), text, 'both balancers cut alike');
+	return new TextDecoder().decode(bytes.subarray(0, PASSWORD_BYTES_MAX));
+}
+
+function excess<A>(draft: InstanceDraft, addresses: readonly A[], report: Report): readonly A[] {
+	const place = draft.addresses[ADVERTISED_MAX]?.place;
+	if (place !== undefined) {
+		const text = `an advert holds ${ADVERTISED_MAX} addresses; those from here on are not advertised`;
+		report.warning('adjusted', place, text, 'move them to virtual_ipaddress_excluded');
+	}
+	return addresses.slice(ADVERTISED_MAX);
+}
+
+function resolvePreemption(
+	draft: InstanceDraft,
+	priority: number,
+	report: Report,
+): {preempt: boolean; preemptDelayUs: number} {
+	const ignore = (keyword: string, why: string, wayOut = 'use state BACKUP'): void =>
+		report.warning('contradiction', placeOf(draft, keyword), `${keyword} is ignored ${why}`, wayOut);
+	const master = draft.state === 'master' || priority === PRIORITY_OWNER;
+	if (master && !draft.preempt) ignore('nopreempt', 'with state MASTER');
+	if (master && draft.preemptDelayUs > 0) ignore('preempt_delay', 'with state MASTER');
+	if (master) return {preempt: true, preemptDelayUs: 0};
+	if (!draft.preempt && draft.preemptDelayUs > 0) ignore('preempt_delay', 'with nopreempt', 'use preempt');
+	return {preempt: draft.preempt, preemptDelayUs: draft.preempt ? draft.preemptDelayUs : 0};
+}

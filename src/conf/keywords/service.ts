@@ -1,0 +1,255 @@
+import {endpointName, maskPrefix} from '../../net/address.js';
+import {type Args, one, onOff, optional, pair} from '../args.js';
+import {formatPlace, type Report} from '../diagnostics.js';
+import type {Backend, Forwarding, Place, Protocol, Scheduler, Service} from '../model.js';
+import {accepted, block, type Draft, draftAt, fixed, full, type Keywords, placeOf, refused, rows} from '../table.js';
+import {integer, ipv4, oneOf, Unsupported, type Value} from '../values.js';
+import {type BackendDraft, backend, newBackend, toBackend, WEIGHT_MAX} from './backend.js';
+import * as because from './because.js';
+import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
+import {forwarding} from './forwarding.js';
+
+/** Which traffic a `virtual_server` takes. */
+export interface ServiceAddress {
+	readonly address: string;
+	readonly port: number;
+}
+
+/** `virtual_server`. null: not written. */
+export interface ServiceDraft extends Draft, CheckOptions, ServiceAddress {
+	protocol: Protocol | null;
+	scheduler: Scheduler | null;
+	forwarding: Forwarding | null;
+	persistenceTimeoutS: number | null;
+	persistenceGranularity: number | null;
+	quorum: number;
+	hysteresis: number;
+	weight: number;
+	inhibitOnFailure: boolean;
+	readonly backends: BackendDraft[];
+}
+
+export function newService({address, port}: ServiceAddress, place: Place): ServiceDraft {
+	return {
+		...draftAt(place),
+		...newCheckOptions(),
+		address,
+		port,
+		protocol: null,
+		scheduler: null,
+		forwarding: null,
+		persistenceTimeoutS: null,
+		persistenceGranularity: null,
+		quorum: 1,
+		hysteresis: 0,
+		weight: 1,
+		inhibitOnFailure: false,
+		backends: [],
+	};
+}
+
+const port = integer(0, 65_535);
+
+export const serviceArgs: Args<ServiceAddress> = {
+	usage: 'IP PORT',
+	read(words) {
+		const first = words.peek();
+		if (first?.text === 'fwmark' || first?.text === 'group') {
+			const text = `virtual_server ${first.text} is not supported yet`;
+			words.report.error('not-supported', first.place, text, 'name IP and port');
+			return undefined;
+		}
+		const address = words.take(ipv4);
+		const second = words.peek();
+		const number = second === undefined ? 0 : words.take(port);
+		if (address === undefined || number === undefined) return undefined;
+		if (number !== 0) return {address, port: number};
+		const text = 'virtual_server without a port, for all ports, is not supported yet';
+		words.report.error('not-supported', (second ?? words.keyword).place, text, 'name the port');
+		return undefined;
+	},
+};
+
+const backendArgs = pair(ipv4, port, null);
+
+const notScheduled = new Unsupported('rr is the only scheduler yet');
+const scheduler = oneOf<Scheduler>({
+	rr: 'rr',
+	wrr: notScheduled,
+	lc: notScheduled,
+	wlc: notScheduled,
+	sed: notScheduled,
+	nq: notScheduled,
+	sh: notScheduled,
+	dh: notScheduled,
+	mh: notScheduled,
+	fo: notScheduled,
+	ovf: notScheduled,
+	lblc: notScheduled,
+	lblcr: notScheduled,
+	twos: notScheduled,
+});
+
+const protocols = oneOf<Protocol>({
+	TCP: 'tcp',
+	UDP: new Unsupported('TCP is the only protocol yet'),
+	SCTP: new Unsupported('TCP is the only protocol yet'),
+});
+const protocol: Value<Protocol> = {
+	usage: protocols.usage,
+	parse: text => protocols.parse(text.toUpperCase()),
+};
+
+/** The longest time an IPVS service remembers a client: 31 days. */
+const PERSISTENCE_S_MAX = 31 * 24 * 3600;
+/** What keepalived takes when persistence is asked for without a time. */
+const PERSISTENCE_S_DEFAULT = 360;
+
+/** `24` or `255.255.255.0`. */
+const granularity: Value<number> = {
+	usage: 'NETMASK|PREFIX',
+	parse(text) {
+		if (!text.includes('.')) return integer(1, 32).parse(text);
+		const mask = ipv4.parse(text);
+		if ('why' in mask) return mask;
+		const prefix = maskPrefix(mask.value);
+		return prefix === undefined || prefix === 0 ? {why: 'is not a netmask'} : {value: prefix};
+	},
+};
+
+const schedulerRow = full<ServiceDraft, Scheduler>(one(scheduler), (draft, value) => {
+	draft.scheduler = value;
+});
+const forwardingRow = full<ServiceDraft, Forwarding>(one(forwarding), (draft, value) => {
+	draft.forwarding = value;
+});
+
+export const service: Keywords<ServiceDraft> = {
+	protocol: full(one(protocol), (draft, value) => {
+		draft.protocol = value;
+	}),
+	lb_algo: schedulerRow,
+	lvs_sched: schedulerRow,
+	lb_kind: forwardingRow,
+	lvs_method: forwardingRow,
+	persistence_timeout: full(optional(integer(1, PERSISTENCE_S_MAX), PERSISTENCE_S_DEFAULT), (draft, seconds) => {
+		draft.persistenceTimeoutS = seconds;
+	}),
+	persistence_granularity: full(one(granularity), (draft, prefix) => {
+		draft.persistenceGranularity = prefix;
+	}),
+	quorum: full(one(integer(1, 2 ** 32 - 1)), (draft, quorum) => {
+		draft.quorum = quorum;
+	}),
+	hysteresis: full(one(integer(0, 2 ** 32 - 1)), (draft, hysteresis) => {
+		draft.hysteresis = hysteresis;
+	}),
+	weight: full(one(integer(1, WEIGHT_MAX)), (draft, weight) => {
+		draft.weight = weight;
+	}),
+	inhibit_on_failure: full(onOff, (draft, inhibit) => {
+		draft.inhibitOnFailure = inhibit;
+	}),
+	...checkOptionKeywords<ServiceDraft>(),
+	real_server: block(backend, backendArgs, ({backends}, [address, port], place) => {
+		const draft = newBackend(address, port, place);
+		backends.push(draft);
+		return draft;
+	}),
+
+	sorry_server: refused('a service without backends refuses connections'),
+	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
+	ops: refused('it is for UDP'),
+	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
+	...rows('flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback hashed', refused('it is for other schedulers')),
+	ip_family: fixed(one(oneOf({inet: 4, inet6: new Unsupported(because.noIpv6)}))),
+	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
+	ha_suspend: accepted('checks always run'),
+	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
+	snmp_name: accepted(because.noSnmp),
+	smtp_alert: accepted(because.noMail, onOff),
+};
+
+/** The service with keepalived's defaults and corrections, or null if it cannot be or serves nothing. */
+export function toService(draft: ServiceDraft, report: Report): Service | null {
+	const {place, address, port} = draft;
+	const {protocol, scheduler} = requireChoices(draft, report);
+	if (protocol === null || scheduler === null) return null;
+	const name = endpointName(address, port, protocol);
+	if (draft.backends.length === 0) {
+		report.warning('missing', place, `virtual_server ${name} has no real_server and is left out`, 'add one');
+		return null;
+	}
+	const backends = withoutDuplicates(
+		draft.backends.map(backend => toBackend(backend, draft, report)),
+		report,
+	);
+	return {
+		place,
+		name,
+		address,
+		port,
+		protocol,
+		scheduler,
+		forwarding: draft.forwarding ?? 'nat',
+		persistence: resolvePersistence(draft),
+		...resolveQuorum(draft, backends, report),
+		backends,
+	};
+}
+
+/** keepalived's defaults are UDP and wlc, which surprises most people and is not supported yet. */
+function requireChoices(
+	draft: ServiceDraft,
+	report: Report,
+): {readonly protocol: Protocol | null; readonly scheduler: Scheduler | null} {
+	const {place, protocol, scheduler, written} = draft;
+	const lacks = (keyword: string, means: string, wayOut: string): void =>
+		report.error('missing', place, `virtual_server has no ${keyword}, which means ${means}: not supported yet`, wayOut);
+	if (!written.has('protocol')) lacks('protocol', 'UDP', `add 'protocol TCP'`);
+	if (!written.has('lb_algo') && !written.has('lvs_sched')) lacks('lb_algo', 'wlc', `add 'lb_algo rr'`);
+	if (!written.has('lb_kind') && !written.has('lvs_method')) {
+		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
+	}
+	return {protocol, scheduler};
+}
+
+function withoutDuplicates(backends: readonly Backend[], report: Report): readonly Backend[] {
+	const places = new Map<string, Place>();
+	return backends.filter(({name, place}) => {
+		const earlier = places.get(name);
+		if (earlier === undefined) {
+			places.set(name, place);
+			return true;
+		}
+		const text = `real_server ${name} is there already, at ${formatPlace(earlier)}; this one is ignored`;
+		report.warning('duplicate', place, text, 'remove one');
+		return false;
+	});
+}
+
+function resolvePersistence(draft: ServiceDraft): Service['persistence'] {
+	const {persistenceTimeoutS: timeoutS, persistenceGranularity: granularity} = draft;
+	if (timeoutS === null && granularity === null) return null;
+	return {timeoutS: timeoutS ?? PERSISTENCE_S_DEFAULT, granularity: granularity ?? 32};
+}
+
+/** A quorum beyond all weights, or a hysteresis beyond the quorum, could never be met: keepalived lowers both. */
+function resolveQuorum(
+	draft: ServiceDraft,
+	backends: readonly Backend[],
+	report: Report,
+): {readonly quorum: number; readonly hysteresis: number} {
+	const weight = backends.reduce((sum, backend) => sum + backend.weight, 0);
+	const quorum = Math.max(1, Math.min(draft.quorum, weight));
+	if (quorum !== draft.quorum) {
+		const text = `quorum ${draft.quorum} is more than all backends weigh together, so it is ${quorum}`;
+		report.warning('adjusted', placeOf(draft, 'quorum'), text);
+	}
+	const hysteresis = Math.min(draft.hysteresis, quorum - 1);
+	if (hysteresis !== draft.hysteresis) {
+		const text = `hysteresis ${draft.hysteresis} is not below quorum ${quorum}, so it is ${hysteresis}`;
+		report.warning('adjusted', placeOf(draft, 'hysteresis'), text);
+	}
+	return {quorum, hysteresis};
+}

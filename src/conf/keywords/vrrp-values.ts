@@ -1,0 +1,54 @@
+import {one} from '../args.js';
+import type {Garp} from '../model.js';
+import {full, type Keywords} from '../table.js';
+import {integer, oneOf, Unsupported, wholeSeconds} from '../values.js';
+import * as because from './because.js';
+
+/** What `global_defs` and `vrrp_instance` say in the same way. */
+
+export const vrrpVersion = oneOf<2>({2: 2, 3: new Unsupported(because.noVersion3)});
+
+/** The announcement settings that were written. */
+export type GarpDraft = {-readonly [K in keyof Garp]?: Garp[K]};
+
+const count = one(integer(1, 65_535));
+const delay = one(wholeSeconds(0));
+
+/** `garp_*` of an instance, or `vrrp_garp_*` for all instances. */
+export function garpKeywords<D extends {readonly garp: GarpDraft}>(prefix: '' | 'vrrp_'): Keywords<D> {
+	return {
+		[`${prefix}garp_master_repeat`]: full(count, ({garp}: D, value) => {
+			garp.masterRepeat = value;
+		}),
+		[`${prefix}garp_master_delay`]: full(delay, ({garp}: D, value) => {
+			garp.masterDelayUs = value;
+		}),
+		[`${prefix}garp_master_refresh`]: full(delay, ({garp}: D, value) => {
+			garp.masterRefreshUs = value;
+		}),
+		[`${prefix}garp_master_refresh_repeat`]: full(count, ({garp}: D, value) => {
+			garp.masterRefreshRepeat = value;
+		}),
+		[`${prefix}garp_lower_prio_repeat`]: full(one(integer(0, 65_535)), ({garp}: D, value) => {
+			garp.lowerPriorityRepeat = value;
+		}),
+		[`${prefix}garp_lower_prio_delay`]: full(delay, ({garp}: D, value) => {
+			garp.lowerPriorityDelayUs = value;
+		}),
+	};
+}
+
+/** keepalived's defaults: what the instance says, else `global_defs`, else five rounds, and five more after 5 s. */
+export function toGarp(instance: GarpDraft, globals: GarpDraft): Garp {
+	const said = {...globals, ...instance};
+	const masterRepeat = said.masterRepeat ?? 5;
+	const masterDelayUs = said.masterDelayUs ?? 5_000_000;
+	return {
+		masterRepeat,
+		masterDelayUs,
+		masterRefreshUs: said.masterRefreshUs ?? 0,
+		masterRefreshRepeat: said.masterRefreshRepeat ?? 1,
+		lowerPriorityRepeat: said.lowerPriorityRepeat ?? masterRepeat,
+		lowerPriorityDelayUs: said.lowerPriorityDelayUs ?? masterDelayUs,
+	};
+}

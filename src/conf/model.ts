@@ -1,0 +1,150 @@
+/**
+ * What a configuration means, as plain readonly values: the output of `compile` and the input of everything else.
+ * Durations are integer microseconds (`…Us`); addresses are canonical text (see net/address.ts).
+ */
+
+/** Where something stands in the configuration: 1-based line and column. */
+export interface Place {
+	readonly file: string;
+	readonly line: number;
+	readonly column: number;
+}
+
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sed' | 'nq' | 'sh' | 'dh' | 'mh' | 'fo' | 'ovf';
+export type Forwarding = 'nat' | 'dr' | 'tun';
+
+/** One `virtual_server`. */
+export interface Service {
+	readonly place: Place;
+	/** `192.168.1.1:80`, or `[2001:db8::1]:80`; `/udp` behind it for other protocols than TCP. Unique. */
+	readonly name: string;
+	readonly address: string;
+	readonly port: number;
+	readonly protocol: Protocol;
+	readonly scheduler: Scheduler;
+	readonly forwarding: Forwarding;
+	/** `timeoutS` in seconds; `granularity` is the prefix length under which clients count as one. */
+	readonly persistence: {readonly timeoutS: number; readonly granularity: number} | null;
+	readonly quorum: number;
+	readonly hysteresis: number;
+	/** In the file's order, which is the order of the turn. */
+	readonly backends: readonly Backend[];
+}
+
+/** One `real_server` of a service. */
+export interface Backend {
+	readonly place: Place;
+	/** `10.0.0.71:80`, unique within its service. */
+	readonly name: string;
+	readonly address: string;
+	readonly port: number;
+	readonly weight: number;
+	/** A failed check sets the weight to 0 instead of taking the backend out. */
+	readonly inhibitOnFailure: boolean;
+	/** Starts down and must pass its checks before it is used. */
+	readonly alpha: boolean;
+	readonly checks: readonly Check[];
+}
+
+/** One checker of a backend, with all defaults resolved. */
+export interface Check {
+	readonly place: Place;
+	readonly kind: 'tcp';
+	readonly connectAddress: string;
+	readonly connectPort: number;
+	/** Local address to check from, or null for the kernel's choice. */
+	readonly bindAddress: string | null;
+	readonly connectTimeoutUs: number;
+	readonly delayLoopUs: number;
+	readonly retry: number;
+	readonly delayBeforeRetryUs: number;
+	/** The first check starts after 1 s plus a random part of this. */
+	readonly warmupUs: number;
+}
+
+/** One address of a `virtual_ipaddress` block. */
+export interface VirtualAddress {
+	readonly place: Place;
+	readonly address: string;
+	readonly prefix: number;
+	/** The interface to put it on. */
+	readonly device: string;
+	readonly label: string | null;
+	/** rtnetlink scope: 0 global, 253 link, 254 host. */
+	readonly scope: number;
+	/** Broadcast address, or null for none. */
+	readonly broadcast: string | null;
+}
+
+/** One `vrrp_instance`. */
+export interface Instance {
+	readonly place: Place;
+	readonly name: string;
+	readonly initialState: 'master' | 'backup';
+	readonly interface: string;
+	readonly vrid: number;
+	readonly priority: number;
+	readonly version: 2 | 3;
+	readonly advertUs: number;
+	/** Plain-text password, at most 8 bytes, or null. */
+	readonly password: string | null;
+	readonly addresses: readonly VirtualAddress[];
+	readonly excludedAddresses: readonly VirtualAddress[];
+	readonly preempt: boolean;
+	readonly preemptDelayUs: number;
+	readonly garp: Garp;
+	/** Source address of adverts, or null for the interface's primary address. */
+	readonly sourceAddress: string | null;
+	/** Follow the link state of the interface (keepalived: not `dont_track_primary`). */
+	readonly trackPrimary: boolean;
+}
+
+/** Gratuitous ARP timing of an instance, keepalived's `garp_*`. */
+export interface Garp {
+	readonly masterRepeat: number;
+	readonly masterDelayUs: number;
+	/** 0: never. */
+	readonly masterRefreshUs: number;
+	readonly masterRefreshRepeat: number;
+	readonly lowerPriorityRepeat: number;
+	readonly lowerPriorityDelayUs: number;
+}
+
+/** One `vrrp_sync_group`: its instances change state together. */
+export interface SyncGroup {
+	readonly place: Place;
+	readonly name: string;
+	readonly instances: readonly string[];
+}
+
+/** `global_defs`, as far as it has an effect. */
+export interface Globals {
+	readonly routerId: string | null;
+	readonly notificationEmail: readonly string[];
+	readonly notificationEmailFrom: string | null;
+	readonly smtpServer: {readonly host: string; readonly port: number} | null;
+	readonly smtpConnectTimeoutUs: number;
+	/** TCP established, TCP FIN and UDP timeouts in seconds (`lvs_timeouts`). */
+	readonly timeoutsS: {readonly tcp: number; readonly tcpFin: number; readonly udp: number};
+	readonly multicastGroup4: string;
+}
+
+/** The `lbd { … }` block: our own settings; nothing needs it. */
+export interface Settings {
+	/** Connections the flow table has slots for. */
+	readonly flows: number;
+	readonly persistenceEntries: number;
+	/** Where /metrics is served, or null for nowhere but the control socket. */
+	readonly metrics: {readonly address: string; readonly port: number} | null;
+}
+
+/** A whole configuration. */
+export interface Config {
+	readonly file: string;
+	readonly globals: Globals;
+	readonly settings: Settings;
+	readonly services: readonly Service[];
+	readonly instances: readonly Instance[];
+	readonly syncGroups: readonly SyncGroup[];
+}

@@ -1,0 +1,253 @@
+/**
+ * The wiring of `lbd`: the only place that knows every feature. It passes values between them and decides nothing that
+ * could be decided elsewhere.
+ */
+import {fileURLToPath} from 'node:url';
+import {CheckRunner} from './check/runner.js';
+import {formatDiagnostic} from './conf/diagnostics.js';
+import type {Config} from './conf/model.js';
+import {lockName} from './control/lock.js';
+import {type ReloadReport, socketPath} from './control/protocol.js';
+import {serveControl} from './control/server.js';
+import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
+import type {Host} from './host/host.js';
+import type {Log} from './log.js';
+import {Metrics} from './metrics/metrics.js';
+import {serveMetrics} from './metrics/server.js';
+import {NextHops} from './reach/next-hops.js';
+import {Reconciler} from './reconcile.js';
+import {Reporter} from './report.js';
+import {Undo} from './undo.js';
+import {VrrpChild} from './vrrp/child.js';
+import type {VrrpConfig} from './vrrp/protocol.js';
+import {DataPlane} from './xdp/dataplane.js';
+
+const OBJECT_PATH = fileURLToPath(new URL('../lb.bpf.o', import.meta.url));
+
+export interface DaemonOptions {
+	readonly name: string;
+	readonly config: Config;
+	/** Reads the configuration again, for a reload. Throws ConfError when it has errors. */
+	readonly load: () => Config;
+	readonly host: Host;
+	readonly log: Log;
+}
+
+export class Daemon {
+	/** Resolves when the daemon has stopped, with what to exit with. */
+	readonly ended: Promise<ExitCode>;
+	readonly #options: DaemonOptions;
+	readonly #undo = new Undo();
+	readonly #dataPlane: DataPlane;
+	readonly #reconciler: Reconciler;
+	readonly #checks: CheckRunner;
+	readonly #vrrp: VrrpChild;
+	readonly #reporter: Reporter;
+	#config: Config;
+	/** Reloads and the stop wait for one another. */
+	#work: Promise<void> = Promise.resolve();
+	#stopping = false;
+	#end: (code: ExitCode) => void = () => {};
+
+	/**
+	 * Starts everything: the name's lock, the data plane, the maps, then the ears and eyes, and VRRP last, so that
+	 * nobody is answered before there is something to answer with. Rejects with ControlError or KernelError; what had
+	 * been started by then is taken back.
+	 */
+	static async start(options: DaemonOptions): Promise<Daemon> {
+		const undo = new Undo();
+		try {
+			const lock = lockName(options.name);
+			undo.add(() => lock.release());
+			const {globals, settings} = options.config;
+			const dataPlane = await DataPlane.open({
+				name: options.name,
+				objectPath: OBJECT_PATH,
+				sizes: settings,
+				timeouts: globals.timeoutsS,
+				clock: options.host.clock,
+				log: options.log,
+			});
+			let started = false;
+			undo.add(() => (started ? dataPlane.close() : dataPlane.discard()));
+			const daemon = new Daemon(options, dataPlane, undo);
+			await daemon.#begin();
+			started = true;
+			return daemon;
+		} catch (error) {
+			await undo.all();
+			throw error;
+		}
+	}
+
+	private constructor(options: DaemonOptions, dataPlane: DataPlane, undo: Undo) {
+		const {host, log} = options;
+		this.ended = new Promise(resolve => {
+			this.#end = resolve;
+		});
+		this.#options = options;
+		this.#config = options.config;
+		this.#dataPlane = dataPlane;
+		this.#undo = undo;
+
+		const netlink = host.openNetlink();
+		undo.add(() => netlink.close());
+		const nextHops = new NextHops({
+			netlink,
+			clock: host.clock,
+			log,
+			onChange: () => {
+				dataPlane.bumpRouteGeneration();
+				this.#reconciler.request();
+			},
+		});
+		undo.add(() => nextHops.close());
+		this.#checks = new CheckRunner({
+			clock: host.clock,
+			log,
+			random: host.random,
+			onChange: () => this.#reconciler.request(),
+		});
+		undo.add(() => this.#checks.stop());
+		this.#reconciler = new Reconciler({
+			dataPlane,
+			nextHops,
+			netlink,
+			clock: host.clock,
+			log,
+			isUp: (service, backend) => this.#checks.isUp(service, backend),
+		});
+		undo.add(() => this.#reconciler.close());
+		this.#vrrp = new VrrpChild({
+			processes: host.subprocesses,
+			clock: host.clock,
+			log,
+			events: {
+				onTransition: transition => this.#reporter.transitioned(transition),
+				onFatal: error => {
+					log.error({error}, 'vrrp cannot go on');
+					void this.stop(error.exitCode);
+				},
+			},
+		});
+		this.#reporter = new Reporter({
+			name: options.name,
+			clock: host.clock,
+			log,
+			dataPlane,
+			checks: this.#checks,
+			vrrp: this.#vrrp,
+			interfaces: () => this.#reconciler.interfaces(),
+		});
+	}
+
+	async #begin(): Promise<void> {
+		const {name, host, log} = this.#options;
+		this.#checks.configure(this.#config.services);
+		await this.#reconciler.configure(this.#config);
+		this.#reporter.configured(this.#config);
+		this.#undo.add(this.#reporter.keepSweeping());
+
+		const metrics = new Metrics(() => this.#reporter.snapshot());
+		if (this.#config.settings.metrics !== null) {
+			const server = await serveMetrics(metrics, this.#config.settings.metrics, log);
+			if (server !== null) this.#undo.add(() => server.close());
+		}
+		const control = await serveControl({
+			path: socketPath(name),
+			clock: host.clock,
+			log,
+			handlers: {
+				status: () => this.#reporter.status(),
+				health: () => this.#reporter.health(),
+				vrrp: () => this.#reporter.vrrp(),
+				metrics: () => metrics.text(),
+				reload: () => this.reload(),
+				stop: () => {
+					void this.stop();
+					return null;
+				},
+			},
+		});
+		this.#undo.add(() => control.close());
+
+		this.#undo.add(() => this.#vrrp.stop());
+		if (this.#config.instances.length > 0) await this.#vrrp.configure(vrrpConfig(this.#config));
+		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
+	}
+
+	/** Reads the file again and puts it in force. A file with errors, or one that cannot be carried out, changes nothing. */
+	reload(): Promise<ReloadReport> {
+		return this.#oneAtATime(async () => {
+			const report = await this.#reload();
+			this.#reporter.reloaded(report);
+			const level = report.applied ? 'info' : 'error';
+			this.#options.log[level]({diagnostics: report.diagnostics}, `reload: ${report.summary}`);
+			return report;
+		});
+	}
+
+	async #reload(): Promise<ReloadReport> {
+		const at = this.#options.host.clock.wall().toISOString();
+		try {
+			const config = this.#options.load();
+			await this.#change(config);
+			const summary = `${config.services.length} services and ${config.instances.length} vrrp instances are in force`;
+			return {applied: true, summary, at, diagnostics: [], exitCode: ExitCode.ok};
+		} catch (error) {
+			if (!isRefusal(error)) throw error;
+			const diagnostics = error instanceof ConfError ? error.diagnostics.map(formatDiagnostic) : [];
+			const summary = `refused, nothing was changed: ${error.message}`;
+			return {applied: false, summary, at, diagnostics, exitCode: error.exitCode};
+		}
+	}
+
+	/** Tries the parts that can refuse first, and goes back to the configuration before when one does. */
+	async #change(config: Config): Promise<void> {
+		const before = this.#config;
+		try {
+			await this.#enforce(config);
+		} catch (error) {
+			await this.#enforce(before);
+			throw error;
+		}
+		this.#config = config;
+		this.#reporter.configured(config);
+	}
+
+	async #enforce(config: Config): Promise<void> {
+		await this.#vrrp.configure(vrrpConfig(config));
+		this.#checks.configure(config.services);
+		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
+		await this.#reconciler.configure(config);
+	}
+
+	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */
+	async stop(code: ExitCode = ExitCode.ok): Promise<void> {
+		if (this.#stopping) return;
+		this.#stopping = true;
+		await this.#oneAtATime(() => this.#undo.all()).finally(() => this.#end(code));
+	}
+
+	#oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+		const result = this.#work.then(work);
+		this.#work = result.then(
+			() => {},
+			() => {},
+		);
+		return result;
+	}
+}
+
+function vrrpConfig(config: Config): VrrpConfig {
+	return {
+		instances: config.instances,
+		syncGroups: config.syncGroups,
+		multicastGroup: config.globals.multicastGroup4,
+	};
+}
+
+/** Errors that a user can mend; anything else is a fault of ours. */
+function isRefusal(error: unknown): error is ConfError | KernelError | ControlError {
+	return error instanceof ConfError || error instanceof KernelError || error instanceof ControlError;
+}

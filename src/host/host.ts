@@ -1,0 +1,106 @@
+/**
+ * The outside world as the daemon sees it. Decisions never touch it; the rim (host/real) is its only implementation,
+ * test/fake has the other one.
+ */
+
+import type {AddressEntry, Link, Neighbour} from '../net/netlink/route.js';
+
+export type {AddressEntry, Link, Neighbour} from '../net/netlink/route.js';
+
+export type Cancel = () => void;
+
+/** Monotonic time and timers, in integer microseconds. */
+export interface Clock {
+	nowUs(): number;
+	/** Wall-clock time, for people and mail only. */
+	wall(): Date;
+	/** Calls `fn` once, `us` from now. `name` is for diagnostics. */
+	after(us: number, name: string, fn: () => void): Cancel;
+}
+
+/** A packet as received: `from` is the sender's address in text, `bytes` start at the IP header (raw sockets) or the Ethernet header. */
+export interface Packet {
+	readonly bytes: Uint8Array;
+	readonly from: string;
+}
+
+/** Sends and receives the datagrams of one protocol on one interface. */
+export interface PacketSocket {
+	send(bytes: Uint8Array): void;
+	/** Reads everything that waits in the socket now, synchronously, handing each to the listener. Call before believing a timer. */
+	drain(): void;
+	close(): void;
+}
+
+export interface Sockets {
+	/** Multicast VRRP (IP protocol 112) on an interface; joins `group`, sends from `source`. */
+	vrrp(options: {
+		interface: string;
+		ifindex: number;
+		group: string;
+		source: string;
+		onPacket: (packet: Packet) => void;
+	}): PacketSocket;
+	/** Raw Ethernet frames out of an interface (ARP announcements). */
+	frames(options: {interface: string; ifindex: number}): PacketSocket;
+}
+
+/** How the kernel would reach an address. */
+export interface Route {
+	readonly ifindex: number;
+	/** Next hop, or the destination itself when it is on the link. */
+	readonly gateway: string;
+	readonly source: string | null;
+	readonly local: boolean;
+}
+
+export type NetlinkEvent =
+	| {readonly kind: 'link'; readonly link: Link; readonly removed: boolean}
+	| {readonly kind: 'address'; readonly address: AddressEntry; readonly removed: boolean}
+	| {readonly kind: 'neighbour'; readonly neighbour: Neighbour}
+	| {readonly kind: 'route'}
+	/** The kernel dropped events: dump everything again. */
+	| {readonly kind: 'overrun'};
+
+/** rtnetlink. Errors are `KernelError` with the kernel's errno name as `code` (EEXIST, EADDRNOTAVAIL, ENODEV). */
+export interface Netlink {
+	links(): Promise<Link[]>;
+	addresses(): Promise<AddressEntry[]>;
+	neighbours(): Promise<Neighbour[]>;
+	route(to: string): Promise<Route>;
+	addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void>;
+	deleteAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void>;
+	/** Asks the kernel to resolve a neighbour; the answer comes as an event. */
+	resolve(ifindex: number, address: string): Promise<void>;
+	onEvent(fn: (event: NetlinkEvent) => void): Cancel;
+	close(): void;
+}
+
+/** A process that we started, with a channel of JSON messages; the end of the channel tells it that we are gone. */
+export interface Subprocess {
+	send(message: object): void;
+	/** SIGKILL. */
+	kill(): void;
+}
+
+export interface Subprocesses {
+	/**
+	 * Starts `lbd-vrrp`, under SCHED_FIFO where `realTime`. Nothing is thrown: a process that cannot be started exits.
+	 * `onExit` comes once, last, with a reason for people.
+	 */
+	startVrrp(options: {
+		realTime: boolean;
+		onMessage: (message: unknown) => void;
+		onExit: (how: string) => void;
+	}): Subprocess;
+}
+
+/** Everything that the daemon needs of a machine. */
+export interface Host {
+	readonly clock: Clock;
+	/** Uniform in [0, 1). */
+	readonly random: () => number;
+	readonly subprocesses: Subprocesses;
+	/** Throws KernelError when the kernel refuses. */
+	openNetlink(): Netlink;
+}

@@ -1,0 +1,12 @@
+import type {Host} from '../host.js';
+import {realClock} from './clock.js';
+import {openNetlink} from './netlink.js';
+import {realSubprocesses} from './vrrp-process.js';
+
+/** This machine. Netlink is opened when it is first asked for, since that can be refused. */
+export const realHost: Host = {
+	clock: realClock,
+	random: Math.random,
+	subprocesses: realSubprocesses,
+	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
+};

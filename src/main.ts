@@ -1,0 +1,108 @@
+/** `lbd`: arguments, signals and exit codes; everything else is the daemon's. */
+import {rmSync, writeFileSync} from 'node:fs';
+import {parseArgs} from 'node:util';
+import {exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
+import type {Config} from './conf/model.js';
+import {readConfig} from './conf/read.js';
+import {Daemon} from './daemon.js';
+import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
+import {realFiles} from './host/real/files.js';
+import {realHost} from './host/real/host.js';
+import {realLog} from './host/real/log.js';
+import {VERSION} from './version.js';
+
+const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
+
+  -f, --use-file FILE   configuration, default /etc/keepalived/keepalived.conf
+      --name NAME       keeps daemons on one machine apart, default "default"
+  -t, --config-test     check the configuration and exit: 0 when it has no errors
+  -p, --pid FILE        write the process id to FILE
+  -D, --log-detail      log debug messages too
+  -n, --dont-fork       accepted for keepalived's sake: lbd never leaves the foreground
+  -l, --log-console     accepted for keepalived's sake: the log always goes to standard output
+  -v, --version         print the version and exit
+  -h, --help            print this and exit
+`;
+
+const OPTIONS = {
+	'use-file': {type: 'string', short: 'f', default: '/etc/keepalived/keepalived.conf'},
+	name: {type: 'string', default: 'default'},
+	'config-test': {type: 'boolean', short: 't', default: false},
+	pid: {type: 'string', short: 'p'},
+	'log-detail': {type: 'boolean', short: 'D', default: false},
+	'dont-fork': {type: 'boolean', short: 'n', default: false},
+	'log-console': {type: 'boolean', short: 'l', default: false},
+	version: {type: 'boolean', short: 'v', default: false},
+	help: {type: 'boolean', short: 'h', default: false},
+} as const;
+
+/** Runs `lbd` to its end, which sets the process's exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+	try {
+		process.exitCode = await run(argv);
+	} catch (error) {
+		process.exitCode = explain(error);
+	}
+}
+
+async function run(argv: readonly string[]): Promise<ExitCode> {
+	const {values} = parseArgs({args: [...argv], options: OPTIONS, allowPositionals: false});
+	if (values.help) return say(USAGE);
+	if (values.version) return say(`lbd ${VERSION}\n`);
+	const load = (): Config => loadConfig(values['use-file']);
+	const config = load();
+	if (values['config-test']) return ExitCode.ok;
+	const daemon = await Daemon.start({
+		name: values.name,
+		config,
+		load,
+		host: realHost,
+		log: realLog({debug: values['log-detail']}),
+	});
+	return serve(daemon, values.pid);
+}
+
+function say(text: string): ExitCode {
+	process.stdout.write(text);
+	return ExitCode.ok;
+}
+
+/** Lets the daemon work until it is told to stop, or until it cannot go on. */
+async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitCode> {
+	if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`);
+	process.on('SIGHUP', () => void daemon.reload());
+	process.on('SIGTERM', () => void daemon.stop());
+	process.on('SIGINT', () => void daemon.stop());
+	try {
+		return await daemon.ended;
+	} finally {
+		if (pidFile !== undefined) rmSync(pidFile, {force: true});
+	}
+}
+
+/** Reads the file and prints every diagnostic. Throws ConfError when one of them is an error. */
+function loadConfig(file: string): Config {
+	const {config, diagnostics} = readConfig(file, realFiles);
+	for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
+	if (config === null) throw new ConfError(diagnostics, exitCodeOf(diagnostics));
+	return config;
+}
+
+/** Says in one line what went wrong and returns what to exit with. */
+function explain(error: unknown): ExitCode {
+	if (error instanceof ConfError || error instanceof ControlError || error instanceof KernelError) {
+		process.stderr.write(`lbd: ${error.message}\n`);
+		return error.exitCode;
+	}
+	if (isUsageError(error)) {
+		process.stderr.write(`lbd: ${error.message}\n\n${USAGE}`);
+		return ExitCode.usage;
+	}
+	process.stderr.write(`lbd: ${error instanceof Error ? error.stack : String(error)}\n`);
+	return ExitCode.bug;
+}
+
+/** What parseArgs throws for options that do not exist or lack their value. */
+function isUsageError(error: unknown): error is Error {
+	return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}

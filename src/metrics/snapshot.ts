@@ -1,0 +1,52 @@
+/** What the metrics are made of: daemon.ts takes one for each scrape. Numbers are totals since the maps were made. */
+export interface Snapshot {
+	readonly build: {readonly version: string; readonly layoutVersion: number};
+	readonly services: readonly ServiceSample[];
+	/** Packets that belong to no service, by verdict. */
+	readonly otherVerdicts: Readonly<Record<string, number>>;
+	/** Live flows by state. */
+	readonly flows: Readonly<Record<string, number>>;
+	readonly flowSlots: number;
+	readonly persistenceEntries: number;
+	readonly persistenceEntriesMax: number;
+	readonly instances: readonly InstanceSample[];
+	readonly reloads: {readonly applied: number; readonly refused: number; readonly lastApplied: boolean};
+}
+
+export interface ServiceSample {
+	readonly service: string;
+	readonly verdicts: Readonly<Record<string, number>>;
+	readonly quorumUp: boolean;
+	readonly backends: readonly BackendSample[];
+}
+
+export interface BackendSample {
+	readonly backend: string;
+	readonly up: boolean;
+	readonly weight: number;
+	readonly liveFlows: number;
+	readonly connections: number;
+	readonly packetsIn: number;
+	readonly packetsOut: number;
+	readonly bytesIn: number;
+	readonly bytesOut: number;
+	readonly checks: readonly CheckSample[];
+}
+
+export interface CheckSample {
+	readonly kind: string;
+	readonly passed: number;
+	readonly failed: number;
+	readonly durationS: number | null;
+}
+
+export interface InstanceSample {
+	readonly instance: string;
+	readonly state: string;
+	readonly priority: number;
+	readonly advertsSent: number;
+	readonly advertsReceived: number;
+	/** Refused adverts by reason. */
+	readonly advertsRefused: Readonly<Record<string, number>>;
+	readonly transitions: number;
+}

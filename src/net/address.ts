@@ -1,0 +1,86 @@
+import ipaddr from 'ipaddr.js';
+
+/**
+ * IP and MAC addresses. Inside the daemon an address is its canonical text (dotted quad, or RFC 5952 for IPv6), so
+ * that it compares, prints and serves as a key without ceremony; bytes appear only where a wire or a map wants them.
+ */
+
+export type Family = 4 | 6;
+
+/** Longest text an address can have: an IPv6 address with an embedded IPv4 one. */
+const TEXT_MAX = 45;
+const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i;
+
+/**
+ * The canonical text of an IPv4 or IPv6 address, or undefined. Strict: four decimal numbers without leading zeros
+ * (what inet_pton takes, not what inet_aton takes), no zone, no prefix length, no brackets.
+ */
+export function parseAddress(text: string): string | undefined {
+	if (text.length > TEXT_MAX) return undefined;
+	if (!text.includes(':')) return DOTTED_QUAD.test(text) ? text : undefined;
+	if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+	return formatAddress(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()));
+}
+
+/** The family of an address in canonical text. */
+export function family(address: string): Family {
+	return address.includes(':') ? 6 : 4;
+}
+
+/** Length in bits of the addresses of a family: the longest prefix. */
+function addressBits(of: Family): 32 | 128 {
+	return of === 4 ? 32 : 128;
+}
+
+/** The 4 or 16 bytes of an address in canonical text, in network order. */
+export function addressBytes(address: string): Uint8Array {
+	return Uint8Array.from(ipaddr.parse(address).toByteArray());
+}
+
+/** The canonical text of 4 or 16 bytes in network order. */
+export function formatAddress(bytes: Uint8Array): string {
+	const address = ipaddr.fromByteArray([...bytes]);
+	return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+}
+
+/** How a service or backend is called: `192.168.1.1:80`, `[2001:db8::1]:53/udp`. TCP goes without saying. */
+export function endpointName(address: string, port: number, protocol: string): string {
+	const host = family(address) === 6 ? `[${address}]` : address;
+	return `${host}:${port}${protocol === 'tcp' ? '' : `/${protocol}`}`;
+}
+
+/** The netmask of a prefix length, as bytes in network order. */
+export function prefixMask(prefix: number, of: Family): Uint8Array {
+	return Uint8Array.from({length: addressBits(of) / 8}, (_, index) => {
+		const ones = Math.min(8, Math.max(0, prefix - index * 8));
+		return (0xff << (8 - ones)) & 0xff;
+	});
+}
+
+/** The prefix length of a netmask in canonical text, or undefined when its ones are not contiguous. */
+export function maskPrefix(mask: string): number | undefined {
+	return ipaddr.parse(mask).prefixLengthFromSubnetMask() ?? undefined;
+}
+
+/** The address with all bits behind the prefix cleared. */
+export function networkAddress(address: string, prefix: number): string {
+	const mask = prefixMask(prefix, family(address));
+	return formatAddress(addressBytes(address).map((byte, index) => byte & (mask[index] ?? 0)));
+}
+
+/** The IPv4 broadcast address of a network: all bits behind the prefix set. */
+export function broadcastAddress(address: string, prefix: number): string {
+	const mask = prefixMask(prefix, 4);
+	return formatAddress(addressBytes(address).map((byte, index) => byte | (~(mask[index] ?? 0) & 0xff)));
+}
+
+/** The six bytes of `02:00:00:00:00:01`, or undefined. */
+export function macBytes(mac: string): Uint8Array | undefined {
+	return MAC.test(mac) ? Uint8Array.from(mac.split(':'), byte => Number.parseInt(byte, 16)) : undefined;
+}
+
+/** `02:00:00:00:00:01` for six bytes. */
+export function formatMac(bytes: Uint8Array): string {
+	return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join(':');
+}

@@ -1,0 +1,291 @@
+/**
+ * The part of rtnetlink (linux/rtnetlink.h, if_link.h, if_addr.h, neighbour.h) that a balancer needs: links, addresses,
+ * neighbours and routes. Requests are the body after the netlink header; answers are decoded to plain values, or to a
+ * reason when a message is not what its type says.
+ */
+import {addressBytes, family, formatAddress, formatMac} from '../address.js';
+import {concatBytes, type Decoded, viewOf} from '../bytes.js';
+import {
+	type Attributes,
+	decodeAttributes,
+	decodeText,
+	decodeU32,
+	encodeAttribute,
+	encodeText,
+	encodeU32,
+	LITTLE_ENDIAN,
+	type NetlinkMessage,
+} from './message.js';
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
+export const RTM_GETNEIGH = 30;
+
+/** Multicast groups (RTMGRP_*) of each kind of event, as bits of `nl_groups`. */
+export const EVENT_GROUPS = {links: 0x1, neighbours: 0x4, addresses: 0x10 | 0x100, routes: 0x40 | 0x400} as const;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+const IFINFO_LENGTH = 16;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINKINFO = 18;
+const IFLA_EXT_MASK = 29;
+const RTEXT_FILTER_SKIP_STATS = 0x8;
+const IFLA_INFO_KIND = 1;
+const IFF_UP = 0x1;
+const IFF_LOWER_UP = 0x1_0000;
+
+const IFADDR_LENGTH = 8;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_LABEL = 3;
+const IFA_BROADCAST = 4;
+const IFA_F_SECONDARY = 0x01;
+
+const NDMSG_LENGTH = 12;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+/** Reachable, stale, delay, probe, noarp, permanent: states in which the MAC address counts. */
+const NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80;
+const NTF_USE = 0x01;
+
+const RTMSG_LENGTH = 12;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
+const RTA_VIA = 18;
+const RTN_LOCAL = 2;
+
+export interface Link {
+	readonly ifindex: number;
+	readonly name: string;
+	/** `02:00:00:00:00:01`, or '' where the link has none. */
+	readonly mac: string;
+	/** Administratively up and with carrier. */
+	readonly running: boolean;
+	readonly mtu: number;
+	/** `veth`, `bridge`, … or '' for hardware. */
+	readonly kind: string;
+}
+
+export interface AddressEntry {
+	readonly ifindex: number;
+	readonly address: string;
+	readonly prefix: number;
+	/** 0 global, 253 link, 254 host. */
+	readonly scope: number;
+	readonly label: string | null;
+	readonly broadcast: string | null;
+	readonly secondary: boolean;
+}
+
+export interface Neighbour {
+	readonly ifindex: number;
+	readonly address: string;
+	/** null while unresolved or failed. */
+	readonly mac: string | null;
+}
+
+/** The kernel's answer to "how would a packet go"; no gateway when the destination is on the link. */
+export interface RouteAnswer {
+	readonly ifindex: number;
+	readonly gateway: string | null;
+	readonly source: string | null;
+	readonly local: boolean;
+}
+
+/** Why an answer is not understood. `other-family`: bridge ports and the like, which are none of our business. */
+export type RouteReason = 'bad-length' | 'missing-attribute' | 'other-family';
+
+// Links
+
+/** Without the counters, which are most of what the kernel would say. */
+export function encodeLinkDump(): Uint8Array {
+	return concatBytes(new Uint8Array(IFINFO_LENGTH), encodeAttribute(IFLA_EXT_MASK, encodeU32(RTEXT_FILTER_SKIP_STATS)));
+}
+
+export function decodeLink(message: NetlinkMessage): Decoded<Link, RouteReason> {
+	const parts = split(message, IFINFO_LENGTH);
+	if (!parts.ok) return parts;
+	const {header, attributes} = parts.value;
+	if (header.getUint8(0) !== 0) return {ok: false, reason: 'other-family'};
+	const name = attributes.get(IFLA_IFNAME);
+	if (name === undefined) return {ok: false, reason: 'missing-attribute'};
+	const flags = header.getUint32(8, LITTLE_ENDIAN);
+	const mac = attributes.get(IFLA_ADDRESS);
+	return {
+		ok: true,
+		value: {
+			ifindex: header.getInt32(4, LITTLE_ENDIAN),
+			name: decodeText(name),
+			mac: mac?.length === 6 ? formatMac(mac) : '',
+			running: (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0,
+			mtu: decodeU32(attributes.get(IFLA_MTU)) ?? 0,
+			kind: linkKind(attributes),
+		},
+	};
+}
+
+function linkKind(attributes: Attributes): string {
+	const info = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? new Uint8Array());
+	const kind = info?.get(IFLA_INFO_KIND);
+	return kind === undefined ? '' : decodeText(kind);
+}
+
+// Addresses
+
+export function encodeAddressDump(): Uint8Array {
+	return new Uint8Array(IFADDR_LENGTH);
+}
+
+/** Body of RTM_NEWADDR and RTM_DELADDR. */
+export function encodeAddress(entry: Omit<AddressEntry, 'secondary'>): Uint8Array {
+	const header = new Uint8Array(IFADDR_LENGTH);
+	const view = viewOf(header);
+	const bytes = addressBytes(entry.address);
+	view.setUint8(0, kernelFamily(entry.address));
+	view.setUint8(1, entry.prefix);
+	view.setUint8(3, entry.scope);
+	view.setUint32(4, entry.ifindex, LITTLE_ENDIAN);
+	return concatBytes(
+		header,
+		encodeAttribute(IFA_LOCAL, bytes),
+		encodeAttribute(IFA_ADDRESS, bytes),
+		...(entry.broadcast === null ? [] : [encodeAttribute(IFA_BROADCAST, addressBytes(entry.broadcast))]),
+		...(entry.label === null ? [] : [encodeAttribute(IFA_LABEL, encodeText(entry.label))]),
+	);
+}
+
+export function decodeAddress(message: NetlinkMessage): Decoded<AddressEntry, RouteReason> {
+	const parts = split(message, IFADDR_LENGTH);
+	if (!parts.ok) return parts;
+	const {header, attributes} = parts.value;
+	const length = addressLength(header.getUint8(0));
+	if (length === undefined) return {ok: false, reason: 'other-family'};
+	// On a point-to-point link IFA_ADDRESS is the far end and IFA_LOCAL ours; IPv6 knows only IFA_ADDRESS.
+	const address = addressText(attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS), length);
+	if (address === undefined) return {ok: false, reason: 'missing-attribute'};
+	const label = attributes.get(IFA_LABEL);
+	return {
+		ok: true,
+		value: {
+			ifindex: header.getUint32(4, LITTLE_ENDIAN),
+			address,
+			prefix: header.getUint8(1),
+			scope: header.getUint8(3),
+			label: label === undefined ? null : decodeText(label),
+			broadcast: addressText(attributes.get(IFA_BROADCAST), length) ?? null,
+			secondary: (header.getUint8(2) & IFA_F_SECONDARY) !== 0,
+		},
+	};
+}
+
+// Neighbours
+
+export function encodeNeighbourDump(): Uint8Array {
+	return new Uint8Array(NDMSG_LENGTH);
+}
+
+/** Body of an RTM_NEWNEIGH that only says that the entry is needed: the kernel resolves it as for a packet. */
+export function encodeNeighbourUse(ifindex: number, address: string): Uint8Array {
+	const header = new Uint8Array(NDMSG_LENGTH);
+	const view = viewOf(header);
+	view.setUint8(0, kernelFamily(address));
+	view.setInt32(4, ifindex, LITTLE_ENDIAN);
+	view.setUint8(10, NTF_USE);
+	return concatBytes(header, encodeAttribute(NDA_DST, addressBytes(address)));
+}
+
+export function decodeNeighbour(message: NetlinkMessage): Decoded<Neighbour, RouteReason> {
+	const parts = split(message, NDMSG_LENGTH);
+	if (!parts.ok) return parts;
+	const {header, attributes} = parts.value;
+	const length = addressLength(header.getUint8(0));
+	if (length === undefined) return {ok: false, reason: 'other-family'};
+	const address = addressText(attributes.get(NDA_DST), length);
+	if (address === undefined) return {ok: false, reason: 'missing-attribute'};
+	const mac = attributes.get(NDA_LLADDR);
+	const valid = message.type === RTM_NEWNEIGH && (header.getUint16(8, LITTLE_ENDIAN) & NUD_VALID) !== 0;
+	return {
+		ok: true,
+		value: {
+			ifindex: header.getInt32(4, LITTLE_ENDIAN),
+			address,
+			mac: valid && mac?.length === 6 ? formatMac(mac) : null,
+		},
+	};
+}
+
+// Routes
+
+/** Body of the RTM_GETROUTE that asks how a packet to an address would go. */
+export function encodeRouteGet(to: string): Uint8Array {
+	const header = new Uint8Array(RTMSG_LENGTH);
+	const bytes = addressBytes(to);
+	header[0] = kernelFamily(to);
+	header[1] = bytes.length * 8;
+	return concatBytes(header, encodeAttribute(RTA_DST, bytes));
+}
+
+export function decodeRoute(message: NetlinkMessage): Decoded<RouteAnswer, RouteReason> {
+	const parts = split(message, RTMSG_LENGTH);
+	if (!parts.ok) return parts;
+	const {header, attributes} = parts.value;
+	const length = addressLength(header.getUint8(0));
+	if (length === undefined) return {ok: false, reason: 'other-family'};
+	const ifindex = decodeU32(attributes.get(RTA_OIF));
+	if (ifindex === undefined) return {ok: false, reason: 'missing-attribute'};
+	return {
+		ok: true,
+		value: {
+			ifindex,
+			gateway: addressText(attributes.get(RTA_GATEWAY), length) ?? viaText(attributes.get(RTA_VIA)) ?? null,
+			source: addressText(attributes.get(RTA_PREFSRC), length) ?? null,
+			local: header.getUint8(7) === RTN_LOCAL,
+		},
+	};
+}
+
+/** A gateway of another family than the destination: 2 bytes of family before it. */
+function viaText(via: Uint8Array | undefined): string | undefined {
+	if (via === undefined || via.length < 2) return undefined;
+	return addressText(via.subarray(2), addressLength(viewOf(via).getUint16(0, LITTLE_ENDIAN)));
+}
+
+// What they share
+
+function split(
+	message: NetlinkMessage,
+	headerLength: number,
+): Decoded<{header: DataView; attributes: Attributes}, 'bad-length'> {
+	if (message.body.length < headerLength) return {ok: false, reason: 'bad-length'};
+	const attributes = decodeAttributes(message.body.subarray(headerLength));
+	if (attributes === undefined) return {ok: false, reason: 'bad-length'};
+	return {ok: true, value: {header: viewOf(message.body), attributes}};
+}
+
+function kernelFamily(address: string): number {
+	return family(address) === 4 ? AF_INET : AF_INET6;
+}
+
+function addressLength(kernelFamilyNumber: number): 4 | 16 | undefined {
+	if (kernelFamilyNumber === AF_INET) return 4;
+	return kernelFamilyNumber === AF_INET6 ? 16 : undefined;
+}
+
+function addressText(bytes: Uint8Array | undefined, length: 4 | 16 | undefined): string | undefined {
+	return bytes !== undefined && bytes.length === length ? formatAddress(bytes) : undefined;
+}

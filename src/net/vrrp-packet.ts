@@ -1,0 +1,173 @@
+import {addressBytes, formatAddress} from './address.js';
+import {concatBytes, type Decoded, viewOf} from './bytes.js';
+import {internetChecksum} from './checksum.js';
+import {decodeIpv4, type Ipv4Packet} from './ipv4.js';
+
+export const VRRP_PROTOCOL = 112;
+/** RFC 3768 §5.2.3: a smaller value proves that the packet was routed here from elsewhere. */
+export const VRRP_TTL = 255;
+
+const ADVERTISEMENT = 1;
+const HEADER_LENGTH = 8;
+const ADDRESS_LENGTH = 4;
+const PASSWORD_LENGTH = 8;
+const AUTH_NONE = 0;
+const AUTH_PASS = 1;
+const SECOND_US = 1_000_000;
+const CENTISECOND_US = 10_000;
+
+/** A VRRP advertisement for IPv4: version 2 (RFC 3768 §5, with the password of RFC 2338) or 3 (RFC 9568 §5). */
+export interface Advert {
+	readonly version: 2 | 3;
+	readonly vrid: number;
+	/** 0: the master resigns. */
+	readonly priority: number;
+	/** Whole seconds in version 2, whole centiseconds in version 3. */
+	readonly advertUs: number;
+	readonly addresses: readonly string[];
+	/** Plain text of at most 8 bytes, version 2 only; null without authentication. */
+	readonly password: string | null;
+}
+
+/** The two ends of a packet, which version 3 protects with its checksum. */
+export interface Path {
+	readonly source: string;
+	readonly destination: string;
+}
+
+/** Why a packet cannot be an advertisement at all. */
+export type DecodeReason = 'bad-ttl' | 'bad-version' | 'bad-type' | 'bad-length' | 'bad-checksum' | 'bad-auth-type';
+/** Why a well-formed advertisement is not for this instance. */
+export type AcceptReason =
+	| 'other-vrid'
+	| 'own-address'
+	| 'bad-version'
+	| 'bad-auth-type'
+	| 'bad-password'
+	| 'advert-interval'
+	| 'address-list';
+export type RefusalReason = DecodeReason | AcceptReason | 'bad-ip-header';
+
+/** The VRRP message without an IP header, checksum filled in. */
+export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
+	const body = concatBytes(...advert.addresses.map(addressBytes));
+	const trailer = advert.version === 2 ? passwordBytes(advert.password) : new Uint8Array();
+	const message = concatBytes(new Uint8Array(HEADER_LENGTH), body, trailer);
+	const view = viewOf(message);
+	view.setUint8(0, (advert.version << 4) | ADVERTISEMENT);
+	view.setUint8(1, advert.vrid);
+	view.setUint8(2, advert.priority);
+	view.setUint8(3, advert.addresses.length);
+	if (advert.version === 2) {
+		view.setUint8(4, advert.password === null ? AUTH_NONE : AUTH_PASS);
+		view.setUint8(5, Math.round(advert.advertUs / SECOND_US));
+	} else {
+		view.setUint16(4, Math.round(advert.advertUs / CENTISECOND_US));
+	}
+	view.setUint16(6, checksum(message, advert.version, path));
+	return message;
+}
+
+/** Reads an advertisement from outside in: once a field has passed, nothing behind it looks at it again. */
+export function decodeAdvert(packet: Ipv4Packet): Decoded<Advert, DecodeReason> {
+	const message = packet.payload;
+	if (packet.ttl !== VRRP_TTL) return {ok: false, reason: 'bad-ttl'};
+	if (message.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
+	const view = viewOf(message);
+	const version = versionOf(view.getUint8(0) >> 4);
+	if (version === null) return {ok: false, reason: 'bad-version'};
+	if ((view.getUint8(0) & 0x0f) !== ADVERTISEMENT) return {ok: false, reason: 'bad-type'};
+	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * ADDRESS_LENGTH;
+	if (message.length !== addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0)) return {ok: false, reason: 'bad-length'};
+	if (checksum(message, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
+	const authType = version === 2 ? view.getUint8(4) : AUTH_NONE;
+	if (authType !== AUTH_NONE && authType !== AUTH_PASS) return {ok: false, reason: 'bad-auth-type'};
+	return {
+		ok: true,
+		value: {
+			version,
+			vrid: view.getUint8(1),
+			priority: view.getUint8(2),
+			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.5).
+			advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
+			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd)),
+			password: authType === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
+		},
+	};
+}
+
+/** An advertisement that has passed every check, and who sent it. */
+export interface ReceivedAdvert {
+	readonly advert: Advert;
+	readonly source: string;
+}
+
+/**
+ * Takes a datagram, IP header included, through every check of the instance that would send `own` from `ownSource`
+ * itself. Other routers' instances share the wire, so the VRID is looked at first and refuses without suspicion. The set
+ * of refused packets is keepalived 2.2.7's: two kinds of router must agree on who is master.
+ */
+export function receiveAdvert(
+	datagram: Uint8Array,
+	own: Advert,
+	ownSource: string,
+): Decoded<ReceivedAdvert, RefusalReason> {
+	const packet = decodeIpv4(datagram);
+	if (!packet.ok) return packet;
+	const {source, payload} = packet.value;
+	if (payload.length > 1 && payload[1] !== own.vrid) return {ok: false, reason: 'other-vrid'};
+	if (source === ownSource) return {ok: false, reason: 'own-address'};
+	const decoded = decodeAdvert(packet.value);
+	if (!decoded.ok) return decoded;
+	const reason = refusal(decoded.value, own);
+	return reason === null ? {ok: true, value: {advert: decoded.value, source}} : {ok: false, reason};
+}
+
+function refusal(advert: Advert, own: Advert): AcceptReason | null {
+	if (advert.version !== own.version) return 'bad-version';
+	if ((advert.password === null) !== (own.password === null)) return 'bad-auth-type';
+	if (advert.password !== own.password) return 'bad-password';
+	if (!intervalFits(advert, own)) return 'advert-interval';
+	if (!sameAddresses(advert.addresses, own.addresses)) return 'address-list';
+	return null;
+}
+
+/** Version 3 follows the master's interval (RFC 9568 §6.4.2), which must exist: 0 would end every wait at once. */
+function intervalFits(advert: Advert, own: Advert): boolean {
+	return advert.version === 3 ? advert.advertUs > 0 : advert.advertUs === own.advertUs;
+}
+
+function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
+	const wanted = new Set(b);
+	return a.length === b.length && a.every(address => wanted.has(address));
+}
+
+function versionOf(bits: number): 2 | 3 | null {
+	return bits === 2 || bits === 3 ? bits : null;
+}
+
+function readAddresses(bytes: Uint8Array): string[] {
+	return Array.from({length: bytes.length / ADDRESS_LENGTH}, (_, index) =>
+		formatAddress(bytes.subarray(index * ADDRESS_LENGTH, (index + 1) * ADDRESS_LENGTH)),
+	);
+}
+
+/** RFC 2338 §5.3.10: padded with zeros on the right; all zeros without authentication. */
+function passwordBytes(password: string | null): Uint8Array {
+	const bytes = new Uint8Array(PASSWORD_LENGTH);
+	if (password !== null) bytes.set(Buffer.from(password, 'utf8').subarray(0, PASSWORD_LENGTH));
+	return bytes;
+}
+
+function passwordText(bytes: Uint8Array): string {
+	return Buffer.from(bytes).toString('utf8').replace(/\0+$/, '');
+}
+
+/** Version 3 sums a pseudo header as well (RFC 9568 §5.2.8; for IPv4 too, as keepalived does), version 2 does not. */
+function checksum(message: Uint8Array, version: 2 | 3, path: Path): number {
+	if (version === 2) return internetChecksum(message);
+	const pseudo = concatBytes(addressBytes(path.source), addressBytes(path.destination), new Uint8Array(4));
+	viewOf(pseudo).setUint16(8, VRRP_PROTOCOL);
+	viewOf(pseudo).setUint16(10, message.length);
+	return internetChecksum(pseudo, message);
+}

@@ -1,0 +1,167 @@
+/**
+ * What the maps should hold, from the configuration, the health of the backends and the ways to reach them. Pure:
+ * the same inputs give the same tables at every start.
+ */
+import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
+import {type Backend, BackendState, type Endpoint, Limits, type Nic} from '../xdp/layout.gen.js';
+import {type Capacity, Ids} from './ids.js';
+import {addressNumber, endpointKey, type NextHop, nextHopWord, prefixMask, protocolNumber} from './key.js';
+import {endpointBucket, filterBit, localHash} from './local-hash.js';
+import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
+import {allocateTurns} from './turns.js';
+
+/** Everything that the tables depend on beside the configuration. */
+export interface Circumstances {
+	/** What the maps hold now: what is still right stays in its place, so that live flows keep their backend. */
+	readonly actual: Tables;
+	readonly capacity: Capacity;
+	readonly nics: ReadonlyMap<number, Nic>;
+	/** Jiffies a second. */
+	readonly hz: number;
+	/** Whether the backend's checks let it be used. */
+	isUp(service: ConfService, backend: ConfBackend): boolean;
+	/** null while the neighbour is unknown: nothing is dealt to such a backend. */
+	nextHop(address: string): NextHop | null;
+	/** How many flows name a backend. */
+	liveFlows(backend: BackendId): number;
+}
+
+export interface Desired {
+	readonly tables: Tables;
+	/** What did not fit, for the log: never silent. */
+	readonly problems: readonly string[];
+}
+
+/** Computes the tables. */
+export function desired(services: readonly ConfService[], circumstances: Circumstances): Desired {
+	const draft = new Draft(circumstances);
+	for (const service of services) draft.addService(service);
+	draft.keepRemoved();
+	draft.markShared();
+	draft.addTurns();
+	return draft;
+}
+
+class Draft implements Desired {
+	readonly tables = emptyTables();
+	readonly problems: string[] = [];
+	readonly #circumstances: Circumstances;
+	readonly #ids: Ids;
+	readonly #sequences = new Map<ServiceId, readonly BackendId[]>();
+
+	constructor(circumstances: Circumstances) {
+		this.#circumstances = circumstances;
+		this.#ids = new Ids(circumstances.actual, circumstances.capacity);
+		for (const [slot, nic] of circumstances.nics) this.tables.nics.set(slot, nic);
+	}
+
+	addService(service: ConfService): void {
+		const id = this.#ids.service(service);
+		if (id === null) {
+			this.problems.push(`${service.name}: no service id is left; it is not served`);
+			return;
+		}
+		const key = {addr: addressNumber(service.address), port: service.port, proto: protocolNumber(service.protocol)};
+		this.tables.services.set(id, {
+			...key,
+			turn: 0n,
+			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
+			persistenceMask: prefixMask(service.persistence?.granularity ?? 32),
+		});
+		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
+		this.tables.filter.add(filterBit('service', localHash(key)));
+		this.#sequences.set(
+			id,
+			service.backends.flatMap(backend => this.#addBackend(service, id, backend) ?? []),
+		);
+	}
+
+	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend): BackendId | null {
+		const id = this.#ids.backend(serviceId, backend);
+		if (id === null) {
+			this.problems.push(`${service.name}: no id is left for backend ${backend.name}; nothing is dealt to it`);
+			return null;
+		}
+		const entry: Backend = {
+			addr: addressNumber(backend.address),
+			port: backend.port,
+			proto: protocolNumber(service.protocol),
+			state: backendState(backend, this.#circumstances.isUp(service, backend)),
+			nextHop: nextHopWord(this.#circumstances.nextHop(backend.address)),
+			service: serviceId,
+			shared: 0,
+			weight: backend.weight,
+		};
+		return this.#putBackend(id, entry) ? id : null;
+	}
+
+	/** Enters a backend of a service that is in the tables, and the endpoint by which its replies are known. */
+	#putBackend(id: BackendId, entry: Backend): boolean {
+		const service = this.tables.services.get(entry.service);
+		if (service === undefined) return false;
+		const endpoint: Endpoint = {
+			addr: entry.addr,
+			port: entry.port,
+			proto: entry.proto,
+			serviceAddr: service.addr,
+			servicePort: service.port,
+			service: entry.service,
+		};
+		const hash = localHash(entry);
+		const bucket = endpointBucket(hash);
+		const residents = this.tables.endpoints.get(bucket) ?? [];
+		if (residents.length >= Limits.LIMIT_ENDPOINTS_PER_BUCKET) {
+			this.problems.push(`backend ${endpointKey(entry)}: its endpoint bucket is full; nothing is dealt to it`);
+			return false;
+		}
+		this.tables.endpoints.set(bucket, [...residents, endpoint]);
+		this.tables.filter.add(filterBit('backend', hash));
+		this.tables.backends.set(id, entry);
+		return true;
+	}
+
+	/**
+	 * Backends that the file no longer has stay, as down, until no flow names them: their ids must not be given away
+	 * before. One that is not down yet stays in any case, since a flow may be made for it at this moment.
+	 */
+	keepRemoved(): void {
+		const {actual, liveFlows} = this.#circumstances;
+		for (const [id, entry] of actual.backends) {
+			if (this.tables.backends.has(id)) continue;
+			if (entry.state === BackendState.BACKEND_DOWN && liveFlows(id) === 0) continue;
+			const service = actual.services.get(entry.service);
+			if (service !== undefined && !this.tables.services.has(entry.service)) {
+				this.tables.services.set(entry.service, {...service, turn: 0n});
+			}
+			this.#putBackend(id, {...entry, state: BackendState.BACKEND_DOWN, shared: 0});
+		}
+	}
+
+	/** Replies of an endpoint that serves several services are told apart by flow, so the program must keep flows unambiguous. */
+	markShared(): void {
+		const users = new Map<string, number>();
+		for (const entry of this.tables.backends.values()) {
+			const key = endpointKey(entry);
+			users.set(key, (users.get(key) ?? 0) + 1);
+		}
+		for (const [id, entry] of this.tables.backends) {
+			if ((users.get(endpointKey(entry)) ?? 0) > 1) this.tables.backends.set(id, {...entry, shared: 1});
+		}
+	}
+
+	addTurns(): void {
+		const {actual, capacity} = this.#circumstances;
+		const {turns, words, refused} = allocateTurns(this.#sequences, actual, capacity.turns);
+		for (const [index, backend] of turns) this.tables.turns.set(index, backend);
+		for (const [id, service] of this.tables.services) {
+			this.tables.services.set(id, {...service, turn: words.get(id) ?? 0n});
+		}
+		for (const id of refused) this.problems.push(`service id ${id}: no room is left for its turn; it deals to nobody`);
+	}
+}
+
+function backendState(backend: ConfBackend, isUp: boolean): number {
+	if (backend.weight === 0) return BackendState.BACKEND_DRAIN;
+	if (isUp) return BackendState.BACKEND_UP;
+	return backend.inhibitOnFailure ? BackendState.BACKEND_DRAIN : BackendState.BACKEND_DOWN;
+}

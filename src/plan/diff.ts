@@ -1,0 +1,47 @@
+/** From what is to what should be: the map changes, in an order in which no packet sees a hole. Pure. */
+import {isDeepStrictEqual} from 'node:util';
+import type {Op, Tables} from '../xdp/tables.js';
+
+/**
+ * The ops that turn `actual` into `wanted`. What is added appears from the leaves up (NICs, backends, endpoints, the
+ * filter, turns, services, service keys) and what goes disappears from the root down, so that nothing in force ever
+ * names an entry that is not there.
+ */
+export function diff(actual: Tables, wanted: Tables): Op[] {
+	return [...additions(actual, wanted), ...removals(actual, wanted)];
+}
+
+function* additions(actual: Tables, wanted: Tables): Generator<Op> {
+	for (const [index, value] of changed(actual.nics, wanted.nics)) yield {map: 'nics', index, value};
+	for (const [index, value] of changed(actual.backends, wanted.backends)) yield {map: 'backends', index, value};
+	for (const [index, value] of changed(actual.endpoints, wanted.endpoints)) yield {map: 'endpoints', index, value};
+	const both = new Set([...actual.filter, ...wanted.filter]);
+	if (both.size > actual.filter.size) yield {map: 'filter', value: both};
+	for (const [index, value] of changed(actual.turns, wanted.turns)) yield {map: 'turns', index, value};
+	for (const [index, value] of changed(actual.services, wanted.services)) yield {map: 'services', index, value};
+	for (const [, {key, id}] of changed(actual.serviceKeys, wanted.serviceKeys)) {
+		yield {map: 'serviceKeys', key, value: id};
+	}
+}
+
+function* removals(actual: Tables, wanted: Tables): Generator<Op> {
+	for (const {key} of gone(actual.serviceKeys, wanted.serviceKeys).values()) {
+		yield {map: 'serviceKeys', key, value: null};
+	}
+	for (const index of gone(actual.services, wanted.services).keys()) yield {map: 'services', index, value: null};
+	for (const index of gone(actual.turns, wanted.turns).keys()) yield {map: 'turns', index, value: 0};
+	if ([...actual.filter].some(bit => !wanted.filter.has(bit))) yield {map: 'filter', value: wanted.filter};
+	for (const index of gone(actual.endpoints, wanted.endpoints).keys()) yield {map: 'endpoints', index, value: []};
+	for (const index of gone(actual.backends, wanted.backends).keys()) yield {map: 'backends', index, value: null};
+	for (const index of gone(actual.nics, wanted.nics).keys()) yield {map: 'nics', index, value: null};
+}
+
+function* changed<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): Generator<[K, V]> {
+	for (const [key, value] of wanted) {
+		if (!isDeepStrictEqual(actual.get(key), value)) yield [key, value];
+	}
+}
+
+function gone<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): Map<K, V> {
+	return new Map([...actual].filter(([key]) => !wanted.has(key)));
+}

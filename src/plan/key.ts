@@ -1,0 +1,44 @@
+/** Values of the model in the form that the map layout wants. */
+import type {Protocol} from '../conf/model.js';
+import {addressBytes} from '../net/address.js';
+import type {Backend} from '../xdp/layout.gen.js';
+
+const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sctp: 132};
+
+/** IP protocol number of a service. */
+export function protocolNumber(protocol: Protocol): number {
+	return PROTOCOL_NUMBER[protocol];
+}
+
+/** An IPv4 address as the number that the layout's `__be32` members take. */
+export function addressNumber(address: string): number {
+	const bytes = addressBytes(address);
+	return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0);
+}
+
+/** A prefix length as a mask in the form of a `__be32` member. */
+export function prefixMask(prefix: number): number {
+	return prefix === 0 ? 0 : (0xffff_ffff << (32 - prefix)) >>> 0;
+}
+
+/** The link-layer way to an address: to which MAC, out of which NIC slot. */
+export interface NextHop {
+	readonly mac: Uint8Array;
+	readonly nic: number;
+}
+
+/** The `next_hop` word of bpf/maps.h: the MAC's six bytes in frame order, then the NIC slot; 0 while unknown. */
+export function nextHopWord(hop: NextHop | null): bigint {
+	if (hop === null) return 0n;
+	const word = new DataView(new ArrayBuffer(8));
+	hop.mac.forEach((byte, index) => {
+		word.setUint8(index, byte);
+	});
+	word.setUint8(6, hop.nic);
+	return word.getBigUint64(0, true);
+}
+
+/** The endpoint of a backend entry: equal for entries of several services that share one address and port. */
+export function endpointKey(entry: Pick<Backend, 'addr' | 'port' | 'proto'>): string {
+	return `${entry.addr}:${entry.port}/${entry.proto}`;
+}

@@ -1,0 +1,39 @@
+/** The hash of local endpoints, exactly as bpf/maps.h defines it: the program and the plan must agree on every bit. */
+
+/** An address and port as the map layout has them, in host order. */
+export interface LocalEndpoint {
+	readonly addr: number;
+	readonly port: number;
+	readonly proto: number;
+}
+
+const WORD_BITS = 64;
+const FILTER_WORDS = 256;
+const ENDPOINT_BUCKETS = 4096n;
+
+/** local_hash() of bpf/maps.h. */
+export function localHash({addr, port, proto}: LocalEndpoint): bigint {
+	const key = (BigInt(swap32(addr)) << 32n) | (BigInt(proto) << 16n) | BigInt(swap16(port));
+	const hash = BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
+	return BigInt.asUintN(64, (hash ^ (hash >> 32n)) * 0xd6e8feb86659fd93n);
+}
+
+/** Position of an endpoint's bit in the filter: bits of services come first, those of backends behind them. */
+export function filterBit(side: 'service' | 'backend', hash: bigint): number {
+	const word = Number(hash >> 56n) + (side === 'service' ? 0 : FILTER_WORDS);
+	return word * WORD_BITS + Number((hash >> 50n) & 63n);
+}
+
+/** The bucket of the `endpoints` map that an endpoint belongs to. */
+export function endpointBucket(hash: bigint): number {
+	return Number((hash >> 38n) & (ENDPOINT_BUCKETS - 1n));
+}
+
+/** The number that the same bytes are on a little-endian machine. */
+function swap32(value: number): number {
+	return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
+function swap16(value: number): number {
+	return ((value & 0xff) << 8) | (value >>> 8);
+}

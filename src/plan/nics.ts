@@ -1,0 +1,38 @@
+/** Which slot of the `nics` map a NIC has. Pure. */
+import type {Nic} from '../xdp/layout.gen.js';
+
+/** The program looks at this many slots for the NIC that a frame came in on, see bpf/maps.h. */
+const PROBES = 4;
+
+/** What the plan needs to know of a NIC. */
+export interface NicIdentity {
+	readonly ifindex: number;
+	readonly mac: Uint8Array;
+}
+
+/**
+ * Gives each NIC a slot: (ifindex + probe) % slots, the first that is free. One that has a slot keeps it, because
+ * flows name NICs by slot. NICs for which none is free are missing in the result.
+ */
+export function assignSlots(
+	nics: readonly NicIdentity[],
+	actual: ReadonlyMap<number, Nic>,
+	slots: number,
+): Map<number, Nic> {
+	const assigned = new Map<number, Nic>();
+	const standing = new Map([...actual].map(([slot, nic]) => [nic.ifindex, slot]));
+	const placed = (nic: NicIdentity): boolean => standing.has(nic.ifindex);
+	for (const nic of [...nics.filter(placed), ...nics.filter(candidate => !placed(candidate))]) {
+		const slot = standing.get(nic.ifindex) ?? freeSlot(nic.ifindex, assigned, slots);
+		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac});
+	}
+	return assigned;
+}
+
+function freeSlot(ifindex: number, assigned: ReadonlyMap<number, Nic>, slots: number): number | null {
+	for (let probe = 0; probe < PROBES; probe++) {
+		const slot = (ifindex + probe) % slots;
+		if (!assigned.has(slot)) return slot;
+	}
+	return null;
+}

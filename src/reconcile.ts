@@ -1,0 +1,161 @@
+/**
+ * Keeps the maps as they should be. Whatever happens (start, reload, a failed check, a new neighbour, a link that comes
+ * or goes) leads here: compute what should be, apply the difference to what is.
+ */
+import type {Backend, Config, Service} from './conf/model.js';
+import {ExitCode, KernelError} from './errors.js';
+import type {Cancel, Clock, Link, Netlink} from './host/host.js';
+import type {Log} from './log.js';
+import {macBytes} from './net/address.js';
+import {desired} from './plan/desired.js';
+import {diff} from './plan/diff.js';
+import type {NextHop} from './plan/key.js';
+import {assignSlots} from './plan/nics.js';
+import type {NextHops} from './reach/next-hops.js';
+import type {DataPlane} from './xdp/dataplane.js';
+import type {FlowCounts} from './xdp/flows.js';
+import type {Nic} from './xdp/layout.gen.js';
+
+/** What comes in a burst is answered once. */
+const COALESCE_US = 0;
+/** After a refused change, and while removed backends wait for their last flow to end. */
+const AGAIN_US = 1_000_000;
+
+export interface ReconcilerSeams {
+	readonly dataPlane: DataPlane;
+	readonly nextHops: NextHops;
+	readonly netlink: Netlink;
+	readonly clock: Clock;
+	readonly log: Log;
+	isUp(service: Service, backend: Backend): boolean;
+}
+
+export class Reconciler {
+	readonly #seams: ReconcilerSeams;
+	readonly #unsubscribe: Cancel;
+	#config: Config | null = null;
+	#links = new Map<number, Link>();
+	#pending: Cancel | null = null;
+	#problems = '';
+
+	constructor(seams: ReconcilerSeams) {
+		this.#seams = seams;
+		this.#unsubscribe = seams.netlink.onEvent(event => {
+			if (event.kind !== 'link' && event.kind !== 'overrun') return;
+			this.#refreshLinks().then(() => this.request(), this.#reportFailure);
+		});
+	}
+
+	/** Puts a configuration in force before it resolves. Throws KernelError when a NIC is missing or refuses the program. */
+	async configure(config: Config): Promise<void> {
+		await this.#refreshLinks();
+		for (const {interface: name} of config.instances) this.#requireLink(name);
+		await this.#seams.nextHops.watch(config.services.flatMap(service => service.backends.map(({address}) => address)));
+		this.#config = config;
+		this.#run();
+	}
+
+	/** Asks for a look soon; several requests are one look. */
+	request(afterUs = COALESCE_US): void {
+		this.#pending ??= this.#seams.clock.after(afterUs, 'reconcile', () => {
+			this.#pending = null;
+			try {
+				this.#run();
+			} catch (error) {
+				this.#reportFailure(error);
+				this.request(AGAIN_US);
+			}
+		});
+	}
+
+	close(): void {
+		this.#unsubscribe();
+		this.#pending?.();
+	}
+
+	/** The NICs that should carry the program: where the virtual addresses live and where the backends are. */
+	interfaces(): Link[] {
+		const names = new Set(
+			this.#config?.instances.flatMap(({interface: name, addresses, excludedAddresses}) => [
+				name,
+				...[...addresses, ...excludedAddresses].map(({device}) => device),
+			]),
+		);
+		const towardsBackends = this.#seams.nextHops.interfaces();
+		return [...this.#links.values()].filter(({name, ifindex}) => names.has(name) || towardsBackends.has(ifindex));
+	}
+
+	async #refreshLinks(): Promise<void> {
+		const links = await this.#seams.netlink.links();
+		this.#links = new Map(links.map(link => [link.ifindex, link]));
+	}
+
+	#requireLink(name: string): void {
+		for (const link of this.#links.values()) if (link.name === name) return;
+		const present = [...this.#links.values()].map(link => link.name).join(' ');
+		throw new KernelError('find interface', name, 'ENODEV', `this machine has ${present}`, {
+			exitCode: ExitCode.noInterface,
+		});
+	}
+
+	#run(): void {
+		const {dataPlane, log} = this.#seams;
+		if (this.#config === null) return;
+		const nics = this.#attach();
+		const {tables, problems} = desired(this.#config.services, {
+			actual: dataPlane.tables,
+			capacity: dataPlane.capacity,
+			nics,
+			hz: dataPlane.settings.hz,
+			isUp: this.#seams.isUp,
+			nextHop: address => this.#nextHop(address, nics),
+			liveFlows: once(() => dataPlane.countFlows()),
+		});
+		const ops = diff(dataPlane.tables, tables);
+		dataPlane.apply(ops);
+		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
+		this.#reportProblems(problems);
+		const configured = this.#config.services.reduce((sum, {backends}) => sum + backends.length, 0);
+		if (tables.backends.size > configured) this.request(AGAIN_US);
+	}
+
+	/** Attaches the program to every NIC that needs it; returns the NICs by slot. */
+	#attach(): ReadonlyMap<number, Nic> {
+		const {dataPlane} = this.#seams;
+		const wanted = this.interfaces();
+		for (const {ifindex, name} of wanted) dataPlane.attach(ifindex, name);
+		const identities = wanted.flatMap(({ifindex, mac}) => {
+			const bytes = macBytes(mac);
+			return bytes === undefined ? [] : {ifindex, mac: bytes};
+		});
+		return assignSlots(identities, dataPlane.tables.nics, dataPlane.capacity.nics);
+	}
+
+	#nextHop(address: string, nics: ReadonlyMap<number, Nic>): NextHop | null {
+		const reach = this.#seams.nextHops.reach(address);
+		const mac = macBytes(reach?.mac ?? '');
+		if (mac === undefined) return null;
+		for (const [slot, {ifindex}] of nics) if (ifindex === reach?.ifindex) return {mac, nic: slot};
+		return null;
+	}
+
+	/** Each problem once, not at every look. */
+	#reportProblems(problems: readonly string[]): void {
+		const text = problems.join('\n');
+		if (text !== this.#problems) for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
+		this.#problems = text;
+	}
+
+	readonly #reportFailure = (error: unknown): void => {
+		this.#seams.log.error({error}, 'the maps could not be brought up to date');
+	};
+}
+
+/** Counts flows at the first question only: most looks have no removed backend to ask for. */
+function once(count: () => FlowCounts): (backend: number) => number {
+	let counts: FlowCounts | null = null;
+	return backend => {
+		counts ??= count();
+		return counts.byBackend.get(backend) ?? 0;
+	};
+}

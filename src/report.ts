@@ -1,0 +1,266 @@
+/** What the daemon tells about itself: for lbctl (control/protocol.ts) and for Prometheus (metrics/snapshot.ts). */
+import {type BackendHealth, type CheckHealth, type CheckRunner, healthKey} from './check/runner.js';
+import type {Backend, Config, Service} from './conf/model.js';
+import type {
+	BackendHealthReport,
+	CheckReport,
+	HealthReport,
+	InstanceReport,
+	ReloadReport,
+	Status,
+	VrrpReport,
+} from './control/protocol.js';
+import type {Cancel, Clock, Link} from './host/host.js';
+import type {Log} from './log.js';
+import type {BackendSample, CheckSample, InstanceSample, ServiceSample, Snapshot} from './metrics/snapshot.js';
+import {Ids} from './plan/ids.js';
+import {VERSION} from './version.js';
+import type {VrrpChild} from './vrrp/child.js';
+import type {InstanceStatus, Transition} from './vrrp/protocol.js';
+import {readTraffic, readVerdicts} from './xdp/counters.js';
+import type {DataPlane} from './xdp/dataplane.js';
+import {type FlowCounts, flowStateName} from './xdp/flows.js';
+import {sweepPersistence} from './xdp/persistence.js';
+
+/** Expired persistence entries take room until they are swept. */
+const SWEEP_US = 10_000_000;
+/** Packets that belong to no service are counted under this id. */
+const NO_SERVICE = 0;
+
+export interface ReporterSeams {
+	readonly name: string;
+	readonly clock: Clock;
+	readonly log: Log;
+	readonly dataPlane: DataPlane;
+	readonly checks: CheckRunner;
+	readonly vrrp: VrrpChild;
+	/** The NICs that carry the program. */
+	interfaces(): readonly Link[];
+}
+
+export class Reporter {
+	readonly #seams: ReporterSeams;
+	readonly #startedUs: number;
+	readonly #causes = new Map<string, string>();
+	#config: Config | null = null;
+	#loadedAt = '';
+	#lastReload: ReloadReport | null = null;
+	#reloads = {applied: 0, refused: 0};
+	#persistenceEntries = 0;
+
+	constructor(seams: ReporterSeams) {
+		this.#seams = seams;
+		this.#startedUs = seams.clock.nowUs();
+	}
+
+	/** A configuration is in force. */
+	configured(config: Config): void {
+		this.#config = config;
+		this.#loadedAt = this.#seams.clock.wall().toISOString();
+	}
+
+	reloaded(report: ReloadReport): void {
+		this.#lastReload = report;
+		this.#reloads[report.applied ? 'applied' : 'refused']++;
+	}
+
+	transitioned({scope, name, cause}: Transition): void {
+		if (scope === 'instance') this.#causes.set(name, cause);
+	}
+
+	/** Sweeps the persistence map from time to time, which also counts it. */
+	keepSweeping(): Cancel {
+		const {clock, dataPlane, log} = this.#seams;
+		let stopped = false;
+		let cancel: Cancel = () => {};
+		const sweep = async (): Promise<void> => {
+			try {
+				this.#persistenceEntries = await sweepPersistence(dataPlane.maps, dataPlane.jiffies());
+			} catch (error) {
+				if (!stopped) log.error({error}, 'expired persistence entries could not be removed');
+			}
+			if (!stopped) cancel = clock.after(SWEEP_US, 'sweep persistence', () => void sweep());
+		};
+		void sweep();
+		return () => {
+			stopped = true;
+			cancel();
+		};
+	}
+
+	async status(): Promise<Status> {
+		const {name, clock, dataPlane} = this.#seams;
+		const modes = dataPlane.attached();
+		return {
+			name,
+			version: VERSION,
+			pid: process.pid,
+			uptimeS: Math.floor((clock.nowUs() - this.#startedUs) / 1e6),
+			file: this.#config?.file ?? '',
+			loadedAt: this.#loadedAt,
+			nics: this.#seams.interfaces().flatMap(link => {
+				const mode = modes.get(link.ifindex);
+				return mode === undefined ? [] : [{name: link.name, mode}];
+			}),
+			health: this.health(),
+			vrrp: await this.vrrp(),
+			lastReload: this.#lastReload,
+		};
+	}
+
+	health(): HealthReport {
+		const health = this.#seams.checks.health();
+		const quorums = this.#seams.checks.quorums();
+		return {
+			services: this.#services().map(service => ({
+				service: service.name,
+				scheduler: service.scheduler,
+				forwarding: service.forwarding,
+				persistenceS: service.persistence?.timeoutS ?? null,
+				quorumUp: quorums.get(service.name) ?? false,
+				backends: service.backends.flatMap(backend => {
+					const state = health.get(healthKey(service, backend));
+					return state === undefined ? [] : [this.#backendHealth(backend, state)];
+				}),
+			})),
+		};
+	}
+
+	#services(): readonly Service[] {
+		return this.#config?.services ?? [];
+	}
+
+	#backendHealth(backend: Backend, {up, reason, sinceUs, checks}: BackendHealth): BackendHealthReport {
+		return {
+			backend: backend.name,
+			up,
+			weight: backend.weight,
+			reason,
+			sinceS: this.#secondsSince(sinceUs),
+			checks: checks.map(check => this.#checkReport(check)),
+		};
+	}
+
+	#checkReport({kind, state, lastResult, lastAtUs, lastDurationUs, failures}: CheckHealth): CheckReport {
+		return {
+			kind,
+			state,
+			lastResult: lastResult === null ? null : lastResult.ok ? 'passed' : `${lastResult.reason} (${lastResult.detail})`,
+			lastS: lastAtUs === null ? null : this.#secondsSince(lastAtUs),
+			durationS: lastDurationUs === null ? null : lastDurationUs / 1e6,
+			failures,
+		};
+	}
+
+	#secondsSince(us: number): number {
+		return (this.#seams.clock.nowUs() - us) / 1e6;
+	}
+
+	async vrrp(): Promise<VrrpReport> {
+		return {instances: (await this.#instances()).map(instance => this.#instanceReport(instance))};
+	}
+
+	async #instances(): Promise<readonly InstanceStatus[]> {
+		return this.#config?.instances.length === 0 ? [] : (await this.#seams.vrrp.status()).instances;
+	}
+
+	#instanceReport(status: InstanceStatus): InstanceReport {
+		const group = this.#config?.syncGroups.find(({instances}) => instances.includes(status.name));
+		return {
+			instance: status.name,
+			state: status.role,
+			sinceS: (this.#seams.clock.wall().getTime() - Date.parse(status.since)) / 1000,
+			reason: this.#causes.get(status.name) ?? '',
+			interface: status.interface,
+			vrid: status.vrid,
+			priority: status.priority,
+			syncGroup: group?.name ?? null,
+			addresses: status.addresses,
+			master: status.master?.address ?? null,
+			advertsSent: status.advertsSent,
+			advertsReceived: status.advertsReceived,
+			transitions: transitionsOf(status),
+		};
+	}
+
+	/** Everything for one scrape. */
+	async snapshot(): Promise<Snapshot> {
+		const {dataPlane} = this.#seams;
+		const {maps, settings} = dataPlane;
+		const flows = dataPlane.countFlows();
+		return {
+			build: {version: VERSION, layoutVersion: settings.layoutVersion},
+			services: this.#serviceSamples(flows),
+			otherVerdicts: numbers(readVerdicts(maps.verdicts, settings, NO_SERVICE).verdicts),
+			flows: Object.fromEntries([...flows.byState].map(([state, count]) => [flowStateName(state), count])),
+			flowSlots: maps.slots,
+			persistenceEntries: this.#persistenceEntries,
+			persistenceEntriesMax: maps.persistence.raw.maxEntries,
+			instances: (await this.#instances()).map(instanceSample),
+			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
+		};
+	}
+
+	#serviceSamples(flows: FlowCounts): ServiceSample[] {
+		const {dataPlane, checks} = this.#seams;
+		const ids = new Ids(dataPlane.tables, dataPlane.capacity);
+		const health = checks.health();
+		const quorums = checks.quorums();
+		return this.#services().flatMap(service => {
+			const id = ids.service(service);
+			if (id === null) return [];
+			return {
+				service: service.name,
+				verdicts: numbers(readVerdicts(dataPlane.maps.verdicts, dataPlane.settings, id).verdicts),
+				quorumUp: quorums.get(service.name) ?? false,
+				backends: service.backends.flatMap(backend => {
+					const backendId = ids.backend(id, backend);
+					const state = health.get(healthKey(service, backend));
+					if (backendId === null || state === undefined) return [];
+					return this.#backendSample(backend, state, backendId, flows);
+				}),
+			};
+		});
+	}
+
+	#backendSample(backend: Backend, health: BackendHealth, id: number, flows: FlowCounts): BackendSample {
+		const {maps, settings} = this.#seams.dataPlane;
+		const traffic = readTraffic(maps.traffic, settings, id);
+		return {
+			backend: backend.name,
+			up: health.up,
+			weight: backend.weight,
+			liveFlows: flows.byBackend.get(id) ?? 0,
+			connections: Number(traffic.connections),
+			packetsIn: Number(traffic.packetsIn),
+			packetsOut: Number(traffic.packetsOut),
+			bytesIn: Number(traffic.bytesIn),
+			bytesOut: Number(traffic.bytesOut),
+			checks: health.checks.map(checkSample),
+		};
+	}
+}
+
+function checkSample({kind, totals, lastDurationUs}: CheckHealth): CheckSample {
+	return {kind, ...totals, durationS: lastDurationUs === null ? null : lastDurationUs / 1e6};
+}
+
+function instanceSample(status: InstanceStatus): InstanceSample {
+	return {
+		instance: status.name,
+		state: status.role,
+		priority: status.priority,
+		advertsSent: status.advertsSent,
+		advertsReceived: status.advertsReceived,
+		advertsRefused: status.refused,
+		transitions: transitionsOf(status),
+	};
+}
+
+function transitionsOf({transitions}: InstanceStatus): number {
+	return Object.values(transitions).reduce((sum, count) => sum + count, 0);
+}
+
+function numbers(counts: ReadonlyMap<string, bigint>): Record<string, number> {
+	return Object.fromEntries([...counts].map(([name, count]) => [name, Number(count)]));
+}

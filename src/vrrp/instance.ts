@@ -1,0 +1,382 @@
+import type {Instance} from '../conf/model.js';
+import type {AddressEntry, Clock, Link, Netlink, Packet, PacketSocket, Sockets} from '../host/host.js';
+import type {Log} from '../log.js';
+import {addressBytes, family} from '../net/address.js';
+import {compareBytes} from '../net/bytes.js';
+import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
+import {announce} from './announce.js';
+import {Holdings, virtualAddresses} from './holdings.js';
+import {
+	type Effect,
+	initialState,
+	type MachineConfig,
+	type MachineEvent,
+	type MachineState,
+	type Role,
+	step,
+	type TimerName,
+} from './machine.js';
+import type {InstanceStatus, Transition} from './protocol.js';
+import {Timers} from './timers.js';
+
+/** The part of the outside world that VRRP lives in. */
+export interface VrrpHost {
+	readonly clock: Clock;
+	readonly sockets: Sockets;
+	readonly netlink: Netlink;
+}
+
+/** What an instance asks of the router it belongs to. */
+export interface InstanceOwner {
+	/** Reads whatever waits in the sockets of all instances. */
+	drain(): void;
+	/** The instance has taken a step. */
+	settled(): void;
+	transition(transition: Transition): void;
+	/** The master of this instance resigned. */
+	resigned(): void;
+}
+
+/** The interface and the address that adverts go out from. */
+interface Ends {
+	readonly link: Link;
+	readonly source: string;
+}
+
+/** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
+export class InstanceRunner {
+	#instance: Instance;
+	#machineConfig: MachineConfig;
+	#state: MachineState;
+	readonly #host: VrrpHost;
+	readonly #owner: InstanceOwner;
+	readonly #log: Log;
+	readonly #multicastGroup: string;
+	readonly #timers: Timers;
+	readonly #holdings: Holdings;
+	#links: readonly Link[] = [];
+	#attachment: (Ends & {readonly adverts: PacketSocket}) | null = null;
+	#since: Date;
+	#master: {address: string; priority: number} | null = null;
+	/** The router whose lower priority was last reported: each is reported once. */
+	#reportedLower: string | null = null;
+	#advertsSent = 0;
+	#advertsReceived = 0;
+	#sendErrors = 0;
+	readonly #refused: Partial<Record<RefusalReason, number>> = {};
+	readonly #transitions: Partial<Record<Role, number>> = {};
+
+	constructor(options: {
+		instance: Instance;
+		grouped: boolean;
+		multicastGroup: string;
+		host: VrrpHost;
+		owner: InstanceOwner;
+		log: Log;
+	}) {
+		const {instance, host, owner} = options;
+		this.#instance = instance;
+		this.#machineConfig = {...instance, grouped: options.grouped};
+		this.#state = initialState(this.#machineConfig);
+		this.#host = host;
+		this.#owner = owner;
+		this.#log = options.log.child({instance: instance.name});
+		this.#multicastGroup = options.multicastGroup;
+		this.#timers = new Timers(
+			host.clock,
+			instance.name,
+			() => owner.drain(),
+			name => this.#expired(name),
+		);
+		this.#holdings = new Holdings(host.netlink, this.#log);
+		this.#since = host.clock.wall();
+	}
+
+	get name(): string {
+		return this.#instance.name;
+	}
+
+	get state(): MachineState {
+		return this.#state;
+	}
+
+	/**
+	 * Starts from what is there: addresses that an earlier run left on the interface are taken over, and removed unless
+	 * this instance is master at once. Throws `KernelError` when the sockets are refused.
+	 */
+	start(links: readonly Link[], addresses: readonly AddressEntry[]): void {
+		this.#links = links;
+		this.#holdings.adopt(this.#instance, links, addresses);
+		this.#attach(this.#wantedEnds(addresses));
+		this.dispatch({kind: 'start', healthy: this.#ailment() === null});
+	}
+
+	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
+	observe(links: readonly Link[], addresses: readonly AddressEntry[]): void {
+		this.#links = links;
+		this.#reattach(addresses);
+		const lost = this.#holdings.noticeLost(this.#instance, links, addresses);
+		if (lost.length === 0) return;
+		this.#log.warn({addresses: lost}, `(${this.name}) addresses deleted by somebody else`);
+		this.dispatch({kind: 'address-lost'});
+	}
+
+	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
+	reconfigure(instance: Instance, grouped: boolean, links: readonly Link[], addresses: readonly AddressEntry[]): void {
+		this.#instance = instance;
+		this.#machineConfig = {...instance, grouped};
+		this.#links = links;
+		this.#holdings.removeUnwanted(instance);
+		this.#reattach(addresses);
+		this.dispatch({kind: 'reconfigured'});
+	}
+
+	dispatch(event: MachineEvent): void {
+		const {state, effects} = step(this.#state, event, this.#machineConfig);
+		this.#state = state;
+		for (const effect of effects) this.#perform(effect);
+		this.#owner.settled();
+	}
+
+	drain(): void {
+		this.#attachment?.adverts.drain();
+	}
+
+	/** Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. */
+	async stop(): Promise<void> {
+		this.dispatch({kind: 'stop'});
+		this.#detach();
+		await this.#holdings.settled();
+	}
+
+	status(): InstanceStatus {
+		return {
+			name: this.#instance.name,
+			interface: this.#instance.interface,
+			vrid: this.#instance.vrid,
+			role: this.#state.role,
+			since: this.#since.toISOString(),
+			priority: this.#instance.priority,
+			master: this.#state.role === 'master' ? this.#ownRank() : this.#master,
+			addresses: this.#instance.addresses.map(virtual => virtual.address),
+			advertsSent: this.#advertsSent,
+			advertsReceived: this.#advertsReceived,
+			refused: {...this.#refused},
+			sendErrors: this.#sendErrors,
+			transitions: {...this.#transitions},
+			timerLatenessMaxUs: this.#timers.latenessMaxUs,
+		};
+	}
+
+	#ownRank(): {address: string; priority: number} | null {
+		if (this.#attachment === null) return null;
+		return {address: this.#attachment.source, priority: this.#instance.priority};
+	}
+
+	#perform(effect: Effect): void {
+		switch (effect.kind) {
+			case 'send-advert':
+				this.#sendAdvert(effect.priority);
+				break;
+			case 'add-addresses':
+				this.#holdings.addAll(this.#instance, this.#links);
+				break;
+			case 'remove-addresses':
+				this.#holdings.removeAll();
+				break;
+			case 'announce':
+				this.#announce(effect.rounds);
+				break;
+			case 'set-timer':
+				this.#timers.set(effect.timer, effect.us);
+				break;
+			case 'shorten-timer':
+				this.#timers.shorten(effect.timer, effect.us);
+				break;
+			case 'cancel-timer':
+				this.#timers.cancel(effect.timer);
+				break;
+			case 'cancel-timers':
+				this.#timers.cancelAll();
+				break;
+			case 'transition':
+				this.#reportTransition(effect);
+				break;
+			case 'report-lower-priority':
+				this.#reportLowerPriority();
+				break;
+			case 'report-resigned':
+				this.#log.info({}, `(${this.name}) Backup received priority 0 advertisement`);
+				this.#owner.resigned();
+				break;
+			default:
+				effect satisfies never;
+		}
+	}
+
+	#expired(timer: TimerName): void {
+		if (timer === 'master-down') this.#log.info({}, `(${this.name}) Receive advertisement timeout`);
+		this.dispatch({kind: 'timer', timer});
+	}
+
+	// The interface
+
+	#wantedEnds(addresses: readonly AddressEntry[]): Ends | null {
+		const link = this.#link();
+		if (link === undefined) return null;
+		const source = this.#instance.sourceAddress ?? this.#primaryAddress(link.ifindex, addresses);
+		return source === null ? null : {link, source};
+	}
+
+	#link(): Link | undefined {
+		return this.#links.find(candidate => candidate.name === this.#instance.interface);
+	}
+
+	/** The address that the kernel itself would send from: the first that is not a secondary one, nor virtual. */
+	#primaryAddress(ifindex: number, addresses: readonly AddressEntry[]): string | null {
+		const virtual = new Set(virtualAddresses(this.#instance).map(({address}) => address));
+		const primary = addresses.find(
+			entry =>
+				entry.ifindex === ifindex &&
+				!entry.secondary &&
+				family(entry.address) === 4 &&
+				// An owner's virtual address is its own (RFC 3768 §1.6).
+				(this.#instance.priority === 255 || !virtual.has(entry.address)),
+		);
+		return primary?.address ?? null;
+	}
+
+	/** Why there is nothing to be master of (keepalived §3.4), or null. */
+	#ailment(): string | null {
+		const link = this.#link();
+		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
+		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
+		return this.#attachment === null ? `interface ${link.name} has no usable IPv4 address` : null;
+	}
+
+	/** Follows the interface, and tells the machine when its health has changed. */
+	#reattach(addresses: readonly AddressEntry[]): void {
+		try {
+			this.#attach(this.#wantedEnds(addresses));
+		} catch (error) {
+			this.#log.error({error: String(error)}, `(${this.name}) cannot open sockets on ${this.#instance.interface}`);
+		}
+		const healthy = this.#ailment() === null;
+		if (healthy !== this.#state.healthy) this.dispatch({kind: healthy ? 'interface-up' : 'interface-down'});
+	}
+
+	/** Keeps the sockets while interface and source stay the same, whatever else changed about the link. */
+	#attach(ends: Ends | null): void {
+		const current = this.#attachment;
+		if (ends !== null && current?.link.ifindex === ends.link.ifindex && current.source === ends.source) return;
+		this.#detach();
+		if (ends === null) return;
+		const adverts = this.#host.sockets.vrrp({
+			interface: ends.link.name,
+			ifindex: ends.link.ifindex,
+			group: this.#multicastGroup,
+			source: ends.source,
+			onPacket: packet => this.#receive(packet),
+		});
+		this.#attachment = {...ends, adverts};
+	}
+
+	#detach(): void {
+		this.#attachment?.adverts.close();
+		this.#attachment = null;
+	}
+
+	// Packets
+
+	#ownAdvert(priority: number): Advert {
+		const {version, vrid, advertUs, addresses, password} = this.#instance;
+		return {version, vrid, priority, advertUs, addresses: addresses.map(virtual => virtual.address), password};
+	}
+
+	#sendAdvert(priority: number): void {
+		if (this.#attachment === null) return;
+		const {adverts, source} = this.#attachment;
+		const message = encodeAdvert(this.#ownAdvert(priority), {source, destination: this.#multicastGroup});
+		if (!this.#sends(() => adverts.send(message))) return;
+		this.#advertsSent++;
+		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
+	}
+
+	#announce(rounds: number): void {
+		this.#sends(() => announce(this.#instance, this.#links, this.#host.sockets, rounds));
+	}
+
+	/** A packet that the kernel does not take is a lost packet: VRRP lives with those. */
+	#sends(send: () => void): boolean {
+		try {
+			send();
+			return true;
+		} catch (error) {
+			this.#sendErrors++;
+			this.#log.debug({error: String(error)}, `(${this.name}) send failed`);
+			return false;
+		}
+	}
+
+	#receive(packet: Packet): void {
+		if (this.#attachment === null) return;
+		const own = this.#attachment.source;
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#instance.priority), own);
+		if (!received.ok) {
+			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
+			return;
+		}
+		this.#advertsReceived++;
+		this.#noteMaster(received.value);
+		const {advert, source} = received.value;
+		this.dispatch({
+			kind: 'advert',
+			priority: advert.priority,
+			higherAddress: compareBytes(addressBytes(source), addressBytes(own)) > 0,
+			advertUs: advert.advertUs,
+		});
+	}
+
+	#noteMaster({advert, source}: ReceivedAdvert): void {
+		this.#master = advert.priority === 0 ? null : {address: source, priority: advert.priority};
+	}
+
+	// Reports, in keepalived's words where users' scripts look for them
+
+	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
+		const {priority} = this.#instance;
+		this.#since = this.#host.clock.wall();
+		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
+		this.#reportedLower = null;
+		if (from === 'master') this.#reportOutranked(cause);
+		const ailment = to === 'fault' ? this.#ailment() : null;
+		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment}`);
+		if (to !== 'stopped') {
+			const initial = from === 'init' ? ' (init)' : '';
+			this.#log.info({from, to, cause}, `(${this.name}) Entering ${to.toUpperCase()} STATE${initial}`);
+		}
+		this.#owner.transition({scope: 'instance', name: this.name, from, to, cause, priority});
+	}
+
+	#reportOutranked(cause: string): void {
+		if (this.#master === null) return;
+		const {address, priority} = this.#master;
+		const lead = `(${this.name}) Master received advert from ${address} with`;
+		const ours = this.#instance.priority;
+		if (cause === 'higher-priority') this.#log.info({}, `${lead} higher priority ${priority}, ours ${ours}`);
+		if (cause === 'higher-address')
+			this.#log.info({}, `${lead} same priority ${priority} but higher IP address than ours`);
+	}
+
+	#reportLowerPriority(): void {
+		if (this.#master === null || this.#master.address === this.#reportedLower) return;
+		const {address, priority} = this.#master;
+		this.#reportedLower = address;
+		const ours = this.#instance.priority;
+		const text =
+			this.#state.role === 'master'
+				? `Received advert from ${address} with lower priority ${priority}, ours ${ours}, forcing new election`
+				: `received lower priority (${priority}) advert from ${address} - discarding`;
+		this.#log.info({}, `(${this.name}) ${text}`);
+	}
+}

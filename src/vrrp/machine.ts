@@ -1,0 +1,431 @@
+/**
+ * VRRP for one instance as a pure function (RFC 3768 §6.4, RFC 9568 §6.4). Where keepalived 2.2.7 differs from the RFC,
+ * this follows keepalived, because it must get on with it on the same wire.
+ *
+ *            start, interface up
+ *                   │           master down (in a group: when all members are ready)
+ *   fault ◄──────► backup ─────────────────────────────► master
+ *     ▲   interface │  ▲  better advert, address lost      │
+ *     │   down      │  └───────────────────────────────────┤
+ *     └─────────────┴──────────────────────────────────────┘
+ *
+ * Every state leads to `stopped` on `stop`. Members of a sync group do not leave backup or fault by themselves:
+ * sync-group.ts decides for all of them and says so with a `follow` event.
+ */
+import type {Instance} from '../conf/model.js';
+
+export type Role = 'init' | 'backup' | 'master' | 'fault' | 'stopped';
+export type TimerName = 'master-down' | 'advert' | 'preempt-delay' | 'announce' | 'refresh';
+
+/** What of an instance's configuration decides its state. */
+export interface MachineConfig
+	extends Pick<Instance, 'priority' | 'version' | 'advertUs' | 'preempt' | 'preemptDelayUs' | 'garp'> {
+	/** Member of a sync group. */
+	readonly grouped: boolean;
+}
+
+export interface MachineState {
+	readonly role: Role;
+	/** The interface can carry adverts: it is up and has an address. */
+	readonly healthy: boolean;
+	/** A grouped backup that would be master by now. */
+	readonly ready: boolean;
+	/** A backup that waits for the skew time only, as nobody is master. */
+	readonly hurried: boolean;
+	/** Interval of the current master's adverts; version 3 learns it (RFC 9568 §6.1), version 2 has one for all. */
+	readonly masterAdvertUs: number;
+	/** `running` from the first lower-priority advert on, `over` when preemption may go ahead. */
+	readonly preemptDelay: 'idle' | 'running' | 'over';
+	/** Announcement rounds still owed when the `announce` timer expires, and what they answer. */
+	readonly owed: {readonly rounds: number; readonly because: 'became-master' | 'lower-priority'} | null;
+}
+
+export type Cause =
+	| 'start'
+	| 'owner'
+	| 'master-down'
+	| 'higher-priority'
+	| 'higher-address'
+	| 'address-lost'
+	| 'interface-down'
+	| 'interface-up'
+	| 'sync-group'
+	| 'stop';
+
+export type MachineEvent =
+	| {readonly kind: 'start'; readonly healthy: boolean}
+	/** A valid advertisement; `higherAddress`: its source address is above ours. */
+	| {readonly kind: 'advert'; readonly priority: number; readonly higherAddress: boolean; readonly advertUs: number}
+	| {readonly kind: 'timer'; readonly timer: TimerName}
+	| {readonly kind: 'interface-down'}
+	| {readonly kind: 'interface-up'}
+	/** Somebody else deleted one of our addresses. */
+	| {readonly kind: 'address-lost'}
+	/** The sync group moves all its members; `hurried`: nobody is master, wait for the skew time only. */
+	| {readonly kind: 'follow'; readonly role: 'master' | 'backup' | 'fault'; readonly hurried: boolean}
+	/** Another member of the group heard its master resign: ours must show itself within one interval. */
+	| {readonly kind: 'doubt-master'}
+	/** A changed configuration is in force. */
+	| {readonly kind: 'reconfigured'}
+	| {readonly kind: 'stop'};
+
+export type Effect =
+	/** Priority 0 resigns. */
+	| {readonly kind: 'send-advert'; readonly priority: number}
+	| {readonly kind: 'add-addresses'}
+	| {readonly kind: 'remove-addresses'}
+	/** Gratuitous ARP for every address, so many rounds. */
+	| {readonly kind: 'announce'; readonly rounds: number}
+	| {readonly kind: 'set-timer'; readonly timer: TimerName; readonly us: number}
+	/** Like set-timer, unless the timer expires earlier anyway. */
+	| {readonly kind: 'shorten-timer'; readonly timer: TimerName; readonly us: number}
+	| {readonly kind: 'cancel-timers'}
+	| {readonly kind: 'cancel-timer'; readonly timer: TimerName}
+	| {readonly kind: 'transition'; readonly from: Role; readonly to: Role; readonly cause: Cause}
+	/** A master that ranks below us advertises. */
+	| {readonly kind: 'report-lower-priority'}
+	/** The master resigned. */
+	| {readonly kind: 'report-resigned'};
+
+export interface Step {
+	readonly state: MachineState;
+	readonly effects: readonly Effect[];
+}
+
+/** RFC 3768 §6.1: the master is given up after so many silent intervals (and the skew time). */
+const DOWN_INTERVALS = 3;
+/** The owner of the addresses: outranks everybody and does not wait (RFC 3768 §5.3.4). */
+const OWNER_PRIORITY = 255;
+const SECOND_US = 1_000_000;
+
+export function initialState(config: MachineConfig): MachineState {
+	return {
+		role: 'init',
+		healthy: false,
+		ready: false,
+		hurried: false,
+		masterAdvertUs: config.advertUs,
+		preemptDelay: 'idle',
+		owed: null,
+	};
+}
+
+/** Lower priorities wait longer, so that the best backup is first (RFC 3768 §6.1; version 3 scales it, RFC 9568 §6.1). */
+export function skewUs(config: MachineConfig, masterAdvertUs: number): number {
+	const spanUs = config.version === 2 ? SECOND_US : masterAdvertUs;
+	return Math.floor(((256 - config.priority) * spanUs) / 256);
+}
+
+export function masterDownUs(config: MachineConfig, masterAdvertUs: number): number {
+	return DOWN_INTERVALS * masterAdvertUs + skewUs(config, masterAdvertUs);
+}
+
+/** The next state and what must be done, in order. Events that mean nothing in a state change nothing. */
+export function step(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
+	switch (state.role) {
+		case 'init':
+			return event.kind === 'start' ? onStart(state, event.healthy, config) : stay(state);
+		case 'backup':
+			return inBackup(state, event, config);
+		case 'master':
+			return inMaster(state, event, config);
+		case 'fault':
+			return inFault(state, event, config);
+		case 'stopped':
+			return stay(state);
+		default:
+			return state.role satisfies never;
+	}
+}
+
+/** keepalived §3.4: whatever `state` says, everybody but an owner begins by listening. */
+function onStart(state: MachineState, healthy: boolean, config: MachineConfig): Step {
+	const start = {...state, healthy};
+	if (!healthy) return toFault(start, 'interface-down');
+	if (config.priority !== OWNER_PRIORITY) return toBackup(start, 'start', config);
+	return config.grouped ? toBackup({...start, ready: true}, 'start', config) : toMaster(start, 'owner', config);
+}
+
+function inBackup(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
+	switch (event.kind) {
+		case 'advert':
+			return backupHears(state, event, config);
+		case 'timer':
+			return backupWaited(state, event.timer, config);
+		case 'interface-down':
+			return toFault({...state, healthy: false}, 'interface-down');
+		case 'follow':
+			return follow(state, event, config);
+		case 'doubt-master':
+			return stay(state, {
+				kind: 'shorten-timer',
+				timer: 'master-down',
+				us: state.masterAdvertUs + skewUs(config, state.masterAdvertUs),
+			});
+		case 'reconfigured':
+			return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
+		case 'stop':
+			return toStopped(state, []);
+		case 'start':
+		case 'interface-up':
+		case 'address-lost':
+			return stay(state);
+		default:
+			return event satisfies never;
+	}
+}
+
+type AdvertEvent = Extract<MachineEvent, {kind: 'advert'}>;
+
+/** RFC 3768 §6.4.2. */
+function backupHears(state: MachineState, advert: AdvertEvent, config: MachineConfig): Step {
+	const heard = config.version === 3 ? {...state, masterAdvertUs: advert.advertUs} : state;
+	if (advert.priority === 0) {
+		return {
+			state: {...heard, hurried: true},
+			effects: [
+				{kind: 'set-timer', timer: 'master-down', us: skewUs(config, heard.masterAdvertUs)},
+				{kind: 'report-resigned'},
+			],
+		};
+	}
+	if (advert.priority >= config.priority) return respectMaster(heard, config);
+	if (!config.preempt) return waitForMaster(heard, config);
+	return delayPreemption(heard, config);
+}
+
+/** A better router is master: wait for it to fall silent, and begin a later preemption delay from the start. */
+function respectMaster(state: MachineState, config: MachineConfig): Step {
+	const waiting = waitForMaster({...state, preemptDelay: 'idle'}, config);
+	if (state.preemptDelay !== 'running') return waiting;
+	return {...waiting, effects: [{kind: 'cancel-timer', timer: 'preempt-delay'}, ...waiting.effects]};
+}
+
+/** A worse router is master. Letting the timer run ends in taking over from it; `preempt_delay` puts that off. */
+function delayPreemption(state: MachineState, config: MachineConfig): Step {
+	if (config.preemptDelayUs === 0 || state.preemptDelay === 'over') {
+		return stay(state, {kind: 'report-lower-priority'});
+	}
+	const waiting = waitForMaster({...state, preemptDelay: 'running'}, config);
+	if (state.preemptDelay === 'running') return waiting;
+	const delay: Effect = {kind: 'set-timer', timer: 'preempt-delay', us: config.preemptDelayUs};
+	return {...waiting, effects: [delay, ...waiting.effects]};
+}
+
+function backupWaited(state: MachineState, timer: TimerName, config: MachineConfig): Step {
+	if (timer === 'preempt-delay') return stay({...state, preemptDelay: 'over'});
+	if (timer !== 'master-down') return stay(state);
+	return config.grouped ? stay({...state, ready: true}) : toMaster(state, 'master-down', config);
+}
+
+function inMaster(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
+	switch (event.kind) {
+		case 'advert':
+			return masterHears(state, event, config);
+		case 'timer':
+			return masterWaited(state, event.timer, config);
+		case 'interface-down':
+			return toFault({...state, healthy: false}, 'interface-down');
+		case 'address-lost':
+			return toBackup(state, 'address-lost', config, true);
+		case 'follow':
+			return follow(state, event, config);
+		case 'reconfigured':
+			return {state, effects: [{kind: 'add-addresses'}, ...advertise(config), announce(config.garp.masterRepeat)]};
+		case 'stop':
+			return toStopped(state, [{kind: 'send-advert', priority: 0}, {kind: 'remove-addresses'}]);
+		case 'start':
+		case 'interface-up':
+		case 'doubt-master':
+			return stay(state);
+		default:
+			return event satisfies never;
+	}
+}
+
+/** RFC 3768 §6.4.3. */
+function masterHears(state: MachineState, advert: AdvertEvent, config: MachineConfig): Step {
+	if (advert.priority === 0) return {state, effects: advertise(config)};
+	const outranked = advert.priority > config.priority || (advert.priority === config.priority && advert.higherAddress);
+	if (!outranked) return forceElection(state, config);
+	const learned = config.version === 3 ? {...state, masterAdvertUs: advert.advertUs} : state;
+	const cause = advert.priority > config.priority ? 'higher-priority' : 'higher-address';
+	return toBackup(learned, cause, config);
+}
+
+/**
+ * Two masters, and we rank above the other: it must hear us at once, and the segment must learn again where the
+ * addresses are, or it goes on sending to the loser (keepalived's `garp_lower_prio_*`). Announced once until the delayed
+ * repetition is done, so that a stranger's flood of adverts is not multiplied by us.
+ */
+function forceElection(state: MachineState, config: MachineConfig): Step {
+	const report: Effect = {kind: 'report-lower-priority'};
+	if (state.owed?.because === 'lower-priority') return {state, effects: [report, ...advertise(config)]};
+	const {lowerPriorityRepeat: rounds, lowerPriorityDelayUs} = config.garp;
+	return {
+		state: {...state, owed: {rounds, because: 'lower-priority'}},
+		effects: [
+			report,
+			...advertise(config),
+			announce(rounds),
+			{kind: 'set-timer', timer: 'announce', us: lowerPriorityDelayUs},
+		],
+	};
+}
+
+function masterWaited(state: MachineState, timer: TimerName, config: MachineConfig): Step {
+	switch (timer) {
+		case 'advert':
+			return {state, effects: advertise(config)};
+		case 'announce':
+			return state.owed === null ? stay(state) : stay({...state, owed: null}, announce(state.owed.rounds));
+		case 'refresh':
+			return {state, effects: [announce(config.garp.masterRefreshRepeat), ...refreshTimer(config)]};
+		case 'master-down':
+		case 'preempt-delay':
+			return stay(state);
+		default:
+			return timer satisfies never;
+	}
+}
+
+function inFault(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
+	switch (event.kind) {
+		case 'interface-up':
+			return recover({...state, healthy: true}, config);
+		case 'reconfigured':
+			// It may have left the group whose fault this was.
+			return state.healthy ? recover(state, config) : stay(state);
+		case 'interface-down':
+			return stay({...state, healthy: false});
+		case 'follow':
+			return follow(state, event, config);
+		case 'stop':
+			return toStopped(state, []);
+		case 'start':
+		case 'advert':
+		case 'timer':
+		case 'address-lost':
+		case 'doubt-master':
+			return stay(state);
+		default:
+			return event satisfies never;
+	}
+}
+
+/** A grouped instance waits until the whole group has recovered. */
+function recover(state: MachineState, config: MachineConfig): Step {
+	return config.grouped ? stay(state) : toBackup(state, 'interface-up', config);
+}
+
+/** The sync group has decided (keepalived §3.5). */
+function follow(state: MachineState, event: Extract<MachineEvent, {kind: 'follow'}>, config: MachineConfig): Step {
+	if (event.role === state.role) return stay(state);
+	switch (event.role) {
+		case 'master':
+			return toMaster(state, 'sync-group', config);
+		case 'backup':
+			return toBackup(state, 'sync-group', config, event.hurried);
+		case 'fault':
+			return toFault(state, 'sync-group');
+		default:
+			return event.role satisfies never;
+	}
+}
+
+/** keepalived §3.4: one advert first, so that no other backup gets up; then the addresses; then everybody is told. */
+function toMaster(state: MachineState, cause: Cause, config: MachineConfig): Step {
+	const rounds = config.garp.masterRepeat;
+	return {
+		state: {
+			...state,
+			role: 'master',
+			ready: false,
+			hurried: false,
+			masterAdvertUs: config.advertUs,
+			preemptDelay: 'idle',
+			owed: {rounds, because: 'became-master'},
+		},
+		effects: [
+			{kind: 'cancel-timers'},
+			...advertise(config),
+			{kind: 'add-addresses'},
+			announce(rounds),
+			{kind: 'set-timer', timer: 'announce', us: config.garp.masterDelayUs},
+			...refreshTimer(config),
+			{kind: 'transition', from: state.role, to: 'master', cause},
+		],
+	};
+}
+
+/**
+ * `hurried`: nobody else is master. A master that yields advertises once more (keepalived does with
+ * `higher_prio_send_advert`): the winner of a split brain may not have heard of the loser, and only one that has announces
+ * its addresses, without which the segment goes on sending to the loser until its ARP entries expire.
+ */
+function toBackup(state: MachineState, cause: Cause, config: MachineConfig, hurried = false): Step {
+	const us = hurried ? skewUs(config, state.masterAdvertUs) : masterDownUs(config, state.masterAdvertUs);
+	const leave: Effect[] = state.role === 'master' ? [{kind: 'send-advert', priority: config.priority}] : [];
+	return {
+		state: {...state, role: 'backup', hurried, preemptDelay: 'idle', owed: null},
+		effects: [
+			{kind: 'cancel-timers'},
+			...leave,
+			{kind: 'remove-addresses'},
+			{kind: 'set-timer', timer: 'master-down', us},
+			{kind: 'transition', from: state.role, to: 'backup', cause},
+		],
+	};
+}
+
+/**
+ * The resignation is sent twice, as keepalived does: on a failing interface one may be lost. In a group it is the healthy
+ * members' peers that it reaches, and it saves them the wait.
+ */
+function toFault(state: MachineState, cause: Cause): Step {
+	const resign: Effect = {kind: 'send-advert', priority: 0};
+	const leave: Effect[] = state.role === 'master' ? [resign, resign] : [];
+	return {
+		state: {...state, role: 'fault', ready: false, hurried: false, preemptDelay: 'idle', owed: null},
+		effects: [
+			{kind: 'cancel-timers'},
+			...leave,
+			{kind: 'remove-addresses'},
+			{kind: 'transition', from: state.role, to: 'fault', cause},
+		],
+	};
+}
+
+function toStopped(state: MachineState, leave: readonly Effect[]): Step {
+	return {
+		state: {...state, role: 'stopped', ready: false, hurried: false, preemptDelay: 'idle', owed: null},
+		effects: [{kind: 'cancel-timers'}, ...leave, {kind: 'transition', from: state.role, to: 'stopped', cause: 'stop'}],
+	};
+}
+
+function waitForMaster(state: MachineState, config: MachineConfig): Step {
+	return stay(
+		{...state, ready: false, hurried: false},
+		{kind: 'set-timer', timer: 'master-down', us: masterDownUs(config, state.masterAdvertUs)},
+	);
+}
+
+function advertise(config: MachineConfig): Effect[] {
+	return [
+		{kind: 'send-advert', priority: config.priority},
+		{kind: 'set-timer', timer: 'advert', us: config.advertUs},
+	];
+}
+
+function refreshTimer(config: MachineConfig): Effect[] {
+	const us = config.garp.masterRefreshUs;
+	return us === 0 ? [] : [{kind: 'set-timer', timer: 'refresh', us}];
+}
+
+function announce(rounds: number): Effect {
+	return {kind: 'announce', rounds};
+}
+
+function stay(state: MachineState, ...effects: readonly Effect[]): Step {
+	return {state, effects};
+}

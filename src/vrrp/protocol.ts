@@ -1,0 +1,78 @@
+/**
+ * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
+ * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
+ */
+import type {Instance, SyncGroup} from '../conf/model.js';
+import type {ExitCode} from '../errors.js';
+import type {RefusalReason} from '../net/vrrp-packet.js';
+import type {Cause, Role} from './machine.js';
+
+export interface VrrpConfig {
+	readonly instances: readonly Instance[];
+	readonly syncGroups: readonly SyncGroup[];
+	/** Where adverts go, 224.0.0.18 unless configured otherwise. */
+	readonly multicastGroup: string;
+}
+
+export interface InstanceStatus {
+	readonly name: string;
+	readonly interface: string;
+	readonly vrid: number;
+	readonly role: Role;
+	/** When the role began, ISO 8601. */
+	readonly since: string;
+	readonly priority: number;
+	/** Whom we take for the master, ourselves included; null while nobody is. */
+	readonly master: {readonly address: string; readonly priority: number} | null;
+	readonly addresses: readonly string[];
+	readonly advertsSent: number;
+	readonly advertsReceived: number;
+	/** Received packets that were not adverts for this instance. */
+	readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+	/** Packets that the kernel did not take. */
+	readonly sendErrors: number;
+	readonly transitions: Readonly<Partial<Record<Role, number>>>;
+	/** How late the latest timer of all was, in microseconds. */
+	readonly timerLatenessMaxUs: number;
+}
+
+export interface GroupStatus {
+	readonly name: string;
+	readonly role: Role;
+	readonly instances: readonly string[];
+}
+
+export interface VrrpStatus {
+	/** Every thread runs under SCHED_FIFO. */
+	readonly realTime: boolean;
+	readonly instances: readonly InstanceStatus[];
+	readonly groups: readonly GroupStatus[];
+}
+
+export interface Transition {
+	readonly scope: 'instance' | 'group';
+	readonly name: string;
+	readonly from: Role;
+	readonly to: Role;
+	readonly cause: Cause;
+	/** 0 for groups, as in keepalived's `notify`. */
+	readonly priority: number;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type ToVrrp =
+	| {readonly kind: 'configure'; readonly config: VrrpConfig}
+	| {readonly kind: 'status'; readonly id: number}
+	| {readonly kind: 'stop'};
+
+export type FromVrrp =
+	/** The program runs and listens; sent once. */
+	| {readonly kind: 'ready'; readonly realTime: boolean}
+	/** The last `configure` is in force. */
+	| {readonly kind: 'configured'}
+	| {readonly kind: 'transition'; readonly transition: Transition}
+	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
+	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
+	/** The last `configure` cannot be carried out; what ran before it still runs. */
+	| {readonly kind: 'fatal'; readonly exitCode: ExitCode; readonly text: string};

@@ -1,0 +1,213 @@
+import type {Instance, SyncGroup} from '../conf/model.js';
+import {ExitCode, KernelError} from '../errors.js';
+import type {AddressEntry, Cancel, Link, NetlinkEvent} from '../host/host.js';
+import type {Log} from '../log.js';
+import {InstanceRunner, type VrrpHost} from './instance.js';
+import type {Role} from './machine.js';
+import type {GroupStatus, InstanceStatus, Transition, VrrpConfig} from './protocol.js';
+import {decideGroup} from './sync-group.js';
+
+interface Group {
+	readonly name: string;
+	readonly members: readonly InstanceRunner[];
+	role: Role;
+}
+
+/** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
+export class Router {
+	readonly #host: VrrpHost;
+	readonly #log: Log;
+	readonly #onTransition: (transition: Transition) => void;
+	readonly #cancelEvents: Cancel;
+	/** By interface and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
+	#runners = new Map<string, InstanceRunner>();
+	#groups: readonly Group[] = [];
+	/** Group decisions wait while one event is being given to several members. */
+	#settling = false;
+	#refreshing: Promise<void> | null = null;
+	#refreshAgain = false;
+
+	constructor(host: VrrpHost, log: Log, onTransition: (transition: Transition) => void) {
+		this.#host = host;
+		this.#log = log;
+		this.#onTransition = onTransition;
+		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
+	}
+
+	/**
+	 * Puts a configuration in force: at start, and again for each reload. Instances of the same VRID on the same interface
+	 * keep their state. Throws `KernelError` before anything changes when an interface does not exist.
+	 */
+	async configure(config: VrrpConfig): Promise<void> {
+		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
+		for (const instance of config.instances) requireInterfaces(instance, links);
+		const wanted = new Map(config.instances.map(instance => [keyOf(instance), instance]));
+		const leaving = [...this.#runners].filter(([key]) => !wanted.has(key)).map(([, runner]) => runner);
+		await Promise.all(leaving.map(runner => runner.stop()));
+		this.#together(() => {
+			const grouped = new Set(config.syncGroups.flatMap(group => group.instances));
+			this.#runners = new Map(
+				[...wanted].map(([key, instance]) => [
+					key,
+					this.#run(this.#runners.get(key), {instance, grouped: grouped.has(instance.name), config, links, addresses}),
+				]),
+			);
+			this.#groups = config.syncGroups.map(group => this.#formGroup(group));
+		});
+	}
+
+	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
+		return {
+			instances: [...this.#runners.values()].map(runner => runner.status()),
+			groups: this.#groups.map(({name, role, members}) => ({
+				name,
+				role,
+				instances: members.map(member => member.name),
+			})),
+		};
+	}
+
+	/** Resigns everywhere and takes our addresses off; resolves when they are gone. The router is used up then. */
+	async stop(): Promise<void> {
+		this.#cancelEvents();
+		await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
+	}
+
+	/** Reconfigures the runner that is there already, or starts a new one. */
+	#run(
+		existing: InstanceRunner | undefined,
+		setup: {
+			instance: Instance;
+			grouped: boolean;
+			config: VrrpConfig;
+			links: readonly Link[];
+			addresses: readonly AddressEntry[];
+		},
+	): InstanceRunner {
+		const {instance, grouped, links, addresses} = setup;
+		if (existing !== undefined) {
+			existing.reconfigure(instance, grouped, links, addresses);
+			return existing;
+		}
+		const runner: InstanceRunner = new InstanceRunner({
+			instance,
+			grouped,
+			multicastGroup: setup.config.multicastGroup,
+			host: this.#host,
+			log: this.#log,
+			owner: {
+				drain: () => this.#drain(),
+				settled: () => this.#settle(),
+				transition: this.#onTransition,
+				resigned: () => this.#doubtMaster(runner),
+			},
+		});
+		runner.start(links, addresses);
+		return runner;
+	}
+
+	// Sync groups
+
+	#formGroup({name, instances}: SyncGroup): Group {
+		const before = this.#groups.find(group => group.name === name);
+		const members = [...this.#runners.values()].filter(runner => instances.includes(runner.name));
+		return {name, members, role: before?.role ?? 'init'};
+	}
+
+	/** Gives several instances their event before any group decides upon what became of one of them. */
+	#together(act: () => void): void {
+		this.#settling = true;
+		try {
+			act();
+		} finally {
+			this.#settling = false;
+		}
+		this.#settle();
+	}
+
+	#settle(): void {
+		if (this.#settling) return;
+		for (const group of this.#groups) this.#settleGroup(group);
+	}
+
+	/** Each decision leads to another after one more at most: fault to backup, backup to master. */
+	#settleGroup(group: Group): void {
+		const decision = decideGroup(group.members.map(member => member.state));
+		if (decision !== null) {
+			const state = decision.role.toUpperCase();
+			this.#log.info({group: group.name}, `VRRP_Group(${group.name}) Syncing instances to ${state} state`);
+			this.#together(() => {
+				for (const member of group.members) member.dispatch(decision);
+			});
+			return;
+		}
+		const [first] = group.members;
+		if (first !== undefined) this.#reportGroup(group, first.state.role);
+	}
+
+	#reportGroup(group: Group, to: Role): void {
+		const from = group.role;
+		if (from === to) return;
+		group.role = to;
+		this.#onTransition({scope: 'group', name: group.name, from, to, cause: 'sync-group', priority: 0});
+	}
+
+	/** A master resigns from all instances of its group at once, even where its word cannot reach us any more. */
+	#doubtMaster(runner: InstanceRunner): void {
+		const others = this.#groups
+			.filter(group => group.members.includes(runner))
+			.flatMap(group => group.members)
+			.filter(member => member !== runner);
+		for (const other of others) other.dispatch({kind: 'doubt-master'});
+	}
+
+	#drain(): void {
+		for (const runner of this.#runners.values()) runner.drain();
+	}
+
+	// Links and addresses. An event says only that something changed; what is true now is asked for anew, so that lost,
+	// late and repeated events all come to the same.
+
+	#onNetlink(event: NetlinkEvent): void {
+		if (event.kind === 'neighbour' || event.kind === 'route') return;
+		if (this.#refreshing !== null) {
+			this.#refreshAgain = true;
+			return;
+		}
+		this.#refreshing = this.#refresh()
+			.catch((error: unknown) => this.#log.error({error: String(error)}, 'cannot read links and addresses'))
+			.finally(() => {
+				this.#refreshing = null;
+			});
+	}
+
+	async #refresh(): Promise<void> {
+		do {
+			this.#refreshAgain = false;
+			const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
+			for (const runner of this.#runners.values()) runner.observe(links, addresses);
+		} while (this.#refreshAgain);
+	}
+}
+
+function keyOf(instance: Instance): string {
+	return `${instance.interface}/${instance.vrid}`;
+}
+
+function requireInterfaces(instance: Instance, links: readonly Link[]): void {
+	const names = new Set(links.map(link => link.name));
+	const devices = [instance, ...instance.addresses, ...instance.excludedAddresses].map(part => ({
+		device: 'interface' in part ? part.interface : part.device,
+		place: part.place,
+	}));
+	for (const {device, place} of devices) {
+		if (names.has(device)) continue;
+		throw new KernelError(
+			'vrrp configure',
+			`instance ${instance.name}: interface ${device}`,
+			'ENODEV',
+			`${place.file}:${place.line}:${place.column} names an interface that this machine does not have; \`ip link\` lists those it has`,
+			{exitCode: ExitCode.noInterface},
+		);
+	}
+}

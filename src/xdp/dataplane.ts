@@ -1,0 +1,300 @@
+/**
+ * The data plane as the daemon holds it: the program and its maps, new or adopted from the pins of an earlier run,
+ * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
+ * NICs attaching XDP resets the port.
+ */
+import {BpfError, BpfLink, type BpfObject, type BpfProgram} from 'libbpf-ts';
+import {ExitCode, KernelError} from '../errors.js';
+import type {Clock} from '../host/host.js';
+import type {Log} from '../log.js';
+import {type FlowCounts, countFlows} from './flows.js';
+import {
+	type Endpoint,
+	type EndpointBucket,
+	Limits,
+	type LocalFilter,
+	localFilter as localFilterCodec,
+	type Settings,
+} from './layout.gen.js';
+import {ensureBpffs, loadObject, mapOf, measureHz, programOf, readClock, type Sizes} from './load.js';
+import {MAP_NAMES, Maps} from './maps.js';
+import {type AttachMode, type PinnedLink, Pins} from './pins.js';
+import {readTables} from './read.js';
+import {applyOp, type Op, type Tables} from './tables.js';
+import {flowTimeouts, type TcpTimeouts, tickShifts} from './time.js';
+
+export interface DataPlaneOptions {
+	/** The daemon's name: its pins are under it. */
+	readonly name: string;
+	/** The compiled program. */
+	readonly objectPath: string;
+	readonly sizes: Sizes;
+	readonly timeouts: TcpTimeouts;
+	readonly clock: Clock;
+	readonly log: Log;
+}
+
+interface Attachment {
+	readonly link: BpfLink;
+	readonly mode: AttachMode;
+}
+
+const PROGRAMS = ['lb', 'read_clock'] as const;
+/** A route generation is eight bits of a next hop. */
+const GENERATION_MASK = 0xff;
+
+/** Entries of maps that no longer mean anything. */
+const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
+const UNUSED_ENDPOINT = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
+const UNUSED_SERVICE = {addr: 0, port: 0, proto: 0, turn: 0n, persistenceJiffies: 0n, persistenceMask: 0};
+const UNUSED_BACKEND = {addr: 0, port: 0, proto: 0, state: 0, nextHop: 0n, service: 0, shared: 0, weight: 0};
+
+export class DataPlane {
+	readonly maps: Maps;
+	/** In force. */
+	settings: Settings;
+	/** What the maps hold; changed by `apply` alone. */
+	readonly tables: Tables;
+	/** Whether the maps of an earlier run were taken over, with its flows. */
+	readonly adopted: boolean;
+	readonly #pins: Pins;
+	readonly #object: BpfObject;
+	readonly #program: BpfProgram;
+	readonly #clockReader: BpfProgram;
+	readonly #log: Log;
+	readonly #attachments = new Map<number, Attachment>();
+	/** Links that this run has pinned, to be taken back if the start fails. */
+	readonly #pinnedLinks: PinnedLink[] = [];
+
+	private constructor(parts: {
+		maps: Maps;
+		settings: Settings;
+		tables: Tables;
+		adopted: boolean;
+		pins: Pins;
+		object: BpfObject;
+		log: Log;
+	}) {
+		this.maps = parts.maps;
+		this.settings = parts.settings;
+		this.tables = parts.tables;
+		this.adopted = parts.adopted;
+		this.#pins = parts.pins;
+		this.#object = parts.object;
+		this.#program = programOf(parts.object, 'lb');
+		this.#clockReader = programOf(parts.object, 'read_clock');
+		this.#log = parts.log;
+	}
+
+	/**
+	 * Loads the program. Maps that an earlier run has pinned are adopted with all that they hold; if their layout is not
+	 * this program's, KernelError says so before anything is touched. A load that fails leaves nothing behind.
+	 */
+	static async open(options: DataPlaneOptions): Promise<DataPlane> {
+		const {name, log, clock} = options;
+		ensureBpffs();
+		const pins = new Pins(name);
+		const adopted = pins.exist();
+		try {
+			const object = loadObject(options.objectPath, options.sizes, pins, adopted);
+			const maps = new Maps(map => mapOf(object, map));
+			const hz = await measureHz(programOf(object, 'read_clock'), clock);
+			pinObject(object, pins, adopted);
+			const tables = await readTables(maps);
+			return new DataPlane({maps, settings: settings(maps, hz, options.timeouts), tables, adopted, pins, object, log});
+		} catch (error) {
+			if (!adopted) pins.remove();
+			throw loadFailure(error, name, adopted);
+		}
+	}
+
+	/** Entries that the maps have room for. */
+	get capacity(): {readonly services: number; readonly backends: number; readonly turns: number; readonly nics: number} {
+		return {
+			services: this.maps.services.raw.maxEntries,
+			backends: this.maps.backends.raw.maxEntries,
+			turns: this.maps.turns.raw.maxEntries,
+			nics: this.maps.nics.raw.maxEntries,
+		};
+	}
+
+	/** Jiffies now, as the program sees them. */
+	jiffies(): bigint {
+		return readClock(this.#clockReader).jiffies;
+	}
+
+	/** Counts live flows by backend and state. */
+	countFlows(): FlowCounts {
+		return countFlows(this.maps.flows, this.settings, this.jiffies());
+	}
+
+	/** Puts other timeouts in force, for all flows from now on. */
+	setTimeouts(timeouts: TcpTimeouts): void {
+		this.#putSettings({...this.settings, timeouts: flowTimeouts(timeouts, this.settings.hz)});
+	}
+
+	/** Makes the program look up every client's next hop again, at the flow's next reply. */
+	bumpRouteGeneration(): void {
+		this.#putSettings({...this.settings, routeGeneration: (this.settings.routeGeneration + 1) & GENERATION_MASK});
+	}
+
+	#putSettings(value: Settings): void {
+		this.maps.settings.set(0, value);
+		this.settings = value;
+	}
+
+	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
+	attach(ifindex: number, nic: string): AttachMode {
+		const known = this.#attachments.get(ifindex);
+		if (known !== undefined) return known.mode;
+		const attachment = this.#adoptLink(ifindex) ?? this.#newLink(ifindex, nic);
+		this.#attachments.set(ifindex, attachment);
+		return attachment.mode;
+	}
+
+	/** Interface indexes that carry the program, with the mode. */
+	attached(): ReadonlyMap<number, AttachMode> {
+		return new Map([...this.#attachments].map(([ifindex, {mode}]) => [ifindex, mode]));
+	}
+
+	#adoptLink(ifindex: number): Attachment | null {
+		const pinned = this.#pins.linkOf(ifindex);
+		if (pinned === null) return null;
+		const link = BpfLink.openPinned(pinned.path);
+		if (link.info().ifindex !== ifindex) {
+			// Its NIC is gone, and with it the attachment; the index has been given to another NIC.
+			link.close();
+			this.#pins.removeLink(pinned);
+			return null;
+		}
+		link.update(this.#program);
+		return {link, mode: pinned.mode};
+	}
+
+	#newLink(ifindex: number, nic: string): Attachment {
+		const attachment = this.#attachBest(ifindex, nic);
+		const path = this.#pins.link(ifindex, attachment.mode);
+		attachment.link.pin(path);
+		this.#pinnedLinks.push({path, ifindex, mode: attachment.mode});
+		return attachment;
+	}
+
+	#attachBest(ifindex: number, nic: string): Attachment {
+		try {
+			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
+		} catch (error) {
+			if (!(error instanceof BpfError) || error.code === 'EBUSY') throw attachFailure(nic, error);
+			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
+		}
+		try {
+			return {link: BpfLink.attachXdp(this.#program, ifindex, 'generic'), mode: 'generic'};
+		} catch (error) {
+			throw attachFailure(nic, error);
+		}
+	}
+
+	/** Performs ops in their order; `tables` follows. When one fails, those before it stay in force. */
+	apply(ops: readonly Op[]): void {
+		for (const op of ops) {
+			this.#perform(op);
+			applyOp(this.tables, op);
+		}
+	}
+
+	#perform(op: Op): void {
+		const {maps} = this;
+		switch (op.map) {
+			case 'nics':
+				if (op.value === null) maps.nicPorts.delete(op.index);
+				else maps.nicPorts.set(op.index, op.value.ifindex);
+				return maps.nics.set(op.index, op.value ?? UNUSED_NIC);
+			case 'backends':
+				return maps.backends.set(op.index, op.value ?? UNUSED_BACKEND);
+			case 'endpoints':
+				return maps.endpoints.set(op.index, endpointBucket(op.value));
+			case 'filter':
+				return maps.localFilter.set(0, localFilter(op.value));
+			case 'turns':
+				return maps.turns.set(op.index, op.value);
+			case 'services':
+				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
+			case 'serviceKeys':
+				if (op.value === null) maps.servicesByKey.delete(op.key);
+				else maps.servicesByKey.set(op.key, op.value);
+		}
+	}
+
+	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
+	close(): void {
+		for (const {link} of this.#attachments.values()) link.close();
+		this.maps.close();
+		this.#object.close();
+	}
+
+	/** Takes back a start that failed: what this run has pinned goes, what it adopted stays. */
+	discard(): void {
+		this.close();
+		for (const link of this.#pinnedLinks) this.#pins.removeLink(link);
+		if (!this.adopted) this.#pins.remove();
+	}
+}
+
+/** Removes the program and all maps of a stopped daemon, which takes it off its NICs. Throws KernelError if there are none. */
+export function unload(name: string): void {
+	const pins = new Pins(name);
+	if (!pins.exist()) throw new KernelError('unload', pins.directory, 'ENOENT', `nothing of "${name}" is loaded`);
+	pins.remove();
+}
+
+function settings(maps: Maps, hz: number, timeouts: TcpTimeouts): Settings {
+	const value = {
+		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
+		flowBucketMask: maps.buckets - 1,
+		services: maps.services.raw.maxEntries,
+		backends: maps.backends.raw.maxEntries,
+		fineShift: tickShifts(hz).fine,
+		coarseShift: tickShifts(hz).coarse,
+		hz,
+		routeGeneration: maps.settings.get(0)?.routeGeneration ?? 0,
+		timeouts: flowTimeouts(timeouts, hz),
+	};
+	maps.settings.set(0, value);
+	return value;
+}
+
+/** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. */
+function pinObject(object: BpfObject, pins: Pins, adopted: boolean): void {
+	pins.create();
+	if (!adopted) for (const name of MAP_NAMES) mapOf(object, name).pin(pins.map(name));
+	for (const name of PROGRAMS) pins.replaceProgram(name, path => programOf(object, name).pin(path));
+}
+
+function endpointBucket(endpoints: readonly Endpoint[]): EndpointBucket {
+	const unused = new Array<Endpoint>(Limits.LIMIT_ENDPOINTS_PER_BUCKET - endpoints.length).fill(UNUSED_ENDPOINT);
+	return {endpoints: [...endpoints, ...unused]};
+}
+
+function localFilter(positions: ReadonlySet<number>): LocalFilter {
+	const words = new BigUint64Array(localFilterCodec.size / 8);
+	for (const position of positions) {
+		const word = Math.floor(position / 64);
+		words[word] = (words[word] ?? 0n) | (1n << BigInt(position % 64));
+	}
+	return localFilterCodec.decode(new DataView(words.buffer));
+}
+
+function loadFailure(cause: unknown, name: string, adopted: boolean): unknown {
+	if (!(cause instanceof BpfError)) return cause;
+	const hints: string[] = [];
+	if (cause.code === 'EPERM') hints.push('lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON');
+	else if (adopted) hints.push(`the maps of an earlier version are in the way: lbctl --name ${name} unload`);
+	const exitCode = cause.code === 'EPERM' ? ExitCode.permission : ExitCode.kernel;
+	return new KernelError('load program', cause.message, cause.code, hints.join(), {cause, exitCode});
+}
+
+function attachFailure(nic: string, cause: unknown): unknown {
+	if (!(cause instanceof BpfError)) return cause;
+	const hint =
+		cause.code === 'EBUSY' ? `it carries another XDP program: ip link show ${nic}; ip link set ${nic} xdp off` : '';
+	return new KernelError('attach program', nic, cause.code, hint, {cause, exitCode: ExitCode.kernel});
+}

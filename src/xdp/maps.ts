@@ -1,0 +1,88 @@
+/** The program's maps with their types, whether they come from a loaded object or from pins. */
+import {BpfMap, type MapLayout, type MapMemory, type RawMap} from 'libbpf-ts';
+import {Bug} from '../errors.js';
+import * as layout from './layout.gen.js';
+
+/** The C names of all maps. */
+export const MAP_NAMES: readonly string[] = Object.values(layout.maps).map(({name}) => name);
+
+/** Typed maps, and readers of those that are mapped into memory. */
+export class Maps {
+	readonly servicesByKey: BpfMap<layout.ServiceKey, number>;
+	readonly services: BpfMap<number, layout.Service>;
+	readonly turns: BpfMap<number, number>;
+	readonly backends: BpfMap<number, layout.Backend>;
+	readonly endpoints: BpfMap<number, layout.EndpointBucket>;
+	readonly localFilter: BpfMap<number, layout.LocalFilter>;
+	readonly nics: BpfMap<number, layout.Nic>;
+	readonly nicPorts: BpfMap<number, number>;
+	readonly persistence: BpfMap<layout.PersistenceKey, layout.PersistenceEntry>;
+	readonly settings: BpfMap<number, layout.Settings>;
+	/** Arrays of flow_bucket, ticket, verdict_counters and traffic. */
+	readonly flows: MapMemory;
+	readonly tickets: MapMemory;
+	readonly verdicts: MapMemory;
+	readonly traffic: MapMemory;
+	readonly #raw: ReadonlyMap<string, RawMap>;
+
+	/** `open` gives the map of a name; what it throws is passed on after closing the others. */
+	constructor(open: (name: string) => RawMap) {
+		const raw = new Map<string, RawMap>();
+		try {
+			for (const name of MAP_NAMES) raw.set(name, open(name));
+		} catch (error) {
+			for (const map of raw.values()) map.close();
+			throw error;
+		}
+		this.#raw = raw;
+		this.servicesByKey = this.#typed(layout.maps.servicesByKey);
+		this.services = this.#typed(layout.maps.services);
+		this.turns = this.#typed(layout.maps.turns);
+		this.backends = this.#typed(layout.maps.backends);
+		this.endpoints = this.#typed(layout.maps.endpoints);
+		this.localFilter = this.#typed(layout.maps.localFilter);
+		this.nics = this.#typed(layout.maps.nics);
+		this.nicPorts = this.#typed(layout.maps.nicPorts);
+		this.persistence = this.#typed(layout.maps.persistence);
+		this.settings = this.#typed(layout.maps.settings);
+		this.flows = this.#named(layout.maps.flows.name).mmap();
+		this.tickets = this.#named(layout.maps.tickets.name).mmap();
+		this.verdicts = this.#named(layout.maps.verdicts.name).mmap();
+		this.traffic = this.#named(layout.maps.traffic.name).mmap();
+	}
+
+	#typed<K, V>(mapLayout: MapLayout<K, V>): BpfMap<K, V> {
+		return BpfMap.of(this.#named(mapLayout.name), mapLayout);
+	}
+
+	#named(name: string): RawMap {
+		const map = this.#raw.get(name);
+		if (map === undefined) throw new Bug(`the layout has no map ${name}`);
+		return map;
+	}
+
+	/** Buckets of the flow table, a power of two. */
+	get buckets(): number {
+		return this.flows.size / layout.flowBucket.size;
+	}
+
+	/** Slots of the flow table. */
+	get slots(): number {
+		return this.flows.size / layout.flowSlot.size;
+	}
+
+	/** The next ticket of a service's turn: how many have been taken. */
+	ticket(service: number): bigint {
+		return this.tickets.u64(service * layout.ticket.size);
+	}
+
+	/** Every map by name, for listings and dumps. */
+	all(): ReadonlyMap<string, RawMap> {
+		return this.#raw;
+	}
+
+	close(): void {
+		for (const memory of [this.flows, this.tickets, this.verdicts, this.traffic]) memory.close();
+		for (const map of this.#raw.values()) map.close();
+	}
+}

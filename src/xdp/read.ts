@@ -1,0 +1,34 @@
+import {Bug} from '../errors.js';
+import {BackendState} from './layout.gen.js';
+import type {Maps} from './maps.js';
+import {emptyTables, serviceKeyText, type Tables} from './tables.js';
+
+const BITS_PER_WORD = 64;
+
+/** Reads what the maps hold: the state that a new daemon starts from. */
+export async function readTables(maps: Maps): Promise<Tables> {
+	const tables = emptyTables();
+	for (const [slot, nic] of await maps.nics.entries()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
+	for (const [id, backend] of await maps.backends.entries()) {
+		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
+	}
+	for (const [bucket, {endpoints}] of await maps.endpoints.entries()) {
+		const used = endpoints.filter(endpoint => endpoint.proto !== 0);
+		if (used.length > 0) tables.endpoints.set(bucket, used);
+	}
+	for (const [index, backend] of await maps.turns.entries()) if (backend !== 0) tables.turns.set(index, backend);
+	for (const [id, service] of await maps.services.entries()) if (service.proto !== 0) tables.services.set(id, service);
+	for (const [key, id] of await maps.servicesByKey.entries()) tables.serviceKeys.set(serviceKeyText(key), {key, id});
+	for (const bit of filterBits(maps)) tables.filter.add(bit);
+	return tables;
+}
+
+function* filterBits(maps: Maps): Generator<number> {
+	const filter = maps.localFilter.get(0);
+	if (filter === undefined) throw new Bug('the local filter has no entry 0');
+	for (const [word, bits] of filter.bits.flat().entries()) {
+		for (let bit = 0; bits >> BigInt(bit) !== 0n; bit++) {
+			if ((bits >> BigInt(bit)) & 1n) yield word * BITS_PER_WORD + bit;
+		}
+	}
+}

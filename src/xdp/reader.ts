@@ -1,0 +1,270 @@
+/** The pinned maps as an operator wants to see them, with or without a daemon. */
+import {BpfProgram, MapType, RawMap} from 'libbpf-ts';
+import type {
+	BackendView,
+	DropView,
+	FlowFilter,
+	FlowView,
+	MapEntry,
+	MapInfo,
+	MapView,
+	PersistenceView,
+	ServiceView,
+	Traffic,
+} from './view.js';
+import {ExitCode, KernelError} from '../errors.js';
+import {endpointName, formatAddress, formatMac} from '../net/address.js';
+import {isDrop, readTraffic, readVerdicts} from './counters.js';
+import {type FlowCounts, countFlows, flowStateName, liveFlows} from './flows.js';
+import {type Backend, BackendState, FlowShift, maps as layouts, type Service, type Settings} from './layout.gen.js';
+import {readClock} from './load.js';
+import {Maps} from './maps.js';
+import {Pins} from './pins.js';
+import {readTables} from './read.js';
+import type {BackendId, ServiceId, Tables} from './tables.js';
+
+export {unload} from './dataplane.js';
+
+/** Names of interfaces by index, as the network namespace of the caller has them. */
+export type InterfaceNames = ReadonlyMap<number, string>;
+
+/**
+ * Opens what the daemon called `name` has pinned. Throws KernelError when there is nothing, or nothing of this version.
+ */
+export async function openView(name: string, interfaces: InterfaceNames): Promise<MapView> {
+	const pins = new Pins(name);
+	if (!pins.exist()) {
+		throw new KernelError('open maps', pins.directory, 'ENOENT', `no daemon named "${name}" has run on this machine`, {
+			exitCode: ExitCode.failure,
+		});
+	}
+	const maps = new Maps(map => RawMap.openPinned(pins.map(map)));
+	const settings = maps.settings.get(0);
+	if (settings === undefined) throw new KernelError('open maps', pins.directory, 'ENODATA', 'a start is under way');
+	return new PinnedView(pins, maps, settings, await readTables(maps), interfaces);
+}
+
+class PinnedView implements MapView {
+	readonly #pins: Pins;
+	readonly #maps: Maps;
+	readonly #settings: Settings;
+	readonly #tables: Tables;
+	readonly #interfaces: InterfaceNames;
+	readonly #jiffies: bigint;
+
+	constructor(pins: Pins, maps: Maps, settings: Settings, tables: Tables, interfaces: InterfaceNames) {
+		this.#pins = pins;
+		this.#maps = maps;
+		this.#settings = settings;
+		this.#tables = tables;
+		this.#interfaces = interfaces;
+		this.#jiffies = jiffiesNow(pins);
+	}
+
+	services(): ServiceView[] {
+		return [...this.#tables.services].map(([id, service]) => ({
+			service: nameOf(service),
+			persistenceS: this.#seconds(service.persistenceJiffies),
+			nextTicket: Number(this.#maps.ticket(id)),
+			...this.#sum([...this.#tables.backends].filter(([, backend]) => backend.service === id)),
+		}));
+	}
+
+	#sum(backends: readonly (readonly [BackendId, Backend])[]): Traffic {
+		const sum = {connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0};
+		for (const [id] of backends) {
+			const traffic = this.#traffic(id);
+			sum.connections += traffic.connections;
+			sum.packetsIn += traffic.packetsIn;
+			sum.packetsOut += traffic.packetsOut;
+			sum.bytesIn += traffic.bytesIn;
+			sum.bytesOut += traffic.bytesOut;
+		}
+		return sum;
+	}
+
+	#traffic(id: BackendId): Traffic {
+		const {connections, packetsIn, packetsOut, bytesIn, bytesOut} = readTraffic(this.#maps.traffic, this.#settings, id);
+		return {
+			connections: Number(connections),
+			packetsIn: Number(packetsIn),
+			packetsOut: Number(packetsOut),
+			bytesIn: Number(bytesIn),
+			bytesOut: Number(bytesOut),
+		};
+	}
+
+	backends(): BackendView[] {
+		const flows: FlowCounts = countFlows(this.#maps.flows, this.#settings, this.#jiffies);
+		return [...this.#tables.backends].map(([id, backend]) => ({
+			service: this.#serviceName(backend.service),
+			backend: nameOf(backend),
+			state: STATE_WORDS[backend.state] ?? 'down',
+			weight: backend.weight,
+			nextHop: this.#nextHop(backend.nextHop),
+			liveFlows: flows.byBackend.get(id) ?? 0,
+			...this.#traffic(id),
+		}));
+	}
+
+	#nextHop(word: bigint): BackendView['nextHop'] {
+		if (word === 0n) return null;
+		const bytes = new Uint8Array(8);
+		new DataView(bytes.buffer).setBigUint64(0, word, true);
+		const slot = Number((word >> BigInt(FlowShift.NEXT_HOP_NIC_SHIFT)) & 0xffn);
+		const ifindex = this.#tables.nics.get(slot)?.ifindex ?? 0;
+		return {mac: formatMac(bytes.subarray(0, 6)), nic: this.#interfaces.get(ifindex) ?? `#${ifindex}`};
+	}
+
+	async *flows(filter: FlowFilter): AsyncGenerator<FlowView> {
+		for (const flow of liveFlows(this.#maps.flows, this.#settings, this.#jiffies)) {
+			const view = {
+				client: nameOf({addr: flow.clientAddr, port: flow.clientPort, proto: TCP}),
+				service: nameOf({addr: flow.serviceAddr, port: flow.servicePort, proto: flow.proto}),
+				backend: this.#backendName(flow.backend),
+				state: flowStateName(flow.state),
+				idleS: this.#seconds(flow.idleJiffies),
+				expiresInS: this.#seconds(flow.leftJiffies),
+			};
+			if (matches(view, filter)) yield view;
+		}
+	}
+
+	async *persistence(): AsyncGenerator<PersistenceView> {
+		for (const [{client, service}, {backend, expires}] of await this.#maps.persistence.entries()) {
+			if (expires <= this.#jiffies) continue;
+			const mask = this.#tables.services.get(service)?.persistenceMask ?? FULL_MASK;
+			yield {
+				client: mask === FULL_MASK ? addressText(client) : `${addressText(client)}/${prefixLength(mask)}`,
+				service: this.#serviceName(service),
+				backend: this.#backendName(backend),
+				expiresInS: this.#seconds(expires - this.#jiffies),
+			};
+		}
+	}
+
+	drops(): DropView[] {
+		return [NO_SERVICE, ...this.#tables.services.keys()].flatMap(id => {
+			const {verdicts} = readVerdicts(this.#maps.verdicts, this.#settings, id);
+			return [...verdicts]
+				.filter(([verdict]) => isDrop(verdict))
+				.map(([verdict, packets]) => ({
+					service: id === NO_SERVICE ? null : this.#serviceName(id),
+					verdict,
+					packets: Number(packets),
+				}));
+		});
+	}
+
+	maps(): MapInfo[] {
+		const {services, backends, endpoints, turns, nics, serviceKeys} = this.#tables;
+		const entries = new Map<string, number>([
+			['services', services.size],
+			['services_by_key', serviceKeys.size],
+			['backends', backends.size],
+			['endpoints', [...endpoints.values()].flat().length],
+			['turns', turns.size],
+			['nics', nics.size],
+			['nic_ports', nics.size],
+		]);
+		return [...this.#maps.all()].map(([name, map]) => ({
+			map: name,
+			type: MAP_TYPE_NAMES.get(map.type) ?? String(map.type),
+			keyBytes: map.keySize,
+			valueBytes: map.valueSize,
+			maxEntries: map.maxEntries,
+			entries: entries.get(name) ?? null,
+			pin: this.#pins.map(name),
+		}));
+	}
+
+	async *dump(map: string): AsyncGenerator<MapEntry> {
+		const layout = Object.values(layouts).find(({name}) => name === map);
+		const raw = this.#maps.all().get(map);
+		if (layout === undefined || raw === undefined) {
+			throw new KernelError('dump', map, 'ENOENT', `maps are ${[...this.#maps.all().keys()].join(' ')}`, {
+				exitCode: ExitCode.usage,
+			});
+		}
+		const {keys, values, count} = await raw.dump();
+		for (let index = 0; index < count; index++) {
+			const value = slice(values, index, layout.value.size);
+			if (raw.type === MapType.array && value.every(byte => byte === 0)) continue;
+			yield {key: decode(layout.key, slice(keys, index, layout.key.size)), value: decode(layout.value, value)};
+		}
+	}
+
+	close(): void {
+		this.#maps.close();
+	}
+
+	#serviceName(id: ServiceId): string {
+		const service: Service | undefined = this.#tables.services.get(id);
+		return service === undefined ? `service ${id}` : nameOf(service);
+	}
+
+	#backendName(id: BackendId): string {
+		const backend = this.#tables.backends.get(id);
+		return backend === undefined ? `backend ${id}` : nameOf(backend);
+	}
+
+	#seconds(jiffies: bigint | number): number {
+		return Number(jiffies) / this.#settings.hz;
+	}
+}
+
+const TCP = 6;
+const NO_SERVICE = 0;
+const FULL_MASK = 0xffff_ffff;
+const PROTOCOL_NAMES = new Map([
+	[6, 'tcp'],
+	[17, 'udp'],
+	[132, 'sctp'],
+]);
+const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
+	[BackendState.BACKEND_UP]: 'up',
+	[BackendState.BACKEND_DRAIN]: 'drain',
+	[BackendState.BACKEND_DOWN]: 'down',
+};
+const MAP_TYPE_NAMES = new Map<number, string>(Object.entries(MapType).map(([name, type]) => [type, name]));
+
+function jiffiesNow(pins: Pins): bigint {
+	const reader = BpfProgram.openPinned(pins.program('read_clock'));
+	try {
+		return readClock(reader).jiffies;
+	} finally {
+		reader.close();
+	}
+}
+
+function nameOf({addr, port, proto}: {readonly addr: number; readonly port: number; readonly proto: number}): string {
+	return endpointName(addressText(addr), port, PROTOCOL_NAMES.get(proto) ?? String(proto));
+}
+
+function addressText(addr: number): string {
+	const bytes = new Uint8Array(4);
+	new DataView(bytes.buffer).setUint32(0, addr);
+	return formatAddress(bytes);
+}
+
+function prefixLength(mask: number): number {
+	return Math.clz32(~mask);
+}
+
+/** A client matches with or without its port. */
+function matches(view: FlowView, {client, service, backend, state}: FlowFilter): boolean {
+	return (
+		(client === undefined || view.client === client || view.client.startsWith(`${client}:`)) &&
+		(service === undefined || view.service === service) &&
+		(backend === undefined || view.backend === backend) &&
+		(state === undefined || view.state === state)
+	);
+}
+
+function slice(bytes: Uint8Array, index: number, size: number): Uint8Array {
+	return bytes.subarray(index * size, (index + 1) * size);
+}
+
+function decode(codec: {decode(view: DataView): unknown}, bytes: Uint8Array): unknown {
+	return codec.decode(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}

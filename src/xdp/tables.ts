@@ -1,0 +1,73 @@
+/** The contents of the maps as plain tables: the same shape for what is and for what should be. */
+import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
+
+export type ServiceId = number;
+export type BackendId = number;
+
+/** Entries that are in use, by index or key; unused ones are absent. */
+export interface Tables {
+	/** By NIC slot. */
+	readonly nics: Map<number, Nic>;
+	readonly backends: Map<BackendId, Backend>;
+	/** By bucket: the endpoints in it. */
+	readonly endpoints: Map<number, readonly Endpoint[]>;
+	/** Positions of the bits that are set, see local-hash.ts. */
+	readonly filter: Set<number>;
+	readonly turns: Map<number, BackendId>;
+	readonly services: Map<ServiceId, Service>;
+	/** By `serviceKeyText`. */
+	readonly serviceKeys: Map<string, {readonly key: ServiceKey; readonly id: ServiceId}>;
+}
+
+export function emptyTables(): Tables {
+	return {
+		nics: new Map(),
+		backends: new Map(),
+		endpoints: new Map(),
+		filter: new Set(),
+		turns: new Map(),
+		services: new Map(),
+		serviceKeys: new Map(),
+	};
+}
+
+/** A service key as a string, for use as the key of a Map. */
+export function serviceKeyText(key: ServiceKey): string {
+	return `${key.addr}:${key.port}/${key.proto}`;
+}
+
+/** One change of one map entry; `null` means: no longer in use. */
+export type Op =
+	| {readonly map: 'nics'; readonly index: number; readonly value: Nic | null}
+	| {readonly map: 'backends'; readonly index: BackendId; readonly value: Backend | null}
+	| {readonly map: 'endpoints'; readonly index: number; readonly value: readonly Endpoint[]}
+	| {readonly map: 'filter'; readonly value: ReadonlySet<number>}
+	| {readonly map: 'turns'; readonly index: number; readonly value: BackendId}
+	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
+	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null};
+
+/** Performs an op on tables: what the kernel's maps hold afterwards. */
+export function applyOp(tables: Tables, op: Op): void {
+	switch (op.map) {
+		case 'nics':
+			return put(tables.nics, op.index, op.value);
+		case 'backends':
+			return put(tables.backends, op.index, op.value);
+		case 'endpoints':
+			return put(tables.endpoints, op.index, op.value.length === 0 ? null : op.value);
+		case 'turns':
+			return put(tables.turns, op.index, op.value === 0 ? null : op.value);
+		case 'services':
+			return put(tables.services, op.index, op.value);
+		case 'serviceKeys':
+			return put(tables.serviceKeys, serviceKeyText(op.key), op.value === null ? null : {key: op.key, id: op.value});
+		case 'filter':
+			tables.filter.clear();
+			for (const bit of op.value) tables.filter.add(bit);
+	}
+}
+
+function put<K, V>(table: Map<K, V>, key: K, value: V | null): void {
+	if (value === null) table.delete(key);
+	else table.set(key, value);
+}

@@ -1,0 +1,66 @@
+/**
+ * The data plane's clocks. It counts jiffies, whose rate is a build option of the kernel; flows keep coarser ticks, so
+ * that a busy flow is written once in a while only.
+ */
+import {FlowState, type FlowTimeouts} from './layout.gen.js';
+
+/** Half-open flows age in ticks of about this length, all others in ticks of about a second. */
+const FINE_TICK_S = 0.016;
+const COARSE_TICK_S = 1;
+/** One entry for each state that four bits can name. */
+const STATES = 16;
+
+/** `ticks = jiffies >> shift`. */
+export interface TickShifts {
+	readonly fine: number;
+	readonly coarse: number;
+}
+
+/** The shifts that come nearest to the wanted ticks. */
+export function tickShifts(hz: number): TickShifts {
+	return {fine: nearestShift(hz * FINE_TICK_S), coarse: nearestShift(hz * COARSE_TICK_S)};
+}
+
+function nearestShift(jiffies: number): number {
+	return Math.max(0, Math.round(Math.log2(jiffies)));
+}
+
+/** Timeouts that the configuration may change, in seconds (`lvs_timeouts`). */
+export interface TcpTimeouts {
+	readonly tcp: number;
+	readonly tcpFin: number;
+}
+
+/**
+ * Seconds that a flow of each state lives without a packet: IPVS's (net/netfilter/ipvs/ip_vs_proto_tcp.c). A flow whose
+ * SYN was answered counts as SYN_RECV there; one that waits for the answer as SYN_SENT.
+ */
+export function timeoutsS({tcp, tcpFin}: TcpTimeouts): ReadonlyMap<FlowState, number> {
+	return new Map<FlowState, number>([
+		[FlowState.FLOW_SYN_RECV, 60],
+		[FlowState.FLOW_SYN_ACK, 60],
+		[FlowState.FLOW_ESTABLISHED, tcp],
+		[FlowState.FLOW_FIN_WAIT, tcpFin],
+		[FlowState.FLOW_CLOSE_WAIT, 60],
+		[FlowState.FLOW_TIME_WAIT, 120],
+		[FlowState.FLOW_CLOSED, 10],
+	]);
+}
+
+/** Whether flows of a state keep the fine clock. */
+export function isHalfOpen(state: number): boolean {
+	return state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK;
+}
+
+/** Jiffies of one tick of a state's clock. */
+export function tickJiffies(state: number, shifts: TickShifts): number {
+	return 2 ** (isHalfOpen(state) ? shifts.fine : shifts.coarse);
+}
+
+/** The timeouts in ticks of each state's own clock, rounded up. */
+export function flowTimeouts(timeouts: TcpTimeouts, hz: number): FlowTimeouts {
+	const shifts = tickShifts(hz);
+	const ticks = new Array<number>(STATES).fill(0);
+	for (const [state, seconds] of timeoutsS(timeouts)) ticks[state] = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
+	return {ticks};
+}

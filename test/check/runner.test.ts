@@ -1,0 +1,318 @@
+import {once} from 'node:events';
+import {type AddressInfo, createServer} from 'node:net';
+import {setImmediate} from 'node:timers/promises';
+import test from 'ava';
+import type {Checker, Result} from '../../src/check/checker.js';
+import {CheckRunner, type HealthChange, healthKey} from '../../src/check/runner.js';
+import type {Check, Service} from '../../src/conf/model.js';
+import {FakeClock, seconds} from '../fake/clock.js';
+import {FakeLog} from '../fake/log.js';
+import {backend, check, service} from './model.js';
+
+const PASSED: Result = {ok: true};
+const REFUSED: Result = {ok: false, reason: 'refused', detail: 'connect ECONNREFUSED'};
+
+/** A runner over backends whose answers the test decides, by address; `hang` never answers. */
+class Bench {
+	readonly clock = new FakeClock();
+	readonly log = new FakeLog();
+	readonly changes: HealthChange[] = [];
+	readonly answers = new Map<string, Result | 'hang' | 'throw'>();
+	/** Addresses in the order they were checked. */
+	readonly looked: string[] = [];
+	aborted = 0;
+	readonly runner: CheckRunner;
+
+	constructor(options: {concurrency?: number; random?: () => number} = {}) {
+		this.runner = new CheckRunner({
+			clock: this.clock,
+			log: this.log,
+			random: options.random ?? (() => 0),
+			onChange: change => this.changes.push(change),
+			checkerFor: wanted => this.#checker(wanted),
+			...(options.concurrency === undefined ? {} : {concurrency: options.concurrency}),
+		});
+	}
+
+	#checker({connectAddress, connectTimeoutUs}: Check): Checker {
+		return {
+			timeoutUs: connectTimeoutUs,
+			check: signal => {
+				this.looked.push(connectAddress);
+				signal.addEventListener('abort', () => this.aborted++);
+				const answer = this.answers.get(connectAddress) ?? PASSED;
+				if (answer === 'throw') throw new Error('broken checker');
+				return answer === 'hang' ? new Promise(() => {}) : Promise.resolve(answer);
+			},
+		};
+	}
+
+	/** Lets time pass second by second, and what was promised in each come true. */
+	async pass(count: number): Promise<void> {
+		for (let second = 0; second < count; second++) {
+			this.clock.advance(seconds(1));
+			await setImmediate();
+		}
+	}
+
+	ups(): Record<string, boolean> {
+		return Object.fromEntries([...this.runner.health()].map(([key, {up}]) => [key.split(' ')[1], up]));
+	}
+}
+
+const TWO = service([backend('10.0.0.71'), backend('10.0.0.72')]);
+
+test('all backends count as up before the first check, alpha ones as down', async t => {
+	const bench = new Bench();
+	bench.runner.configure([service([backend('10.0.0.71'), backend('10.0.0.72', {alpha: true})])]);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': true, '10.0.0.72:80': false});
+	await bench.pass(1);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': true, '10.0.0.72:80': true});
+	t.like(bench.changes, [{backend: '10.0.0.72:80', up: true, atUs: seconds(1)}]);
+});
+
+test('a backend that stops is out after the retry and back at the next loop after its return', async t => {
+	const bench = new Bench();
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	bench.answers.set('10.0.0.72', REFUSED);
+	await bench.pass(10);
+	t.deepEqual(bench.changes, []);
+	await bench.pass(1);
+	t.deepEqual(bench.changes, [
+		{
+			service: '192.168.1.1:80',
+			backend: '10.0.0.72:80',
+			up: false,
+			reason: 'tcp check: refused (10.0.0.72:80)',
+			atUs: seconds(12),
+		},
+	]);
+	bench.answers.delete('10.0.0.72');
+	await bench.pass(10);
+	t.like(bench.changes.at(-1), {backend: '10.0.0.72:80', up: true, atUs: seconds(22)});
+});
+
+test('the log has keepalived’s words', async t => {
+	const bench = new Bench();
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	bench.log.take();
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.answers.set('10.0.0.72', REFUSED);
+	await bench.pass(11);
+	const about = (line: string) => line.startsWith('info') && !line.includes('72');
+	t.deepEqual(bench.log.take().filter(about), [
+		'info TCP connection to [10.0.0.71]:tcp:80 failed.',
+		'info TCP_CHECK on service [10.0.0.71]:tcp:80 failed after 1 retries.',
+		'info Removing service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80',
+		'info Lost quorum 1-0=1 > 0 for VS [192.168.1.1]:tcp:80',
+	]);
+	bench.answers.clear();
+	await bench.pass(10);
+	t.deepEqual(bench.log.take().filter(about), [
+		'info TCP connection to [10.0.0.71]:tcp:80 success.',
+		'info Adding service [10.0.0.71]:tcp:80 to VS [192.168.1.1]:tcp:80',
+		'info Gained quorum 1+0=1 <= 1 for VS [192.168.1.1]:tcp:80',
+	]);
+});
+
+test('retries are for who asks for them: debug', async t => {
+	const bench = new Bench();
+	bench.runner.configure([service([backend('10.0.0.71')])]);
+	await bench.pass(1);
+	bench.log.take();
+	bench.answers.set('10.0.0.71', REFUSED);
+	await bench.pass(10);
+	t.deepEqual(bench.log.take(), ['debug TCP connection to [10.0.0.71]:tcp:80 failed.']);
+});
+
+test('inhibit_on_failure disables and enables', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure([service([backend('10.0.0.71', {inhibitOnFailure: true})])]);
+	await bench.pass(1);
+	t.true(bench.log.take().includes('info Disabling service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80'));
+});
+
+test('a backend with several checks is up while all of them pass', async t => {
+	const bench = new Bench();
+	const checks = [check({connectAddress: '10.0.0.71'}), check({connectAddress: '10.0.0.1', connectPort: 8080})];
+	bench.answers.set('10.0.0.1', REFUSED);
+	bench.runner.configure([service([backend('10.0.0.71', {checks})])]);
+	await bench.pass(1);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': false});
+	bench.answers.clear();
+	await bench.pass(10);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': true});
+});
+
+test('a checker that hangs is a timeout, and the others go on meanwhile', async t => {
+	const bench = new Bench({concurrency: 2});
+	bench.answers.set('10.0.0.71', 'hang');
+	bench.runner.configure([TWO]);
+	await bench.pass(6);
+	t.like(bench.changes, [{backend: '10.0.0.71:80', up: false}]);
+	t.regex(bench.changes[0]?.reason ?? '', /timeout/);
+	t.true(bench.runner.isUp(TWO, backend('10.0.0.72')));
+	t.is(bench.aborted, 2);
+});
+
+test('a checker that throws is an error of that check alone', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', 'throw');
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': false, '10.0.0.72:80': true});
+});
+
+test('no more checks run at once than allowed; the rest follow in order', async t => {
+	const bench = new Bench({concurrency: 2});
+	const addresses = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'];
+	for (const address of addresses) bench.answers.set(address, 'hang');
+	bench.runner.configure([service(addresses.map(address => backend(address)))]);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, addresses.slice(0, 2));
+	await bench.pass(5);
+	t.deepEqual(bench.looked, addresses.slice(0, 4));
+	await bench.pass(5);
+	t.deepEqual(bench.looked, addresses);
+});
+
+test('warm-up spreads the first checks', async t => {
+	const randoms = [0, 0.5];
+	const bench = new Bench({random: () => randoms.shift() ?? 0});
+	const spread = (address: string) =>
+		backend(address, {checks: [check({connectAddress: address, warmupUs: seconds(8)})]});
+	bench.runner.configure([service([spread('10.0.0.71'), spread('10.0.0.72')])]);
+	await bench.pass(4);
+	t.deepEqual(bench.looked, ['10.0.0.71']);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, ['10.0.0.71', '10.0.0.72']);
+});
+
+test('reload: what did not change keeps its state and its rhythm', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure([TWO]);
+	await bench.pass(5);
+	const before = bench.runner.health();
+	bench.looked.length = 0;
+	const moved = backend('10.0.0.71', {
+		weight: 5,
+		checks: [check({place: {file: 'lb.conf', line: 99, column: 1}})],
+	});
+	bench.runner.configure([service([moved, backend('10.0.0.72')])]);
+	t.deepEqual(bench.runner.health(), before);
+	await bench.pass(5);
+	t.deepEqual(bench.looked, []);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, ['10.0.0.71', '10.0.0.72']);
+});
+
+test('reload: a changed check starts from the state its backend has', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure([TWO]);
+	await bench.pass(2);
+	const slower = (address: string) =>
+		backend(address, {checks: [check({connectAddress: address, delayLoopUs: seconds(20)})]});
+	const changed = service([slower('10.0.0.71'), slower('10.0.0.72')]);
+	bench.runner.configure([changed]);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': false, '10.0.0.72:80': true});
+	bench.answers.clear();
+	await bench.pass(1);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': true, '10.0.0.72:80': true});
+	t.is(bench.clock.timers().length, 2);
+});
+
+test('reload: without its failing check a backend is up', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	bench.runner.configure([service([backend('10.0.0.71', {checks: []}), backend('10.0.0.72')])]);
+	t.deepEqual(bench.ups(), {'10.0.0.71:80': true, '10.0.0.72:80': true});
+});
+
+test('reload: backends that are gone are no longer looked at', async t => {
+	const bench = new Bench();
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	bench.looked.length = 0;
+	bench.runner.configure([service([backend('10.0.0.72')])]);
+	await bench.pass(10);
+	t.deepEqual(bench.looked, ['10.0.0.72']);
+	t.deepEqual([...bench.runner.health().keys()], [healthKey(TWO, backend('10.0.0.72'))]);
+});
+
+test('reload in the middle of a check: it is let go and its slot is free again', async t => {
+	const bench = new Bench({concurrency: 1});
+	bench.answers.set('10.0.0.71', 'hang');
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, ['10.0.0.71']);
+	bench.runner.configure([service([backend('10.0.0.72')])]);
+	t.is(bench.aborted, 1);
+	t.deepEqual(bench.looked, ['10.0.0.71', '10.0.0.72']);
+});
+
+test('stop ends everything, also what is in flight', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', 'hang');
+	bench.runner.configure([TWO]);
+	await bench.pass(1);
+	bench.runner.stop();
+	t.deepEqual(bench.clock.timers(), []);
+	t.is(bench.aborted, 2);
+});
+
+test('health tells what each check last saw', async t => {
+	const bench = new Bench();
+	bench.answers.set('10.0.0.71', REFUSED);
+	const one: Service = service([backend('10.0.0.71')]);
+	bench.runner.configure([one]);
+	t.like(bench.runner.health().get(healthKey(one, backend('10.0.0.71'))), {
+		up: true,
+		checks: [{kind: 'tcp', state: 'untested', lastResult: null, lastAtUs: null, failures: 0}],
+	});
+	await bench.pass(11);
+	t.like(bench.runner.health().get(healthKey(one, backend('10.0.0.71'))), {
+		up: false,
+		sinceUs: seconds(1),
+		checks: [{state: 'down', lastResult: REFUSED, lastAtUs: seconds(11), failures: 2, totals: {passed: 0, failed: 2}}],
+	});
+});
+
+test('a real server is seen to die and to return', async t => {
+	const server = createServer(socket => socket.on('error', () => {}));
+	server.listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const {port} = server.address() as AddressInfo;
+	const clock = new FakeClock();
+	let wake = (_change: HealthChange) => {};
+	const runner = new CheckRunner({clock, log: new FakeLog(), random: () => 0, onChange: change => wake(change)});
+	t.teardown(() => runner.stop());
+	const nextChange = () =>
+		new Promise<HealthChange>(resolve => {
+			wake = resolve;
+		});
+	const probe = check({connectAddress: '127.0.0.1', connectPort: port, retry: 0});
+	runner.configure([service([backend('127.0.0.1', {alpha: true, checks: [probe]})])]);
+
+	let change = nextChange();
+	clock.advance(seconds(1));
+	t.true((await change).up);
+	await new Promise(resolve => server.close(resolve));
+
+	change = nextChange();
+	clock.advance(seconds(10));
+	t.regex((await change).reason, /refused/);
+
+	server.listen(port, '127.0.0.1');
+	await once(server, 'listening');
+	t.teardown(() => void server.close());
+	change = nextChange();
+	clock.advance(seconds(10));
+	t.true((await change).up);
+});

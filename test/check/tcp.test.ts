@@ -1,0 +1,99 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
+import test, {type ExecutionContext} from 'ava';
+import type {Result} from '../../src/check/checker.js';
+import {tcpChecker} from '../../src/check/tcp.js';
+import {check} from './model.js';
+
+const PATIENT = () => new AbortController().signal;
+
+async function listen(t: ExecutionContext): Promise<{server: Server; port: number}> {
+	const server = createServer(ignoreReset);
+	server.listen({host: '127.0.0.1', port: 0});
+	await once(server, 'listening');
+	t.teardown(() => void server.close());
+	return {server, port: (server.address() as AddressInfo).port};
+}
+
+/** The checks end their connections by RST, which a server is told of as an error. */
+function ignoreReset(socket: Socket): void {
+	socket.on('error', () => {});
+}
+
+function look(port: number, signal: AbortSignal, bindAddress: string | null = null): Promise<Result> {
+	return tcpChecker(check({connectAddress: '127.0.0.1', connectPort: port, bindAddress})).check(signal);
+}
+
+test('passes when the handshake completes', async t => {
+	const {port} = await listen(t);
+	t.deepEqual(await look(port, PATIENT()), {ok: true});
+});
+
+test('ends the connection by RST, so that nothing stays in TIME_WAIT', async t => {
+	const {server, port} = await listen(t);
+	const ended = new Promise<string>(resolve => {
+		server.once('connection', (socket: Socket) => {
+			socket.once('error', error => resolve((error as NodeJS.ErrnoException).code ?? ''));
+			socket.once('end', () => resolve('FIN'));
+			socket.resume();
+		});
+	});
+	await look(port, PATIENT());
+	t.is(await ended, 'ECONNRESET');
+});
+
+test('a closed port is refused', async t => {
+	const {server, port} = await listen(t);
+	await new Promise(resolve => server.close(resolve));
+	const result = await look(port, PATIENT());
+	t.like(result, {ok: false, reason: 'refused'});
+});
+
+test('checks from the address it is told to', async t => {
+	const {server, port} = await listen(t);
+	const from = new Promise(resolve => {
+		server.once('connection', (socket: Socket) => {
+			resolve(socket.remoteAddress);
+		});
+	});
+	t.deepEqual(await look(port, PATIENT(), '127.0.0.9'), {ok: true});
+	t.is(await from, '127.0.0.9');
+});
+
+test('says so when that address is not ours', async t => {
+	const {port} = await listen(t);
+	t.like(await look(port, PATIENT(), '192.0.2.1'), {ok: false, reason: 'bind-failed'});
+});
+
+test('gives up when told to, though the backend neither answers nor refuses', async t => {
+	const port = await deafPort(t);
+	t.like(await look(port, AbortSignal.timeout(50)), {ok: false, reason: 'timeout'});
+});
+
+test('does not even begin when it is too late', async t => {
+	const {port} = await listen(t);
+	t.like(await look(port, AbortSignal.abort()), {ok: false, reason: 'timeout'});
+});
+
+/**
+ * A listener whose accept queue is full, in a process that is stopped: the kernel drops further SYNs, so that they
+ * meet neither an answer nor a refusal, as in a black hole.
+ */
+async function deafPort(t: ExecutionContext): Promise<number> {
+	const listener = `
+		const server = require('node:net').createServer();
+		server.listen({host: '127.0.0.1', port: 0, backlog: 1}, () => console.log(server.address().port));`;
+	const child = spawn(process.execPath, ['-e', listener], {stdio: ['ignore', 'pipe', 'ignore']});
+	t.teardown(() => void child.kill('SIGKILL'));
+	const [line] = await once(child.stdout, 'data');
+	child.kill('SIGSTOP');
+	const port = Number(line);
+	// A queue of `backlog` holds one more than its name says.
+	for (let queued = 0; queued < 2; queued++) {
+		const filler = connect({host: '127.0.0.1', port}).on('error', () => {});
+		t.teardown(() => void filler.destroy());
+		await once(filler, 'connect');
+	}
+	return port;
+}

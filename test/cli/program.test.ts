@@ -1,0 +1,137 @@
+import test from 'ava';
+import type {Diagnostic} from '../../src/conf/diagnostics.js';
+import {lockName} from '../../src/control/lock.js';
+import {ExitCode} from '../../src/errors.js';
+import {STATUS, scene} from './scene.js';
+
+const COMPLAINT: Diagnostic = {
+	severity: 'error',
+	code: 'unknown-keyword',
+	place: {file: 'lb.conf', line: 3, column: 5},
+	text: "unknown keyword 'dealy_loop'",
+	wayOut: 'did you mean delay_loop?',
+};
+
+test('usage errors exit with 64 and say what is wrong', async t => {
+	const {lbctl} = await scene(t);
+	for (const argv of [['statsu'], ['flows', '--limit', 'many'], ['check'], ['--nmae', 'x', 'status']]) {
+		const {code, out, err} = await lbctl(...argv);
+		t.is(code, ExitCode.usage, argv.join(' '));
+		t.is(out, '');
+		t.regex(err, /^error: /);
+	}
+});
+
+test('a name that is none is refused before it becomes a path', async t => {
+	const {lbctl} = await scene(t);
+	const {code, err} = await lbctl('--name', '../../etc/passwd', 'status');
+	t.is(code, ExitCode.usage);
+	t.regex(err, /^lbctl: --name: "..\/..\/etc\/passwd": not usable as a name/);
+});
+
+test('no daemon and no maps: status still says what there is to say', async t => {
+	const {lbctl} = await scene(t, {daemon: null, pinned: false});
+	const {code, out, err} = await lbctl('status');
+	t.is(code, ExitCode.failure);
+	t.is(out, 'lbd default: not running\n');
+	t.is(err.split('\n').length, 3);
+});
+
+test('no maps: one line and an exit code', async t => {
+	const {lbctl} = await scene(t, {pinned: false});
+	t.deepEqual(await lbctl('flows'), {
+		code: ExitCode.failure,
+		out: '',
+		err: 'lbctl: open pin: /sys/fs/bpf/lbd/default/services: ENOENT (no maps are pinned)\n',
+	});
+});
+
+test('the maps are closed also when a command fails', async t => {
+	const {lbctl, view} = await scene(t);
+	t.is((await lbctl('maps', 'dump', 'nothing')).code, ExitCode.failure);
+	t.true(view.closed);
+});
+
+test('something unforeseen is a bug and asks to be reported', async t => {
+	const {lbctl, view} = await scene(t);
+	view.drops = () => {
+		throw new TypeError('undefined is not a function');
+	};
+	const {code, err} = await lbctl('drops');
+	t.is(code, ExitCode.bug);
+	t.regex(err, /^lbctl: this is a bug, please report it: TypeError/);
+});
+
+test('colours on a terminal only where they mean something', async t => {
+	const {lbctl} = await scene(t, {style: {colour: true, width: 100}});
+	const {out} = await lbctl('backends');
+	t.true(out.includes('\u001b[32mup\u001b[0m'));
+	t.true(out.includes('\u001b[31mdown\u001b[0m'));
+});
+
+test('no table is wider than 100 columns', async t => {
+	const {lbctl} = await scene(t);
+	for (const command of ['status', 'services', 'backends', 'flows', 'persistence', 'vrrp', 'maps', 'drops']) {
+		const {out} = await lbctl(command);
+		const widest = Math.max(...out.split('\n').map(line => line.length));
+		t.true(widest <= 100, `${command}: ${widest}`);
+	}
+});
+
+test('status shows a reload that was refused', async t => {
+	const lastReload = {
+		applied: false,
+		summary: 'lb.conf has 1 error; the old configuration stays',
+		at: '2026-01-02T03:04:05.000Z',
+		diagnostics: [],
+		exitCode: ExitCode.badValue,
+	};
+	const {lbctl} = await scene(t, {daemon: {status: () => ({...STATUS, lastReload})}});
+	const {out} = await lbctl('status');
+	t.regex(out, /last reload refused at 2026-01-02T03:04:05.000Z: lb.conf has 1 error/);
+});
+
+test('reload prints every complaint and exits as the daemon says', async t => {
+	const report = {
+		applied: false,
+		summary: 'nothing was changed',
+		at: '2026-01-02T03:04:05.000Z',
+		diagnostics: ['lb.conf:3:5: error: no such thing'],
+		exitCode: ExitCode.unknownKeyword,
+	};
+	const {lbctl} = await scene(t, {daemon: {reload: () => report}});
+	t.deepEqual(await lbctl('reload'), {
+		code: ExitCode.unknownKeyword,
+		out: 'lb.conf:3:5: error: no such thing\nnothing was changed\n',
+		err: '',
+	});
+});
+
+test('check prints file, line and column, and exits by the first error', async t => {
+	const {lbctl} = await scene(t, {diagnose: async () => [COMPLAINT]});
+	t.deepEqual(await lbctl('check', 'lb.conf'), {
+		code: ExitCode.unknownKeyword,
+		out: "lb.conf:3:5: error: unknown keyword 'dealy_loop' (did you mean delay_loop?)\nlb.conf: cannot be used (1 error, 0 warnings)\n",
+		err: '',
+	});
+});
+
+test('check: warnings alone are fine', async t => {
+	const {lbctl} = await scene(t, {diagnose: async () => [{...COMPLAINT, severity: 'warning'}]});
+	const {code, out} = await lbctl('check', 'lb.conf');
+	t.is(code, ExitCode.ok);
+	t.regex(out, /lb.conf: can be used \(0 errors, 1 warning\)\n$/);
+});
+
+test('unload refuses while the daemon runs, and holds its lock meanwhile', async t => {
+	const {lbctl, directory, unloaded} = await scene(t, {daemon: null});
+	const daemon = lockName('default', directory);
+	const {code, err} = await lbctl('unload');
+	t.is(code, ExitCode.alreadyRunning);
+	t.is(err, 'lbctl: unload: the daemon named "default" is running (stop it first: systemctl stop lbd)\n');
+	t.deepEqual(unloaded, []);
+	daemon.release();
+	t.is((await lbctl('unload')).code, ExitCode.ok);
+	t.deepEqual(unloaded, ['default']);
+	lockName('default', directory).release();
+});

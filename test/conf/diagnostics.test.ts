@@ -1,0 +1,316 @@
+import test from 'ava';
+import {exitCodeOf, quote} from '../../src/conf/diagnostics.js';
+import {readConfig} from '../../src/conf/read.js';
+import {ExitCode} from '../../src/errors.js';
+import {MemoryFiles} from './memory-files.js';
+import {type Extra, read, sound} from './reading.js';
+
+test('a sound configuration earns no complaint', t => t.deepEqual(read(sound()).printed, []));
+
+/** A line in some block, and what is printed about it. */
+const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: string[]])[] = [
+	// Words
+	['top', 'oops', `24:1: error: unknown keyword 'oops' in the file`],
+	[
+		'top',
+		'vrrp_instanse A { oops }',
+		`24:1: error: unknown keyword 'vrrp_instanse' in the file; its block is skipped (did you mean 'vrrp_instance'?)`,
+	],
+	['instance', 'prioritty 5', `7:1: error: unknown keyword 'prioritty' in vrrp_instance (did you mean 'priority'?)`],
+	[
+		'backend',
+		'TCP_CHEK { connect_timeout 3 }',
+		`18:1: error: unknown keyword 'TCP_CHEK' in real_server; its block is skipped (did you mean 'TCP_CHECK'?)`,
+	],
+	['backend', 'lb_kind NAT', `18:1: error: unknown keyword 'lb_kind' in real_server (belongs in virtual_server)`],
+	['check', 'weight 1', `20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server)`],
+	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
+	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],
+	['top', '"" x', `24:1: error: unknown keyword '' in the file`],
+	[
+		'top',
+		'$PORT=80',
+		`24:1: error: '$PORT=80': definitions, conditions and sequences are not supported yet (write out what it stands for)`,
+	],
+	['address', '192.168.1.2 labl x', `9:13: error: unknown option 'labl' of virtual_ipaddress (did you mean 'label'?)`],
+	['globals', 'lvs_timeouts tcpfn 3', `2:14: error: unknown option 'tcpfn' of lvs_timeouts (did you mean 'tcpfin'?)`],
+	// Arguments and braces
+	['instance', 'priority', "7:1: error: priority lacks its argument (write 'priority 1-255')"],
+	[
+		'instance',
+		'priority 5 advert_int 1',
+		`7:12: warning: priority does not take 'advert_int'; ignored as keepalived does (put each keyword on a line of its own)`,
+	],
+	['instance', 'priority 5 { }', `7:12: error: 'priority' takes no block (remove the braces)`],
+	['top', 'vrrp_sync_group G', `24:1: error: vrrp_sync_group has no block (add '{ … }')`],
+	[
+		'instance',
+		'garp_master_delay 1\ngarp_master_delay 2',
+		'8:1: warning: garp_master_delay replaces the one at lb.conf:7:1 (keep one)',
+	],
+	['address', '192.168.1.2 { }', `9:13: error: '192.168.1.2' takes no block (remove the braces)`],
+	// Numbers, times, addresses, choices
+	['instance', 'priority 300', `7:10: error: priority '300' is outside 1-255`],
+	['instance', 'priority 1e2', `7:10: error: priority '1e2' is not a whole number (write a number in 1-255)`],
+	['instance', 'priority -1', `7:10: error: priority '-1' is outside 1-255`],
+	['instance', 'advert_int .', `7:12: error: advert_int '.' is not a time (write seconds, such as 5 or 0.5)`],
+	['instance', 'advert_int -1', `7:12: error: advert_int '-1' is not a time (write seconds, such as 5 or 0.5)`],
+	['instance', 'advert_int 1.0000001', `7:12: error: advert_int '1.0000001' has more than six decimals`],
+	['instance', 'advert_int 0.001', `7:12: error: advert_int '0.001' is outside 0.01-255 seconds`],
+	['service', 'delay_loop 0', `16:12: error: delay_loop '0' is outside 0.000001-2147483 seconds`],
+	['service', 'persistence_timeout 0', `16:21: error: persistence_timeout '0' is outside 1-2678400`],
+	[
+		'service',
+		'persistence_granularity 255.0.255.0',
+		`16:25: error: persistence_granularity '255.0.255.0' is not a netmask`,
+	],
+	['instance', 'state master', `7:7: error: state 'master' is none of MASTER, BACKUP (did you mean 'MASTER'?)`],
+	[
+		'instance',
+		'mcast_src_ip host1',
+		`7:14: error: mcast_src_ip 'host1' is not an IP address (write it like 192.0.2.1; names are not looked up)`,
+	],
+	[
+		'address',
+		'192.168.1.2/33',
+		`9:1: error: virtual_ipaddress '192.168.1.2/33' has no prefix length in 0-32 (write it like 192.0.2.1/24)`,
+	],
+	[
+		'address',
+		'192.168.1.2 dev a/b',
+		`9:17: error: virtual_ipaddress 'a/b' cannot be the name of an interface (at most 15 characters)`,
+	],
+	[
+		'address',
+		'192.168.1.2 label 0123456789abcdef',
+		`9:19: error: virtual_ipaddress '0123456789abcdef' is longer than 15 characters`,
+	],
+	[
+		'backend',
+		'inhibit_on_failure maybe',
+		`18:20: error: inhibit_on_failure 'maybe' is none of on, off, true, false, yes, no`,
+	],
+	['check', 'connect_port 0', `20:14: error: connect_port '0' is outside 1-65535`],
+	['top', 'lbd {\nflows 1\n}', `25:7: error: flows '1' is outside 1024-67108864`],
+	[
+		'top',
+		'lbd { metrics onn }',
+		`24:15: error: metrics 'onn' is not an IP address (write it like 192.0.2.1; names are not looked up)`,
+	],
+	// Known and refused
+	[
+		'top',
+		'vrrp_script S { oops }',
+		'24:1: error: vrrp_script is not supported: nothing is tracked yet (remove it if you can do without)',
+	],
+	[
+		'instance',
+		'virtual_routes {\noops\n}',
+		'7:1: error: virtual_routes is not supported: routes and rules are not moved yet (remove it if you can do without)',
+	],
+	[
+		'backend',
+		'HTTP_GET { url { path / } }',
+		'18:1: error: HTTP_GET is not supported: TCP_CHECK is the only check yet (remove it if you can do without)',
+	],
+	['service', 'lvs_sched wlc', `16:11: error: lvs_sched 'wlc' is not supported: rr is the only scheduler yet`],
+	['backend', 'lvs_method DR', `18:12: error: lvs_method 'DR' is not supported: NAT is the only forwarding yet`],
+	['instance', 'version 3', `7:9: error: version '3' is not supported: only VRRP version 2 is spoken`],
+	['address', '2001:db8::1/64', `9:1: error: virtual_ipaddress '2001:db8::1/64' is not supported: no IPv6 yet`],
+	[
+		'address',
+		'192.168.1.2 peer 192.168.1.3',
+		'9:13: error: peer is not supported: point-to-point addresses are not set yet',
+	],
+	['top', 'virtual_server fwmark 1 { }', '24:16: error: virtual_server fwmark is not supported yet (name IP and port)'],
+	[
+		'top',
+		'virtual_server 10.0.0.1 { }',
+		'24:1: error: virtual_server without a port, for all ports, is not supported yet (name the port)',
+	],
+	// Known and without effect
+	[
+		'instance',
+		'notify_master "/bin/true x"\nnotify_backup /bin/true',
+		'7:1: warning: notify_master, notify_backup have no effect here: scripts are not run yet',
+	],
+	[
+		'top',
+		'garp_group {\nwhatever\n}',
+		'24:1: warning: garp_group has no effect here: address announcements are not paced',
+	],
+	[
+		'address',
+		'192.168.1.2 no_track',
+		'9:13: warning: no_track has no effect here: an address that somebody removes is put back',
+	],
+	// keepalived's corrections
+	[
+		'instance',
+		'state MASTER',
+		`7:1: warning: state MASTER without a priority means priority 255, the owner of the addresses (write 'priority 255' if you mean it)`,
+	],
+	[
+		'instance',
+		'state BACKUP\npriority 255',
+		`7:1: warning: priority 255 owns the addresses, so the instance starts as MASTER (write 'state MASTER' or a lower priority)`,
+	],
+	['instance', 'advert_int 1.5', '7:1: warning: advert_int is rounded to 2 s: VRRP version 2 knows whole seconds only'],
+	[
+		'instance',
+		'authentication {\nauth_type PASS\nauth_pass 123456789\n}',
+		'9:1: warning: auth_pass is cut to its first 8 bytes, as VRRP version 2 has no room for more (both balancers cut alike)',
+	],
+	[
+		'instance',
+		'authentication {\nauth_type PASS\n}',
+		`8:1: warning: no auth_pass, so adverts are not authenticated (add 'auth_pass …')`,
+	],
+	[
+		'instance',
+		'authentication {\nauth_pass x\n}',
+		`8:1: warning: no auth_type, so adverts are not authenticated (add 'auth_type …')`,
+	],
+	[
+		'instance',
+		'state MASTER\npriority 9\nnopreempt',
+		'9:1: warning: nopreempt is ignored with state MASTER (use state BACKUP)',
+	],
+	[
+		'instance',
+		'state MASTER\npriority 9\npreempt_delay 9',
+		'9:1: warning: preempt_delay is ignored with state MASTER (use state BACKUP)',
+	],
+	['instance', 'nopreempt\npreempt_delay 9', '8:1: warning: preempt_delay is ignored with nopreempt (use preempt)'],
+	['service', 'quorum 9', '16:1: warning: quorum 9 is more than all backends weigh together, so it is 1'],
+	['service', 'hysteresis 9', '16:1: warning: hysteresis 9 is not below quorum 1, so it is 0'],
+	[
+		'top',
+		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_algo rr\nlb_kind NAT }',
+		'24:1: warning: virtual_server 192.168.1.1:81 has no real_server and is left out (add one)',
+	],
+	[
+		'top',
+		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_algo rr\nreal_server 10.0.0.1 1 { } }',
+		`24:1: warning: virtual_server has no lb_kind, which means NAT (add 'lb_kind NAT')`,
+	],
+	[
+		'service',
+		'real_server 10.0.0.9 80 { alpha\n}',
+		'16:27: warning: alpha is ignored without a check (add a TCP_CHECK)',
+	],
+	// What is missing
+	[
+		'top',
+		'vrrp_instance B { virtual_router_id 9 }',
+		`24:1: error: vrrp_instance 'B' has no interface (add 'interface …')`,
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth1 }',
+		`24:1: error: vrrp_instance 'B' has no virtual_router_id (add 'virtual_router_id …')`,
+	],
+	[
+		'top',
+		'virtual_server 192.168.1.1 81 { lb_algo rr\nlb_kind NAT }',
+		`24:1: error: virtual_server has no protocol, which means UDP: not supported yet (add 'protocol TCP')`,
+	],
+	[
+		'top',
+		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_kind NAT }',
+		`24:1: error: virtual_server has no lb_algo, which means wlc: not supported yet (add 'lb_algo rr')`,
+	],
+	[
+		'top',
+		'vrrp_sync_group G { group { } }',
+		`24:1: error: vrrp_sync_group 'G' has no instances (name them in 'group { … }')`,
+	],
+	// What does not fit together
+	[
+		'top',
+		'virtual_server 192.168.1.1 80 { protocol tcp\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.0.1 1 { } }',
+		'24:1: error: virtual_server 192.168.1.1:80 is there already, at lb.conf:12:1 (remove or rename one)',
+	],
+	[
+		'service',
+		'real_server 10.0.0.71 { }',
+		'17:1: warning: real_server 10.0.0.71:80 is there already, at lb.conf:16:1; this one is ignored (remove one)',
+	],
+	[
+		'top',
+		'vrrp_instance VI_1 { interface eth1\nvirtual_router_id 51 }',
+		`24:1: error: vrrp_instance 'VI_1' is there already, at lb.conf:4:1 (remove or rename one)`,
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth0\nvirtual_router_id 51 }',
+		'24:1: error: virtual_router_id 51 on interface eth0 is there already, at lb.conf:4:1 (remove or rename one)',
+	],
+	[
+		'top',
+		'vrrp_sync_group G { group { VI_1 VI_2 } }',
+		`24:1: error: vrrp_sync_group 'G' names 'VI_2', which is no vrrp_instance (correct the name or add the instance)`,
+	],
+	[
+		'top',
+		'vrrp_sync_group G { group { VI_1 } }\nvrrp_sync_group H { group { VI_1 } }',
+		`25:1: error: vrrp_sync_group 'H' names 'VI_1', which is in the group at lb.conf:24:1 (choose one)`,
+	],
+	[
+		'top',
+		'vrrp_sync_group G { group { VI_1 } }\nvrrp_sync_group G { group { VI_1 } }',
+		`25:1: error: vrrp_sync_group 'G' is there already, at lb.conf:24:1 (remove or rename one)`,
+		`25:1: error: vrrp_sync_group 'G' names 'VI_1', which is in the group at lb.conf:24:1 (choose one)`,
+	],
+	[
+		'address',
+		'192.168.1.1/24',
+		'10:1: warning: virtual address 192.168.1.1 is there already, at lb.conf:9:1 (keep one)',
+	],
+	[
+		'top',
+		'virtual_server 192.168.9.1 81 { protocol TCP\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.0.1 1 { } }',
+		'24:1: warning: address of virtual_server 192.168.9.1:81 is in no vrrp_instance: nothing moves it to the other balancer (add 192.168.9.1 to a virtual_ipaddress block)',
+	],
+];
+
+for (const [where, line, ...expected] of cases) {
+	test(`${where}: ${line.replaceAll('\n', ' ⏎ ')}`, t => {
+		const {config, printed} = read(sound({[where]: line}));
+		t.deepEqual(
+			printed,
+			expected.map(text => `lb.conf:${text}`),
+		);
+		t.is(
+			config === null,
+			printed.some(text => text.includes(': error: ')),
+		);
+	});
+}
+
+for (const [what, text, code] of [
+	['nothing', sound(), ExitCode.ok],
+	['a warning', sound({instance: 'advert_int 1.5'}), ExitCode.ok],
+	['an open brace', 'a {', ExitCode.badSyntax],
+	['an open quote', 'global_defs { router_id "x\n}', ExitCode.badSyntax],
+	['an unknown keyword', sound({instance: 'prioritty 5'}), ExitCode.unknownKeyword],
+	['an impossible value', sound({instance: 'priority 300'}), ExitCode.badValue],
+	['a value, then a keyword', sound({instance: 'priority 300', top: 'oops'}), ExitCode.badValue],
+	['a keyword, then a value', sound({instance: 'oops', top: 'virtual_server x'}), ExitCode.unknownKeyword],
+] as const) {
+	test(`exit code ${code} for ${what}`, t => {
+		t.is(exitCodeOf(readConfig('lb.conf', new MemoryFiles({'lb.conf': text})).diagnostics), code);
+	});
+}
+
+test('complaints are shown up to a limit, errors and warnings apart', t => {
+	const {printed} = read(sound({instance: 'preempt x\n'.repeat(1500), top: 'oops\n'.repeat(1500)}));
+	t.is(printed.filter(text => text.includes(': error: ')).length, 1001);
+	t.is(printed.filter(text => text.includes(': warning: ')).length, 1001);
+	t.regex(printed.at(-1) ?? '', /: error: no more than 1000 errors are shown$/);
+});
+
+test('what is quoted cannot play tricks with a terminal', t => {
+	t.is(quote('\u001b[31m\u202ered\u00a0x y'), `'\\u{1b}[31m\\u{202e}red\\u{a0}x y'`);
+	t.is(quote('x'.repeat(100)), `'${'x'.repeat(60)}…'`);
+});

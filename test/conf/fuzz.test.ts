@@ -1,0 +1,102 @@
+import {readFileSync} from 'node:fs';
+import test from 'ava';
+import {type Diagnostic, formatDiagnostic} from '../../src/conf/diagnostics.js';
+import {top} from '../../src/conf/keywords/top.js';
+import {readConfig} from '../../src/conf/read.js';
+import {keywordHomes} from '../../src/conf/table.js';
+import {MemoryFiles} from './memory-files.js';
+import {sound} from './reading.js';
+
+// FUZZ_RUNS=1000000 npx ava build/test/conf/fuzz.test.js; a failure names the seed to repeat it with.
+const runs = Number(process.env['FUZZ_RUNS'] ?? 3000);
+const firstSeed = Number(process.env['FUZZ_SEED'] ?? 1);
+
+type Random = (below: number) => number;
+
+/** xorshift32: the same numbers for the same seed, everywhere. */
+function random(seed: number): Random {
+	let state = (seed * 2_654_435_761) | 1;
+	return below => {
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return (state >>> 0) % below;
+	};
+}
+
+const reference = (name: string) => readFileSync(new URL(`../../../test/conf/${name}`, import.meta.url));
+const encode = (text: string) => new TextEncoder().encode(text);
+const corpus: readonly Uint8Array[] = [
+	reference('reference-primary.conf'),
+	reference('reference-backup.conf'),
+	encode(
+		sound({
+			service: 'include a.conf\npersistence_timeout',
+			address: '192.168.1.9/24 dev eth1 label x scope link brd +',
+		}),
+	),
+	encode(
+		sound({top: 'lbd { metrics off\nflows 4096 }', globals: 'lvs_timeouts tcp 1 udp 2', check: 'include {a,b}*.conf'}),
+	),
+];
+const snippets = [
+	...keywordHomes(top, 'top').keys(),
+	...['{', '}', '"', '\\', '#', '!', '\n', ' ', '\0', '\u00e9', '$X', '@a', '~SEQ(', '[', '*', '-', '+', '/', '..'],
+	...['0', '1', '255', '256', '4294967296', '1.5', '.', '1e9', '10.0.0.1', '::1', '10.0.0.1/24', 'include a.conf\n'],
+	...['rr', 'NAT', 'TCP', 'PASS', 'MASTER', 'on', 'x'.repeat(1100), '{a,b}'.repeat(12), '{'.repeat(40)],
+].map(encode);
+
+function pick<T>(from: readonly T[], next: Random): T {
+	const item = from[next(from.length)];
+	if (item === undefined) throw new Error('nothing to pick from');
+	return item;
+}
+
+/** Replaces a random stretch by a random byte, snippet or stretch of the corpus, or by nothing. */
+function mutate(bytes: Uint8Array, next: Random): Uint8Array {
+	const from = next(bytes.length + 1);
+	const to = Math.min(bytes.length, from + (next(2) === 0 ? 0 : next(next(8) === 0 ? 400 : 12)));
+	const donor = pick(corpus, next);
+	const start = next(donor.length);
+	const insert = pick(
+		[new Uint8Array(), Uint8Array.of(next(256)), pick(snippets, next), donor.subarray(start, start + next(120))],
+		next,
+	);
+	return Buffer.concat([bytes.subarray(0, from), insert, bytes.subarray(to)]);
+}
+
+function input(seed: number): Record<string, Uint8Array> {
+	const next = random(seed);
+	let main = pick(corpus, next);
+	let included = pick(snippets, next);
+	for (let round = next(12); round >= 0; round--) main = mutate(main, next);
+	for (let round = next(4); round > 0; round--) included = mutate(included, next);
+	return {'lb.conf': main, 'a.conf': included};
+}
+
+function inRange({place}: Diagnostic, files: Readonly<Record<string, Uint8Array>>): boolean {
+	const content = files[place.file];
+	if (content === undefined) return false;
+	const line = new TextDecoder('utf-8', {ignoreBOM: true}).decode(content).split('\n')[place.line - 1];
+	return line !== undefined && place.column >= 1 && place.column <= line.length + 1;
+}
+
+test(`${runs} mutated configurations: no crash, and every complaint has its place`, t => {
+	let accepted = 0;
+	for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+		const files = input(seed);
+		try {
+			const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles(files));
+			const misplaced = diagnostics.find(diagnostic => !inRange(diagnostic, files));
+			const unprintable = diagnostics.map(formatDiagnostic).find(text => /[\p{Cc}\u2028\u2029]/u.test(text));
+			const failed = diagnostics.some(({severity}) => severity === 'error');
+			if (misplaced !== undefined) throw new Error(`not in the text: ${formatDiagnostic(misplaced)}`);
+			if (unprintable !== undefined) throw new Error(`unprintable: ${JSON.stringify(unprintable)}`);
+			if (failed !== (config === null)) throw new Error('a configuration with errors, or none without');
+			if (config !== null) accepted++;
+		} catch (cause) {
+			throw new Error(`FUZZ_SEED=${seed} FUZZ_RUNS=1`, {cause});
+		}
+	}
+	t.true(runs < 1000 || accepted > 0, 'some mutants live');
+});

@@ -1,0 +1,134 @@
+import {KernelError} from '../../src/errors.js';
+import type {AddressEntry, Cancel, Link, Neighbour, Netlink, NetlinkEvent, Route} from '../../src/host/host.js';
+
+/** One machine's links and addresses, refusing what the kernel refuses. Requests act at once, events follow. */
+export class FakeNetlink implements Netlink {
+	readonly #links = new Map<number, Link>();
+	readonly #addresses: AddressEntry[] = [];
+	readonly #neighbours: Neighbour[] = [];
+	readonly #listeners = new Set<(event: NetlinkEvent) => void>();
+	#closed = false;
+
+	// What a test does to the machine
+
+	setLink(link: Partial<Link> & Pick<Link, 'ifindex' | 'name'>): void {
+		const known = this.#links.get(link.ifindex);
+		const mac = `02:00:00:00:00:${link.ifindex.toString(16).padStart(2, '0')}`;
+		const whole: Link = {mac, running: true, mtu: 1500, kind: 'veth', ...known, ...link};
+		this.#links.set(whole.ifindex, whole);
+		this.#emit({kind: 'link', link: whole, removed: false});
+	}
+
+	removeLink(ifindex: number): void {
+		const link = this.#links.get(ifindex);
+		if (link === undefined) throw new Error(`no link ${ifindex}`);
+		for (const entry of this.#addresses.filter(entry => entry.ifindex === ifindex)) this.#forget(entry);
+		this.#links.delete(ifindex);
+		this.#emit({kind: 'link', link, removed: true});
+	}
+
+	/** Every address on the machine, as text. */
+	owned(): string[] {
+		return this.#addresses.map(entry => entry.address);
+	}
+
+	/** Adds an address as `ip address add` would. */
+	give(ifindex: number, address: string, prefix: number): void {
+		this.#add({ifindex, address, prefix, scope: 0, label: null, broadcast: null});
+	}
+
+	/** Removes an address as `ip address delete` would. */
+	take(address: string): void {
+		const entry = this.#addresses.find(entry => entry.address === address);
+		if (entry === undefined) throw new Error(`no address ${address}`);
+		this.#forget(entry);
+	}
+
+	/** Says that events were lost. */
+	overrun(): void {
+		this.#emit({kind: 'overrun'});
+	}
+
+	// Netlink
+
+	async links(): Promise<Link[]> {
+		this.#requireOpen();
+		return [...this.#links.values()];
+	}
+
+	async addresses(): Promise<AddressEntry[]> {
+		this.#requireOpen();
+		return [...this.#addresses];
+	}
+
+	async neighbours(): Promise<Neighbour[]> {
+		this.#requireOpen();
+		return [...this.#neighbours];
+	}
+
+	async route(to: string): Promise<Route> {
+		throw new KernelError('route get', to, 'ENETUNREACH');
+	}
+
+	async addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
+		this.#requireOpen();
+		this.#add(entry);
+	}
+
+	async deleteAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
+		this.#requireOpen();
+		this.#requireLink('address delete', entry);
+		const found = this.#addresses.find(other => sameAddress(other, entry));
+		if (found === undefined) throw new KernelError('address delete', entry.address, 'EADDRNOTAVAIL');
+		this.#forget(found);
+	}
+
+	async resolve(ifindex: number, address: string): Promise<void> {
+		this.#requireOpen();
+		this.#requireLink('neighbour resolve', {ifindex, address});
+	}
+
+	onEvent(fn: (event: NetlinkEvent) => void): Cancel {
+		this.#listeners.add(fn);
+		return () => this.#listeners.delete(fn);
+	}
+
+	close(): void {
+		this.#closed = true;
+	}
+
+	#add(entry: Omit<AddressEntry, 'secondary'>): void {
+		this.#requireLink('address add', entry);
+		if (this.#addresses.some(other => sameAddress(other, entry))) {
+			throw new KernelError('address add', entry.address, 'EEXIST');
+		}
+		const secondary = this.#addresses.some(other => other.ifindex === entry.ifindex && other.prefix === entry.prefix);
+		const whole = {...entry, secondary: secondary && entry.prefix < 32};
+		this.#addresses.push(whole);
+		this.#emit({kind: 'address', address: whole, removed: false});
+	}
+
+	#forget(entry: AddressEntry): void {
+		this.#addresses.splice(this.#addresses.indexOf(entry), 1);
+		this.#emit({kind: 'address', address: entry, removed: true});
+	}
+
+	#requireOpen(): void {
+		if (this.#closed) throw new Error('netlink is closed');
+	}
+
+	#requireLink(operation: string, {ifindex, address}: {ifindex: number; address: string}): void {
+		if (!this.#links.has(ifindex)) throw new KernelError(operation, address, 'ENODEV');
+	}
+
+	/** The kernel's events are read later, when the event loop comes round to them. */
+	#emit(event: NetlinkEvent): void {
+		queueMicrotask(() => {
+			for (const listener of this.#listeners) listener(event);
+		});
+	}
+}
+
+function sameAddress(a: Omit<AddressEntry, 'secondary'>, b: Omit<AddressEntry, 'secondary'>): boolean {
+	return a.ifindex === b.ifindex && a.address === b.address && a.prefix === b.prefix;
+}

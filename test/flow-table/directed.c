@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Situations of the flow table that the hammer meets too seldom, built by hand. Exit code 1 if one of them fails. */
+#include <stdio.h>
+#include <string.h>
+
+#include "flow_table.h"
+
+static const struct flow_key key = {.addrs = 5, .ports = 7};
+static const struct flow_clock now = {.fine = 1000, .coarse = 1000};
+static struct flow_timeouts timeouts;
+static struct flow_bucket buckets[2];
+static int failures;
+
+#define EXPECT(condition)                                                              \
+	do {                                                                           \
+		if (!(condition)) {                                                    \
+			failures++;                                                    \
+			printf("  WRONG: %s:%d: %s\n", __func__, __LINE__, #condition); \
+		}                                                                      \
+	} while (0)
+
+static void clear_table(void)
+{
+	memset(buckets, 0, sizeof(buckets));
+	for (int state = FLOW_SYN_RECV; state < FLOW_STATES_MAX; state++)
+		timeouts.ticks[state] = 100;
+}
+
+static struct flow_slot *slot_at(__u32 number)
+{
+	return flow_slot_at(&buckets[0], &buckets[1], number);
+}
+
+static __u64 word_of(enum flow_state state, __u32 stamp)
+{
+	return 3ull << FLOW_GENERATION_SHIFT | (__u64)state << FLOW_STATE_SHIFT | stamp;
+}
+
+/* Puts a stranger's flow into a slot. */
+static void occupy(__u32 number, enum flow_state state, __u32 stamp)
+{
+	*slot_at(number) = (struct flow_slot){.addrs = 100 + number, .ports = 9, .word = word_of(state, stamp)};
+}
+
+/* One insert without rivals; the lock is held after FLOW_CLAIMED. */
+static enum flow_claim claim(struct flow_hit *hit)
+{
+	enum flow_claim claim;
+
+	*hit = (struct flow_hit){0};
+	if (!flow_lock(&buckets[0]))
+		return FLOW_RACED;
+	claim = flow_claim(&buckets[0], &buckets[1], &key, &now, &timeouts, hit);
+	if (claim != FLOW_CLAIMED)
+		flow_unlock(&buckets[0]);
+	return claim;
+}
+
+/* Our key's closed flow is in one slot; another slot, which carried our key before, is just being taken over for
+ * somebody else. The new connection must start in place, in every placement of the two. */
+static void busy_slot_does_not_hide_our_own(void)
+{
+	for (__u32 own = 0; own < FLOW_CANDIDATES; own++) {
+		for (__u32 leaving = 0; leaving < FLOW_CANDIDATES; leaving++) {
+			struct flow_hit hit;
+
+			if (own == leaving)
+				continue;
+			clear_table();
+			*slot_at(own) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_CLOSED, 999), 0};
+			*slot_at(leaving) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_BUSY, 0), 0};
+			EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == own);
+		}
+	}
+}
+
+/* We insert into slot 0 of a bucket that is secondary to us; meanwhile somebody locks it, being its primary. */
+static void publishing_leaves_a_strangers_lock_alone(void)
+{
+	struct flow_hit hit;
+
+	clear_table();
+	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++)
+		occupy(i, FLOW_ESTABLISHED, 1000);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
+	EXPECT(flow_lock(&buckets[1]));
+	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, 2, &now);
+	EXPECT(slot_at(4)->word & FLOW_LOCK);
+	EXPECT(!(slot_at(0)->word & FLOW_LOCK));
+	EXPECT(flow_backend(slot_at(4)->word) == 2 && flow_state(slot_at(4)->word) == FLOW_SYN_RECV);
+}
+
+static void victims_go_in_order(void)
+{
+	static const struct { enum flow_state state; __u32 stamp; } order[] = {
+		{FLOW_EMPTY, 0}, {FLOW_ESTABLISHED, 900}, {FLOW_CLOSED, 999}, {FLOW_SYN_RECV, 950}, {FLOW_SYN_ACK, 990},
+	};
+
+	for (__u32 best = 0; best < sizeof(order) / sizeof(order[0]); best++) {
+		struct flow_hit hit;
+
+		clear_table();
+		for (__u32 i = 0; i < FLOW_CANDIDATES; i++)
+			occupy(i, FLOW_ESTABLISHED, 1000);
+		for (__u32 i = best; i < sizeof(order) / sizeof(order[0]); i++)
+			occupy(7 - i, order[i].state, order[i].stamp);
+		EXPECT(claim(&hit) == FLOW_CLAIMED);
+		EXPECT(hit.slot == 7 - best);
+	}
+}
+
+static void live_flows_are_never_victims(void)
+{
+	static const enum flow_state live[] = {FLOW_ESTABLISHED, FLOW_FIN_WAIT, FLOW_CLOSE_WAIT, FLOW_BUSY};
+
+	for (__u32 i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
+		struct flow_hit hit;
+
+		clear_table();
+		for (__u32 j = 0; j < FLOW_CANDIDATES; j++)
+			occupy(j, live[i], 1001); /* stamped by a CPU that is a tick ahead */
+		EXPECT(claim(&hit) == FLOW_FULL);
+	}
+}
+
+static void primary_is_preferred_while_sparse(void)
+{
+	struct flow_hit hit;
+
+	clear_table();
+	occupy(0, FLOW_ESTABLISHED, 1000);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 1);
+	clear_table();
+	occupy(0, FLOW_ESTABLISHED, 1000);
+	occupy(1, FLOW_ESTABLISHED, 1000);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
+	clear_table();
+	for (__u32 i = 0; i < 6; i++)
+		occupy(i, FLOW_ESTABLISHED, 1000);
+	slot_at(3)->word = 0;
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 6);
+}
+
+static void own_live_flow_is_kept(void)
+{
+	struct flow_hit hit;
+
+	clear_table();
+	*slot_at(6) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_ESTABLISHED, 1000), 77};
+	EXPECT(claim(&hit) == FLOW_KEPT && hit.slot == 6 && hit.next_hop == 77);
+	slot_at(6)->word = word_of(FLOW_ESTABLISHED, 900); /* its timeout is over */
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 6);
+	flow_release(&buckets[0], slot_at(6), &hit);
+	EXPECT(flow_probe(&buckets[1], 4, &key, &hit) == FLOW_MISS);
+	EXPECT(!(slot_at(0)->word & FLOW_LOCK));
+}
+
+static void timeout_zero_means_never(void)
+{
+	clear_table();
+	timeouts.ticks[FLOW_ESTABLISHED] = 0;
+	EXPECT(!flow_expired(word_of(FLOW_ESTABLISHED, 1), &now, &timeouts));
+	timeouts.ticks[FLOW_ESTABLISHED] = 999;
+	EXPECT(flow_expired(word_of(FLOW_ESTABLISHED, 1), &now, &timeouts));
+	timeouts.ticks[FLOW_ESTABLISHED] = 1000;
+	EXPECT(!flow_expired(word_of(FLOW_ESTABLISHED, 1), &now, &timeouts));
+}
+
+static void update_of_a_reused_slot_is_a_miss(void)
+{
+	struct flow_slot slot = {.word = word_of(FLOW_ESTABLISHED, 900) + (1ull << FLOW_GENERATION_SHIFT)};
+
+	EXPECT(!flow_update(&slot, word_of(FLOW_ESTABLISHED, 900), FLOW_RST, 0, &now));
+	EXPECT(flow_state(slot.word) == FLOW_ESTABLISHED);
+}
+
+/* Every state and event, by IPVS's table and the rule of the server's sequence number. */
+static void states_follow_the_packets(void)
+{
+	static const struct {
+		enum flow_state from;
+		__u32 event;
+		__u16 number;
+		enum flow_state to;
+	} steps[] = {
+		{FLOW_SYN_RECV, FLOW_SYN, 0, FLOW_SYN_RECV},
+		{FLOW_SYN_RECV, FLOW_ACK, 1, FLOW_SYN_RECV},
+		{FLOW_SYN_RECV, FLOW_RST, 0, FLOW_SYN_RECV},
+		{FLOW_SYN_RECV, FLOW_FROM_SERVER | FLOW_ACK, 0, FLOW_SYN_RECV},
+		{FLOW_SYN_RECV, FLOW_FROM_SERVER | FLOW_RST, 0, FLOW_CLOSED},
+		{FLOW_SYN_RECV, FLOW_FROM_SERVER | FLOW_SYN | FLOW_ACK, 41, FLOW_SYN_ACK},
+		{FLOW_SYN_ACK, FLOW_ACK, 41, FLOW_SYN_ACK},
+		{FLOW_SYN_ACK, FLOW_ACK, 42, FLOW_ESTABLISHED},
+		{FLOW_SYN_ACK, FLOW_ACK | FLOW_FIN, 42, FLOW_CLOSE_WAIT},
+		{FLOW_SYN_ACK, FLOW_ACK | FLOW_RST, 42, FLOW_SYN_ACK},
+		{FLOW_ESTABLISHED, FLOW_ACK, 0, FLOW_ESTABLISHED},
+		{FLOW_ESTABLISHED, FLOW_SYN, 0, FLOW_ESTABLISHED},
+		{FLOW_ESTABLISHED, FLOW_FIN, 0, FLOW_CLOSE_WAIT},
+		{FLOW_ESTABLISHED, FLOW_FROM_SERVER | FLOW_FIN, 0, FLOW_FIN_WAIT},
+		{FLOW_ESTABLISHED, FLOW_RST, 0, FLOW_CLOSED},
+		{FLOW_CLOSE_WAIT, FLOW_FIN, 0, FLOW_CLOSE_WAIT},
+		{FLOW_CLOSE_WAIT, FLOW_FROM_SERVER | FLOW_FIN, 0, FLOW_TIME_WAIT},
+		{FLOW_FIN_WAIT, FLOW_FROM_SERVER | FLOW_FIN, 0, FLOW_FIN_WAIT},
+		{FLOW_FIN_WAIT, FLOW_FIN, 0, FLOW_TIME_WAIT},
+		{FLOW_FIN_WAIT, FLOW_FROM_SERVER | FLOW_RST, 0, FLOW_CLOSED},
+		{FLOW_TIME_WAIT, FLOW_FIN, 0, FLOW_TIME_WAIT},
+		{FLOW_TIME_WAIT, FLOW_RST, 0, FLOW_CLOSED},
+		{FLOW_CLOSED, FLOW_FIN, 0, FLOW_CLOSED},
+	};
+
+	for (__u32 i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		__u32 stamp = steps[i].from == FLOW_SYN_ACK ? 41u << 16 | 990 : 990;
+		__u64 next = flow_next(word_of(steps[i].from, stamp), steps[i].event, steps[i].number, &now);
+
+		if (flow_state(next) != steps[i].to) {
+			failures++;
+			printf("  WRONG: step %u leads to state %u\n", i, flow_state(next));
+		}
+	}
+}
+
+int main(void)
+{
+	busy_slot_does_not_hide_our_own();
+	publishing_leaves_a_strangers_lock_alone();
+	victims_go_in_order();
+	live_flows_are_never_victims();
+	primary_is_preferred_while_sparse();
+	own_live_flow_is_kept();
+	timeout_zero_means_never();
+	update_of_a_reused_slot_is_a_miss();
+	states_follow_the_packets();
+	printf("directed cases: %d failures\n", failures);
+	return failures != 0;
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Threads hammer one small flow table and check what they see:
+ *
+ *   private keys   belong to one thread, which takes them through whole lives: once established, such a flow must never
+ *                  be lost and never change its backend, however much the others fight for slots
+ *   shared keys    are looked up, inserted, advanced and closed by everybody: no key may hold two slots
+ *   flood keys     are only ever inserted, to keep victims scarce
+ *
+ * Every flow's next hop is a signature of its key and backend, so a reader that is handed another flow's words notices.
+ * At the end no lock and no BUSY slot may be left and tickets must equal inserts. Exit code 1 if anything was wrong.
+ *
+ *   hammer [-t threads] [-n million operations] [-b log2 of buckets] [-c hook delays per 8192 accesses] [-s seed]
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void widen_race(void);
+#define FLOW_TABLE_HOOK() widen_race()
+#include "flow_table.h"
+
+#define THREADS_MAX 16
+#define BACKENDS 7
+#define PRIVATE_KEYS 4
+#define SHARED_KEYS 64
+#define FLOOD_KEYS 4096
+#define ESTABLISHED_TICKS 400
+#define OTHER_TICKS 8
+#define HALF_OPEN_TICKS 40
+#define LOOKUP_ATTEMPTS 64
+/* Puts the coarse clock just before 2^32, so that every run crosses the wrap; the fine clock wraps all the time. */
+#define COARSE_START (0u - 1000u)
+
+enum violation { FOREIGN_WORDS, FLOW_LOST, BACKEND_CHANGED, KEY_IN_TWO_SLOTS, LOCK_LEFT, BUSY_LEFT, TICKETS_DIFFER, VIOLATIONS };
+static const char *const violation_names[VIOLATIONS] = {
+	"another flow's words", "live flow lost", "backend changed", "key in two slots",
+	"lock left behind",     "busy slot left", "tickets differ from inserts",
+};
+
+static struct flow_bucket *table;
+static __u32 bucket_mask;
+static struct flow_timeouts timeouts;
+static int delays_per_8192;
+static __u64 seed;
+static long operations_per_thread;
+static __u64 tickets, inserts, hits, refusals;
+static __u64 violations[VIOLATIONS];
+static __u32 ticks;
+
+static __thread __u64 random_state = 1;
+
+static __u64 next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1dull >> 16;
+}
+
+static void pause_a_little(__u64 length)
+{
+	for (volatile __u64 i = 0; i < length; i++)
+		;
+}
+
+static void widen_race(void)
+{
+	__u64 roll;
+
+	if (!delays_per_8192)
+		return;
+	roll = next_random();
+	if ((roll & 8191) >= (__u64)delays_per_8192)
+		return;
+	if (roll & 0x10000)
+		sched_yield();
+	else
+		pause_a_little(roll >> 20 & 1023);
+}
+
+static void report(enum violation violation)
+{
+	__atomic_fetch_add(&violations[violation], 1, __ATOMIC_RELAXED);
+}
+
+static void count(__u64 *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static struct flow_clock read_clock(void)
+{
+	__u32 now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+
+	return (struct flow_clock){.fine = now >> 1, .coarse = COARSE_START + (now >> 2)};
+}
+
+static struct flow_key key_of(__u32 id)
+{
+	return (struct flow_key){
+		.addrs = (0x0a000000ull + id) | 0xc0a80101ull << 32,
+		.ports = (id * 40503u & 0xffff) | 80ull << 16 | 6ull << 32,
+	};
+}
+
+static __u64 signature(const struct flow_key *key, __u16 backend)
+{
+	struct flow_key mixed = {key->addrs ^ backend, key->ports + backend * 77ull};
+
+	return flow_hash(&mixed);
+}
+
+static struct flow_bucket *primary_of(const struct flow_key *key)
+{
+	return &table[flow_hash(key) >> 32 & bucket_mask];
+}
+
+static struct flow_bucket *secondary_of(const struct flow_key *key)
+{
+	return &table[flow_hash(key) & bucket_mask];
+}
+
+static struct flow_slot *slot_of(const struct flow_key *key, const struct flow_hit *hit)
+{
+	return flow_slot_at(primary_of(key), secondary_of(key), hit->slot);
+}
+
+static void check_signature(const struct flow_key *key, const struct flow_hit *hit)
+{
+	if (hit->next_hop != signature(key, flow_backend(hit->word)))
+		report(FOREIGN_WORDS);
+}
+
+static enum flow_lookup look_up(const struct flow_key *key, struct flow_hit *hit)
+{
+	for (int attempt = 0; attempt < LOOKUP_ATTEMPTS; attempt++) {
+		enum flow_lookup first = flow_probe(primary_of(key), 0, key, hit);
+		enum flow_lookup found = first == FLOW_HIT ? first : flow_probe(secondary_of(key), 4, key, hit);
+
+		if (found == FLOW_HIT) {
+			check_signature(key, hit);
+			count(&hits);
+			return FLOW_HIT;
+		}
+		if (first == FLOW_MISS && found == FLOW_MISS)
+			return FLOW_MISS;
+	}
+	return FLOW_MOVING;
+}
+
+/* A key that is published in this slot must not be published in another candidate slot at the same time. */
+static void check_single(struct flow_slot *slot)
+{
+	__u64 word = flow_load(&slot->word);
+	struct flow_key key = {flow_load(&slot->addrs), flow_load(&slot->ports)};
+	struct flow_hit hit, other;
+
+	if (flow_state(word) <= FLOW_BUSY || flow_read(slot, &key, &hit) != FLOW_HIT)
+		return;
+	for (__u32 i = 0; i < FLOW_CANDIDATES; i++) {
+		struct flow_slot *candidate = flow_slot_at(primary_of(&key), secondary_of(&key), i);
+
+		if (candidate == slot || flow_read(candidate, &key, &other) != FLOW_HIT)
+			continue;
+		if (!((flow_load(&slot->word) ^ hit.word) & FLOW_GENERATION_MASK))
+			report(KEY_IN_TWO_SLOTS);
+	}
+}
+
+static enum flow_claim insert(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct flow_bucket *primary = primary_of(key);
+	struct flow_clock now = read_clock();
+	enum flow_claim claim = FLOW_RACED;
+
+	if (!flow_lock(primary))
+		return FLOW_RACED;
+	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
+		claim = flow_claim(primary, secondary_of(key), key, &now, &timeouts, hit);
+	if (claim != FLOW_CLAIMED)
+		flow_unlock(primary);
+	if (claim == FLOW_CLAIMED) {
+		widen_race();
+		if (!(next_random() & 255))
+			pause_a_little(3000);
+		if (!(next_random() & 63)) { /* no backend: the slot goes back, no ticket is taken */
+			flow_release(primary, slot_of(key, hit), hit);
+			return FLOW_FULL;
+		}
+		__u16 backend = __atomic_fetch_add(&tickets, 1, __ATOMIC_RELAXED) % BACKENDS;
+		flow_publish(primary, slot_of(key, hit), hit, key, signature(key, backend), backend, &now);
+		count(&inserts);
+		check_single(slot_of(key, hit));
+	} else if (claim == FLOW_KEPT) {
+		check_signature(key, hit);
+	} else {
+		count(&refusals);
+	}
+	return claim;
+}
+
+static __u64 send(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u16 number)
+{
+	struct flow_clock now = read_clock();
+
+	hit->word = flow_update(slot_of(key, hit), hit->word, event, number, &now);
+	return hit->word;
+}
+
+enum stage { ABSENT, OPENING, LIVE };
+
+struct life {
+	enum stage stage;
+	__u16 backend;
+	__u32 heard; /* coarse tick */
+};
+
+/* One step in the life of a private key. */
+static void live(const struct flow_key *key, struct life *life, __u64 roll)
+{
+	struct flow_hit hit;
+	enum flow_lookup found = look_up(key, &hit);
+	int aged = (__s32)(read_clock().coarse - life->heard) >= ESTABLISHED_TICKS - 4;
+
+	if (found == FLOW_MOVING)
+		return;
+	switch (life->stage) {
+	case ABSENT:
+		if (found == FLOW_HIT && !(FLOW_DEAD_STATES >> flow_state(hit.word) & 1)) {
+			life->stage = OPENING;
+		} else {
+			enum flow_claim claim = insert(key, &hit);
+			life->stage = claim == FLOW_CLAIMED || claim == FLOW_KEPT ? OPENING : ABSENT;
+		}
+		return;
+	case OPENING:
+		life->stage = ABSENT;
+		if (found != FLOW_HIT || !send(key, &hit, FLOW_FROM_SERVER | FLOW_SYN | FLOW_ACK, 41))
+			return;
+		if (!send(key, &hit, FLOW_ACK, 42) || flow_state(hit.word) != FLOW_ESTABLISHED)
+			return;
+		*life = (struct life){LIVE, flow_backend(hit.word), (__u32)hit.word};
+		return;
+	case LIVE:
+		life->stage = ABSENT;
+		if (found != FLOW_HIT || flow_state(hit.word) != FLOW_ESTABLISHED) {
+			if (!aged)
+				report(FLOW_LOST);
+			return;
+		}
+		if (flow_backend(hit.word) != life->backend)
+			report(BACKEND_CHANGED);
+		if (!send(key, &hit, roll & 31 ? FLOW_ACK : FLOW_RST, 0)) {
+			if (!aged)
+				report(FLOW_LOST);
+			return;
+		}
+		life->heard = (__u32)hit.word;
+		if (roll & 31)
+			life->stage = LIVE;
+	}
+}
+
+/* Any packet of a connection that everybody shares. */
+static void jostle(const struct flow_key *key, __u64 roll)
+{
+	static const __u32 events[8] = {
+		FLOW_SYN, FLOW_FROM_SERVER | FLOW_SYN | FLOW_ACK, FLOW_ACK, FLOW_ACK,
+		FLOW_RST, FLOW_FIN | FLOW_ACK, FLOW_FROM_SERVER | FLOW_FIN | FLOW_ACK, FLOW_FROM_SERVER | FLOW_RST,
+	};
+	__u32 event = events[roll & 7];
+	__u16 number = event & FLOW_FROM_SERVER ? 41 : 42;
+	struct flow_hit hit;
+	enum flow_lookup found = look_up(key, &hit);
+
+	if (found == FLOW_HIT && !(event == FLOW_SYN && FLOW_DEAD_STATES >> flow_state(hit.word) & 1))
+		send(key, &hit, event, number);
+	else if (found != FLOW_MOVING)
+		insert(key, &hit);
+}
+
+static void *hammer(void *argument)
+{
+	__u32 thread = (__u32)(long)argument;
+	struct life lives[PRIVATE_KEYS] = {0};
+
+	random_state = seed * 0x9e3779b97f4a7c15ull + thread + 1;
+	for (long i = 0; i < operations_per_thread; i++) {
+		__u64 roll = next_random();
+		__u32 kind = roll & 15;
+		struct flow_key key;
+
+		if (thread == 0 && i % 64 == 0)
+			__atomic_fetch_add(&ticks, 1, __ATOMIC_RELAXED);
+		if (kind < 7) {
+			__u32 which = roll >> 4 & (PRIVATE_KEYS - 1);
+			key = key_of(100000 + thread * PRIVATE_KEYS + which);
+			live(&key, &lives[which], roll >> 8);
+		} else if (kind < 14) {
+			key = key_of(roll >> 4 & (SHARED_KEYS - 1));
+			jostle(&key, roll >> 16);
+		} else if (kind == 14) {
+			struct flow_hit hit;
+			key = key_of(500000 + (roll >> 4) % FLOOD_KEYS);
+			insert(&key, &hit);
+		} else {
+			check_single(&table[roll >> 8 & bucket_mask].slots[roll >> 4 & 3]);
+		}
+	}
+	return NULL;
+}
+
+static void inspect_remains(void)
+{
+	for (__u32 i = 0; i <= bucket_mask; i++) {
+		for (__u32 j = 0; j < FLOW_SLOTS_PER_BUCKET; j++) {
+			struct flow_slot *slot = &table[i].slots[j];
+
+			if (slot->word & FLOW_LOCK)
+				report(LOCK_LEFT);
+			if (flow_state(slot->word) == FLOW_BUSY)
+				report(BUSY_LEFT);
+			check_single(slot);
+		}
+	}
+	if (tickets != inserts)
+		report(TICKETS_DIFFER);
+}
+
+int main(int argc, char **argv)
+{
+	int threads = 2, millions = 4, log2_buckets = 3, option;
+	pthread_t ids[THREADS_MAX];
+	struct timespec start, end;
+	__u64 wrong = 0;
+
+	delays_per_8192 = 40;
+	seed = (__u64)time(NULL);
+	while ((option = getopt(argc, argv, "t:n:b:c:s:")) != -1) {
+		long value = atol(optarg ? optarg : "");
+		switch (option) {
+		case 't': threads = value; break;
+		case 'n': millions = value; break;
+		case 'b': log2_buckets = value; break;
+		case 'c': delays_per_8192 = value; break;
+		case 's': seed = value; break;
+		default: return 64;
+		}
+	}
+	if (threads < 1 || threads > THREADS_MAX || millions < 1 || log2_buckets < 0 || log2_buckets > 20)
+		return 64;
+	bucket_mask = (1u << log2_buckets) - 1;
+	operations_per_thread = millions * 1000000l / threads;
+	table = aligned_alloc(sizeof(*table), sizeof(*table) << log2_buckets);
+	if (!table)
+		return 1;
+	memset(table, 0, sizeof(*table) << log2_buckets);
+	for (int state = FLOW_SYN_RECV; state < FLOW_STATES_MAX; state++)
+		timeouts.ticks[state] = OTHER_TICKS;
+	timeouts.ticks[FLOW_SYN_RECV] = timeouts.ticks[FLOW_SYN_ACK] = HALF_OPEN_TICKS;
+	timeouts.ticks[FLOW_ESTABLISHED] = ESTABLISHED_TICKS;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (long i = 0; i < threads; i++)
+		pthread_create(&ids[i], NULL, hammer, (void *)i);
+	for (int i = 0; i < threads; i++)
+		pthread_join(ids[i], NULL);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	inspect_remains();
+
+	printf("%d threads, %d M operations in %.1f s, %u slots, seed %llu: hits %llu, inserts %llu, tickets %llu, refusals %llu\n",
+	       threads, millions, end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9,
+	       (bucket_mask + 1) * FLOW_SLOTS_PER_BUCKET, seed, hits, inserts, tickets, refusals);
+	for (int i = 0; i < VIOLATIONS; i++) {
+		wrong += violations[i];
+		if (violations[i])
+			printf("  WRONG: %s: %llu\n", violation_names[i], violations[i]);
+	}
+	return wrong != 0;
+}

@@ -1,0 +1,99 @@
+import test from 'ava';
+import {
+	addressBytes,
+	broadcastAddress,
+	endpointName,
+	family,
+	formatAddress,
+	formatMac,
+	macBytes,
+	maskPrefix,
+	networkAddress,
+	parseAddress,
+	prefixMask,
+} from '../../src/net/address.js';
+
+for (const [text, canonical] of [
+	['192.168.1.1', '192.168.1.1'],
+	['0.0.0.0', '0.0.0.0'],
+	['255.255.255.255', '255.255.255.255'],
+	['2001:DB8:0:0:0:0:0:1', '2001:db8::1'],
+	['::', '::'],
+	['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+	['2001:0:0:1:0:0:0:1', '2001:0:0:1::1'],
+	['::ffff:10.0.0.1', '::ffff:a00:1'],
+] as const) {
+	test(`parseAddress: ${text} is ${canonical}`, t => {
+		t.is(parseAddress(text), canonical);
+		t.is(parseAddress(canonical), canonical, 'canonical text stays as it is');
+		t.is(formatAddress(addressBytes(canonical)), canonical);
+	});
+}
+
+for (const text of [
+	'',
+	' ',
+	'localhost',
+	'1.2.3',
+	'1.2.3.4.5',
+	'1.2.3.4.',
+	'.1.2.3.4',
+	'01.2.3.4',
+	'1.2.3.256',
+	'0x7f.0.0.1',
+	'0x7f000001',
+	'2130706433',
+	'1.2.3.4 ',
+	'1.2.3.4/24',
+	'1.2.3.4\n',
+	'１.2.3.4',
+	'::1%eth0',
+	'[::1]',
+	'1:2:3',
+	':::',
+	'1::2::3',
+	'12345::',
+	'2001:db8::1/64',
+	'1:2:3:4:5:6:7:8:9',
+	':'.repeat(100_000),
+]) {
+	test(`parseAddress refuses ${JSON.stringify(text.slice(0, 30))}`, t => t.is(parseAddress(text), undefined));
+}
+
+test('family goes by the colon', t => {
+	t.is(family('10.0.0.1'), 4);
+	t.is(family('::1'), 6);
+});
+
+test('addressBytes are in network order', t => {
+	t.deepEqual(addressBytes('10.0.0.71'), Uint8Array.of(10, 0, 0, 71));
+	t.deepEqual(addressBytes('2001:db8::1'), Uint8Array.of(0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
+});
+
+test('endpointName leaves TCP unsaid', t => {
+	t.is(endpointName('192.168.1.1', 80, 'tcp'), '192.168.1.1:80');
+	t.is(endpointName('2001:db8::1', 80, 'tcp'), '[2001:db8::1]:80');
+	t.is(endpointName('192.168.1.1', 53, 'udp'), '192.168.1.1:53/udp');
+	t.is(endpointName('2001:db8::1', 53, 'udp'), '[2001:db8::1]:53/udp');
+});
+
+test('every IPv4 prefix length is the length of its mask', t => {
+	for (let prefix = 0; prefix <= 32; prefix++) t.is(maskPrefix(formatAddress(prefixMask(prefix, 4))), prefix);
+	t.is(formatAddress(prefixMask(20, 4)), '255.255.240.0');
+	t.is(formatAddress(prefixMask(65, 6)), 'ffff:ffff:ffff:ffff:8000::');
+	t.is(maskPrefix('255.0.255.0'), undefined);
+});
+
+test('networks', t => {
+	t.is(networkAddress('192.168.1.77', 26), '192.168.1.64');
+	t.is(networkAddress('2001:db8::ff', 124), '2001:db8::f0');
+	t.is(broadcastAddress('192.168.1.77', 26), '192.168.1.127');
+});
+
+test('MAC addresses', t => {
+	t.deepEqual(macBytes('02:00:5E:00:01:ff'), Uint8Array.of(2, 0, 0x5e, 0, 1, 255));
+	t.is(formatMac(Uint8Array.of(2, 0, 0x5e, 0, 1, 255)), '02:00:5e:00:01:ff');
+	for (const text of ['', '02:00:5e:00:01', '02-00-5e-00-01-ff', '02:00:5e:00:01:fg', '02:00:5e:00:01:ff:00']) {
+		t.is(macBytes(text), undefined);
+	}
+});

@@ -1,0 +1,304 @@
+/**
+ * The data plane with a small job in its maps, to send frames through: the real object, the real plan, the kernel's
+ * BPF_PROG_TEST_RUN. Two NICs exist in a network namespace of the test's own (`make test-root`).
+ */
+import {execFileSync} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
+import test, {type ExecutionContext} from 'ava';
+import {BpfObject, possibleCpus} from 'libbpf-ts';
+import type {Backend as ConfBackend, Service as ConfService, Place} from '../../src/conf/model.js';
+import {formatMac} from '../../src/net/address.js';
+import {desired} from '../../src/plan/desired.js';
+import {type Backend, BackendState, type FlowSlot, flowBucket, maps as layouts, Verdict} from '../../src/xdp/layout.gen.js';
+import {Maps} from '../../src/xdp/maps.js';
+import {emptyTables, type Tables} from '../../src/xdp/tables.js';
+import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
+import {endpoint, mac} from './frame.js';
+
+export const OBJECT = 'build/lb.bpf.o';
+export const XDP = {aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4} as const;
+
+/** Flow ages are set by hand in tests, so any rate will do. */
+const HZ = 250;
+export const FLOW_BUCKETS = 4096;
+const PLACE: Place = {file: 'test', line: 1, column: 1};
+
+export type Side = 'external' | 'internal';
+export type VerdictName = keyof typeof Verdict;
+
+export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(name => name !== 'V_UNDECIDED' && name !== 'V_COUNT');
+
+export interface JobService {
+	/** `192.168.1.1:80` */
+	readonly at: string;
+	readonly backends: readonly string[];
+	readonly persistenceS?: number;
+	/** Prefix length under which clients count as one. */
+	readonly granularity?: number;
+}
+
+/** What is the same in all tests: who has which MAC address. */
+export const CLIENT_MAC = '02:00:00:00:00:99';
+/** MAC address of a backend by its address. */
+export function backendMac(address: string): string {
+	return `02:00:00:00:01:${Number(address.split('.').at(-1)).toString(16).padStart(2, '0')}`;
+}
+
+export interface Outcome {
+	readonly verdict: VerdictName;
+	/** The XDP action. */
+	readonly action: number;
+	readonly frame: Uint8Array;
+}
+
+interface Port {
+	readonly ifindex: number;
+	readonly mac: string;
+}
+
+export class Balancer {
+	readonly maps: Maps;
+	readonly tables: Tables;
+	readonly ports: Readonly<Record<Side, Port>>;
+	readonly #object: BpfObject;
+
+	constructor(job: readonly JobService[], options: {readonly persistenceEntries?: number} = {}) {
+		this.ports = ports();
+		this.#object = BpfObject.open(OBJECT);
+		const cpus = possibleCpus();
+		for (const [name, entries] of [
+			['flows', FLOW_BUCKETS],
+			['persistence', options.persistenceEntries ?? 1024],
+			['verdicts', layouts.services.maxEntries * cpus],
+			['traffic', layouts.backends.maxEntries * cpus],
+		] as const)
+			this.#object.maps.get(name)?.setMaxEntries(entries);
+		this.#object.load();
+		this.maps = new Maps(name => {
+			const map = this.#object.maps.get(name);
+			if (map === undefined) throw new Error(`no map ${name}`);
+			return map;
+		});
+		this.tables = this.#plan(job);
+		this.#write();
+	}
+
+	/** One frame through the program. Exactly one verdict must have been counted, whatever came in. */
+	send(frame: Uint8Array, side: Side = 'external'): Outcome {
+		const before = this.counters();
+		const {retval, data} = this.run('lb', frame, side);
+		const after = this.counters();
+		const counted = Object.entries(Verdict).filter(([, index]) => after[index] !== before[index]);
+		const [name, index] = counted[0] ?? ['', 0];
+		if (counted.length !== 1 || (after[index] ?? 0n) - (before[index] ?? 0n) !== 1n)
+			throw new Error(`${counted.length} verdicts counted: ${counted.map(([verdict]) => verdict).join(' ')}`);
+		return {verdict: name as VerdictName, action: retval, frame: data.slice()};
+	}
+
+	/** A program on a frame, `repeat` times. */
+	run(program: string, data: Uint8Array, side: Side, repeat = 1): {retval: number; data: Uint8Array; durationNs: number} {
+		const loaded = this.#object.programs.get(program);
+		if (loaded === undefined) throw new Error(`no program ${program}`);
+		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});
+	}
+
+	/** Packets by verdict, then events, of all services and CPUs. */
+	counters(): BigUint64Array {
+		const {size} = layouts.verdicts.value;
+		return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
+	}
+
+	setBackend(address: string, change: Partial<Backend>): void {
+		for (const [id, entry] of this.tables.backends) {
+			if (entry.addr !== addressNumber(address)) continue;
+			this.tables.backends.set(id, {...entry, ...change});
+			this.maps.backends.set(id, {...entry, ...change});
+		}
+	}
+
+	setState(address: string, state: BackendState): void {
+		this.setBackend(address, {state});
+	}
+
+	/** Rewrites every slot of the flow table that is in use. */
+	changeFlows(change: (slot: FlowSlot) => FlowSlot): void {
+		const flows = this.#flowsMap();
+		const key = new Uint8Array(4);
+		for (let index = 0; index < FLOW_BUCKETS; index++) {
+			new DataView(key.buffer).setUint32(0, index, true);
+			const bytes = flows.lookup(key);
+			if (bytes === undefined || bytes.every(byte => byte === 0)) continue;
+			const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+			const bucket = flowBucket.decode(view);
+			flowBucket.encode({slots: bucket.slots.map(slot => (slot.addrs === 0n ? slot : change(slot)))}, view);
+			flows.update(key, bytes);
+		}
+	}
+
+	/** Puts the same slots into every bucket. */
+	fillFlows(slots: readonly FlowSlot[]): void {
+		const flows = this.#flowsMap();
+		const key = new Uint8Array(4);
+		const bytes = new Uint8Array(flowBucket.size);
+		flowBucket.encode({slots}, new DataView(bytes.buffer));
+		for (let index = 0; index < FLOW_BUCKETS; index++) {
+			new DataView(key.buffer).setUint32(0, index, true);
+			flows.update(key, bytes);
+		}
+	}
+
+	/** All slots that are in use. */
+	flows(): FlowSlot[] {
+		const slots: FlowSlot[] = [];
+		this.changeFlows(slot => {
+			slots.push(slot);
+			return slot;
+		});
+		return slots;
+	}
+
+	close(): void {
+		this.maps.close();
+		this.#object.close();
+	}
+
+	#flowsMap() {
+		const flows = this.#object.maps.get('flows');
+		if (flows === undefined) throw new Error('no map flows');
+		return flows;
+	}
+
+	#plan(job: readonly JobService[]): Tables {
+		const {tables, problems} = desired(job.map(confService), {
+			actual: emptyTables(),
+			capacity: {
+				services: layouts.services.maxEntries,
+				backends: layouts.backends.maxEntries,
+				turns: layouts.turns.maxEntries,
+			},
+			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, {ifindex: port.ifindex, mac: mac(port.mac)}])),
+			hz: HZ,
+			isUp: () => true,
+			nextHop: address => ({mac: mac(backendMac(address)), nic: this.ports.internal.ifindex}),
+			liveFlows: () => 0,
+		});
+		if (problems.length > 0) throw new Error(problems.join('\n'));
+		return tables;
+	}
+
+	#write(): void {
+		const {maps, tables} = this;
+		const shifts = tickShifts(HZ);
+		maps.settings.set(0, {
+			layoutVersion: 1,
+			flowBucketMask: FLOW_BUCKETS - 1,
+			services: layouts.services.maxEntries,
+			backends: layouts.backends.maxEntries,
+			fineShift: shifts.fine,
+			coarseShift: shifts.coarse,
+			hz: HZ,
+			routeGeneration: 1,
+			timeouts: flowTimeouts({tcp: 900, tcpFin: 120}, HZ),
+		});
+		for (const [index, value] of tables.backends) maps.backends.set(index, value);
+		for (const [index, value] of tables.turns) maps.turns.set(index, value);
+		for (const [index, value] of tables.services) maps.services.set(index, value);
+		for (const {key, id} of tables.serviceKeys.values()) maps.servicesByKey.set(key, id);
+		for (const [index, endpoints] of tables.endpoints) {
+			const unused = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
+			maps.endpoints.set(index, {endpoints: Array.from({length: 8}, (_, slot) => endpoints[slot] ?? unused)});
+		}
+		for (const [index, value] of tables.nics) {
+			maps.nics.set(index, value);
+			maps.nicPorts.set(index, value.ifindex);
+		}
+		const words = new BigUint64Array(512);
+		for (const bit of tables.filter) words[bit >> 6] = (words[bit >> 6] ?? 0n) | (1n << BigInt(bit & 63));
+		maps.localFilter.set(0, {bits: [[...words.subarray(0, 256)], [...words.subarray(256)]]});
+	}
+}
+
+/** Registers a test of the data plane, which needs root and a network namespace that may be littered. */
+export function packetTest(title: string, body: (t: ExecutionContext) => void | Promise<void>): void {
+	const missing = missingPrivilege();
+	if (missing !== null) test.skip(`${title} [skipped: ${missing}]`, body);
+	else test.serial(title, body);
+}
+
+/** A balancer that is closed at the end of the test. */
+export function balancer(t: ExecutionContext, job: readonly JobService[], options = {}): Balancer {
+	const made = new Balancer(job, options);
+	t.teardown(() => made.close());
+	return made;
+}
+
+function missingPrivilege(): string | null {
+	if (process.getuid?.() !== 0) return 'needs root, to load BPF';
+	const strangers = links().filter(({ifname}) => ifname !== 'lo' && !OWN_LINK.test(ifname));
+	return strangers.length === 0 ? null : 'needs a network namespace of its own: unshare --net npx ava …';
+}
+
+interface Link {
+	readonly ifname: string;
+	readonly ifindex: number;
+	readonly address: string;
+}
+
+function links(): Link[] {
+	return JSON.parse(execFileSync('ip', ['-j', 'link'], {encoding: 'utf8'}));
+}
+
+/** External and internal NICs of test processes, and their peers. */
+const OWN_LINK = /^(?:ext|int)\d+p?$/;
+
+let made: Readonly<Record<Side, Port>> | undefined;
+
+/** Two veth NICs of this process; they end with the namespace. */
+function ports(): Readonly<Record<Side, Port>> {
+	made ??= {external: port(`ext${process.pid}`), internal: port(`int${process.pid}`)};
+	return made;
+}
+
+function port(name: string): Port {
+	execFileSync('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
+	execFileSync('ip', ['link', 'set', name, 'up']);
+	execFileSync('ip', ['link', 'set', `${name}p`, 'up']);
+	const link = links().find(({ifname}) => ifname === name);
+	if (link === undefined) throw new Error(`${name} was not created`);
+	return {ifindex: link.ifindex, mac: link.address};
+}
+
+/** Lets the kernel route between NICs of the namespace, which its route lookups insist on. */
+export function enableForwarding(): void {
+	writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+}
+
+export function addressNumber(address: string): number {
+	return address.split('.').reduce((number, part) => number * 256 + Number(part), 0);
+}
+
+export function nextHopMac(word: bigint): string {
+	return formatMac(Uint8Array.from({length: 6}, (_, index) => Number((word >> BigInt(8 * index)) & 255n)));
+}
+
+function confService({at, backends, persistenceS, granularity}: JobService): ConfService {
+	const [address, portNumber] = endpoint(at);
+	return {
+		place: PLACE,
+		name: at,
+		address,
+		port: portNumber,
+		protocol: 'tcp',
+		scheduler: 'rr',
+		forwarding: 'nat',
+		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
+		quorum: 1,
+		hysteresis: 0,
+		backends: backends.map(confBackend),
+	};
+}
+
+function confBackend(name: string): ConfBackend {
+	const [address, portNumber] = endpoint(name);
+	return {place: PLACE, name, address, port: portNumber, weight: 1, inhibitOnFailure: false, alpha: false, checks: []};
+}

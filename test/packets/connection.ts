@@ -1,0 +1,85 @@
+/** One TCP connection through the balancer, as both of its ends see it. */
+import type {ExecutionContext} from 'ava';
+import {formatAddress} from '../../src/net/address.js';
+import {type Balancer, backendMac, CLIENT_MAC, type Outcome, type VerdictName, XDP} from './balancer.js';
+import {describe, ETHERNET, tcpFrame, tcpOffset, translated} from './frame.js';
+
+/** The server's initial sequence number; low half 0xbeef. */
+export const SERVER_ISN = 0xdeadbeef;
+
+export class Connection {
+	readonly #balancer: Balancer;
+	readonly client: string;
+	readonly service: string;
+	/** `10.0.0.71:80`, once a SYN was forwarded. */
+	backend = '';
+
+	constructor(balancer: Balancer, client: string, service: string) {
+		this.#balancer = balancer;
+		this.client = client;
+		this.service = service;
+	}
+
+	/** A packet of the client's as it arrives. */
+	request(flags: string, fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
+		const {external} = this.#balancer.ports;
+		return tcpFrame({toMac: external.mac, fromMac: CLIENT_MAC, from: this.client, to: this.service, flags, ...fields});
+	}
+
+	/** A packet of the server's as it arrives. */
+	answer(flags: string, fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
+		const {internal} = this.#balancer.ports;
+		const fromMac = backendMac(this.backend.split(':')[0] ?? '');
+		return tcpFrame({toMac: internal.mac, fromMac, from: this.backend, to: this.client, flags, ...fields});
+	}
+
+	/** Sends the client's packet; a forwarded one tells which backend it went to. */
+	fromClient(flags: string, fields: {seq?: number; ack?: number} = {}): Outcome {
+		const outcome = this.#balancer.send(this.request(flags, fields));
+		if (outcome.verdict.startsWith('V_FORWARD')) this.backend = destination(outcome.frame);
+		return outcome;
+	}
+
+	fromServer(flags: string, fields: {seq?: number; ack?: number} = {}): Outcome {
+		return this.#balancer.send(this.answer(flags, fields), 'internal');
+	}
+
+	/** The three packets of the handshake. */
+	establish(): this {
+		this.fromClient('S');
+		this.fromServer('SA', {seq: SERVER_ISN});
+		this.fromClient('A', {ack: SERVER_ISN + 1});
+		return this;
+	}
+
+	/** Asserts that a client's packet reaches the backend, rewritten as it should be. */
+	assertForwarded(t: ExecutionContext, frame: Uint8Array, verdict: VerdictName = 'V_FORWARD'): void {
+		const outcome = this.#balancer.send(frame);
+		t.is(outcome.verdict, verdict);
+		this.backend = destination(outcome.frame);
+		t.is(outcome.action, XDP.redirect);
+		const toMac = backendMac(this.backend.split(':')[0] ?? '');
+		const fromMac = this.#balancer.ports.internal.mac;
+		t.deepEqual(describe(outcome.frame), describe(translated(frame, {toMac, fromMac, to: this.backend})));
+	}
+
+	/** Asserts that a server's packet reaches the client, rewritten as it should be. */
+	assertReplied(t: ExecutionContext, frame: Uint8Array): void {
+		const outcome = this.#balancer.send(frame, 'internal');
+		t.is(outcome.verdict, 'V_REPLY');
+		t.is(outcome.action, XDP.redirect);
+		const rewritten = {toMac: CLIENT_MAC, fromMac: this.#balancer.ports.external.mac, from: this.service};
+		t.deepEqual(describe(outcome.frame), describe(translated(frame, rewritten)));
+	}
+}
+
+/** Destination address and port of an IPv4 TCP frame. */
+export function destination(frame: Uint8Array): string {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	return `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(tcpOffset(frame) + 2)}`;
+}
+
+/** The n-th of many clients: another address and port each. */
+export function client(n: number): string {
+	return `172.16.${(n >> 8) & 255}.${n & 255}:${1024 + (n % 60000)}`;
+}

@@ -1,0 +1,186 @@
+/** Frames for packet tests: built from readable parts, taken apart again, compared line by line. */
+import {addressBytes, formatAddress, formatMac, macBytes} from '../../src/net/address.js';
+import {internetChecksum} from '../../src/net/checksum.js';
+
+export const ETHERNET = 14;
+const IPV4 = 20;
+const TCP = 20;
+const PROTOCOL_TCP = 6;
+const ETHERTYPE_IPV4 = 0x0800;
+
+const FLAG_BITS = {F: 1, S: 2, R: 4, P: 8, A: 16, U: 32} as const;
+
+/** A TCP packet in an Ethernet frame. Endpoints are written `192.168.1.50:40000`. */
+export interface TcpParts {
+	readonly toMac: string;
+	readonly fromMac: string;
+	readonly from: string;
+	readonly to: string;
+	/** Letters of F S R P A U. */
+	readonly flags: string;
+	readonly seq?: number;
+	readonly ack?: number;
+	readonly ttl?: number;
+	/** IPv4 options, a multiple of four bytes. */
+	readonly options?: Uint8Array;
+	readonly payload?: Uint8Array;
+}
+
+/** The frame with both checksums right. */
+export function tcpFrame(parts: TcpParts): Uint8Array {
+	const options = parts.options ?? new Uint8Array(0);
+	const payload = parts.payload ?? new Uint8Array(0);
+	const headerLength = IPV4 + options.length;
+	const frame = new Uint8Array(ETHERNET + headerLength + TCP + payload.length);
+	const view = new DataView(frame.buffer);
+	frame.set(mac(parts.toMac), 0);
+	frame.set(mac(parts.fromMac), 6);
+	view.setUint16(12, ETHERTYPE_IPV4);
+
+	const [source, sourcePort] = endpoint(parts.from);
+	const [destination, destinationPort] = endpoint(parts.to);
+	view.setUint8(ETHERNET, 0x40 | (headerLength / 4));
+	view.setUint16(ETHERNET + 2, headerLength + TCP + payload.length);
+	view.setUint16(ETHERNET + 4, 0x1234);
+	view.setUint16(ETHERNET + 6, 0x4000);
+	view.setUint8(ETHERNET + 8, parts.ttl ?? 64);
+	view.setUint8(ETHERNET + 9, PROTOCOL_TCP);
+	frame.set(addressBytes(source), ETHERNET + 12);
+	frame.set(addressBytes(destination), ETHERNET + 16);
+	frame.set(options, ETHERNET + IPV4);
+
+	const tcp = ETHERNET + headerLength;
+	view.setUint16(tcp, sourcePort);
+	view.setUint16(tcp + 2, destinationPort);
+	view.setUint32(tcp + 4, parts.seq ?? 1000);
+	view.setUint32(tcp + 8, parts.ack ?? 0);
+	view.setUint8(tcp + 12, (TCP / 4) << 4);
+	view.setUint8(tcp + 13, flagBits(parts.flags));
+	view.setUint16(tcp + 14, 0xfaf0);
+	frame.set(payload, tcp + TCP);
+	return withChecksums(frame);
+}
+
+/** A copy of an IPv4 TCP frame with both checksums computed in full. */
+export function withChecksums(frame: Uint8Array): Uint8Array {
+	const fresh = frame.slice();
+	const view = new DataView(fresh.buffer);
+	view.setUint16(ETHERNET + 10, fullChecksums(fresh).ip);
+	view.setUint16(tcpOffset(fresh) + 16, fullChecksums(fresh).tcp);
+	return fresh;
+}
+
+/** What both checksums of an IPv4 TCP frame should be, whatever they are. */
+export function fullChecksums(frame: Uint8Array): {readonly ip: number; readonly tcp: number} {
+	const copy = frame.slice();
+	const view = new DataView(copy.buffer);
+	const tcp = tcpOffset(copy);
+	const end = ETHERNET + view.getUint16(ETHERNET + 2);
+	view.setUint16(ETHERNET + 10, 0);
+	view.setUint16(tcp + 16, 0);
+	const pseudo = new Uint8Array(12);
+	pseudo.set(copy.subarray(ETHERNET + 12, ETHERNET + 20), 0);
+	new DataView(pseudo.buffer).setUint16(8, PROTOCOL_TCP);
+	new DataView(pseudo.buffer).setUint16(10, end - tcp);
+	return {
+		ip: internetChecksum(copy.subarray(ETHERNET, tcp)),
+		tcp: internetChecksum(pseudo, copy.subarray(tcp, end)),
+	};
+}
+
+/** Where the TCP header of an IPv4 frame begins. */
+export function tcpOffset(frame: Uint8Array): number {
+	return ETHERNET + ((frame[ETHERNET] ?? 0) & 15) * 4;
+}
+
+/** A frame of another kind: EtherType and what follows. */
+export function otherFrame(toMac: string, fromMac: string, etherType: number, body: Uint8Array): Uint8Array {
+	const frame = new Uint8Array(Math.max(60, ETHERNET + body.length));
+	frame.set(mac(toMac), 0);
+	frame.set(mac(fromMac), 6);
+	new DataView(frame.buffer).setUint16(12, etherType);
+	frame.set(body, ETHERNET);
+	return frame;
+}
+
+/** What NAT makes of a frame: other addresses, one hop less, both checksums computed in full. */
+export function translated(
+	frame: Uint8Array,
+	to: {readonly toMac: string; readonly fromMac: string; readonly from?: string; readonly to?: string},
+): Uint8Array {
+	const copy = frame.slice();
+	const tcp = tcpOffset(copy);
+	copy.set(mac(to.toMac), 0);
+	copy.set(mac(to.fromMac), 6);
+	if (to.from !== undefined) putEndpoint(copy, to.from, ETHERNET + 12, tcp);
+	if (to.to !== undefined) putEndpoint(copy, to.to, ETHERNET + 16, tcp + 2);
+	copy[ETHERNET + 8] = (copy[ETHERNET + 8] ?? 0) - 1;
+	return withChecksums(copy);
+}
+
+function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
+	const [address, port] = endpoint(text);
+	frame.set(addressBytes(address), addressAt);
+	new DataView(frame.buffer).setUint16(portAt, port);
+}
+
+/** A copy with some bytes replaced: `patched(frame, {22: 1})`. */
+export function patched(frame: Uint8Array, bytes: Readonly<Record<number, number>>): Uint8Array {
+	const copy = frame.slice();
+	for (const [offset, byte] of Object.entries(bytes)) copy[Number(offset)] = byte;
+	return copy;
+}
+
+/** The header fields of a frame, one a line; two frames that differ show it in a diff. */
+export function describe(frame: Uint8Array): string[] {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	const lines = [
+		`${formatMac(frame.subarray(6, 12))} > ${formatMac(frame.subarray(0, 6))} type ${hex(view.getUint16(12))}`,
+	];
+	const tcp = tcpOffset(frame);
+	if (view.getUint16(12) !== ETHERTYPE_IPV4 || frame.length < tcp + TCP)
+		return [...lines, hexDump(frame.subarray(ETHERNET))];
+	const source = formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16));
+	const destination = formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20));
+	lines.push(
+		`${source}:${view.getUint16(tcp)} > ${destination}:${view.getUint16(tcp + 2)} flags ${flagText(view.getUint8(tcp + 13))}`,
+		`length ${view.getUint16(ETHERNET + 2)} ttl ${view.getUint8(ETHERNET + 8)} ip checksum ${hex(view.getUint16(ETHERNET + 10))}`,
+		`seq ${view.getUint32(tcp + 4)} ack ${view.getUint32(tcp + 8)} tcp checksum ${hex(view.getUint16(tcp + 16))}`,
+		`options ${hexDump(frame.subarray(ETHERNET + IPV4, tcp))} payload ${hexDump(frame.subarray(tcp + TCP))}`,
+	);
+	return lines;
+}
+
+/** Address and port of `192.168.1.50:40000`. */
+export function endpoint(text: string): [string, number] {
+	const [address = '', port = ''] = text.split(':');
+	return [address, Number(port)];
+}
+
+/** The six bytes of a MAC address that a test wrote down. */
+export function mac(text: string): Uint8Array {
+	const bytes = macBytes(text);
+	if (bytes === undefined) throw new Error(`${text} is no MAC address`);
+	return bytes;
+}
+
+function flagBits(letters: string): number {
+	let bits = 0;
+	for (const [letter, bit] of Object.entries(FLAG_BITS)) if (letters.includes(letter)) bits |= bit;
+	return bits;
+}
+
+function flagText(bits: number): string {
+	return Object.entries(FLAG_BITS)
+		.filter(([, bit]) => bits & bit)
+		.map(([letter]) => letter)
+		.join('');
+}
+
+function hex(value: number): string {
+	return `0x${value.toString(16).padStart(4, '0')}`;
+}
+
+function hexDump(bytes: Uint8Array): string {
+	return bytes.length === 0 ? '-' : Buffer.from(bytes).toString('hex');
+}

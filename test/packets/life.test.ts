@@ -1,0 +1,182 @@
+/** A connection's life, as both directions tell it. */
+import {FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {type Balancer, backendMac, balancer, CLIENT_MAC, enableForwarding, packetTest} from './balancer.js';
+import {Connection, client, SERVER_ISN} from './connection.js';
+import {describe, translated} from './frame.js';
+import {execFileSync} from 'node:child_process';
+
+const VIP = '192.168.1.1:80';
+const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
+const PAYLOAD = Buffer.from('GET / HTTP/1.1\r\n\r\n');
+
+function states(b: Balancer): string[] {
+	return b.flows().map(({word}) => {
+		const state = Number((word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
+		return Object.entries(FlowState).find(([, value]) => value === state)?.[0] ?? '';
+	});
+}
+
+/** Lets a minute of the coarse clock and two of the fine one pass for every flow, times `minutes`. */
+function age(b: Balancer, seconds: number): void {
+	const settings = b.maps.settings.get(0);
+	if (settings === undefined) throw new Error('no settings');
+	b.changeFlows(slot => {
+		const state = Number((slot.word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
+		const halfOpen = state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK;
+		const ticks = BigInt(Math.ceil(seconds * settings.hz) >> (halfOpen ? settings.fineShift : settings.coarseShift));
+		const mask = halfOpen ? 0xffffn : 0xffff_ffffn;
+		return {...slot, word: (slot.word & ~mask) | (((slot.word & mask) - ticks) & mask)};
+	});
+}
+
+packetTest('a whole connection, both directions, checksums computed in full', t => {
+	const b = balancer(t, JOB);
+	const c = new Connection(b, '192.168.1.50:40000', VIP);
+	c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
+	t.deepEqual(states(b), ['FLOW_SYN_RECV']);
+	c.assertReplied(t, c.answer('SA', {seq: SERVER_ISN}));
+	t.deepEqual(states(b), ['FLOW_SYN_ACK']);
+	c.assertForwarded(t, c.request('A', {ack: SERVER_ISN + 1}));
+	t.deepEqual(states(b), ['FLOW_ESTABLISHED']);
+	for (let length = 0; length < 40; length++) {
+		c.assertForwarded(t, c.request('PA', {payload: PAYLOAD.subarray(0, length), ttl: 2 + length}));
+		c.assertReplied(t, c.answer('PA', {payload: PAYLOAD.subarray(0, length), ttl: 255 - length}));
+	}
+	c.assertForwarded(t, c.request('FA'));
+	t.deepEqual(states(b), ['FLOW_CLOSE_WAIT']);
+	c.assertReplied(t, c.answer('A'));
+	c.assertReplied(t, c.answer('FA'));
+	t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
+	c.assertForwarded(t, c.request('A'));
+	t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
+	c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
+	t.is(c.backend, '10.0.0.72:8080', 'a SYN after the end starts anew, with the next backend');
+	t.deepEqual(states(b), ['FLOW_SYN_RECV'], 'in the same slot');
+});
+
+packetTest('the server closes first', t => {
+	const b = balancer(t, JOB);
+	const c = new Connection(b, client(1), VIP).establish();
+	c.fromServer('FA');
+	t.deepEqual(states(b), ['FLOW_FIN_WAIT']);
+	c.fromClient('FA');
+	t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
+});
+
+for (const from of ['client', 'server'] as const)
+	packetTest(`a reset by the ${from} closes the flow`, t => {
+		const b = balancer(t, JOB);
+		const c = new Connection(b, client(1), VIP).establish();
+		t.is((from === 'client' ? c.fromClient('R') : c.fromServer('R')).verdict, from === 'client' ? 'V_FORWARD' : 'V_REPLY');
+		t.deepEqual(states(b), ['FLOW_CLOSED']);
+		t.is(c.fromClient('S').verdict, 'V_FORWARD_NEW');
+	});
+
+packetTest('only the acknowledgement of the server’s own number establishes a flow', t => {
+	const b = balancer(t, JOB);
+	const c = new Connection(b, client(1), VIP);
+	c.fromClient('S');
+	c.fromClient('A', {ack: 1});
+	t.deepEqual(states(b), ['FLOW_SYN_RECV']);
+	c.fromServer('SA', {seq: SERVER_ISN});
+	for (const ack of [0, SERVER_ISN, SERVER_ISN + 2]) c.fromClient('A', {ack});
+	c.fromClient('R', {ack: SERVER_ISN + 1});
+	t.deepEqual(states(b), ['FLOW_SYN_ACK']);
+	c.fromClient('PA', {ack: SERVER_ISN + 1});
+	t.deepEqual(states(b), ['FLOW_ESTABLISHED']);
+});
+
+for (const [title, seconds, open] of [
+	['half-open', 60, (c: Connection) => c.fromClient('S')],
+	['established', 900, (c: Connection) => c.establish()],
+	[
+		'half-closed by the client',
+		60,
+		(c: Connection) => {
+			c.establish().fromClient('FA');
+		},
+	],
+	[
+		'half-closed by the server',
+		120,
+		(c: Connection) => {
+			c.establish().fromServer('FA');
+		},
+	],
+	[
+		'reset',
+		10,
+		(c: Connection) => {
+			c.establish().fromServer('R');
+		},
+	],
+] as const)
+	packetTest(`a flow that is ${title} lives ${seconds} s without a packet`, t => {
+		const b = balancer(t, JOB);
+		const c = new Connection(b, client(1), VIP);
+		open(c);
+		age(b, seconds - 4);
+		t.is(c.fromClient('A').verdict, 'V_FORWARD');
+		const d = new Connection(b, client(2), VIP);
+		open(d);
+		age(b, seconds + 4);
+		t.is(d.fromClient('A').verdict, 'V_PASS_NO_FLOW');
+		t.is(d.fromServer('A').verdict, 'V_PASS_BACKEND_NO_FLOW');
+		t.is(d.fromClient('S').verdict, 'V_FORWARD_NEW');
+	});
+
+packetTest('established flows survive a flood of SYNs', t => {
+	const b = balancer(t, JOB);
+	const settings = b.maps.settings.get(0);
+	if (settings === undefined) return t.fail();
+	b.maps.settings.set(0, {...settings, flowBucketMask: 15});
+	const live = Array.from({length: 24}, (_, n) => new Connection(b, client(n), VIP).establish());
+	for (let n = 0; n < 2000; n++) new Connection(b, client(1000 + n), VIP).fromClient('S');
+	for (const c of live) {
+		const {backend} = c;
+		c.assertForwarded(t, c.request('PA'));
+		t.is(c.backend, backend);
+		c.assertReplied(t, c.answer('PA'));
+	}
+});
+
+packetTest('a reply takes the way that the routes say, and a new one after they changed', t => {
+	const b = balancer(t, JOB);
+	const gateway = '02:00:00:00:00:fe';
+	const name = `ext${process.pid}`;
+	enableForwarding();
+	for (const argv of [
+		['addr', 'add', '198.18.1.2/24', 'dev', name],
+		['neigh', 'add', '198.18.1.1', 'lladdr', gateway, 'dev', name],
+		['route', 'add', '198.18.2.0/24', 'via', '198.18.1.1'],
+	])
+		execFileSync('ip', argv);
+	const routed = new Connection(b, '198.18.2.7:5000', VIP);
+	routed.fromClient('S');
+	const reply = routed.answer('SA');
+	const way = (toMac: string) => describe(translated(reply, {toMac, fromMac: b.ports.external.mac, from: VIP}));
+	t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'not to the MAC address the SYN came from');
+
+	execFileSync('ip', ['neigh', 'replace', '198.18.1.1', 'lladdr', CLIENT_MAC, 'dev', name]);
+	t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'until the daemon says that routes changed');
+	const settings = b.maps.settings.get(0);
+	if (settings === undefined) return t.fail();
+	b.maps.settings.set(0, {...settings, routeGeneration: 2});
+	t.deepEqual(describe(b.send(reply, 'internal').frame), way(CLIENT_MAC));
+	execFileSync('ip', ['route', 'del', '198.18.2.0/24']);
+	b.maps.settings.set(0, {...settings, routeGeneration: 259});
+	t.deepEqual(describe(b.send(reply, 'internal').frame), way(CLIENT_MAC), 'what was good then is better than nothing');
+	t.is(backendMac('10.0.0.71'), '02:00:00:00:01:47');
+});
+
+packetTest('the clock reader writes jiffies and nanoseconds', t => {
+	const b = balancer(t, JOB);
+	const clock = () => {
+		const {data} = b.run('read_clock', new Uint8Array(64), 'external');
+		const view = new DataView(data.buffer, data.byteOffset);
+		return [view.getBigUint64(0, true), view.getBigUint64(8, true)] as const;
+	};
+	const [jiffies, ns] = clock();
+	const [laterJiffies, laterNs] = clock();
+	t.true(laterJiffies >= jiffies && laterNs > ns && ns > 0n && jiffies > 0n);
+});

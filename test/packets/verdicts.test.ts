@@ -1,0 +1,375 @@
+/** Golden frames: what comes in, with which verdict it leaves, and how it looks then. Every verdict has a case. */
+import test from 'ava';
+import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {
+	addressNumber,
+	type Balancer,
+	balancer,
+	CLIENT_MAC,
+	packetTest,
+	type Side,
+	VERDICTS,
+	type VerdictName,
+	XDP,
+} from './balancer.js';
+import {Connection} from './connection.js';
+import {describe, otherFrame, patched, tcpFrame, translated, withChecksums} from './frame.js';
+
+const VIP = '192.168.1.1:80';
+const CLIENT = '192.168.1.50:40000';
+const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
+const ETHERTYPE = {arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd} as const;
+
+interface Case {
+	readonly description: string;
+	readonly verdict: VerdictName;
+	readonly side?: Side;
+	/** Brings the balancer into the situation. */
+	readonly prepare?: (b: Balancer) => void;
+	readonly frame: (b: Balancer) => Uint8Array;
+	/** How the frame leaves; unchanged unless told. */
+	readonly out?: (frame: Uint8Array, b: Balancer) => Uint8Array;
+	readonly action?: number;
+}
+
+const syn = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('S');
+const data = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('PA', {payload: Buffer.from('odd')});
+const reply = (b: Balancer): Uint8Array => {
+	const connection = new Connection(b, CLIENT, VIP);
+	connection.backend = '10.0.0.71:80';
+	return connection.answer('SA', {payload: Buffer.from('hello')});
+};
+const open = (b: Balancer): void => {
+	new Connection(b, CLIENT, VIP).fromClient('S');
+};
+const establish = (b: Balancer): void => {
+	new Connection(b, CLIENT, VIP).establish();
+};
+/** Every slot of the table is taken by established flows of strangers. */
+const fill = (b: Balancer): void => {
+	const {coarse} = ticks(b);
+	const word = (BigInt(FlowState.FLOW_ESTABLISHED) << BigInt(FlowShift.FLOW_STATE_SHIFT)) | coarse;
+	b.fillFlows([1n, 2n, 3n, 4n].map(addrs => ({addrs, ports: 1n, word, nextHop: 0n})));
+};
+const lockAll = (b: Balancer): void => {
+	const word = 1n << BigInt(FlowShift.FLOW_LOCK_SHIFT);
+	const empty = {addrs: 0n, ports: 0n, word: 0n, nextHop: 0n};
+	b.fillFlows([{...empty, word}, empty, empty, empty]);
+};
+
+function ticks(b: Balancer): {coarse: bigint} {
+	const {data: clock} = b.run('read_clock', new Uint8Array(64), 'external');
+	const jiffies = new DataView(clock.buffer, clock.byteOffset).getBigUint64(0, true);
+	return {coarse: (jiffies >> BigInt(b.maps.settings.get(0)?.coarseShift ?? 0)) & 0xffff_ffffn};
+}
+
+const toBackend =
+	(backend: string, backendMac: string) =>
+	(frame: Uint8Array, b: Balancer): Uint8Array =>
+		translated(frame, {toMac: backendMac, fromMac: b.ports.internal.mac, to: backend});
+const toFirst = toBackend('10.0.0.71:80', '02:00:00:00:01:47');
+const toClient = (frame: Uint8Array, b: Balancer): Uint8Array =>
+	translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: VIP});
+
+const CASES: readonly Case[] = [
+	{
+		description: 'a NIC that the daemon has not listed',
+		verdict: 'V_PASS_UNKNOWN_NIC',
+		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6)}),
+		frame: syn,
+	},
+	{description: 'a broadcast', verdict: 'V_PASS_OTHER_MAC', frame: b => patched(syn(b), {0: 255, 5: 255})},
+	{
+		description: 'a frame for our other NIC',
+		verdict: 'V_PASS_OTHER_MAC',
+		side: 'internal',
+		frame: syn,
+	},
+	{
+		description: 'ARP',
+		verdict: 'V_PASS_ETHERTYPE',
+		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28)),
+	},
+	{
+		description: 'a VLAN tag',
+		verdict: 'V_PASS_VLAN',
+		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.vlan, syn(b).subarray(10)),
+	},
+	{
+		description: 'IPv6',
+		verdict: 'V_PASS_IPV6',
+		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.ipv6, new Uint8Array(60)),
+	},
+	{
+		description: 'the first fragment of a packet',
+		verdict: 'V_PASS_FRAGMENT',
+		frame: b => patched(syn(b), {20: 0x20}),
+	},
+	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
+	{description: 'ICMP', verdict: 'V_PASS_ICMP', frame: b => patched(syn(b), {23: 1})},
+	{description: 'UDP', verdict: 'V_PASS_UDP', frame: b => patched(syn(b), {23: 17})},
+	{description: 'VRRP', verdict: 'V_PASS_PROTOCOL', frame: b => patched(syn(b), {23: 112})},
+	{description: 'an IPv4 header of four words', verdict: 'V_PASS_MALFORMED', frame: b => patched(syn(b), {14: 0x44})},
+	{
+		description: 'options that run out of the frame',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => patched(syn(b), {14: 0x4f}),
+	},
+	{
+		description: 'a TCP header that is padding',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => patched(syn(b), {16: 0, 17: 30}),
+	},
+	{description: 'a length beyond the frame', verdict: 'V_PASS_MALFORMED', frame: b => patched(syn(b), {16: 2})},
+	{description: 'a frame cut short', verdict: 'V_PASS_MALFORMED', frame: b => syn(b).slice(0, 50)},
+	{
+		description: 'another port of the service address',
+		verdict: 'V_PASS_NOT_OURS',
+		frame: b => new Connection(b, CLIENT, '192.168.1.1:22').request('S'),
+	},
+	{description: 'no SYN and no flow', verdict: 'V_PASS_NO_FLOW', frame: data},
+	{
+		description: 'a SYN that is no first packet',
+		verdict: 'V_PASS_NO_FLOW',
+		frame: b => new Connection(b, CLIENT, VIP).request('SR'),
+	},
+	{
+		description: "a backend's answer to a health check",
+		verdict: 'V_PASS_BACKEND_NO_FLOW',
+		side: 'internal',
+		frame: reply,
+	},
+	{description: 'the SYN of a new connection', verdict: 'V_FORWARD_NEW', frame: syn, out: toFirst, action: XDP.redirect},
+	{
+		description: 'a SYN with IPv4 options',
+		verdict: 'V_FORWARD_NEW',
+		frame: b =>
+			tcpFrame({
+				toMac: b.ports.external.mac,
+				fromMac: CLIENT_MAC,
+				from: CLIENT,
+				to: VIP,
+				flags: 'S',
+				options: new Uint8Array([7, 7, 4, 1, 2, 3, 4, 0]),
+			}),
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a SYN with explicit congestion notification',
+		verdict: 'V_FORWARD_NEW',
+		frame: b => withChecksums(patched(syn(b), {47: 0xc2})),
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a retransmitted SYN',
+		verdict: 'V_FORWARD',
+		prepare: open,
+		frame: syn,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: "a client's data of odd length",
+		verdict: 'V_FORWARD',
+		prepare: establish,
+		frame: data,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a backend behind the NIC that the packet came in on',
+		verdict: 'V_FORWARD',
+		prepare: b => {
+			establish(b);
+			const [entry] = [...b.tables.backends.values()];
+			const nic = BigInt(b.ports.external.ifindex) << BigInt(FlowShift.NEXT_HOP_NIC_SHIFT);
+			b.setBackend('10.0.0.71', {nextHop: ((entry?.nextHop ?? 0n) & 0xffff_ffff_ffffn) | nic});
+		},
+		frame: data,
+		out: (frame, b) =>
+			translated(frame, {toMac: '02:00:00:00:01:47', fromMac: b.ports.external.mac, to: '10.0.0.71:80'}),
+		action: XDP.tx,
+	},
+	{
+		description: "the server's answer",
+		verdict: 'V_REPLY',
+		side: 'internal',
+		prepare: open,
+		frame: reply,
+		out: toClient,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a drained backend goes on with its flows',
+		verdict: 'V_FORWARD',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DRAIN);
+		},
+		frame: data,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'no backend is up',
+		verdict: 'V_DROP_NO_BACKEND',
+		prepare: b => {
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+			b.setState('10.0.0.72', BackendState.BACKEND_DRAIN);
+		},
+		frame: syn,
+	},
+	{
+		description: 'no backend has a next hop',
+		verdict: 'V_DROP_NO_BACKEND',
+		prepare: b => {
+			b.setBackend('10.0.0.71', {nextHop: 0n});
+			b.setBackend('10.0.0.72', {nextHop: 0n});
+		},
+		frame: syn,
+	},
+	{
+		description: 'the flow of a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: data,
+	},
+	{
+		description: 'a last word of a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		side: 'internal',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: reply,
+	},
+	{
+		description: 'the flow of a backend whose entry is free again',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_UNUSED);
+		},
+		frame: data,
+	},
+	{
+		description: "the flow's backend has lost its neighbour entry",
+		verdict: 'V_DROP_NO_NEIGHBOUR',
+		prepare: b => {
+			establish(b);
+			b.setBackend('10.0.0.71', {nextHop: 0n});
+		},
+		frame: data,
+	},
+	{
+		description: 'the NIC towards the backend is gone',
+		verdict: 'V_DROP_NO_NIC',
+		prepare: b => {
+			establish(b);
+			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6)});
+		},
+		frame: data,
+	},
+	{
+		description: 'the NIC towards the backend takes no redirected frames',
+		verdict: 'V_DROP_NO_NIC',
+		prepare: b => {
+			establish(b);
+			b.maps.nicPorts.delete(b.ports.internal.ifindex);
+		},
+		frame: data,
+	},
+	{
+		description: 'the last hop of a request',
+		verdict: 'V_DROP_TTL',
+		prepare: establish,
+		frame: b => new Connection(b, CLIENT, VIP).request('A', {ttl: 1}),
+	},
+	{
+		description: 'the last hop of a reply',
+		verdict: 'V_DROP_TTL',
+		side: 'internal',
+		prepare: establish,
+		frame: b => withChecksums(patched(reply(b), {22: 1})),
+	},
+	{description: 'a table full of live flows', verdict: 'V_DROP_TABLE_FULL', prepare: fill, frame: syn},
+	{description: 'a lock that another CPU holds', verdict: 'V_DROP_CONTENDED', prepare: lockAll, frame: syn},
+	{
+		description: 'a flow that another CPU is changing all the time',
+		verdict: 'V_DROP_CONTENDED',
+		prepare: b => {
+			establish(b);
+			const busy = BigInt(FlowState.FLOW_BUSY) << BigInt(FlowShift.FLOW_STATE_SHIFT);
+			b.changeFlows(slot => ({...slot, word: (slot.word & ~(15n << 48n)) | busy}));
+		},
+		frame: data,
+	},
+	{
+		description: 'the only backend serves this client port for another service already',
+		verdict: 'V_DROP_AMBIGUOUS',
+		prepare: b => {
+			new Connection(b, CLIENT, '192.168.1.2:80').fromClient('S');
+			new Connection(b, '192.168.1.51:1', '192.168.1.2:80').fromClient('S');
+		},
+		frame: b => new Connection(b, CLIENT, '192.168.1.3:80').request('S'),
+	},
+	{
+		description: 'a flow that names a backend outside of the map',
+		verdict: 'V_DROP_LAYOUT',
+		prepare: b => {
+			establish(b);
+			b.changeFlows(slot => ({...slot, word: slot.word | (0xffffn << BigInt(FlowShift.FLOW_BACKEND_SHIFT))}));
+		},
+		frame: data,
+	},
+];
+
+const SHARED = [
+	...JOB,
+	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
+	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
+];
+
+for (const {description, verdict, side, prepare, frame, out, action} of CASES)
+	packetTest(`${verdict}: ${description}`, t => {
+		const b = balancer(t, SHARED);
+		prepare?.(b);
+		const sent = frame(b);
+		const outcome = b.send(sent, side ?? 'external');
+		t.is(outcome.verdict, verdict);
+		t.is(outcome.action, action ?? (verdict.startsWith('V_PASS') ? XDP.pass : XDP.drop));
+		t.deepEqual(describe(outcome.frame), describe(out?.(sent, b) ?? sent));
+		t.deepEqual(outcome.frame, out?.(sent, b) ?? sent);
+	});
+
+test('every verdict has a case', t => {
+	const covered = new Set(CASES.map(({verdict}) => verdict));
+	t.deepEqual(
+		VERDICTS.filter(name => !covered.has(name)),
+		[],
+	);
+});
+
+packetTest('a refused connection leaves no BUSY slot and no lock behind', t => {
+	const b = balancer(t, JOB);
+	b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+	b.setState('10.0.0.72', BackendState.BACKEND_DOWN);
+	t.is(b.send(syn(b)).verdict, 'V_DROP_NO_BACKEND');
+	b.setState('10.0.0.72', BackendState.BACKEND_UP);
+	t.is(b.send(syn(b)).verdict, 'V_FORWARD_NEW');
+	t.true(b.flows().every(({word}) => ((word >> BigInt(FlowShift.FLOW_LOCK_SHIFT)) & 1n) === 0n));
+});
+
+packetTest('verdicts and traffic are counted for the service and backend they belong to', t => {
+	const b = balancer(t, JOB);
+	new Connection(b, CLIENT, VIP).establish();
+	const [id] = [...b.tables.backends].find(([, {addr}]) => addr === addressNumber('10.0.0.71')) ?? [0];
+	const totals = b.maps.traffic.sumU64(id * 64, 4096 * 64, b.maps.traffic.size / (4096 * 64), 5);
+	t.deepEqual([...totals], [1n, 2n, 108n, 1n, 54n]);
+});

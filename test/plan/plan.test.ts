@@ -1,0 +1,139 @@
+import {isDeepStrictEqual} from 'node:util';
+import test, {type ExecutionContext} from 'ava';
+import {desired} from '../../src/plan/desired.js';
+import {diff} from '../../src/plan/diff.js';
+import {turnStretch} from '../../src/plan/turns.js';
+import {BackendState, type Service} from '../../src/xdp/layout.gen.js';
+import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
+import {backend, circumstances, randomServices, Seeded, service} from './random-job.js';
+
+function apply(tables: Tables, ops: readonly Op[]): void {
+	for (const op of ops) applyOp(tables, op);
+}
+
+/** What a packet could stumble over: everything in force must name only entries that are there. */
+function assertWhole(t: ExecutionContext, tables: Tables): void {
+	for (const {id} of tables.serviceKeys.values()) {
+		const entry = tables.services.get(id);
+		if (entry === undefined) return t.fail(`service key names service ${id}, which is not there`);
+		for (const backendId of dealt(tables, entry)) {
+			if (!tables.backends.has(backendId)) t.fail(`a turn deals to backend ${backendId}, which is not there`);
+		}
+	}
+	for (const {nextHop} of tables.backends.values()) {
+		const nic = Number((nextHop >> 48n) & 0xffn);
+		if (nextHop !== 0n && !tables.nics.has(nic)) t.fail(`a backend leaves through NIC ${nic}, which is not there`);
+	}
+}
+
+function dealt(tables: Tables, entry: Service): number[] {
+	const {offset, length} = turnStretch(entry.turn);
+	return Array.from({length}, (_, index) => tables.turns.get(offset + index) ?? 0);
+}
+
+test('applying the difference gives what was wanted, and no packet sees a hole on the way', t => {
+	const seeded = new Seeded(20261122);
+	const actual = emptyTables();
+	for (let round = 0; round < 300; round++) {
+		const busy = seeded.below(4);
+		const wanted = desired(
+			randomServices(seeded),
+			circumstances(actual, {
+				isUp: () => seeded.flip(),
+				nextHop: () => (seeded.flip() ? {mac: new Uint8Array(6).fill(2), nic: 3} : null),
+				liveFlows: id => (id % 4 === busy ? 1 : 0),
+			}),
+		);
+		t.deepEqual(wanted.problems, []);
+		for (const op of diff(actual, wanted.tables)) {
+			apply(actual, [op]);
+			assertWhole(t, actual);
+		}
+		t.true(isDeepStrictEqual(actual, wanted.tables));
+	}
+});
+
+test('nothing changes when nothing has changed', t => {
+	const actual = emptyTables();
+	const services = [service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72')])];
+	apply(actual, diff(actual, desired(services, circumstances(actual)).tables));
+	t.deepEqual(diff(actual, desired(services, circumstances(actual)).tables), []);
+});
+
+test('a turn holds all backends in the order of the file, whatever their health', t => {
+	const actual = emptyTables();
+	const services = [service('192.168.1.1', [backend('10.0.0.73'), backend('10.0.0.71'), backend('10.0.0.72')])];
+	const {tables} = desired(services, circumstances(actual, {isUp: (_, {address}) => address !== '10.0.0.71'}));
+	const [entry] = tables.services.values();
+	t.deepEqual(
+		entry && dealt(tables, entry).map(id => [tables.backends.get(id)?.addr, tables.backends.get(id)?.state]),
+		[
+			[0x0a000049, BackendState.BACKEND_UP],
+			[0x0a000047, BackendState.BACKEND_DOWN],
+			[0x0a000048, BackendState.BACKEND_UP],
+		],
+	);
+});
+
+test('a failed backend is down, or drains with inhibit_on_failure; weight 0 drains', t => {
+	const actual = emptyTables();
+	const {tables} = desired(
+		[
+			service('192.168.1.1', [
+				backend('10.0.0.1'),
+				backend('10.0.0.2', {inhibitOnFailure: true}),
+				backend('10.0.0.3', {weight: 0}),
+			]),
+		],
+		circumstances(actual, {isUp: () => false}),
+	);
+	t.deepEqual(
+		[...tables.backends.values()].map(({state}) => state),
+		[BackendState.BACKEND_DOWN, BackendState.BACKEND_DRAIN, BackendState.BACKEND_DRAIN],
+	);
+});
+
+test('a removed backend keeps its id until it has been down and no flow names it', t => {
+	const actual = emptyTables();
+	const both = [service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72')])];
+	const one = [service('192.168.1.1', [backend('10.0.0.71')])];
+	apply(actual, diff(actual, desired(both, circumstances(actual)).tables));
+
+	apply(actual, diff(actual, desired(one, circumstances(actual)).tables));
+	t.is(actual.backends.get(2)?.state, BackendState.BACKEND_DOWN, 'kept although no flow was seen: one may be in the making');
+
+	const busy = circumstances(actual, {liveFlows: id => (id === 2 ? 1 : 0)});
+	apply(actual, diff(actual, desired(one, busy).tables));
+	t.is(actual.backends.get(2)?.state, BackendState.BACKEND_DOWN, 'kept for the sake of its flow');
+
+	apply(actual, diff(actual, desired(one, circumstances(actual)).tables));
+	t.false(actual.backends.has(2));
+	t.false([...actual.endpoints.values()].flat().some(({addr}) => addr === 0x0a000048));
+});
+
+test('backends that share an address and port are marked, so that flows stay unambiguous', t => {
+	const actual = emptyTables();
+	const services = [
+		service('192.168.1.1', [backend('10.0.0.71')]),
+		service('192.168.1.2', [backend('10.0.0.71'), backend('10.0.0.72')]),
+	];
+	const {tables} = desired(services, circumstances(actual));
+	t.deepEqual(
+		[...tables.backends.values()].map(({shared}) => shared),
+		[1, 1, 0],
+	);
+});
+
+test('what does not fit is said', t => {
+	const actual = emptyTables();
+	const tooMany = Array.from({length: 9}, (_, index) => service(`192.168.1.${index + 1}`, [backend('10.0.0.71')]));
+	t.regex(desired(tooMany, circumstances(actual)).problems.join(), /endpoint bucket is full/);
+	t.regex(
+		desired(tooMany, circumstances(actual, {capacity: {services: 4, backends: 256, turns: 256}})).problems.join(),
+		/no service id is left/,
+	);
+	t.regex(
+		desired(tooMany, circumstances(actual, {capacity: {services: 64, backends: 256, turns: 3}})).problems.join(),
+		/no room is left for its turn/,
+	);
+});

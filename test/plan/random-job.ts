@@ -1,0 +1,84 @@
+/** Random configurations and circumstances from a seed, for the properties of the plan. */
+import type {Backend, Service} from '../../src/conf/model.js';
+import type {Circumstances} from '../../src/plan/desired.js';
+import type {Tables} from '../../src/xdp/tables.js';
+
+const PLACE = {file: 'test.conf', line: 1, column: 1};
+
+/** A small generator of reproducible numbers (Numerical Recipes' LCG): `below(n)` is in [0, n). */
+export class Seeded {
+	#state: number;
+
+	constructor(seed: number) {
+		this.#state = seed >>> 0;
+	}
+
+	below(n: number): number {
+		this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
+		return Math.floor((this.#state / 2 ** 32) * n);
+	}
+
+	flip(): boolean {
+		return this.below(2) === 1;
+	}
+}
+
+export function backend(address: string, overrides: Partial<Backend> = {}): Backend {
+	return {
+		place: PLACE,
+		name: `${address}:80`,
+		address,
+		port: 80,
+		weight: 1,
+		inhibitOnFailure: false,
+		alpha: false,
+		checks: [],
+		...overrides,
+	};
+}
+
+export function service(address: string, backends: readonly Backend[], overrides: Partial<Service> = {}): Service {
+	return {
+		place: PLACE,
+		name: `${address}:80`,
+		address,
+		port: 80,
+		protocol: 'tcp',
+		scheduler: 'rr',
+		forwarding: 'nat',
+		persistence: null,
+		quorum: 1,
+		hysteresis: 0,
+		backends,
+		...overrides,
+	};
+}
+
+/** Up to six services with up to eight backends each, from a pool small enough that they share endpoints. */
+export function randomServices(seeded: Seeded): Service[] {
+	const services: Service[] = [];
+	for (let s = 0; s < 6; s++) {
+		if (seeded.flip()) continue;
+		const backends: Backend[] = [];
+		for (let b = 0; b < 8; b++) {
+			if (seeded.flip()) backends.push(backend(`10.0.0.${b + 1}`, {weight: seeded.below(3)}));
+		}
+		if (backends.length > 0) services.push(service(`192.168.1.${s + 1}`, backends));
+	}
+	return services;
+}
+
+export const CAPACITY = {services: 64, backends: 256, turns: 256};
+
+export function circumstances(actual: Tables, overrides: Partial<Circumstances> = {}): Circumstances {
+	return {
+		actual,
+		capacity: CAPACITY,
+		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3)}]]),
+		hz: 250,
+		isUp: () => true,
+		nextHop: () => ({mac: Uint8Array.of(2, 0, 0, 0, 0, 0x71), nic: 3}),
+		liveFlows: () => 0,
+		...overrides,
+	};
+}

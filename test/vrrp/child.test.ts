@@ -1,0 +1,219 @@
+import test from 'ava';
+import {ControlError, ExitCode} from '../../src/errors.js';
+import type {Subprocesses} from '../../src/host/host.js';
+import {VrrpChild} from '../../src/vrrp/child.js';
+import type {FromVrrp, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
+import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
+import {instance, LineLog} from './segment.js';
+
+type StartOptions = Parameters<Subprocesses['startVrrp']>[0];
+
+/** A process that does what the test says. */
+class Script {
+	readonly options: StartOptions;
+	readonly received: ToVrrp[] = [];
+	killed = false;
+
+	constructor(options: StartOptions) {
+		this.options = options;
+	}
+
+	says(...messages: readonly FromVrrp[]): void {
+		for (const message of messages) this.options.onMessage(message);
+	}
+
+	exits(how: string): void {
+		this.options.onExit(how);
+	}
+}
+
+function setUp() {
+	const clock = new FakeClock();
+	const log = new LineLog();
+	const scripts: Script[] = [];
+	const transitions: Transition[] = [];
+	const fatal: string[] = [];
+	const processes: Subprocesses = {
+		startVrrp: options => {
+			const script = new Script(options);
+			scripts.push(script);
+			return {
+				send: message => script.received.push(message as ToVrrp),
+				kill: () => {
+					script.killed = true;
+					script.exits('signal SIGKILL');
+				},
+			};
+		},
+	};
+	const events = {
+		onTransition: (transition: Transition) => transitions.push(transition),
+		onFatal: (error: Error) => fatal.push(error.message),
+	};
+	const child = new VrrpChild({processes, clock, log, events});
+	const script = (index: number): Script => {
+		const found = scripts[index];
+		if (found === undefined) throw new Error(`process ${index} was not started`);
+		return found;
+	};
+	return {clock, log, child, scripts, script, transitions, fatal};
+}
+
+const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroup: '224.0.0.18'};
+const ready: FromVrrp = {kind: 'ready', realTime: true};
+
+/** A child whose process has the configuration in force. */
+async function running() {
+	const all = setUp();
+	const configured = all.child.configure(config);
+	all.script(0).says(ready, {kind: 'configured'});
+	await configured;
+	return all;
+}
+
+test('starts in real time and configures once the process listens', async t => {
+	const {child, script} = setUp();
+	const configured = child.configure(config);
+	t.true(script(0).options.realTime);
+	t.deepEqual(script(0).received, []);
+	script(0).says(ready);
+	t.deepEqual(script(0).received, [{kind: 'configure', config}]);
+	script(0).says({kind: 'configured'});
+	await t.notThrowsAsync(configured);
+});
+
+test('goes on without real time when that is refused, and says so', async t => {
+	const {child, log, script} = setUp();
+	const configured = child.configure(config);
+	script(0).exits('exit code 1');
+	t.false(script(1).options.realTime);
+	script(1).says({kind: 'ready', realTime: false}, {kind: 'configured'});
+	await configured;
+	t.deepEqual(log.lines, [
+		'real-time scheduling refused: `chrt -f` needs CAP_SYS_NICE and a limit for RTPRIO',
+		'vrrp runs without real-time scheduling: adverts may be late on a busy machine',
+	]);
+});
+
+test('rejects a refused configuration with its exit code', async t => {
+	const {child, script} = setUp();
+	const configured = child.configure(config);
+	script(0).says(ready, {kind: 'fatal', exitCode: ExitCode.noInterface, text: 'no eth9'});
+	const error = await t.throwsAsync(configured, {instanceOf: ControlError, message: 'no eth9'});
+	t.is(error?.exitCode, ExitCode.noInterface);
+});
+
+test('rejects when the process ends over its configuration', async t => {
+	const {child, scripts, script, clock} = setUp();
+	const configured = child.configure(config);
+	script(0).says(ready);
+	script(0).exits('signal SIGSEGV');
+	await t.throwsAsync(configured, {message: /lbd-vrrp ended: signal SIGSEGV/});
+	clock.advance(seconds(60));
+	t.is(scripts.length, 1, 'nothing to start it with');
+});
+
+test('one configuration at a time', async t => {
+	const {child} = setUp();
+	void child.configure(config);
+	await t.throwsAsync(child.configure(config), {code: 'busy'});
+});
+
+test('passes transitions and log lines on', async t => {
+	const {script, transitions, log} = await running();
+	const transition: Transition = {
+		scope: 'instance',
+		name: 'external',
+		from: 'backup',
+		to: 'master',
+		cause: 'master-down',
+		priority: 100,
+	};
+	script(0).says({kind: 'transition', transition}, {kind: 'log', level: 'info', fields: {}, text: 'a line'});
+	t.deepEqual(transitions, [transition]);
+	t.deepEqual(log.lines, ['a line']);
+});
+
+test('asks for the status', async t => {
+	const {child, script} = await running();
+	const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+	const asked = child.status();
+	script(0).says({kind: 'status', id: 1, status});
+	t.deepEqual(await asked, status);
+});
+
+test('does not wait for a status for ever', async t => {
+	const {child, clock} = await running();
+	const asked = child.status();
+	clock.advance(seconds(1));
+	await t.throwsAsync(asked, {code: 'timeout'});
+});
+
+test('starts a dead process again, later each time, with the last good configuration', async t => {
+	const {clock, script, scripts} = await running();
+	script(0).exits('signal SIGKILL');
+	clock.advance(milliseconds(99));
+	t.is(scripts.length, 1);
+	clock.advance(milliseconds(1));
+	script(1).says(ready);
+	t.deepEqual(script(1).received, [{kind: 'configure', config}]);
+	script(1).exits('signal SIGKILL');
+	clock.advance(milliseconds(199));
+	t.is(scripts.length, 2);
+	clock.advance(milliseconds(1));
+	t.is(scripts.length, 3);
+});
+
+test('a process that ran long is started again soon', async t => {
+	const {clock, script, scripts} = await running();
+	script(0).exits('signal SIGKILL');
+	clock.advance(milliseconds(100));
+	script(1).says(ready);
+	clock.advance(seconds(60));
+	script(1).exits('signal SIGKILL');
+	clock.advance(milliseconds(100));
+	t.is(scripts.length, 3);
+});
+
+test('tells when the configuration is refused after a restart', async t => {
+	const {clock, script, fatal} = await running();
+	script(0).exits('signal SIGKILL');
+	clock.advance(milliseconds(100));
+	script(1).says(ready, {kind: 'fatal', exitCode: ExitCode.noInterface, text: 'no eth0 any more'});
+	t.deepEqual(fatal, ['no eth0 any more']);
+});
+
+test('stop waits for the process, and starts no other', async t => {
+	const {child, clock, script, scripts} = await running();
+	const stopped = child.stop();
+	t.deepEqual(script(0).received.at(-1), {kind: 'stop'});
+	script(0).exits('exit code 0');
+	await stopped;
+	clock.advance(seconds(60));
+	t.is(scripts.length, 1);
+	t.deepEqual(clock.timers(), []);
+});
+
+test('stop kills a process that hangs', async t => {
+	const {child, clock, script} = await running();
+	const stopped = child.stop();
+	clock.advance(seconds(5));
+	t.true(script(0).killed);
+	await t.notThrowsAsync(stopped);
+});
+
+test('stop between death and restart ends the matter', async t => {
+	const {child, clock, script, scripts} = await running();
+	script(0).exits('signal SIGKILL');
+	await child.stop();
+	clock.advance(seconds(60));
+	t.is(scripts.length, 1);
+});
+
+test('whoever waits for a status learns that the process has died', async t => {
+	const {child, script} = await running();
+	const asked = child.status();
+	script(0).exits('signal SIGKILL');
+	await t.throwsAsync(asked, {code: 'vrrp-down'});
+	await t.throwsAsync(child.status(), {code: 'vrrp-down'});
+});

@@ -1,0 +1,403 @@
+import test from 'ava';
+import {decodeIpv4} from '../../src/net/ipv4.js';
+import {decodeAdvert, encodeAdvert} from '../../src/net/vrrp-packet.js';
+import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
+import {FakeLan, ipv4} from '../fake/lan.js';
+import {Balancer, group, instance, internal, kernelEvents, owners, virtualAddress} from './segment.js';
+
+const GROUP = '224.0.0.18';
+
+/** Routers on one segment with the given priorities; `a` has the lowest address. */
+async function segment(priorities: readonly number[], changes: Parameters<typeof instance>[0] = {}) {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const balancers = priorities.map((_, index) => new Balancer('abc'[index] ?? '', 10 + index, clock, {eth0: lan}));
+	for (const [index, balancer] of balancers.entries()) {
+		await balancer.configure([instance({...changes, priority: priorities[index] ?? 0})]);
+	}
+	const [a, b, c = b] = balancers;
+	if (a === undefined || b === undefined || c === undefined) throw new Error('two or three routers');
+	return {clock, lan, balancers, a, b, c};
+}
+
+/** A master and a backup of the reference job with its two segments. */
+async function pair() {
+	const clock = new FakeClock();
+	const outside = new FakeLan(clock);
+	const inside = new FakeLan(clock);
+	const a = new Balancer('a', 10, clock, {eth0: outside, eth1: inside});
+	const b = new Balancer('b', 11, clock, {eth0: outside, eth1: inside});
+	await a.configure([instance({priority: 200}), internal({priority: 200})], [group]);
+	await b.configure([instance(), internal()], [group]);
+	return {clock, outside, inside, a, b};
+}
+
+test('the highest priority of three becomes master after its wait, not before', async t => {
+	const {clock, balancers} = await segment([200, 150, 100]);
+	clock.advance(milliseconds(3218));
+	t.deepEqual(owners(balancers), []);
+	clock.advance(milliseconds(1));
+	t.deepEqual(owners(balancers), ['a']);
+	clock.advance(seconds(60));
+	t.deepEqual(owners(balancers), ['a']);
+});
+
+test('crash: the next in rank takes over within three intervals and its skew; the first takes back on return', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 150, 100]);
+	clock.advance(seconds(10));
+	a.station.kill();
+	clock.advance(seconds(3) + milliseconds(415));
+	t.deepEqual(owners(balancers), ['b']);
+	const back = new Balancer('a', 10, clock, {eth0: lan});
+	back.netlink.give(2, '192.168.1.1', 24);
+	await back.configure([instance({priority: 200})]);
+	t.false(back.owns('192.168.1.1'), 'an address left behind by the crash is removed');
+	clock.advance(seconds(4));
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['a']);
+});
+
+test('orderly stop: the skew time is all that is lost', async t => {
+	const {clock, balancers, a, b} = await segment([200, 150, 100]);
+	clock.advance(seconds(10));
+	await a.router.stop();
+	t.deepEqual(owners(balancers), []);
+	clock.advance(milliseconds(415));
+	t.deepEqual(owners(balancers), ['b']);
+	t.true(b.log.lines.includes('(external) Backup received priority 0 advertisement'));
+	t.true(a.log.lines.includes('(external) sent 0 priority'));
+});
+
+test('partition: one master on each side, the better one after it heals, and it announces itself', async t => {
+	const {clock, lan, balancers, a, c} = await segment([200, 150, 100]);
+	clock.advance(seconds(10));
+	lan.partition(['a', 'b'], ['c']);
+	clock.advance(seconds(10));
+	t.deepEqual(owners(balancers), ['a', 'c']);
+	const framesBefore = lan.frames.length;
+	lan.heal();
+	clock.advance(seconds(2));
+	t.deepEqual(owners(balancers), ['a']);
+	t.deepEqual(new Set(lan.frames.slice(framesBefore).map(frame => frame.station)), new Set(['a']));
+	t.true(
+		c.log.lines.includes('(external) Master received advert from 192.168.1.10 with higher priority 200, ours 100'),
+	);
+	t.true(
+		a.log.lines.includes(
+			'(external) Received advert from 192.168.1.12 with lower priority 100, ours 200, forcing new election',
+		),
+	);
+});
+
+test('equal priorities: both may begin, the higher address stays', async t => {
+	const {clock, balancers} = await segment([100, 100]);
+	clock.advance(seconds(3) + milliseconds(610));
+	t.deepEqual(owners(balancers), ['b']);
+	clock.advance(seconds(60));
+	t.deepEqual(owners(balancers), ['b']);
+});
+
+test('a returning better router waits for the others to fall silent with nopreempt', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 100], {preempt: false});
+	clock.advance(seconds(10));
+	a.station.kill();
+	clock.advance(seconds(10));
+	const back = new Balancer('a', 10, clock, {eth0: lan});
+	await back.configure([instance({priority: 200, preempt: false})]);
+	clock.advance(seconds(60));
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['b']);
+	t.deepEqual(back.router.status().instances[0]?.master, {address: '192.168.1.11', priority: 100});
+});
+
+test('preempt_delay puts the return off', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.station.kill();
+	clock.advance(seconds(10));
+	const back = new Balancer('a', 10, clock, {eth0: lan});
+	await back.configure([instance({priority: 200, preemptDelayUs: seconds(30)})]);
+	clock.advance(seconds(29));
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['b']);
+	clock.advance(seconds(6));
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['a']);
+});
+
+test('two lost adverts in a row change nothing', async t => {
+	const {clock, lan, balancers} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	lan.loss = 1;
+	clock.advance(seconds(2));
+	lan.loss = 0;
+	clock.advance(seconds(2));
+	t.deepEqual(owners(balancers), ['a']);
+	lan.loss = 0.1;
+	clock.advance(seconds(600));
+	t.true(owners(balancers).includes('a'));
+});
+
+test('a backup that was asleep reads its packets before it believes its timer', async t => {
+	const {clock, balancers, b} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	b.station.stall();
+	clock.advance(seconds(20));
+	b.station.wake();
+	t.deepEqual(owners(balancers), ['a']);
+	t.false(b.transitions.some(transition => transition.to === 'master'));
+	t.true((b.router.status().instances[0]?.timerLatenessMaxUs ?? 0) > seconds(15));
+});
+
+test('a master that was asleep finds its successor before it advertises', async t => {
+	const {clock, balancers, a} = await segment([100, 200]);
+	clock.advance(seconds(10));
+	t.deepEqual(owners(balancers), ['b']);
+	const [, b] = balancers;
+	b?.station.stall();
+	clock.advance(seconds(20));
+	t.true(a.owns('192.168.1.1'));
+	b?.station.wake();
+	clock.advance(seconds(1));
+	t.deepEqual(owners(balancers), ['b']);
+});
+
+test('announces five rounds at once and five more after the delay, and the frame is keepalived’s', async t => {
+	const {clock, lan} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	const times = lan.frames.map(frame => frame.atUs);
+	t.deepEqual(times, [...Array(5).fill(3_218_750), ...Array(5).fill(8_218_750)]);
+	t.is(
+		Buffer.from(lan.frames[0]?.bytes ?? []).toString('hex'),
+		'ffffffffffff' +
+			'020000000010' +
+			'0806' + // to all, from the interface, ARP
+			'0001' +
+			'0800' +
+			'06' +
+			'04' +
+			'0001' + // a request
+			'020000000010' +
+			'c0a80101' + // sender: the virtual address is here
+			'ffffffffffff' +
+			'c0a80101',
+	);
+});
+
+test('the first thing a master does is advertise', async t => {
+	const {clock, lan} = await segment([200, 100]);
+	clock.advance(seconds(4));
+	t.is(lan.adverts[0]?.atUs, 3_218_750);
+	const packet = decodeIpv4(ipv4('192.168.1.10', GROUP, lan.adverts[0]?.bytes ?? new Uint8Array()));
+	t.true(packet.ok);
+	if (!packet.ok) return;
+	t.deepEqual(decodeAdvert(packet.value), {
+		ok: true,
+		value: {
+			version: 2,
+			vrid: 91,
+			priority: 200,
+			advertUs: seconds(1),
+			addresses: ['192.168.1.1'],
+			password: '1215',
+		},
+	});
+});
+
+test('interface down is a fault, and up again a fresh start', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+	t.deepEqual(owners(balancers), []);
+	t.true(a.log.lines.includes('(external) Entering FAULT STATE'));
+	clock.advance(seconds(4));
+	t.deepEqual(owners(balancers), ['b']);
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+	clock.advance(seconds(4));
+	t.deepEqual(owners(balancers), ['a']);
+});
+
+test('an interface that goes and comes back under another number is used again', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.removeLink(2);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+	a.netlink.setLink({ifindex: 7, name: 'eth0'});
+	a.netlink.give(7, '192.168.1.10', 24);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+	clock.advance(seconds(4));
+	t.deepEqual(owners(balancers), ['a']);
+});
+
+test('an interface without an address is a fault', async t => {
+	const {clock, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.take('192.168.1.10');
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+});
+
+test('dont_track_primary stays master on a dead interface', async t => {
+	const {clock, a} = await segment([200, 100], {trackPrimary: false});
+	clock.advance(seconds(10));
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['master']);
+});
+
+test('an address deleted by somebody else is back after the skew time', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.take('192.168.1.1');
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+	clock.advance(milliseconds(219));
+	t.deepEqual(owners(balancers), ['a']);
+});
+
+test('lost events of the kernel are made up for', async t => {
+	const {clock, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.overrun();
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['master']);
+	t.true(a.owns('192.168.1.1'));
+});
+
+test('packets that are none of ours are counted by reason and change nothing', async t => {
+	const {clock, lan, b} = await segment([100, 200]);
+	clock.advance(seconds(10));
+	const stranger = '192.168.1.99';
+	const own = {
+		version: 2,
+		vrid: 91,
+		priority: 254,
+		advertUs: seconds(1),
+		addresses: ['192.168.1.1'],
+		password: '1215',
+	} as const;
+	const path = {source: stranger, destination: GROUP};
+	const sends = (advert: Parameters<typeof encodeAdvert>[0], fields = {}): void =>
+		lan.inject(ipv4(stranger, GROUP, encodeAdvert(advert, path), fields), stranger);
+	sends({...own, password: 'wrong'});
+	sends({...own, password: null});
+	sends({...own, advertUs: seconds(2)});
+	sends({...own, addresses: ['192.168.1.2']});
+	sends({...own, vrid: 90});
+	sends(own, {ttl: 254});
+	lan.inject(new Uint8Array(7), stranger);
+	t.deepEqual(b.roles(), ['master']);
+	t.deepEqual(b.router.status().instances[0]?.refused, {
+		'bad-password': 1,
+		'bad-auth-type': 1,
+		'advert-interval': 1,
+		'address-list': 1,
+		'other-vrid': 1,
+		'bad-ttl': 1,
+		'bad-ip-header': 1,
+	});
+	sends(own);
+	t.deepEqual(b.roles(), ['backup']);
+});
+
+// Sync groups
+
+test('both instances of a sync group become master together and tell so', async t => {
+	const {clock, a, b} = await pair();
+	clock.advance(seconds(10));
+	t.deepEqual(
+		[a.roles(), b.roles()],
+		[
+			['master', 'master'],
+			['backup', 'backup'],
+		],
+	);
+	t.deepEqual(
+		a.transitions.map(({scope, name, from, to}) => `${scope} ${name}: ${from} → ${to}`),
+		[
+			'instance external: init → backup',
+			'instance internal: init → backup',
+			'group VRRP1: init → backup',
+			'instance external: backup → master',
+			'instance internal: backup → master',
+			'group VRRP1: backup → master',
+		],
+	);
+	for (const line of ['VRRP_Group(VRRP1) Syncing instances to MASTER state', '(internal) Entering MASTER STATE']) {
+		t.true(a.log.lines.includes(line), line);
+	}
+});
+
+test('one dead link moves the whole group, and the peer does not wait the full time for the other link', async t => {
+	const {clock, outside, a, b} = await pair();
+	clock.advance(seconds(10));
+	outside.partition(['b']);
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault', 'fault']);
+	clock.advance(seconds(1) + milliseconds(610));
+	t.deepEqual(b.roles(), ['master', 'master']);
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
+	outside.heal();
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup', 'backup']);
+	clock.advance(seconds(4));
+	t.deepEqual(
+		[a.roles(), b.roles()],
+		[
+			['master', 'master'],
+			['backup', 'backup'],
+		],
+	);
+});
+
+test('a group does not become master while one of its segments has a better one', async t => {
+	const {clock, outside, a, b} = await pair();
+	clock.advance(seconds(10));
+	outside.partition(['a'], ['b']);
+	clock.advance(seconds(60));
+	t.deepEqual(
+		[a.roles(), b.roles()],
+		[
+			['master', 'master'],
+			['backup', 'backup'],
+		],
+	);
+});
+
+test('a group stops as one', async t => {
+	const {clock, a, b} = await pair();
+	clock.advance(seconds(10));
+	await a.router.stop();
+	clock.advance(milliseconds(610));
+	t.deepEqual(b.roles(), ['master', 'master']);
+	t.deepEqual(a.netlink.owned(), ['192.168.1.10', '10.0.0.10']);
+});
+
+// Reload
+
+test('reload: instances keep their state, changed addresses are swapped, gone instances resign', async t => {
+	const {clock, a, b} = await pair();
+	clock.advance(seconds(10));
+	const renamed = instance({
+		name: 'outside',
+		priority: 200,
+		addresses: [virtualAddress('192.168.1.2', 'eth0')],
+	});
+	await a.configure([renamed]);
+	t.deepEqual(a.netlink.owned().sort(), ['10.0.0.10', '192.168.1.10', '192.168.1.2']);
+	t.deepEqual(a.roles(), ['master']);
+	t.is(a.router.status().instances[0]?.name, 'outside');
+	t.deepEqual(b.roles(), ['backup', 'backup']);
+});
+
+test('reload: a configuration with a missing interface changes nothing', async t => {
+	const {clock, a} = await pair();
+	clock.advance(seconds(10));
+	const error = await t.throwsAsync(a.configure([instance({interface: 'eth9'})]));
+	t.regex(error?.message ?? '', /instance external: interface eth9: ENODEV .*keepalived\.conf:1:1/);
+	t.deepEqual(a.roles(), ['master', 'master']);
+	t.true(a.owns('192.168.1.1'));
+});

@@ -1,0 +1,124 @@
+import {setImmediate} from 'node:timers/promises';
+import type {Instance, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
+import type {Log} from '../../src/log.js';
+import type {Transition} from '../../src/vrrp/protocol.js';
+import {Router} from '../../src/vrrp/router.js';
+import {type FakeClock, seconds} from '../fake/clock.js';
+import {type FakeLan, FakeStation} from '../fake/lan.js';
+import {FakeNetlink} from '../fake/netlink.js';
+
+const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
+
+export function virtualAddress(address: string, device: string): VirtualAddress {
+	return {place, address, prefix: 24, device, label: null, scope: 0, broadcast: null};
+}
+
+/** The external instance of the reference job, with changes. */
+export function instance(changes: Partial<Instance> = {}): Instance {
+	const device = changes.interface ?? 'eth0';
+	return {
+		place,
+		name: 'external',
+		initialState: 'master',
+		interface: device,
+		vrid: 91,
+		priority: 100,
+		version: 2,
+		advertUs: seconds(1),
+		password: '1215',
+		addresses: [virtualAddress('192.168.1.1', device)],
+		excludedAddresses: [],
+		preempt: true,
+		preemptDelayUs: 0,
+		garp: {
+			masterRepeat: 5,
+			masterDelayUs: seconds(5),
+			masterRefreshUs: 0,
+			masterRefreshRepeat: 1,
+			lowerPriorityRepeat: 5,
+			lowerPriorityDelayUs: seconds(5),
+		},
+		sourceAddress: null,
+		trackPrimary: true,
+		...changes,
+	};
+}
+
+/** The internal instance of the reference job, with changes. */
+export function internal(changes: Partial<Instance> = {}): Instance {
+	return instance({
+		name: 'internal',
+		interface: 'eth1',
+		vrid: 92,
+		addresses: [virtualAddress('10.0.0.100', 'eth1')],
+		...changes,
+	});
+}
+
+export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal']};
+
+export class LineLog implements Log {
+	readonly lines: string[] = [];
+	debug(): void {}
+	info(_fields: object, message: string): void {
+		this.lines.push(message);
+	}
+	warn(_fields: object, message: string): void {
+		this.lines.push(message);
+	}
+	error(fields: object, message: string): void {
+		this.lines.push(`${message} ${JSON.stringify(fields)}`);
+	}
+	child(): Log {
+		return this;
+	}
+}
+
+/** A balancer on fake segments: `192.168.1.HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on eth1. */
+export class Balancer {
+	readonly name: string;
+	readonly station: FakeStation;
+	readonly netlink = new FakeNetlink();
+	readonly log = new LineLog();
+	readonly transitions: Transition[] = [];
+	readonly router: Router;
+
+	constructor(name: string, host: number, clock: FakeClock, lans: {eth0: FakeLan; eth1?: FakeLan}) {
+		this.name = name;
+		this.station = new FakeStation(name, clock, lans);
+		this.netlink.setLink({ifindex: 2, name: 'eth0', mac: `02:00:00:00:00:${host}`});
+		this.netlink.give(2, `192.168.1.${host}`, 24);
+		if (lans.eth1 !== undefined) {
+			this.netlink.setLink({ifindex: 3, name: 'eth1', mac: `02:00:00:00:01:${host}`});
+			this.netlink.give(3, `10.0.0.${host}`, 24);
+		}
+		this.router = new Router(
+			{clock: this.station.clock, sockets: this.station, netlink: this.netlink},
+			this.log,
+			transition => this.transitions.push(transition),
+		);
+	}
+
+	async configure(instances: readonly Instance[], syncGroups: readonly SyncGroup[] = []): Promise<void> {
+		await this.router.configure({instances, syncGroups, multicastGroup: '224.0.0.18'});
+	}
+
+	/** What a neighbour would find here. */
+	owns(address: string): boolean {
+		return !this.station.dead && this.netlink.owned().includes(address);
+	}
+
+	roles(): string[] {
+		return this.router.status().instances.map(status => status.role);
+	}
+}
+
+/** Lets events of the kernel arrive that a test has just caused. */
+export async function kernelEvents(): Promise<void> {
+	await setImmediate();
+}
+
+/** Names of those that have the address. */
+export function owners(balancers: readonly Balancer[], address = '192.168.1.1'): string[] {
+	return balancers.filter(balancer => balancer.owns(address)).map(balancer => balancer.name);
+}
