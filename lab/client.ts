@@ -166,6 +166,8 @@ export class Client {
 		const generator = this.#next();
 		const outcomes: Outcome[] = [];
 		const {id, done} = generator.call({kind: 'stream', requests, periodMs: options.periodMs ?? 20}, outcomes);
+		// Who never stops the stream does not want to hear that the laboratory ended it.
+		done.catch(() => {});
 		const stop = async () => {
 			await generator.stop(id);
 			return done;

@@ -37,8 +37,9 @@ export function controlSocketOf(daemonName: string): string {
 	return `/run/lbd/${daemonName}.sock`;
 }
 
-function pinsOf(daemonName: string): string {
-	return `/sys/fs/bpf/lbd/${daemonName}`;
+/** Everything that a daemon of that name may leave in the file system. */
+function remainsOf(daemonName: string): string[] {
+	return [`/sys/fs/bpf/lbd/${daemonName}`, controlSocketOf(daemonName), `/run/lbd/${daemonName}.lock`];
 }
 
 function ownerFile(directory: string): string {
@@ -104,9 +105,7 @@ export function remove(id: string): void {
 	for (const inhabitant of inhabitants(namespaces)) signal(inhabitant, 'SIGKILL');
 	runSync(['ip', '-force', '-batch', '-'], namespaces.map(name => `netns delete ${name}\n`).join(''));
 	for (const node of Object.keys(nodes)) {
-		const daemonName = daemonNameOf(id, node);
-		rmSync(pinsOf(daemonName), {recursive: true, force: true});
-		rmSync(controlSocketOf(daemonName), {force: true});
+		for (const path of remainsOf(daemonNameOf(id, node))) rmSync(path, {recursive: true, force: true});
 	}
 	rmSync(directoryOf(id), {recursive: true, force: true});
 }

@@ -35,6 +35,8 @@ function main(): void {
 	process.on('message', message => agent.receive(message as ToVrrp));
 	process.on('disconnect', () => agent.receive({kind: 'stop'}));
 	process.on('uncaughtException', error => {
+		// The second one comes from the stopping itself.
+		if (exitCode === ExitCode.bug) process.exit(exitCode);
 		exitCode = ExitCode.bug;
 		send({kind: 'log', level: 'error', fields: {}, text: `lbd-vrrp: ${error.stack}`});
 		agent.receive({kind: 'stop'});

@@ -24,8 +24,9 @@ export class Router {
 	#groups: readonly Group[] = [];
 	/** Group decisions wait while one event is being given to several members. */
 	#settling = false;
-	#refreshing: Promise<void> | null = null;
-	#refreshAgain = false;
+	/** Work that reads links and addresses and acts on them goes one after the other: nothing may act on a stale reading. */
+	#turn: Promise<unknown> = Promise.resolve();
+	#refreshAsked = false;
 
 	constructor(host: VrrpHost, log: Log, onTransition: (transition: Transition) => void) {
 		this.#host = host;
@@ -36,24 +37,11 @@ export class Router {
 
 	/**
 	 * Puts a configuration in force: at start, and again for each reload. Instances of the same VRID on the same interface
-	 * keep their state. Throws `KernelError` before anything changes when an interface does not exist.
+	 * keep their state. Throws `KernelError`, and leaves everything as it was, when an interface does not exist or a
+	 * socket is refused.
 	 */
-	async configure(config: VrrpConfig): Promise<void> {
-		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
-		for (const instance of config.instances) requireInterfaces(instance, links);
-		const wanted = new Map(config.instances.map(instance => [keyOf(instance), instance]));
-		const leaving = [...this.#runners].filter(([key]) => !wanted.has(key)).map(([, runner]) => runner);
-		await Promise.all(leaving.map(runner => runner.stop()));
-		this.#together(() => {
-			const grouped = new Set(config.syncGroups.flatMap(group => group.instances));
-			this.#runners = new Map(
-				[...wanted].map(([key, instance]) => [
-					key,
-					this.#run(this.#runners.get(key), {instance, grouped: grouped.has(instance.name), config, links, addresses}),
-				]),
-			);
-			this.#groups = config.syncGroups.map(group => this.#formGroup(group));
-		});
+	configure(config: VrrpConfig): Promise<void> {
+		return this.#inTurn(() => this.#configure(config));
 	}
 
 	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
@@ -73,26 +61,56 @@ export class Router {
 		await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
 	}
 
-	/** Reconfigures the runner that is there already, or starts a new one. */
-	#run(
-		existing: InstanceRunner | undefined,
-		setup: {
-			instance: Instance;
-			grouped: boolean;
-			config: VrrpConfig;
-			links: readonly Link[];
-			addresses: readonly AddressEntry[];
-		},
-	): InstanceRunner {
-		const {instance, grouped, links, addresses} = setup;
-		if (existing !== undefined) {
-			existing.reconfigure(instance, grouped, links, addresses);
-			return existing;
+	async #configure(config: VrrpConfig): Promise<void> {
+		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
+		for (const instance of config.instances) requireInterfaces(instance, links);
+		const grouped = new Set(config.syncGroups.flatMap(group => group.instances));
+		const before = this.#runners;
+		const wanted = new Map(config.instances.map(instance => [keyOf(instance), instance]));
+		const leaving = [...before].filter(([key]) => !wanted.has(key)).map(([, runner]) => runner);
+		const stopped: Promise<void>[] = [];
+		this.#together(() => {
+			const added = config.instances.filter(instance => !before.has(keyOf(instance)));
+			const started = this.#startAll(added, grouped, config.multicastGroup, {links, addresses});
+			stopped.push(...leaving.map(runner => runner.stop()));
+			this.#runners = new Map();
+			for (const [key, instance] of wanted) {
+				const kept = before.get(key);
+				kept?.reconfigure(instance, grouped.has(instance.name), links, addresses);
+				const runner = kept ?? started.get(key);
+				if (runner !== undefined) this.#runners.set(key, runner);
+			}
+			this.#groups = config.syncGroups.map(group => this.#formGroup(group));
+		});
+		await Promise.all(stopped);
+	}
+
+	/** All of them, by key, or none: when one cannot start, those before it are stopped again. */
+	#startAll(
+		instances: readonly Instance[],
+		grouped: ReadonlySet<string>,
+		multicastGroup: string,
+		present: {links: readonly Link[]; addresses: readonly AddressEntry[]},
+	): Map<string, InstanceRunner> {
+		const started = new Map<string, InstanceRunner>();
+		try {
+			for (const instance of instances) {
+				const runner = this.#createRunner(instance, grouped.has(instance.name), multicastGroup);
+				runner.start(present.links, present.addresses);
+				started.set(keyOf(instance), runner);
+			}
+			return started;
+		} catch (error) {
+			for (const runner of started.values()) void runner.stop();
+			throw error;
 		}
+	}
+
+	#createRunner(instance: Instance, grouped: boolean, multicastGroup: string): InstanceRunner {
 		const runner: InstanceRunner = new InstanceRunner({
 			instance,
 			grouped,
-			multicastGroup: setup.config.multicastGroup,
+			multicastGroup,
 			host: this.#host,
 			log: this.#log,
 			owner: {
@@ -102,7 +120,6 @@ export class Router {
 				resigned: () => this.#doubtMaster(runner),
 			},
 		});
-		runner.start(links, addresses);
 		return runner;
 	}
 
@@ -169,24 +186,23 @@ export class Router {
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (event.kind === 'neighbour' || event.kind === 'route') return;
-		if (this.#refreshing !== null) {
-			this.#refreshAgain = true;
-			return;
-		}
-		this.#refreshing = this.#refresh()
-			.catch((error: unknown) => this.#log.error({error: String(error)}, 'cannot read links and addresses'))
-			.finally(() => {
-				this.#refreshing = null;
-			});
+		if (event.kind === 'neighbour' || event.kind === 'route' || this.#refreshAsked) return;
+		this.#refreshAsked = true;
+		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
+			this.#log.error({error: String(error)}, 'cannot read links and addresses'),
+		);
 	}
 
 	async #refresh(): Promise<void> {
-		do {
-			this.#refreshAgain = false;
-			const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
-			for (const runner of this.#runners.values()) runner.observe(links, addresses);
-		} while (this.#refreshAgain);
+		this.#refreshAsked = false;
+		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
+		for (const runner of this.#runners.values()) runner.observe(links, addresses);
+	}
+
+	#inTurn(work: () => Promise<void>): Promise<void> {
+		const done = this.#turn.then(work);
+		this.#turn = done.catch(() => {});
+		return done;
 	}
 }
 

@@ -1,3 +1,4 @@
+import {KernelError} from '../../src/errors.js';
 import type {Cancel, Clock, Packet, PacketSocket, Sockets} from '../../src/host/host.js';
 import {addressBytes} from '../../src/net/address.js';
 import {concatBytes, viewOf} from '../../src/net/bytes.js';
@@ -156,6 +157,8 @@ export class FakeStation implements Sockets {
 	readonly #readables: (() => void)[] = [];
 	#stalled = false;
 	dead = false;
+	/** Interfaces on which the kernel refuses sockets. */
+	readonly forbidden = new Set<string>();
 
 	constructor(name: string, clock: FakeClock, lans: Readonly<Record<string, FakeLan>>) {
 		this.name = name;
@@ -216,6 +219,7 @@ export class FakeStation implements Sockets {
 	#lan(name: string): FakeLan {
 		const lan = this.#lans.get(name);
 		if (lan === undefined) throw new Error(`${this.name} has no interface ${name}`);
+		if (this.forbidden.has(name)) throw new KernelError('socket', `vrrp on ${name}`, 'EPERM');
 		return lan;
 	}
 }

@@ -16,7 +16,7 @@ function states(b: Balancer): string[] {
 	});
 }
 
-/** Lets a minute of the coarse clock and two of the fine one pass for every flow, times `minutes`. */
+/** Lets time pass for every flow. */
 function age(b: Balancer, seconds: number): void {
 	const settings = b.maps.settings.get(0);
 	if (settings === undefined) throw new Error('no settings');

@@ -53,7 +53,7 @@ packetTest('the only backend left of many is found', t => {
 packetTest('a retransmitted SYN takes no ticket and stays with its backend', t => {
 	const b = balancer(t, [{at: VIP, backends: [A, B]}]);
 	const connection = new Connection(b, client(1), VIP);
-	for (const verdict of ['V_FORWARD_NEW', 'V_FORWARD', 'V_FORWARD']) {
+	for (const verdict of ['V_FORWARD_NEW', 'V_FORWARD', 'V_FORWARD'] as const) {
 		t.is(connection.fromClient('S').verdict, verdict);
 		t.is(connection.backend, A);
 	}

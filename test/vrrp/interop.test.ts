@@ -228,7 +228,8 @@ async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>): 
 interop('as master: keepalived obeys, takes over on our resignation, and gives way on our return', t =>
 	onWire(t, async wire => {
 		const ours = await wire.vrrp({priority: 200});
-		await wire.seesAdvert(OURS, 0, 200);
+		t.like(await wire.seesAdvert(OURS, 0, 200), {tos: 0xc0, fragment: 0}, 'as keepalived sends them');
+		t.true((await ours.status()).realTime);
 		await wire.sees('our announcement', seen => seen.kind === 'announcement' && seen.address === VIP);
 		wire.keepalived({priority: 100});
 		await wire.sees('keepalived listen', seen => seen.kind === 'join' && seen.source === THEIRS);

@@ -11,7 +11,15 @@ import {decodeAdvert, VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 
 export type Observation =
 	| {readonly kind: 'ready'}
-	| {readonly kind: 'advert'; readonly source: string; readonly priority: number; readonly atMs: number}
+	/** `tos` and `fragment` are those fields of the IP header (RFC 791 §3.1). */
+	| {
+			readonly kind: 'advert';
+			readonly source: string;
+			readonly priority: number;
+			readonly tos: number;
+			readonly fragment: number;
+			readonly atMs: number;
+	  }
 	/** Of a multicast group (IGMPv3, RFC 3376 §4.2). */
 	| {readonly kind: 'join'; readonly source: string; readonly group: string}
 	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string}
@@ -51,7 +59,9 @@ function observeIpv4(bytes: Uint8Array): void {
 	}
 	const advert = decodeAdvert(packet.value);
 	if (protocol !== VRRP_PROTOCOL || !advert.ok) return;
-	tell({kind: 'advert', source, priority: advert.value.priority, atMs: performance.now()});
+	const view = viewOf(bytes);
+	const header = {tos: view.getUint8(1), fragment: view.getUint16(6)};
+	tell({kind: 'advert', source, priority: advert.value.priority, ...header, atMs: performance.now()});
 }
 
 async function main(interfaceName: string): Promise<void> {

@@ -401,3 +401,26 @@ test('reload: a configuration with a missing interface changes nothing', async t
 	t.deepEqual(a.roles(), ['master', 'master']);
 	t.true(a.owns('192.168.1.1'));
 });
+
+test('reload: a refused socket changes nothing', async t => {
+	const {clock, a} = await pair();
+	clock.advance(seconds(10));
+	a.station.forbidden.add('eth1');
+	const others = [instance({vrid: 1, priority: 255}), internal({vrid: 2})];
+	await t.throwsAsync(a.configure(others), {code: 'EPERM'});
+	clock.advance(seconds(10));
+	t.deepEqual(a.roles(), ['master', 'master']);
+	t.deepEqual(
+		a.router.status().instances.map(status => status.vrid),
+		[91, 92],
+	);
+});
+
+test('leaving a failed group is a recovery', async t => {
+	const {clock, a} = await pair();
+	clock.advance(seconds(10));
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	await kernelEvents();
+	await a.configure([instance({priority: 200}), internal({priority: 200})]);
+	t.deepEqual(a.roles(), ['fault', 'backup']);
+});

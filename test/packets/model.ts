@@ -1,0 +1,232 @@
+/**
+ * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
+ * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table.
+ */
+import {formatAddress, formatMac} from '../../src/net/address.js';
+import {type Balancer, backendMac, type JobService, type Side, type VerdictName} from './balancer.js';
+import {endpoint, ETHERNET, mac, tcpOffset} from './frame.js';
+
+const AMBIGUITY_ATTEMPTS = 8;
+
+interface ModelBackend {
+	readonly at: string;
+	readonly service: ModelService;
+	up: boolean;
+}
+
+interface ModelService {
+	readonly at: string;
+	readonly persistent: boolean;
+	readonly backends: ModelBackend[];
+	readonly clients: Map<string, ModelBackend>;
+	ticket: number;
+}
+
+type State = 'half-open' | 'answered' | 'established' | 'close-wait' | 'fin-wait' | 'over';
+
+interface ModelFlow {
+	readonly client: string;
+	readonly cameFrom: {readonly mac: string; readonly side: Side};
+	backend: ModelBackend;
+	state: State;
+	/** Low half of the server's initial sequence number. */
+	isn: number;
+}
+
+interface Parsed {
+	readonly from: string;
+	readonly to: string;
+	readonly ttl: number;
+	readonly syn: boolean;
+	readonly ack: boolean;
+	readonly fin: boolean;
+	readonly rst: boolean;
+	readonly seqLow: number;
+	readonly ackLow: number;
+}
+
+export interface Expected {
+	readonly verdict: VerdictName;
+	/** Checksums are those of the frame that came in. */
+	readonly frame: Uint8Array;
+}
+
+export class Model {
+	readonly #ports: Balancer['ports'];
+	readonly #services: ModelService[];
+	readonly #flows: ModelFlow[] = [];
+
+	constructor(job: readonly JobService[], ports: Balancer['ports']) {
+		this.#ports = ports;
+		this.#services = job.map(({at, backends, persistenceS}) => {
+			const service: ModelService = {
+				at,
+				persistent: persistenceS !== undefined,
+				backends: [],
+				clients: new Map(),
+				ticket: 0,
+			};
+			for (const name of backends) service.backends.push({at: name, service, up: true});
+			return service;
+		});
+	}
+
+	setUp(address: string, up: boolean): void {
+		for (const {backends} of this.#services)
+			for (const backend of backends) if (backend.at.startsWith(`${address}:`)) backend.up = up;
+	}
+
+	receive(frame: Uint8Array, side: Side): Expected {
+		const parsed = parse(frame, this.#ports[side].mac);
+		if (typeof parsed === 'string') return {verdict: parsed, frame};
+		const toService = this.#services.find(({at}) => at === parsed.to);
+		if (this.#services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
+			const flow = this.#flows.find(({client, backend}) => client === parsed.to && backend.at === parsed.from);
+			if (flow !== undefined) return this.#reply(frame, parsed, flow);
+			if (toService === undefined) return {verdict: 'V_PASS_BACKEND_NO_FLOW', frame};
+		}
+		if (toService === undefined) return {verdict: 'V_PASS_NOT_OURS', frame};
+		return this.#request(frame, parsed, toService, side);
+	}
+
+	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow): Expected {
+		const {backend, cameFrom} = flow;
+		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		advanceByServer(flow, parsed);
+		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
+		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
+		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
+		putEndpoint(out, backend.service.at, ETHERNET + 12, tcpOffset(out));
+		return {verdict: 'V_REPLY', frame: out};
+	}
+
+	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, side: Side): Expected {
+		const fresh = parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst;
+		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
+		let verdict: VerdictName = 'V_FORWARD';
+		if (flow !== undefined && !(fresh && flow.state === 'over')) {
+			advanceByClient(flow, parsed);
+		} else {
+			if (!fresh) return {verdict: 'V_PASS_NO_FLOW', frame};
+			const opened = this.#open(parsed.from, service, {mac: formatMac(frame.subarray(6, 12)), side});
+			if (typeof opened === 'string') return {verdict: opened, frame};
+			flow = opened;
+			verdict = 'V_FORWARD_NEW';
+		}
+		const {backend} = flow;
+		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
+		putEndpoint(out, backend.at, ETHERNET + 16, tcpOffset(out) + 2);
+		return {verdict, frame: out};
+	}
+
+	#open(client: string, service: ModelService, cameFrom: ModelFlow['cameFrom']): ModelFlow | VerdictName {
+		const former = this.#flows.findIndex(flow => flow.client === client && flow.backend.service === service);
+		if (former >= 0) this.#flows.splice(former, 1);
+		let backend = this.#schedule(client, service);
+		if (backend === undefined) return 'V_DROP_NO_BACKEND';
+		for (let attempt = 0; this.#isAmbiguous(client, backend); attempt++) {
+			backend = attempt < AMBIGUITY_ATTEMPTS - 1 ? takeTurn(service) : undefined;
+			if (backend === undefined) {
+				takeTurn(service);
+				return 'V_DROP_AMBIGUOUS';
+			}
+		}
+		const flow: ModelFlow = {client, cameFrom, backend, state: 'half-open', isn: 0};
+		this.#flows.push(flow);
+		return flow;
+	}
+
+	#schedule(client: string, service: ModelService): ModelBackend | undefined {
+		const [address] = endpoint(client);
+		const known = service.persistent ? service.clients.get(address) : undefined;
+		if (known?.up) return known;
+		const backend = takeTurn(service);
+		if (backend !== undefined && service.persistent) service.clients.set(address, backend);
+		return backend;
+	}
+
+	#isAmbiguous(client: string, backend: ModelBackend): boolean {
+		return this.#flows.some(flow => flow.client === client && flow.backend.at === backend.at);
+	}
+}
+
+function takeTurn(service: ModelService): ModelBackend | undefined {
+	for (let attempt = 0; attempt < service.backends.length; attempt++) {
+		const backend = service.backends[service.ticket++ % service.backends.length];
+		if (backend?.up) return backend;
+	}
+	return undefined;
+}
+
+function advanceByClient(flow: ModelFlow, {syn, ack, fin, rst, ackLow}: Parsed): void {
+	if (flow.state === 'half-open') return;
+	if (flow.state === 'answered') {
+		if (ack && !syn && !rst && ((ackLow - 1) & 0xffff) === flow.isn) flow.state = fin ? 'close-wait' : 'established';
+		return;
+	}
+	if (rst) flow.state = 'over';
+	else if (fin && flow.state === 'established') flow.state = 'close-wait';
+	else if (fin && flow.state === 'fin-wait') flow.state = 'over';
+}
+
+function advanceByServer(flow: ModelFlow, {syn, ack, fin, rst, seqLow}: Parsed): void {
+	if (rst) {
+		flow.state = 'over';
+	} else if (flow.state === 'half-open' || flow.state === 'answered') {
+		if (!syn || !ack) return;
+		flow.state = 'answered';
+		flow.isn = seqLow;
+	} else if (fin && flow.state === 'established') flow.state = 'fin-wait';
+	else if (fin && flow.state === 'close-wait') flow.state = 'over';
+}
+
+function parse(frame: Uint8Array, ownMac: string): Parsed | VerdictName {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	if (formatMac(frame.subarray(0, 6)) !== ownMac) return 'V_PASS_OTHER_MAC';
+	const etherType = view.getUint16(12);
+	if (etherType === 0x86dd) return 'V_PASS_IPV6';
+	if (etherType === 0x8100 || etherType === 0x88a8) return 'V_PASS_VLAN';
+	if (etherType !== 0x0800) return 'V_PASS_ETHERTYPE';
+
+	const packet = frame.length - ETHERNET;
+	if (packet < 20) return 'V_PASS_MALFORMED';
+	const header = (view.getUint8(ETHERNET) & 15) * 4;
+	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20) return 'V_PASS_MALFORMED';
+	if ((view.getUint16(ETHERNET + 6) & 0x3fff) !== 0) return 'V_PASS_FRAGMENT';
+	const protocol = view.getUint8(ETHERNET + 9);
+	if (protocol === 17) return 'V_PASS_UDP';
+	if (protocol === 1) return 'V_PASS_ICMP';
+	if (protocol !== 6) return 'V_PASS_PROTOCOL';
+	const length = view.getUint16(ETHERNET + 2);
+	if (length < header + 20 || length > packet) return 'V_PASS_MALFORMED';
+
+	const tcp = ETHERNET + header;
+	const flags = view.getUint8(tcp + 13);
+	return {
+		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(tcp)}`,
+		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(tcp + 2)}`,
+		ttl: view.getUint8(ETHERNET + 8),
+		syn: (flags & 2) !== 0,
+		ack: (flags & 16) !== 0,
+		fin: (flags & 1) !== 0,
+		rst: (flags & 4) !== 0,
+		seqLow: view.getUint16(tcp + 6),
+		ackLow: view.getUint16(tcp + 10),
+	};
+}
+
+function readdressed(frame: Uint8Array, toMac: string, fromMac: string): Uint8Array {
+	const out = frame.slice();
+	out.set(mac(toMac), 0);
+	out.set(mac(fromMac), 6);
+	out[ETHERNET + 8] = (out[ETHERNET + 8] ?? 0) - 1;
+	return out;
+}
+
+function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
+	const [address, port] = endpoint(text);
+	frame.set(address.split('.').map(Number), addressAt);
+	new DataView(frame.buffer).setUint16(portAt, port);
+}
