@@ -524,13 +524,13 @@ flow_inline __u64 flow_update(struct flow_slot *slot, __u64 word, __u32 event, _
 	return word; /* others keep it fresh */
 }
 
-/* Points a published flow at another backend. Returns 0 if the slot was reused meanwhile. */
-flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u16 backend)
+/* Replaces some bits of a published flow's word. Returns 0 if the slot was reused meanwhile. */
+flow_inline int flow_replace(struct flow_slot *slot, struct flow_hit *hit, __u64 mask, __u64 bits)
 {
 	__u64 word = hit->word;
 
 	for (int attempt = 0; attempt < FLOW_UPDATE_ATTEMPTS; attempt++) {
-		__u64 next = (word & ~(0xffffull << FLOW_BACKEND_SHIFT)) | (__u64)backend << FLOW_BACKEND_SHIFT;
+		__u64 next = (word & ~mask) | bits;
 		__u64 seen = flow_cas(&slot->word, word, next);
 
 		if (seen == word) {
@@ -542,6 +542,18 @@ flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u1
 		word = seen;
 	}
 	return 0;
+}
+
+/* Points a flow at another backend. */
+flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u16 backend)
+{
+	return flow_replace(slot, hit, 0xffffull << FLOW_BACKEND_SHIFT, (__u64)backend << FLOW_BACKEND_SHIFT);
+}
+
+/* Takes a flow back, as if it had never been. */
+flow_inline int flow_withdraw(struct flow_slot *slot, struct flow_hit *hit)
+{
+	return flow_replace(slot, hit, FLOW_STATE_MASK, (__u64)FLOW_EMPTY << FLOW_STATE_SHIFT);
 }
 
 #endif

@@ -169,8 +169,8 @@ __noinline int settle_flow(const struct flow_key *key, struct flow_hit *hit, __u
 	return 0;
 }
 
-/* Points a new flow at another backend; 0 if its slot was reused meanwhile. */
-__noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, __u32 backend)
+/* Points a new flow at another backend, or takes it back if there is none (negative). 0 if its slot was reused meanwhile. */
+__noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, int backend)
 {
 	struct settings *set = get_settings();
 
@@ -179,7 +179,8 @@ __noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, _
 	struct flow_buckets buckets = buckets_of(key, set);
 	if (!buckets.primary || !buckets.secondary)
 		return 0;
-	return flow_redirect(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit, backend);
+	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
+	return backend < 0 ? flow_withdraw(slot, hit) : flow_redirect(slot, hit, backend);
 }
 
 #endif

@@ -22,18 +22,14 @@ struct turn_search {
 	int backend;
 };
 
-/*
- * One step: the next ticket, or once a whole turn of tickets has met nobody (other CPUs may have taken the good ones all
- * the time) the next place without a ticket. Returns 1 when the search is over.
- */
-static long try_turn(__u32 step, void *context)
+/* Looks at the next place of the turn, with a ticket or without. Returns 1 when the search is over. */
+static __always_inline int try_turn(struct turn_search *search, int with_ticket)
 {
-	struct turn_search *search = context;
 	struct ticket *ticket = bpf_map_lookup_elem(&tickets, &search->service);
 
 	if (!ticket || !search->length)
 		return 1;
-	if (step < search->length)
+	if (with_ticket)
 		search->position = __sync_fetch_and_add(&ticket->next, 1);
 	else
 		search->position++;
@@ -44,6 +40,13 @@ static long try_turn(__u32 step, void *context)
 		return 0;
 	search->backend = *id;
 	return 1;
+}
+
+/* For bpf_loop: the rest of a whole turn of tickets; then, since other CPUs may have taken the good ones all the time,
+ * a whole turn without. */
+static long try_next_turn(__u32 step, void *search)
+{
+	return try_turn(search, step + 1 < ((struct turn_search *)search)->length);
 }
 
 /*
@@ -63,8 +66,8 @@ __noinline int take_turn(__u32 service)
 		.service = service,
 		.backend = NO_BACKEND,
 	};
-	if (!try_turn(0, &search))
-		bpf_loop(2 * search.length, try_turn, &search, 0);
+	if (!try_turn(&search, 1))
+		bpf_loop(2 * search.length - 1, try_next_turn, &search, 0);
 	return search.backend;
 }
 
@@ -162,7 +165,7 @@ __noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
 	return 0;
 }
 
-/* Moves a new flow on to a backend whose replies are its own. Returns the backend or NO_BACKEND. */
+/* Moves a new flow on to a backend whose replies are its own. Returns the backend; or NO_BACKEND, and the flow is gone. */
 static __always_inline int disambiguate(const struct flow_key *key, struct flow_hit *hit, __u32 service, int backend)
 {
 	for (int attempt = 0; attempt < AMBIGUITY_ATTEMPTS; attempt++) {
@@ -170,9 +173,10 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 			return backend;
 		count_event(service, EVENT_AMBIGUOUS);
 		backend = take_turn(service);
-		if (backend < 0 || !redirect_flow(key, hit, backend))
+		if (!redirect_flow(key, hit, backend) || backend < 0)
 			return NO_BACKEND;
 	}
+	redirect_flow(key, hit, NO_BACKEND);
 	return NO_BACKEND;
 }
 
@@ -234,10 +238,8 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	if (backend < 0)
 		return V_DROP_NO_BACKEND;
 	backend = disambiguate(&new->key, &new->hit, new->service, backend);
-	if (backend < 0) {
-		update_flow(&new->key, &new->hit, FLOW_FROM_SERVER | FLOW_RST, 0);
+	if (backend < 0)
 		return V_DROP_AMBIGUOUS;
-	}
 	count_connection(backend);
 	return V_FORWARD_NEW;
 }

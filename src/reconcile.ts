@@ -142,7 +142,8 @@ export class Reconciler {
 	/** Each problem once, not at every look. */
 	#reportProblems(problems: readonly string[]): void {
 		const text = problems.join('\n');
-		if (text !== this.#problems) for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
+		if (text !== this.#problems)
+			for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
 		this.#problems = text;
 	}
 

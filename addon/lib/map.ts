@@ -1,6 +1,6 @@
 import {constants} from 'node:os';
 import {BpfError, ENOTSUPP} from './errors.js';
-import {mapTypeName} from './map-type.js';
+import {MapType, mapTypeName} from './map-type.js';
 import {MapMemory} from './memory.js';
 import {type Entries, type MapInfo, type NativeMap, native, type Status} from './native.js';
 import {checkedPin, checkPinning} from './pin.js';
@@ -193,7 +193,12 @@ function meaning(errno: number, {maxEntries, type}: MapInfo): string | undefined
 	}
 }
 
+/** The kernel gives this flag to every device map that it makes (kernel/bpf/devmap.c), whatever was declared. */
+const BPF_F_RDONLY_PROG = 1 << 7;
+const DEVICE_MAPS: readonly number[] = [MapType.devmap, MapType.devmapHash];
+
 /** What two maps must have in common for a program to work with either. */
-function shape(map: RawMap): string {
-	return `${mapTypeName(map.type)} of ${map.keySize}-byte keys and ${map.valueSize}-byte values, flags ${map.flags}`;
+function shape({type, keySize, valueSize, flags}: RawMap): string {
+	const declared = DEVICE_MAPS.includes(type) ? flags & ~BPF_F_RDONLY_PROG : flags;
+	return `${mapTypeName(type)} of ${keySize}-byte keys and ${valueSize}-byte values, flags ${declared}`;
 }

@@ -152,13 +152,17 @@ async function underLoad(
 		const target = stream.outcomes.length + more;
 		return waitFor(`${more} more requests`, () => stream.outcomes.length >= target, {timeoutMs: 10_000});
 	};
-	await answered(25);
-	const eventMs = monotonicMs();
-	await event();
-	await waitFor('the VIPs have moved', isOver, {timeoutMs: 10_000});
-	const tookMs = monotonicMs() - eventMs;
-	await answered(75);
-	return {felt: interruption(await stream.stop()), tookMs};
+	try {
+		await answered(25);
+		const eventMs = monotonicMs();
+		await event();
+		await waitFor('the VIPs have moved', isOver, {timeoutMs: 10_000});
+		const tookMs = monotonicMs() - eventMs;
+		await answered(75);
+		return {felt: interruption(stream.outcomes), tookMs};
+	} finally {
+		await stream.stop();
+	}
 }
 
 function describeFelt(felt: Interruption): string {

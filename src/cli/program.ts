@@ -4,6 +4,7 @@ import type {NameLock} from '../control/lock.js';
 import {checkedName} from '../control/protocol.js';
 import {ControlError, ExitCode, KernelError} from '../errors.js';
 import {VERSION} from '../version.js';
+import type {FlowFilter, MapView} from '../xdp/view.js';
 import {backends} from './commands/backends.js';
 import {check} from './commands/check.js';
 import {drops} from './commands/drops.js';
@@ -18,7 +19,6 @@ import {vrrp} from './commands/vrrp.js';
 import {json} from './format.js';
 import {type Daemon, type Report, Session} from './session.js';
 import type {Style} from './style.js';
-import type {FlowFilter, MapView} from '../xdp/view.js';
 
 /** What lbctl needs of the machine it runs on; main.ts has the real one. */
 export interface Environment {

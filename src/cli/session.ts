@@ -1,7 +1,7 @@
 import type {CallName, CallResult, HealthReport, Status} from '../control/protocol.js';
 import {ControlError, type ExitCode} from '../errors.js';
-import type {Style} from './style.js';
 import type {MapView} from '../xdp/view.js';
+import type {Style} from './style.js';
 
 /** Asks the daemon; ControlError `no-daemon` when there is none. */
 export interface Daemon {

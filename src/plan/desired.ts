@@ -4,10 +4,10 @@
  */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {type Backend, BackendState, type Endpoint, Limits, type Nic} from '../xdp/layout.gen.js';
+import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
 import {type Capacity, Ids} from './ids.js';
 import {addressNumber, endpointKey, type NextHop, nextHopWord, prefixMask, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
-import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */

@@ -1,7 +1,7 @@
 /** Which id a service or backend has in the maps. Flows name backends by id, so an id outlives restarts and reloads. */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
-import {addressNumber, protocolNumber} from './key.js';
 import type {BackendId, ServiceId, Tables} from '../xdp/tables.js';
+import {addressNumber, protocolNumber} from './key.js';
 
 /** The lowest numbers from 1 that are not taken; 0 means "none" in the maps. */
 class Numbers {

@@ -56,9 +56,11 @@ export class Router {
 	}
 
 	/** Resigns everywhere and takes our addresses off; resolves when they are gone. The router is used up then. */
-	async stop(): Promise<void> {
+	stop(): Promise<void> {
 		this.#cancelEvents();
-		await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
+		return this.#inTurn(async () => {
+			await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
+		});
 	}
 
 	async #configure(config: VrrpConfig): Promise<void> {

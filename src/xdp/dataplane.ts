@@ -7,7 +7,7 @@ import {BpfError, BpfLink, type BpfObject, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {type FlowCounts, countFlows} from './flows.js';
+import {countFlows, type FlowCounts} from './flows.js';
 import {
 	type Endpoint,
 	type EndpointBucket,
@@ -109,7 +109,12 @@ export class DataPlane {
 	}
 
 	/** Entries that the maps have room for. */
-	get capacity(): {readonly services: number; readonly backends: number; readonly turns: number; readonly nics: number} {
+	get capacity(): {
+		readonly services: number;
+		readonly backends: number;
+		readonly turns: number;
+		readonly nics: number;
+	} {
 		return {
 			services: this.maps.services.raw.maxEntries,
 			backends: this.maps.backends.raw.maxEntries,

@@ -79,7 +79,8 @@ export function mapOf(object: BpfObject, name: string): RawMap {
 
 export function programOf(object: BpfObject, name: string): BpfProgram {
 	const program = object.programs.get(name);
-	if (program === undefined) throw new Bug(`the object has no program ${name}: it and the layout are of different builds`);
+	if (program === undefined)
+		throw new Bug(`the object has no program ${name}: it and the layout are of different builds`);
 	return program;
 }
 

@@ -1,5 +1,15 @@
 /** The pinned maps as an operator wants to see them, with or without a daemon. */
 import {BpfProgram, MapType, RawMap} from 'libbpf-ts';
+import {ExitCode, KernelError} from '../errors.js';
+import {endpointName, formatAddress, formatMac} from '../net/address.js';
+import {isDrop, readTraffic, readVerdicts} from './counters.js';
+import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
+import {type Backend, BackendState, FlowShift, maps as layouts, type Service, type Settings} from './layout.gen.js';
+import {readClock} from './load.js';
+import {Maps} from './maps.js';
+import {Pins} from './pins.js';
+import {readTables} from './read.js';
+import type {BackendId, ServiceId, Tables} from './tables.js';
 import type {
 	BackendView,
 	DropView,
@@ -12,16 +22,6 @@ import type {
 	ServiceView,
 	Traffic,
 } from './view.js';
-import {ExitCode, KernelError} from '../errors.js';
-import {endpointName, formatAddress, formatMac} from '../net/address.js';
-import {isDrop, readTraffic, readVerdicts} from './counters.js';
-import {type FlowCounts, countFlows, flowStateName, liveFlows} from './flows.js';
-import {type Backend, BackendState, FlowShift, maps as layouts, type Service, type Settings} from './layout.gen.js';
-import {readClock} from './load.js';
-import {Maps} from './maps.js';
-import {Pins} from './pins.js';
-import {readTables} from './read.js';
-import type {BackendId, ServiceId, Tables} from './tables.js';
 
 export {unload} from './dataplane.js';
 

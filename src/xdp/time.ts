@@ -61,6 +61,7 @@ export function tickJiffies(state: number, shifts: TickShifts): number {
 export function flowTimeouts(timeouts: TcpTimeouts, hz: number): FlowTimeouts {
 	const shifts = tickShifts(hz);
 	const ticks = new Array<number>(STATES).fill(0);
-	for (const [state, seconds] of timeoutsS(timeouts)) ticks[state] = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
+	for (const [state, seconds] of timeoutsS(timeouts))
+		ticks[state] = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
 	return {ticks};
 }

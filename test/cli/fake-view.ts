@@ -1,5 +1,5 @@
-import type {FlowFilter, FlowView, MapEntry, MapView, PersistenceView} from '../../src/xdp/view.js';
 import {ControlError} from '../../src/errors.js';
+import type {FlowFilter, FlowView, MapEntry, MapView, PersistenceView} from '../../src/xdp/view.js';
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
 	yield* items;

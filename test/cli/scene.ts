@@ -1,12 +1,12 @@
 import type {ExecutionContext} from 'ava';
 import {type Environment, run} from '../../src/cli/program.js';
-import type {MapView} from '../../src/xdp/view.js';
 import {ControlClient} from '../../src/control/client.js';
 import {lockName} from '../../src/control/lock.js';
 import type {Status} from '../../src/control/protocol.js';
 import {socketPath} from '../../src/control/protocol.js';
 import {type Handlers, serveControl} from '../../src/control/server.js';
 import {type ExitCode, KernelError} from '../../src/errors.js';
+import type {MapView} from '../../src/xdp/view.js';
 import {HANDLERS, runDirectory} from '../control/scene.js';
 import {FakeClock} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';

@@ -102,6 +102,11 @@ export class Balancer {
 		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});
 	}
 
+	/** Pins a program at a path of a bpffs. */
+	pin(program: string, path: string): void {
+		this.#object.programs.get(program)?.pin(path);
+	}
+
 	/** Packets by verdict, then events, of all services and CPUs. */
 	counters(): BigUint64Array {
 		const {size} = layouts.verdicts.value;

@@ -4,7 +4,7 @@
  */
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {type Balancer, backendMac, type JobService, type Side, type VerdictName} from './balancer.js';
-import {endpoint, ETHERNET, mac, tcpOffset} from './frame.js';
+import {ETHERNET, endpoint, mac, tcpOffset} from './frame.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 
@@ -126,16 +126,15 @@ export class Model {
 		if (former >= 0) this.#flows.splice(former, 1);
 		let backend = this.#schedule(client, service);
 		if (backend === undefined) return 'V_DROP_NO_BACKEND';
-		for (let attempt = 0; this.#isAmbiguous(client, backend); attempt++) {
-			backend = attempt < AMBIGUITY_ATTEMPTS - 1 ? takeTurn(service) : undefined;
-			if (backend === undefined) {
-				takeTurn(service);
-				return 'V_DROP_AMBIGUOUS';
+		for (let attempt = 0; attempt < AMBIGUITY_ATTEMPTS && backend !== undefined; attempt++) {
+			if (!this.#isAmbiguous(client, backend)) {
+				const flow: ModelFlow = {client, cameFrom, backend, state: 'half-open', isn: 0};
+				this.#flows.push(flow);
+				return flow;
 			}
+			backend = takeTurn(service);
 		}
-		const flow: ModelFlow = {client, cameFrom, backend, state: 'half-open', isn: 0};
-		this.#flows.push(flow);
-		return flow;
+		return 'V_DROP_AMBIGUOUS';
 	}
 
 	#schedule(client: string, service: ModelService): ModelBackend | undefined {

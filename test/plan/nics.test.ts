@@ -10,7 +10,11 @@ test('a NIC stands in the slot of its index, or in one of the next three', t => 
 
 test('a NIC keeps its slot when others come', t => {
 	const actual = new Map([[4, {ifindex: 259, mac}]]);
-	const slots = assignSlots([3, 4, 259].map(ifindex => ({ifindex, mac})), actual, 256);
+	const slots = assignSlots(
+		[3, 4, 259].map(ifindex => ({ifindex, mac})),
+		actual,
+		256,
+	);
 	t.deepEqual(
 		[...slots].map(([slot, nic]) => [nic.ifindex, slot]),
 		[

@@ -100,7 +100,11 @@ test('a removed backend keeps its id until it has been down and no flow names it
 	apply(actual, diff(actual, desired(both, circumstances(actual)).tables));
 
 	apply(actual, diff(actual, desired(one, circumstances(actual)).tables));
-	t.is(actual.backends.get(2)?.state, BackendState.BACKEND_DOWN, 'kept although no flow was seen: one may be in the making');
+	t.is(
+		actual.backends.get(2)?.state,
+		BackendState.BACKEND_DOWN,
+		'kept although no flow was seen: one may be in the making',
+	);
 
 	const busy = circumstances(actual, {liveFlows: id => (id === 2 ? 1 : 0)});
 	apply(actual, diff(actual, desired(one, busy).tables));

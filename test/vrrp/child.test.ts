@@ -4,7 +4,8 @@ import type {Subprocesses} from '../../src/host/host.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import type {FromVrrp, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
-import {instance, LineLog} from './segment.js';
+import {FakeLog} from '../fake/log.js';
+import {instance} from './segment.js';
 
 type StartOptions = Parameters<Subprocesses['startVrrp']>[0];
 
@@ -29,7 +30,7 @@ class Script {
 
 function setUp() {
 	const clock = new FakeClock();
-	const log = new LineLog();
+	const log = new FakeLog();
 	const scripts: Script[] = [];
 	const transitions: Transition[] = [];
 	const fatal: string[] = [];
@@ -90,8 +91,8 @@ test('goes on without real time when that is refused, and says so', async t => {
 	script(1).says({kind: 'ready', realTime: false}, {kind: 'configured'});
 	await configured;
 	t.deepEqual(log.lines, [
-		'real-time scheduling refused: `chrt -f` needs CAP_SYS_NICE and a limit for RTPRIO',
-		'vrrp runs without real-time scheduling: adverts may be late on a busy machine',
+		'warn real-time scheduling refused: `chrt -f` needs CAP_SYS_NICE and a limit for RTPRIO',
+		'warn vrrp runs without real-time scheduling: adverts may be late on a busy machine',
 	]);
 });
 
@@ -131,7 +132,7 @@ test('passes transitions and log lines on', async t => {
 	};
 	script(0).says({kind: 'transition', transition}, {kind: 'log', level: 'info', fields: {}, text: 'a line'});
 	t.deepEqual(transitions, [transition]);
-	t.deepEqual(log.lines, ['a line']);
+	t.deepEqual(log.lines, ['info a line']);
 });
 
 test('asks for the status', async t => {

@@ -12,8 +12,9 @@ import type {Instance} from '../../src/conf/model.js';
 import type {Subprocesses} from '../../src/host/host.js';
 import {realClock} from '../../src/host/real/clock.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
+import {FakeLog} from '../fake/log.js';
 import type {Observation} from './observer.js';
-import {instance, LineLog} from './segment.js';
+import {instance} from './segment.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
@@ -163,7 +164,7 @@ class Wire {
 
 /** The daemon's side of our process in the near namespace. */
 class Ours {
-	readonly log = new LineLog();
+	readonly log = new FakeLog();
 	readonly #child: VrrpChild;
 	process: ChildProcess | undefined;
 
@@ -247,7 +248,7 @@ interop('as master: keepalived obeys, takes over on our resignation, and gives w
 		await wire.seesAddress(true, seen);
 		t.true(wire.weOwn());
 		t.is((await back.status()).instances[0]?.role, 'master');
-		t.true(back.log.lines.includes('(external) Entering MASTER STATE'));
+		t.true(back.log.lines.includes('info (external) Entering MASTER STATE'));
 	}),
 );
 

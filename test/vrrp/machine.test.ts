@@ -10,6 +10,7 @@ import {
 	step,
 } from '../../src/vrrp/machine.js';
 import {seconds} from '../fake/clock.js';
+import {seeded} from '../fake/lan.js';
 
 const config: MachineConfig = {
 	priority: 100,
@@ -423,4 +424,42 @@ test('the times are those of RFC 3768 and RFC 9568', t => {
 	t.is(masterDownUs(config, seconds(1)), down);
 	t.is(masterDownUs({...config, priority: 200}, seconds(1)), 3_218_750);
 	t.is(masterDownUs({...config, version: 3}, 100_000), 360_937);
+});
+
+const everyEvent: readonly MachineEvent[] = [
+	{kind: 'start', healthy: true},
+	...[0, 50, 100, 200].map(priority => advert(priority)),
+	advert(100, true),
+	...(['master-down', 'advert', 'preempt-delay', 'announce', 'refresh'] as const).map(timer),
+	{kind: 'interface-down'},
+	{kind: 'interface-up'},
+	{kind: 'address-lost'},
+	follow('master'),
+	follow('backup', true),
+	follow('fault'),
+	{kind: 'doubt-master'},
+	{kind: 'reconfigured'},
+];
+
+test('whatever happens: addresses come with mastership and go with it, and somebody is always waiting', t => {
+	const random = seeded(5);
+	let state = initialState(config);
+	let owned = false;
+	const running = new Set<string>();
+	for (let round = 0; round < 20_000; round++) {
+		const event = everyEvent[Math.floor(random() * everyEvent.length)] ?? advert(0);
+		if (event.kind === 'timer' && !running.delete(event.timer)) continue;
+		const next = step(state, event, {...config, preemptDelayUs: seconds(10)});
+		for (const effect of next.effects) {
+			if (effect.kind === 'add-addresses') owned = true;
+			if (effect.kind === 'remove-addresses') owned = false;
+			if (effect.kind === 'cancel-timers') running.clear();
+			if (effect.kind === 'cancel-timer') running.delete(effect.timer);
+			if (effect.kind === 'set-timer') running.add(effect.timer);
+		}
+		state = next.state;
+		t.is(owned, state.role === 'master');
+		t.is(running.has('advert'), state.role === 'master');
+		t.is(running.has('master-down'), state.role === 'backup');
+	}
 });

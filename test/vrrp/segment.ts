@@ -1,10 +1,10 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Instance, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
-import type {Log} from '../../src/log.js';
 import type {Transition} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
 import {type FakeLan, FakeStation} from '../fake/lan.js';
+import {FakeLog} from '../fake/log.js';
 import {FakeNetlink} from '../fake/netlink.js';
 
 const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
@@ -57,29 +57,12 @@ export function internal(changes: Partial<Instance> = {}): Instance {
 
 export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal']};
 
-export class LineLog implements Log {
-	readonly lines: string[] = [];
-	debug(): void {}
-	info(_fields: object, message: string): void {
-		this.lines.push(message);
-	}
-	warn(_fields: object, message: string): void {
-		this.lines.push(message);
-	}
-	error(fields: object, message: string): void {
-		this.lines.push(`${message} ${JSON.stringify(fields)}`);
-	}
-	child(): Log {
-		return this;
-	}
-}
-
 /** A balancer on fake segments: `192.168.1.HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on eth1. */
 export class Balancer {
 	readonly name: string;
 	readonly station: FakeStation;
 	readonly netlink = new FakeNetlink();
-	readonly log = new LineLog();
+	readonly log = new FakeLog();
 	readonly transitions: Transition[] = [];
 	readonly router: Router;
 

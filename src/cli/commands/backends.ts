@@ -1,9 +1,9 @@
 import type {BackendHealthReport, HealthReport} from '../../control/protocol.js';
+import type {BackendView} from '../../xdp/view.js';
 import {bytes, count, duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {type Style, stateTone} from '../style.js';
 import {type Column, renderTable} from '../table.js';
-import type {BackendView} from '../../xdp/view.js';
 
 /** A backend as the maps have it, with what the daemon's checks say of it, or null without a daemon. */
 export type BackendRow = BackendView & {readonly health: BackendHealthReport | null};

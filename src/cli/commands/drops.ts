@@ -1,8 +1,8 @@
+import type {DropView} from '../../xdp/view.js';
 import {count} from '../format.js';
 import type {Report, Session} from '../session.js';
 import type {Style} from '../style.js';
 import {type Column, renderTable} from '../table.js';
-import type {DropView} from '../../xdp/view.js';
 
 /** `lbctl drops`: which packets went nowhere, and why, the most frequent first. */
 export async function drops(session: Session): Promise<Report> {

@@ -1,7 +1,7 @@
+import type {FlowFilter, FlowView} from '../../xdp/view.js';
 import {duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {type Column, renderTable} from '../table.js';
-import type {FlowFilter, FlowView} from '../../xdp/view.js';
 
 /** `lbctl flows`: at most `limit` (0: all) of the flows that match. */
 export async function flows(session: Session, limit: number, filter: FlowFilter): Promise<Report> {

@@ -1,7 +1,7 @@
+import type {MapInfo} from '../../xdp/view.js';
 import {count, json} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {type Column, renderTable} from '../table.js';
-import type {MapInfo} from '../../xdp/view.js';
 
 /** `lbctl maps`: what is pinned. */
 export async function maps(session: Session): Promise<Report> {

@@ -1,7 +1,7 @@
+import type {PersistenceView} from '../../xdp/view.js';
 import {duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {type Column, renderTable} from '../table.js';
-import type {PersistenceView} from '../../xdp/view.js';
 
 /** `lbctl persistence`: which client is bound to which backend, at most `limit` (0: all) of them. */
 export async function persistence(session: Session, limit: number): Promise<Report> {

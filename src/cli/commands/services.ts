@@ -1,10 +1,10 @@
 import type {HealthReport, ServiceHealth} from '../../control/protocol.js';
 import {ControlError} from '../../errors.js';
+import type {MapView, ServiceView} from '../../xdp/view.js';
 import {bytes, count, duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import type {Style, Tone} from '../style.js';
 import {type Column, renderTable} from '../table.js';
-import type {MapView, ServiceView} from '../../xdp/view.js';
 import {type BackendRow, backendRows, renderOwnBackends} from './backends.js';
 
 /** A service with its backends; the scheduler and the quorum are the daemon's knowledge, null without it. */

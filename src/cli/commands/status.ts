@@ -1,9 +1,9 @@
 import type {NicStatus, Status} from '../../control/protocol.js';
 import {ExitCode, KernelError} from '../../errors.js';
+import type {DropView} from '../../xdp/view.js';
 import {duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {paint, printable, type Style} from '../style.js';
-import type {DropView} from '../../xdp/view.js';
 import {mostFirst, renderDrops} from './drops.js';
 import {renderServices, type ServiceRow, serviceRows} from './services.js';
 import {renderInstances} from './vrrp.js';

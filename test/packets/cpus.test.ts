@@ -1,0 +1,112 @@
+/** Both CPUs at once: what the program promises must hold however they interleave. */
+import {execFile, execFileSync} from 'node:child_process';
+import {mkdtempSync, rmdirSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
+import type {ExecutionContext} from 'ava';
+import {mountBpffs} from 'libbpf-ts';
+import {FlowShift, FlowState, Verdict} from '../../src/xdp/layout.gen.js';
+import {addressNumber, type Balancer, balancer, packetTest} from './balancer.js';
+import {Connection} from './connection.js';
+import type {Storm} from './storm.js';
+
+const VIP = '192.168.1.1:80';
+const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80']}];
+const PROCESS = fileURLToPath(new URL('storm.js', import.meta.url));
+const SOURCE = fileURLToPath(new URL('../../../test/packets/storm.bpf.c', import.meta.url));
+const FLOOD = addressNumber('172.20.0.0');
+const PORT = 7000;
+
+/** Runs storms at the same time, each on a CPU of its own; returns how often each verdict was counted meanwhile. */
+async function rage(
+	t: ExecutionContext,
+	b: Balancer,
+	storms: ReadonlyArray<Pick<Storm, 'firstClient' | 'clients' | 'step' | 'packets'> & {readonly flags: string}>,
+): Promise<(verdict: keyof typeof Verdict) => number> {
+	const folder = mkdtempSync(join(tmpdir(), 'sluice-storm-'));
+	const bpffs = mkdtempSync(join(tmpdir(), 'sluice-bpffs-'));
+	mountBpffs(bpffs);
+	t.teardown(() => {
+		execFileSync('umount', [bpffs]);
+		rmdirSync(bpffs);
+		rmSync(folder, {recursive: true});
+	});
+	const object = join(folder, 'storm.bpf.o');
+	const triplet = execFileSync('gcc', ['-print-multiarch'], {encoding: 'utf8'}).trim();
+	execFileSync('clang', ['-O2', '-g', '-target', 'bpf', `-I/usr/include/${triplet}`, '-c', SOURCE, '-o', object]);
+	b.pin('lb', join(bpffs, 'lb'));
+
+	const before = b.counters();
+	await Promise.all(
+		storms.map(async ({flags, ...rest}, cpu) => {
+			const payload = new Uint8Array(10);
+			const frame = new Connection(b, `172.20.0.0:${PORT}`, VIP).request(flags, {payload});
+			const program = join(bpffs, 'lb');
+			const {ifindex} = b.ports.external;
+			const storm: Storm = {object, program, ifindex, frame: Buffer.from(frame).toString('hex'), ...rest};
+			const argv = ['-c', String(cpu), process.execPath, PROCESS, JSON.stringify(storm)];
+			const {stdout} = await promisify(execFile)('taskset', argv);
+			t.log(`CPU ${cpu}, ${flags}: ${stdout.trim()} ns a packet`);
+		}),
+	);
+	const after = b.counters();
+	return verdict => Number((after[Verdict[verdict]] ?? 0n) - (before[Verdict[verdict]] ?? 0n));
+}
+
+/** Makes the table small, so that slots are fought for. */
+function shrink(b: Balancer, buckets: number): void {
+	const settings = b.maps.settings.get(0);
+	if (settings === undefined) throw new Error('no settings');
+	b.maps.settings.set(0, {...settings, flowBucketMask: buckets - 1});
+}
+
+function assertSound(t: ExecutionContext, b: Balancer): void {
+	const flows = b.flows();
+	const state = (word: bigint): number => Number((word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
+	t.true(flows.every(({word}) => ((word >> BigInt(FlowShift.FLOW_LOCK_SHIFT)) & 1n) === 0n), 'no lock is left');
+	t.true(flows.every(({word}) => state(word) !== FlowState.FLOW_BUSY), 'no slot is left BUSY');
+	const live = flows.filter(({word}) => state(word) !== FlowState.FLOW_EMPTY);
+	t.is(new Set(live.map(({addrs, ports}) => `${addrs} ${ports}`)).size, live.length, 'no key has two slots');
+}
+
+for (const [title, buckets, clients] of [
+	['a roomy table', 4096, 4096],
+	['a table far too small', 16, 4096],
+	['a few keys that both CPUs insert', 16, 32],
+] as const)
+	packetTest(`two CPUs insert at once into ${title}`, async t => {
+		const b = balancer(t, JOB);
+		shrink(b, buckets);
+		const storm = {flags: 'S', firstClient: FLOOD, clients, packets: 1_000_000};
+		const counted = await rage(t, b, [
+			{...storm, step: 1},
+			{...storm, step: 2_654_435_761},
+		]);
+		assertSound(t, b);
+		const inserts = counted('V_FORWARD_NEW');
+		t.true(inserts >= Math.min(clients, 64));
+		t.is(b.maps.ticket(1), BigInt(inserts), 'every ticket is a connection');
+		t.is(inserts + counted('V_FORWARD') + counted('V_DROP_CONTENDED'), 2_000_000);
+		const connections = [...b.tables.backends.keys()].map(id => {
+			const {size} = b.maps.traffic;
+			return Number(b.maps.traffic.sumU64(id * 64, 4096 * 64, size / (4096 * 64), 1)[0] ?? 0n);
+		});
+		t.deepEqual(connections, [Math.ceil(inserts / 2), Math.floor(inserts / 2)], 'dealt exactly in turn');
+		t.log(`${inserts} inserts, ${counted('V_DROP_CONTENDED')} contended`);
+	});
+
+packetTest('no packet of an established flow is lost while another CPU floods the table', async t => {
+	const b = balancer(t, JOB);
+	shrink(b, 16);
+	const established = addressNumber('172.21.0.0');
+	for (let n = 0; n < 16; n++) new Connection(b, `172.21.0.${n}:${PORT}`, VIP).establish();
+	const counted = await rage(t, b, [
+		{flags: 'S', firstClient: FLOOD, clients: 65_536, step: 1, packets: 1_000_000},
+		{flags: 'PA', firstClient: established, clients: 16, step: 1, packets: 2_000_000},
+	]);
+	assertSound(t, b);
+	t.is(counted('V_FORWARD'), 2_000_000);
+	t.is(counted('V_PASS_NO_FLOW'), 0);
+});
