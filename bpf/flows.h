@@ -46,14 +46,12 @@ static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_
 	};
 }
 
-/* Looks a flow up; enum flow_lookup. An expired flow is a miss. */
-__noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
+/* Looks a flow up. An expired flow is a miss. */
+static __always_inline enum flow_lookup find_flow_inline(const struct settings *set, const struct flow_key *key,
+							 struct flow_hit *hit)
 {
-	struct settings *set = get_settings();
-
-	if (!key || !hit || !set)
-		return FLOW_MISS;
 	struct flow_buckets buckets = buckets_of(key, set);
+
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
 	for (int attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
@@ -71,6 +69,14 @@ __noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
 			return FLOW_MISS;
 	}
 	return FLOW_MOVING;
+}
+
+/* The same for those who are not in a hurry; enum flow_lookup. */
+__noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	return key && hit && set ? find_flow_inline(set, key, hit) : FLOW_MISS;
 }
 
 /* Carries an event into a flow that was found. Returns the word now in force, or 0 if the slot was reused meanwhile. */

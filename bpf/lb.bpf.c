@@ -164,7 +164,8 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 /* The flow of a client's packet, found or opened; `new->hit` has it. Returns V_FORWARD, V_FORWARD_NEW or why not. */
 static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
 {
-	int found = find_flow(&new->key, &new->hit);
+	struct settings *set = get_settings();
+	int found = set ? find_flow_inline(set, &new->key, &new->hit) : FLOW_MISS;
 
 	if (found == FLOW_MOVING && !is_fresh_syn(new->flags))
 		return V_DROP_CONTENDED;
@@ -175,7 +176,6 @@ static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct pa
 		    track_flow(&new->key, &new->hit, new->flags, (__u16)bpf_ntohl(p->tcp->ack_seq)))
 			return V_FORWARD;
 	}
-	struct settings *set = get_settings();
 	new->came_from = next_hop_of(p->eth->h_source, p->nic, set ? set->route_generation : 0);
 	enum verdict verdict = open_flow(ctx, new);
 	p->service = new->service;

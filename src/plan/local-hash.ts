@@ -1,4 +1,5 @@
 /** The hash of local endpoints, exactly as bpf/maps.h defines it: the program and the plan must agree on every bit. */
+import {localFilter, maps} from '../xdp/layout.gen.js';
 
 /** An address and port as the map layout has them, in host order. */
 export interface LocalEndpoint {
@@ -8,8 +9,9 @@ export interface LocalEndpoint {
 }
 
 const WORD_BITS = 64;
-const FILTER_WORDS = 256;
-const ENDPOINT_BUCKETS = 4096n;
+/** Of each side of the filter. */
+const FILTER_WORDS = localFilter.size / 8 / 2;
+const ENDPOINT_BUCKETS = BigInt(maps.endpoints.maxEntries);
 
 /** local_hash() of bpf/maps.h. */
 export function localHash({addr, port, proto}: LocalEndpoint): bigint {

@@ -1,8 +1,5 @@
 /** Which slot of the `nics` map a NIC has. Pure. */
-import type {Nic} from '../xdp/layout.gen.js';
-
-/** The program looks at this many slots for the NIC that a frame came in on, see bpf/maps.h. */
-const PROBES = 4;
+import {Limits, type Nic} from '../xdp/layout.gen.js';
 
 /** What the plan needs to know of a NIC. */
 export interface NicIdentity {
@@ -30,7 +27,7 @@ export function assignSlots(
 }
 
 function freeSlot(ifindex: number, assigned: ReadonlyMap<number, Nic>, slots: number): number | null {
-	for (let probe = 0; probe < PROBES; probe++) {
+	for (let probe = 0; probe < Limits.LIMIT_NIC_PROBES; probe++) {
 		const slot = (ifindex + probe) % slots;
 		if (!assigned.has(slot)) return slot;
 	}

@@ -23,36 +23,41 @@ export class Maps {
 	readonly tickets: MapMemory;
 	readonly verdicts: MapMemory;
 	readonly traffic: MapMemory;
-	readonly #raw: ReadonlyMap<string, RawMap>;
+	readonly #raw = new Map<string, RawMap>();
+	readonly #memories: MapMemory[] = [];
 
-	/** `open` gives the map of a name; what it throws is passed on after closing the others. */
+	/** `open` gives the map of a name. Throws BpfError for a map that is not what the layout says; then all are closed again. */
 	constructor(open: (name: string) => RawMap) {
-		const raw = new Map<string, RawMap>();
 		try {
-			for (const name of MAP_NAMES) raw.set(name, open(name));
+			for (const name of MAP_NAMES) this.#raw.set(name, open(name));
+			this.servicesByKey = this.#typed(layout.maps.servicesByKey);
+			this.services = this.#typed(layout.maps.services);
+			this.turns = this.#typed(layout.maps.turns);
+			this.backends = this.#typed(layout.maps.backends);
+			this.endpoints = this.#typed(layout.maps.endpoints);
+			this.localFilter = this.#typed(layout.maps.localFilter);
+			this.nics = this.#typed(layout.maps.nics);
+			this.nicPorts = this.#typed(layout.maps.nicPorts);
+			this.persistence = this.#typed(layout.maps.persistence);
+			this.settings = this.#typed(layout.maps.settings);
+			this.flows = this.#mapped(layout.maps.flows);
+			this.tickets = this.#mapped(layout.maps.tickets);
+			this.verdicts = this.#mapped(layout.maps.verdicts);
+			this.traffic = this.#mapped(layout.maps.traffic);
 		} catch (error) {
-			for (const map of raw.values()) map.close();
+			this.close();
 			throw error;
 		}
-		this.#raw = raw;
-		this.servicesByKey = this.#typed(layout.maps.servicesByKey);
-		this.services = this.#typed(layout.maps.services);
-		this.turns = this.#typed(layout.maps.turns);
-		this.backends = this.#typed(layout.maps.backends);
-		this.endpoints = this.#typed(layout.maps.endpoints);
-		this.localFilter = this.#typed(layout.maps.localFilter);
-		this.nics = this.#typed(layout.maps.nics);
-		this.nicPorts = this.#typed(layout.maps.nicPorts);
-		this.persistence = this.#typed(layout.maps.persistence);
-		this.settings = this.#typed(layout.maps.settings);
-		this.flows = this.#named(layout.maps.flows.name).mmap();
-		this.tickets = this.#named(layout.maps.tickets.name).mmap();
-		this.verdicts = this.#named(layout.maps.verdicts.name).mmap();
-		this.traffic = this.#named(layout.maps.traffic.name).mmap();
 	}
 
 	#typed<K, V>(mapLayout: MapLayout<K, V>): BpfMap<K, V> {
 		return BpfMap.of(this.#named(mapLayout.name), mapLayout);
+	}
+
+	#mapped<K, V>(mapLayout: MapLayout<K, V>): MapMemory {
+		const memory = this.#typed(mapLayout).raw.mmap();
+		this.#memories.push(memory);
+		return memory;
 	}
 
 	#named(name: string): RawMap {
@@ -82,7 +87,7 @@ export class Maps {
 	}
 
 	close(): void {
-		for (const memory of [this.flows, this.tickets, this.verdicts, this.traffic]) memory.close();
+		for (const memory of this.#memories) memory.close();
 		for (const map of this.#raw.values()) map.close();
 	}
 }

@@ -1,8 +1,12 @@
 /** Where a daemon's kernel objects are pinned, so that they outlive it: bpffs/lbd/NAME/{maps,links,programs}/… */
-import {existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
+import {ExitCode, KernelError} from '../errors.js';
 
 export const BPFFS = '/sys/fs/bpf';
+
+/** Maps of a start that has not come to its end. */
+const UNFINISHED = 'maps-unfinished';
 
 /** Where the program runs: in the driver, or in the kernel's slower generic receive path. */
 export type AttachMode = 'native' | 'generic';
@@ -18,7 +22,8 @@ export class Pins {
 	readonly directory: string;
 
 	constructor(name: string) {
-		this.directory = join(BPFFS, 'lbd', name);
+		// bpffs keeps dots for itself (kernel/bpf/inode.c, bpf_lookup); a daemon's name may have them, but never a `+`.
+		this.directory = join(BPFFS, 'lbd', name.replaceAll('.', '+'));
 	}
 
 	map(name: string): string {
@@ -50,27 +55,38 @@ export class Pins {
 		}));
 	}
 
-	linkOf(ifindex: number): PinnedLink | null {
-		return this.links().find(link => link.ifindex === ifindex) ?? null;
-	}
-
 	/** Detaches, when nobody holds a descriptor of the link. */
 	removeLink(link: PinnedLink): void {
 		rmSync(link.path, {force: true});
 	}
 
+	/** Whether maps are pinned; they always are all of them. Throws KernelError when this user may not look. */
 	exist(): boolean {
-		return existsSync(join(this.directory, 'maps'));
+		try {
+			statSync(this.map(''));
+			return true;
+		} catch (cause) {
+			const {code = 'error'} = cause as NodeJS.ErrnoException;
+			if (code === 'ENOENT') return false;
+			throw new KernelError('open maps', this.directory, code, 'root only', {cause, exitCode: ExitCode.permission});
+		}
 	}
 
-	/** Makes the directories. */
+	/** Makes the directories, of a daemon that has none. */
 	create(): void {
-		for (const kind of ['maps', 'programs', 'links']) mkdirSync(join(this.directory, kind), {recursive: true});
+		for (const kind of ['programs', 'links', UNFINISHED]) mkdirSync(join(this.directory, kind), {recursive: true});
+	}
+
+	/** Pins the maps, which appear all at once: a start that is killed here has not begun, as far as the next one can tell. */
+	pinMaps(names: readonly string[], pin: (name: string, path: string) => void): void {
+		const unfinished = join(this.directory, UNFINISHED);
+		for (const name of names) pin(name, join(unfinished, name));
+		renameSync(unfinished, this.map(''));
 	}
 
 	/** Removes every pin: maps, programs and links are freed as soon as no descriptor holds them. */
 	remove(): void {
-		for (const kind of ['links', 'programs', 'maps']) {
+		for (const kind of ['links', 'programs', 'maps', UNFINISHED]) {
 			const directory = join(this.directory, kind);
 			if (!existsSync(directory)) continue;
 			for (const pin of readdirSync(directory)) rmSync(join(directory, pin));

@@ -8,8 +8,8 @@ import {MemoryFiles} from './memory-files.js';
 import {sound} from './reading.js';
 
 // FUZZ_RUNS=1000000 npx ava build/test/conf/fuzz.test.js; a failure names the seed to repeat it with.
-const runs = Number(process.env['FUZZ_RUNS'] ?? 3000);
-const firstSeed = Number(process.env['FUZZ_SEED'] ?? 1);
+const runs = Number(process.env.FUZZ_RUNS ?? 3000);
+const firstSeed = Number(process.env.FUZZ_SEED ?? 1);
 
 type Random = (below: number) => number;
 

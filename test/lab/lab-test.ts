@@ -1,0 +1,58 @@
+/** What the tests of the laboratory share: one laboratory a file, and the words for what its clients see. */
+import anyTest from 'ava';
+import {Lab, type LabOptions} from '../../lab/lab.js';
+import {obstacle} from '../../lab/prerequisites.js';
+import type {Outcome} from '../../lab/protocol.js';
+import {waitFor} from '../../lab/wait.js';
+
+const reason = obstacle();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+
+/** ava's `test.serial`; where the laboratory cannot work, its `skip`, said aloud. */
+export const test = reason === null ? anyTest.serial : anyTest.serial.skip;
+
+/** How long VRRP takes at most to make the reference job's primary master: 3 adverts, the skew, and the machine's slowness. */
+const MASTER_MS = 10_000;
+
+/** A laboratory for all tests of the file: built and `prepare`d before the first, removed after the last in any case. */
+export function labOfFile(options: LabOptions, prepare: (lab: Lab) => Promise<void> = async () => {}): () => Lab {
+	let lab: Lab | null = null;
+	if (reason === null) {
+		anyTest.before(async () => {
+			lab = await Lab.create(options);
+			await prepare(lab);
+		});
+		anyTest.after.always(() => lab?.destroy());
+	}
+	return () => {
+		if (lab === null) throw new Error('the laboratory was not built');
+		return lab;
+	};
+}
+
+/** Starts the first balancer and waits until it is master. */
+export async function startPrimary(lab: Lab): Promise<void> {
+	await lab.lb1.start();
+	await waitFor('lb1 is master', () => lab.lb1.isMaster(), {timeoutMs: MASTER_MS, seen: () => lab.lb1.log()});
+}
+
+/** Who answered, or why nobody did, in the order of the requests. */
+export function answers(outcomes: readonly Outcome[]): string[] {
+	const inOrder = outcomes.toSorted((a, b) => a.startedMs - b.startedMs);
+	return inOrder.map(({error, body}) => error ?? body);
+}
+
+/** As many answers strictly in turn, from `first` on. */
+export function inTurn(first: string, count: number): string[] {
+	const second = other(first);
+	return Array.from({length: count}, (_, n) => (n % 2 === 0 ? first : second));
+}
+
+export function other(server: string): string {
+	return server === 'web1' ? 'web2' : 'web1';
+}
+
+/** As many answers from one server. */
+export function only(server: string, count: number): string[] {
+	return Array.from({length: count}, () => server);
+}

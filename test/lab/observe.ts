@@ -1,0 +1,85 @@
+/** How the tests look at a balancer from outside: its command, its log, and what it has left on the machine. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync} from 'node:fs';
+import {text} from 'node:stream/consumers';
+import {fileURLToPath} from 'node:url';
+import type {Balancer} from '../../lab/balancer.js';
+import {inside} from '../../lab/namespace.js';
+import {inhabitants} from '../../lab/proc.js';
+import {controlSocketOf} from '../../lab/record.js';
+import {run} from '../../lab/run.js';
+import type {BackendRow} from '../../src/cli/commands/backends.js';
+import type {ServiceRow} from '../../src/cli/commands/services.js';
+
+export interface Finished {
+	/** Exit code, or the signal that ended it. */
+	readonly code: number | string | null;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** Runs a command on the balancer to its end, whatever that is. */
+export async function finish(balancer: Balancer, argv: readonly string[]): Promise<Finished> {
+	const [command = '', ...args] = [...inside(balancer.namespace), ...argv];
+	const child = spawn(command, args, {stdio: ['ignore', 'pipe', 'pipe']});
+	const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+	return {code: child.exitCode ?? child.signalCode, stdout, stderr};
+}
+
+/** The command line of one of our programs, under this Node. */
+export function program(name: 'lbd' | 'lbctl'): string[] {
+	return [process.execPath, fileURLToPath(new URL(`../../../bin/${name}`, import.meta.url))];
+}
+
+/** `lbctl …` on the balancer. */
+export function lbctl(balancer: Balancer, ...args: string[]): Promise<Finished> {
+	return finish(balancer, [...program('lbctl'), '--name', balancer.daemonName, ...args]);
+}
+
+/** The reference job's only service, as `lbctl services` has it. */
+export async function service(balancer: Balancer): Promise<ServiceRow> {
+	const [row] = (await balancer.lbctl('services')) as ServiceRow[];
+	if (row === undefined) throw new Error(`${balancer.name} has no service`);
+	return row;
+}
+
+/** A backend by its address, as `lbctl backends` has it. */
+export async function backend(balancer: Balancer, address: string): Promise<BackendRow> {
+	const rows = (await balancer.lbctl('backends')) as BackendRow[];
+	const row = rows.find(({backend: name}) => name === `${address}:80`);
+	if (row === undefined) throw new Error(`${balancer.name} has no backend ${address}:80`);
+	return row;
+}
+
+/** The sentences of the balancer's log, without what came before line `after`. */
+export function sentences(balancer: Balancer, after = 0): string[] {
+	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n').slice(after);
+	return lines.map(line => (line.startsWith('{') ? String(JSON.parse(line).msg) : line));
+}
+
+/** What a daemon may leave behind. */
+export interface Traces {
+	readonly vips: readonly string[];
+	/** NICs that carry an XDP program. */
+	readonly xdp: readonly string[];
+	readonly pinned: boolean;
+	readonly socket: boolean;
+	readonly programs: number;
+}
+
+export const noTraces: Traces = {vips: [], xdp: [], pinned: false, socket: false, programs: 0};
+
+/** What is there of the balancer's daemon, or of one with another name on the same machine. */
+export async function traces(balancer: Balancer, name = balancer.daemonName): Promise<Traces> {
+	const links: {readonly ifname: string; readonly xdp?: object}[] = JSON.parse(
+		await run(['ip', '-n', balancer.namespace, '-json', 'link']),
+	);
+	return {
+		vips: await balancer.vips(),
+		xdp: links.filter(({xdp}) => xdp !== undefined).map(({ifname}) => ifname),
+		pinned: existsSync(`/sys/fs/bpf/lbd/${name}`),
+		socket: existsSync(controlSocketOf(name)),
+		programs: inhabitants([balancer.namespace]).length,
+	};
+}
