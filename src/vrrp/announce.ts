@@ -5,22 +5,48 @@ import {encodeGratuitousArp} from '../net/arp.js';
 import {virtualAddresses} from './holdings.js';
 
 /**
- * Tells the segments where the instance's IPv4 addresses are now: round by round, the addresses interleaved, as keepalived
- * does. Throws `KernelError` when the kernel refuses a socket or a frame.
+ * Tells the segments where an instance's IPv4 addresses are now. Its sockets stay open between announcements: the kernel
+ * waits for a grace period when a packet socket is closed (packet_release), some 10 ms that a take-over does not have.
  */
-export function announce(instance: Instance, links: readonly Link[], sockets: Sockets, rounds: number): void {
-	const announcements = virtualAddresses(instance).flatMap(virtual => announcementOf(virtual, links));
-	const open = new Map<number, PacketSocket>();
-	try {
-		for (const {link} of announcements) {
-			if (open.has(link.ifindex)) continue;
-			open.set(link.ifindex, sockets.frames({interface: link.name, ifindex: link.ifindex}));
-		}
+export class Announcer {
+	readonly #sockets: Sockets;
+	/** By interface index. */
+	readonly #open = new Map<number, PacketSocket>();
+
+	constructor(sockets: Sockets) {
+		this.#sockets = sockets;
+	}
+
+	/**
+	 * Sends so many rounds of gratuitous ARP, the addresses interleaved, as keepalived does. Throws `KernelError` when the
+	 * kernel refuses a socket or a frame.
+	 */
+	announce(instance: Instance, links: readonly Link[], rounds: number): void {
+		this.#closeGone(links);
+		const announcements = virtualAddresses(instance).flatMap(virtual => announcementOf(virtual, links));
 		for (let round = 0; round < rounds; round++) {
-			for (const {link, frame} of announcements) open.get(link.ifindex)?.send(frame);
+			for (const {link, frame} of announcements) this.#socket(link).send(frame);
 		}
-	} finally {
-		for (const socket of open.values()) socket.close();
+	}
+
+	close(): void {
+		this.#closeGone([]);
+	}
+
+	#socket(link: Link): PacketSocket {
+		const open =
+			this.#open.get(link.ifindex) ?? this.#sockets.frames({interface: link.name, ifindex: link.ifindex});
+		this.#open.set(link.ifindex, open);
+		return open;
+	}
+
+	#closeGone(links: readonly Link[]): void {
+		const present = new Set(links.map(({ifindex}) => ifindex));
+		for (const [ifindex, socket] of this.#open) {
+			if (present.has(ifindex)) continue;
+			socket.close();
+			this.#open.delete(ifindex);
+		}
 	}
 }
 

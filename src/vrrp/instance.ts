@@ -4,7 +4,7 @@ import type {Log} from '../log.js';
 import {addressBytes, family} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
-import {announce} from './announce.js';
+import {Announcer} from './announce.js';
 import {Holdings, virtualAddresses} from './holdings.js';
 import {
 	type Effect,
@@ -54,6 +54,7 @@ export class InstanceRunner {
 	readonly #multicastGroup: string;
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
+	readonly #announcer: Announcer;
 	#links: readonly Link[] = [];
 	#attachment: (Ends & {readonly adverts: PacketSocket}) | null = null;
 	#since: Date;
@@ -89,6 +90,7 @@ export class InstanceRunner {
 			name => this.#expired(name),
 		);
 		this.#holdings = new Holdings(host.netlink, this.#log);
+		this.#announcer = new Announcer(host.sockets);
 		this.#since = host.clock.wall();
 	}
 
@@ -146,6 +148,7 @@ export class InstanceRunner {
 	async stop(): Promise<void> {
 		this.dispatch({kind: 'stop'});
 		this.#detach();
+		this.#announcer.close();
 		await this.#holdings.settled();
 	}
 
@@ -303,7 +306,7 @@ export class InstanceRunner {
 	}
 
 	#announce(rounds: number): void {
-		this.#sends(() => announce(this.#instance, this.#links, this.#host.sockets, rounds));
+		this.#sends(() => this.#announcer.announce(this.#instance, this.#links, rounds));
 	}
 
 	/** A packet that the kernel does not take is a lost packet: VRRP lives with those. */

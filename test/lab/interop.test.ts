@@ -13,8 +13,8 @@ import type {Subprocesses} from '../../src/host/host.js';
 import {realClock} from '../../src/host/real/clock.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import {FakeLog} from '../fake/log.js';
+import {instance} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
-import {instance} from './segment.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));

@@ -1,0 +1,68 @@
+/** The reference job while one half of the pair still is Debian's keepalived: people move over one box at a time. */
+import {Lab, type LabOptions} from '../../lab/lab.js';
+import {vips} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import {reference} from './jobs.js';
+import {answers, inTurn, test} from './lab-test.js';
+
+/** Three adverts and the backup's skew, and what a busy machine adds. */
+const TAKE_OVER_MS = 3609 + 1500;
+const WRONG_PASSWORD = {lb1: reference.primary, lb2: reference.backup.replaceAll('auth_pass 1215', 'auth_pass 5121')};
+
+/** Builds a laboratory for one test, with both balancers running and the primary master. */
+async function inLab(options: LabOptions, act: (lab: Lab) => Promise<void>): Promise<void> {
+	const lab = await Lab.create({configs: {lb1: reference.primary, lb2: reference.backup}, ...options});
+	try {
+		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
+		await mastery(lab, 'lb1');
+		await act(lab);
+	} finally {
+		await lab.destroy();
+	}
+}
+
+async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
+	const seen = () => `${lab.lb1.log()}\n${lab.lb2.log()}`;
+	await waitFor(`${name} is master`, () => lab[name].isMaster(), {timeoutMs: 2 * TAKE_OVER_MS, seen});
+}
+
+async function loses(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
+	await waitFor(`${name} is not master`, async () => (await lab[name].vips()).length === 0, {
+		timeoutMs: TAKE_OVER_MS,
+	});
+}
+
+test('lbd is master, keepalived its backup: takes over on priority 0, and gives way again', async t => {
+	await inLab({programs: {lb2: 'keepalived'}}, async lab => {
+		t.deepEqual(await lab.lb2.vips(), []);
+		t.deepEqual(answers(await lab.client.sequence(4)), inTurn('web1', 4));
+		await lab.lb1.stop();
+		await mastery(lab, 'lb2');
+		await lab.lb1.start();
+		await mastery(lab, 'lb1');
+		await loses(lab, 'lb2');
+		t.deepEqual(answers(await lab.client.sequence(4)), inTurn('web1', 4), 'the turn goes on over the restart');
+	});
+});
+
+test('keepalived is master, lbd its backup: takes over when it is killed, and serves', async t => {
+	await inLab({programs: {lb1: 'keepalived'}}, async lab => {
+		t.deepEqual(await lab.lb2.vips(), []);
+		await lab.lb1.kill('SIGKILL');
+		await mastery(lab, 'lb2');
+		t.deepEqual(answers(await lab.client.sequence(6)), inTurn('web1', 6));
+		await lab.lb1.start();
+		await mastery(lab, 'lb1');
+		await loses(lab, 'lb2');
+	});
+});
+
+test('another password on the same VRID is another router: each of the two goes its own way', async t => {
+	await inLab({programs: {lb2: 'keepalived'}, configs: WRONG_PASSWORD}, async lab => {
+		await mastery(lab, 'lb2');
+		t.deepEqual((await lab.lb1.vips()).toSorted(), [...vips].toSorted());
+		t.deepEqual((await lab.lb2.vips()).toSorted(), [...vips].toSorted());
+		const page = await lab.run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+		t.regex(page, /lbd_vrrp_adverts_refused_total\{instance="external",reason="bad-password"\} [1-9]/);
+	});
+});
