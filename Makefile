@@ -15,11 +15,12 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := $(foreach area,check cli conf control metrics net plan scripts vrrp,'build/test/$(area)/**/*.test.js')
-ROOT     := 'build/test/addon/**/*.test.js' 'build/test/packets/**/*.test.js' 'build/test/xdp/**/*.test.js'
+UNIT     := $(foreach area,check cli conf control metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
+ROOT     := 'build/test/addon/**/*.test.js' 'build/test/xdp/**/*.test.js'
+PACKETS  := 'build/test/packets/**/*.test.js'
 LAB      := 'build/test/lab/**/*.test.js'
 
-.PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-root test-lab lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -72,10 +73,11 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 	$(AVA) $(UNIT)
 
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
-	@$(MAKE) --no-print-directory -C test/flow-table check
+	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
-test-root: build
+test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	$(AVA) $(ROOT)
+	unshare --net $(AVA) $(PACKETS)
 
 test-lab: setup-lab build
 	$(AVA) --serial --concurrency=1 --timeout=5m $(LAB)

@@ -12,20 +12,16 @@ static __always_inline struct settings *get_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-static __always_inline struct verdict_counters *service_counters(__u32 service)
+static __always_inline struct verdict_counters *service_counters(const struct settings *set, __u32 service)
 {
-	struct settings *set = get_settings();
-	__u32 index;
+	__u32 index = bpf_get_smp_processor_id() * set->services + service;
 
-	if (!set)
-		return NULL;
-	index = bpf_get_smp_processor_id() * set->services + service;
 	return bpf_map_lookup_elem(&verdicts, &index);
 }
 
-static __always_inline void count_verdict(__u32 service, enum verdict verdict)
+static __always_inline void count_verdict(const struct settings *set, __u32 service, enum verdict verdict)
 {
-	struct verdict_counters *counters = service_counters(service);
+	struct verdict_counters *counters = service_counters(set, service);
 
 	if (counters)
 		counters->packets[verdict & (VERDICTS_MAX - 1)]++;
@@ -33,34 +29,31 @@ static __always_inline void count_verdict(__u32 service, enum verdict verdict)
 
 static __always_inline void count_event(__u32 service, enum event event)
 {
-	struct verdict_counters *counters = service_counters(service);
+	struct settings *set = get_settings();
+	struct verdict_counters *counters = set ? service_counters(set, service) : NULL;
 
 	if (counters)
 		counters->events[event]++;
 }
 
-static __always_inline struct traffic *backend_traffic(__u32 backend)
+static __always_inline struct traffic *backend_traffic(const struct settings *set, __u32 backend)
 {
-	struct settings *set = get_settings();
-	__u32 index;
+	__u32 index = bpf_get_smp_processor_id() * set->backends + backend;
 
-	if (!set)
-		return NULL;
-	index = bpf_get_smp_processor_id() * set->backends + backend;
 	return bpf_map_lookup_elem(&traffic, &index);
 }
 
-static __always_inline void count_connection(__u32 backend)
+static __always_inline void count_connection(const struct settings *set, __u32 backend)
 {
-	struct traffic *counters = backend_traffic(backend);
+	struct traffic *counters = backend_traffic(set, backend);
 
 	if (counters)
 		counters->connections++;
 }
 
-static __always_inline void count_in(__u32 backend, __u32 bytes)
+static __always_inline void count_in(const struct settings *set, __u32 backend, __u32 bytes)
 {
-	struct traffic *counters = backend_traffic(backend);
+	struct traffic *counters = backend_traffic(set, backend);
 
 	if (!counters)
 		return;
@@ -68,9 +61,9 @@ static __always_inline void count_in(__u32 backend, __u32 bytes)
 	counters->bytes_in += bytes;
 }
 
-static __always_inline void count_out(__u32 backend, __u32 bytes)
+static __always_inline void count_out(const struct settings *set, __u32 backend, __u32 bytes)
 {
-	struct traffic *counters = backend_traffic(backend);
+	struct traffic *counters = backend_traffic(set, backend);
 
 	if (!counters)
 		return;

@@ -23,8 +23,9 @@
  *   expiry   an expired slot is free: nobody collects garbage
  *
  * A victim is empty, else expired, else closed, else the oldest half-open one. A live flow is never evicted. The primary
- * bucket is preferred while it holds fewer than two flows (one cold line instead of two), then the less occupied one;
- * first inserts are refused at a load of 0.45 to 0.5, so size the table for 0.4.
+ * bucket is preferred while it holds fewer than two flows (one cold line instead of two), then the less occupied one. With
+ * live flows only, the very first insert is refused at a load of 0.50 (128K slots) or 0.38 (4M), one in a hundred at 0.76;
+ * 9 % of the flows are in their secondary bucket at a load of 0.25. So size the table for a load of 0.4 at most.
  *
  * The order of loads that reading relies on is x86-64's; read-modify-write operations are full barriers everywhere.
  * Plain C: test/flow-table/ hammers this file with host threads. FLOW_TABLE_FAULT=n puts a deliberate fault in, to prove

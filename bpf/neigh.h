@@ -57,11 +57,10 @@ __noinline __u64 refresh_next_hop(struct xdp_md *ctx, const struct flow_key *key
 	return next_hop;
 }
 
-static __always_inline __u64 client_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit)
+static __always_inline __u64 client_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit,
+					     const struct settings *set)
 {
-	struct settings *set = get_settings();
-
-	if (set && (__u8)set->route_generation != hit->next_hop >> NEXT_HOP_GENERATION_SHIFT)
+	if ((__u8)set->route_generation != hit->next_hop >> NEXT_HOP_GENERATION_SHIFT)
 		return refresh_next_hop(ctx, key, hit);
 	return hit->next_hop;
 }

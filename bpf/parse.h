@@ -36,6 +36,7 @@ struct packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	struct tcphdr *tcp;
+	const struct settings *set;
 	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
 	__u32 service;  /* for the counters; 0 until it is known */
@@ -97,7 +98,7 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct pac
 	p->ip = TAKE(cursor, struct iphdr);
 	if (!p->ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS)
 		return V_PASS_MALFORMED;
-	cursor->at += (ip->ihl - IP_HEADER_WORDS) * 4;
+	cursor->at = (void *)ip + ip->ihl * 4; /* not a step of what remains: 6.1 would see a difference without bounds */
 	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
 		return V_PASS_FRAGMENT;
 	switch (ip->protocol) {

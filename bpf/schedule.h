@@ -8,11 +8,6 @@
 #define NO_BACKEND (-1)
 #define AMBIGUITY_ATTEMPTS 8
 
-static __always_inline struct backend *get_backend(__u32 id)
-{
-	return bpf_map_lookup_elem(&backends, &id);
-}
-
 /* A search along the turn of a service for a backend that can be dealt to. */
 struct turn_search {
 	__u64 offset;
@@ -71,12 +66,14 @@ __noinline int take_turn(__u32 service)
 	return search.backend;
 }
 
-/* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. */
-static __always_inline int keeps_clients(__u32 id)
+/* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
+ * is older than its backend may name an id that has been given to another service since. */
+static __always_inline int keeps_clients(__u32 id, __u32 service)
 {
 	struct backend *backend = get_backend(id);
 
-	return backend && (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
+	return backend && backend->service == service &&
+	       (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
 }
 
 /* Deals a client anew whose entry is used up: by the turn, or as another CPU has just decided. */
@@ -128,7 +125,7 @@ __noinline int schedule(__u32 service, __u32 client)
 	if (!known)
 		return deal_first(service, &key, expires);
 	int backend = known->backend;
-	if (known->expires <= now || !keeps_clients(backend))
+	if (known->expires <= now || !keeps_clients(backend, service))
 		backend = deal_again(service, known);
 	if (backend >= 0)
 		known->expires = expires;
@@ -240,7 +237,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	backend = disambiguate(&new->key, &new->hit, new->service, backend);
 	if (backend < 0)
 		return V_DROP_AMBIGUOUS;
-	count_connection(backend);
+	count_connection(set, backend);
 	return V_FORWARD_NEW;
 }
 

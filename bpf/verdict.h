@@ -6,6 +6,9 @@
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
 #define VERDICTS_MAX 32
 #define EVENTS_MAX 8
 
@@ -53,5 +56,44 @@ enum event {
 	EVENT_ROUTE_UNKNOWN,    /* no route or neighbour towards the client: replies go back to the MAC it came from */
 	EVENT_COUNT,            /* not an event */
 };
+
+/* The only switch from verdicts to XDP actions; `forward` is XDP_TX or XDP_REDIRECT. */
+static __always_inline int xdp_action(enum verdict verdict, int forward)
+{
+	switch (verdict) {
+	case V_PASS_UNKNOWN_NIC:
+	case V_PASS_OTHER_MAC:
+	case V_PASS_ETHERTYPE:
+	case V_PASS_VLAN:
+	case V_PASS_IPV6:
+	case V_PASS_FRAGMENT:
+	case V_PASS_ICMP:
+	case V_PASS_UDP:
+	case V_PASS_PROTOCOL:
+	case V_PASS_MALFORMED:
+	case V_PASS_NOT_OURS:
+	case V_PASS_NO_FLOW:
+	case V_PASS_BACKEND_NO_FLOW:
+		return XDP_PASS;
+	case V_FORWARD_NEW:
+	case V_FORWARD:
+	case V_REPLY:
+		return forward;
+	case V_DROP_NO_BACKEND:
+	case V_DROP_BACKEND_DOWN:
+	case V_DROP_NO_NEIGHBOUR:
+	case V_DROP_NO_NIC:
+	case V_DROP_TTL:
+	case V_DROP_TABLE_FULL:
+	case V_DROP_CONTENDED:
+	case V_DROP_AMBIGUOUS:
+	case V_DROP_LAYOUT:
+		return XDP_DROP;
+	case V_UNDECIDED:
+	case V_COUNT:
+		break;
+	}
+	return XDP_ABORTED;
+}
 
 #endif

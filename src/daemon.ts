@@ -190,6 +190,7 @@ export class Daemon {
 	async #reload(): Promise<ReloadReport> {
 		const at = this.#options.host.clock.wall().toISOString();
 		try {
+			if (this.#stopping) throw new ControlError('stopping', 'the daemon is stopping');
 			const config = this.#options.load();
 			await this.#change(config);
 			const summary = `${config.services.length} services and ${config.instances.length} vrrp instances are in force`;
@@ -226,7 +227,13 @@ export class Daemon {
 	async stop(code: ExitCode = ExitCode.ok): Promise<void> {
 		if (this.#stopping) return;
 		this.#stopping = true;
-		await this.#oneAtATime(() => this.#undo.all()).finally(() => this.#end(code));
+		try {
+			await this.#oneAtATime(() => this.#undo.all());
+			this.#end(code);
+		} catch (error) {
+			this.#options.log.error({error}, 'not everything could be taken back');
+			this.#end(code === ExitCode.ok ? ExitCode.failure : code);
+		}
 	}
 
 	#oneAtATime<T>(work: () => Promise<T>): Promise<T> {

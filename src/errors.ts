@@ -29,7 +29,8 @@ export class ConfError extends Error {
 	readonly diagnostics: readonly Diagnostic[];
 	readonly exitCode: ExitCode;
 	constructor(diagnostics: readonly Diagnostic[], exitCode: ExitCode) {
-		super(`${diagnostics.length} errors in the configuration`);
+		const errors = diagnostics.filter(({severity}) => severity === 'error').length;
+		super(`${errors} ${errors === 1 ? 'error' : 'errors'} in the configuration`);
 		this.diagnostics = diagnostics;
 		this.exitCode = exitCode;
 	}

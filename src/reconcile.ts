@@ -22,8 +22,11 @@ const COALESCE_US = 0;
 const AGAIN_US = 1_000_000;
 
 export interface ReconcilerSeams {
-	readonly dataPlane: DataPlane;
-	readonly nextHops: NextHops;
+	readonly dataPlane: Pick<
+		DataPlane,
+		'tables' | 'capacity' | 'settings' | 'attach' | 'forgetGone' | 'apply' | 'countFlows'
+	>;
+	readonly nextHops: Pick<NextHops, 'watch' | 'reach' | 'interfaces'>;
 	readonly netlink: Netlink;
 	readonly clock: Clock;
 	readonly log: Log;
@@ -35,14 +38,17 @@ export class Reconciler {
 	readonly #unsubscribe: Cancel;
 	#config: Config | null = null;
 	#links = new Map<number, Link>();
-	#pending: Cancel | null = null;
+	#pending: {readonly dueUs: number; readonly cancel: Cancel} | null = null;
+	#cancelRelink: Cancel | null = null;
+	#closed = false;
 	#problems = '';
+	/** NICs that have refused the program, so that each is reported once. */
+	#refused: ReadonlySet<number> = new Set();
 
 	constructor(seams: ReconcilerSeams) {
 		this.#seams = seams;
 		this.#unsubscribe = seams.netlink.onEvent(event => {
-			if (event.kind !== 'link' && event.kind !== 'overrun') return;
-			this.#refreshLinks().then(() => this.request(), this.#reportFailure);
+			if (event.kind === 'link' || event.kind === 'overrun') this.#relinkSoon(COALESCE_US);
 		});
 	}
 
@@ -52,25 +58,34 @@ export class Reconciler {
 		for (const {interface: name} of config.instances) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(service => service.backends.map(({address}) => address)));
 		this.#config = config;
+		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
 		this.#run();
 	}
 
-	/** Asks for a look soon; several requests are one look. */
+	/** Asks for a look; several requests are one look, at the earliest time that any of them named. */
 	request(afterUs = COALESCE_US): void {
-		this.#pending ??= this.#seams.clock.after(afterUs, 'reconcile', () => {
-			this.#pending = null;
-			try {
-				this.#run();
-			} catch (error) {
-				this.#reportFailure(error);
-				this.request(AGAIN_US);
-			}
-		});
+		const {clock} = this.#seams;
+		const dueUs = clock.nowUs() + afterUs;
+		if (this.#closed || (this.#pending !== null && this.#pending.dueUs <= dueUs)) return;
+		this.#pending?.cancel();
+		this.#pending = {dueUs, cancel: clock.after(afterUs, 'reconcile', () => this.#look())};
+	}
+
+	#look(): void {
+		this.#pending = null;
+		try {
+			this.#run();
+		} catch (error) {
+			this.#seams.log.error({error}, 'the maps could not be brought up to date');
+			this.request(AGAIN_US);
+		}
 	}
 
 	close(): void {
+		this.#closed = true;
 		this.#unsubscribe();
-		this.#pending?.();
+		this.#pending?.cancel();
+		this.#cancelRelink?.();
 	}
 
 	/** The NICs that should carry the program: where the virtual addresses live and where the backends are. */
@@ -83,6 +98,24 @@ export class Reconciler {
 		);
 		const towardsBackends = this.#seams.nextHops.interfaces();
 		return [...this.#links.values()].filter(({name, ifindex}) => names.has(name) || towardsBackends.has(ifindex));
+	}
+
+	#relinkSoon(afterUs: number): void {
+		this.#cancelRelink ??= this.#seams.clock.after(afterUs, 'read interfaces', () => {
+			this.#cancelRelink = null;
+			void this.#relink();
+		});
+	}
+
+	async #relink(): Promise<void> {
+		try {
+			await this.#refreshLinks();
+			this.request();
+		} catch (error) {
+			if (this.#closed) return;
+			this.#seams.log.error({error}, 'the interfaces could not be read');
+			this.#relinkSoon(AGAIN_US);
+		}
 	}
 
 	async #refreshLinks(): Promise<void> {
@@ -102,7 +135,7 @@ export class Reconciler {
 		const {dataPlane, log} = this.#seams;
 		if (this.#config === null) return;
 		const nics = this.#attach();
-		const {tables, problems} = desired(this.#config.services, {
+		const {tables, problems, leaving} = desired(this.#config.services, {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,
@@ -115,20 +148,32 @@ export class Reconciler {
 		dataPlane.apply(ops);
 		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
 		this.#reportProblems(problems);
-		const configured = this.#config.services.reduce((sum, {backends}) => sum + backends.length, 0);
-		if (tables.backends.size > configured) this.request(AGAIN_US);
+		if (leaving.size > 0) this.request(AGAIN_US);
 	}
 
-	/** Attaches the program to every NIC that needs it; returns the NICs by slot. */
+	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
 	#attach(): ReadonlyMap<number, Nic> {
 		const {dataPlane} = this.#seams;
+		dataPlane.forgetGone();
 		const wanted = this.interfaces();
-		for (const {ifindex, name} of wanted) dataPlane.attach(ifindex, name);
+		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
 		const identities = wanted.flatMap(({ifindex, mac}) => {
 			const bytes = macBytes(mac);
 			return bytes === undefined ? [] : {ifindex, mac: bytes};
 		});
 		return assignSlots(identities, dataPlane.tables.nics, dataPlane.capacity.nics);
+	}
+
+	/** One NIC that refuses must not keep the news about backends from the maps. */
+	#attachOne({ifindex, name}: Link): boolean {
+		try {
+			this.#seams.dataPlane.attach(ifindex, name);
+			return true;
+		} catch (error) {
+			if (!(error instanceof KernelError)) throw error;
+			if (!this.#refused.has(ifindex)) this.#seams.log.error({nic: name, error}, 'a NIC does not take the program');
+			return false;
+		}
 	}
 
 	#nextHop(address: string, nics: ReadonlyMap<number, Nic>): NextHop | null {
@@ -146,10 +191,6 @@ export class Reconciler {
 			for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
 		this.#problems = text;
 	}
-
-	readonly #reportFailure = (error: unknown): void => {
-		this.#seams.log.error({error}, 'the maps could not be brought up to date');
-	};
 }
 
 /** Counts flows at the first question only: most looks have no removed backend to ask for. */

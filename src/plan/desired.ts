@@ -3,6 +3,7 @@
  * the same inputs give the same tables at every start.
  */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
+import {Bug} from '../errors.js';
 import {type Backend, BackendState, type Endpoint, Limits, type Nic} from '../xdp/layout.gen.js';
 import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
 import {type Capacity, Ids} from './ids.js';
@@ -30,6 +31,8 @@ export interface Desired {
 	readonly tables: Tables;
 	/** What did not fit, for the log: never silent. */
 	readonly problems: readonly string[];
+	/** Backends that the file no longer has and that are kept for the sake of their flows. */
+	readonly leaving: ReadonlySet<BackendId>;
 }
 
 /** Computes the tables. */
@@ -45,6 +48,7 @@ export function desired(services: readonly ConfService[], circumstances: Circums
 class Draft implements Desired {
 	readonly tables = emptyTables();
 	readonly problems: string[] = [];
+	readonly leaving = new Set<BackendId>();
 	readonly #circumstances: Circumstances;
 	readonly #ids: Ids;
 	readonly #sequences = new Map<ServiceId, readonly BackendId[]>();
@@ -92,31 +96,25 @@ class Draft implements Desired {
 			shared: 0,
 			weight: backend.weight,
 		};
-		return this.#putBackend(id, entry) ? id : null;
+		if (!this.#putEndpoint(entry)) {
+			this.problems.push(`${service.name}: backend ${backend.name}: its endpoint bucket is full; nothing is dealt to it`);
+			return null;
+		}
+		this.tables.backends.set(id, entry);
+		return id;
 	}
 
-	/** Enters a backend of a service that is in the tables, and the endpoint by which its replies are known. */
-	#putBackend(id: BackendId, entry: Backend): boolean {
-		const service = this.tables.services.get(entry.service);
-		if (service === undefined) return false;
-		const endpoint: Endpoint = {
-			addr: entry.addr,
-			port: entry.port,
-			proto: entry.proto,
-			serviceAddr: service.addr,
-			servicePort: service.port,
-			service: entry.service,
-		};
-		const hash = localHash(entry);
+	/** Enters the endpoint by which the replies of a backend are known; false when its bucket is full. */
+	#putEndpoint({addr, port, proto, service}: Backend): boolean {
+		const at = this.tables.services.get(service);
+		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
+		const hash = localHash({addr, port, proto});
 		const bucket = endpointBucket(hash);
 		const residents = this.tables.endpoints.get(bucket) ?? [];
-		if (residents.length >= Limits.LIMIT_ENDPOINTS_PER_BUCKET) {
-			this.problems.push(`backend ${endpointKey(entry)}: its endpoint bucket is full; nothing is dealt to it`);
-			return false;
-		}
+		if (residents.length >= Limits.LIMIT_ENDPOINTS_PER_BUCKET) return false;
+		const endpoint: Endpoint = {addr, port, proto, serviceAddr: at.addr, servicePort: at.port, service};
 		this.tables.endpoints.set(bucket, [...residents, endpoint]);
 		this.tables.filter.add(filterBit('backend', hash));
-		this.tables.backends.set(id, entry);
 		return true;
 	}
 
@@ -130,10 +128,12 @@ class Draft implements Desired {
 			if (this.tables.backends.has(id)) continue;
 			if (entry.state === BackendState.BACKEND_DOWN && liveFlows(id) === 0) continue;
 			const service = actual.services.get(entry.service);
-			if (service !== undefined && !this.tables.services.has(entry.service)) {
-				this.tables.services.set(entry.service, {...service, turn: 0n});
-			}
-			this.#putBackend(id, {...entry, state: BackendState.BACKEND_DOWN, shared: 0});
+			if (service === undefined) continue;
+			if (!this.tables.services.has(entry.service)) this.tables.services.set(entry.service, {...service, turn: 0n});
+			const down = {...entry, state: BackendState.BACKEND_DOWN, shared: 0};
+			this.#putEndpoint(down);
+			this.tables.backends.set(id, down);
+			this.leaving.add(id);
 		}
 	}
 

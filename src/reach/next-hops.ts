@@ -14,8 +14,8 @@ export interface Reach {
 	readonly mac: string | null;
 }
 
-/** Asked again this often while a gateway is unresolved: the kernel gives up after three probes. */
-const RESOLVE_AGAIN_US = 1_000_000;
+/** Asked again this often while a gateway is unresolved (the kernel gives up after three probes) or a look has failed. */
+const AGAIN_US = 1_000_000;
 /** Routes change in bursts (a link going down takes many with it); one look afterwards is enough. */
 const ROUTES_SETTLE_US = 50_000;
 
@@ -26,13 +26,17 @@ export class NextHops {
 	readonly #log: Log;
 	readonly #onChange: () => void;
 	readonly #routes = new Map<string, Route>();
-	readonly #neighbours = new Map<string, Neighbour>();
+	/** By gateway, see `gatewayKey`: those of `#routes` only. */
+	readonly #macs = new Map<string, string | null>();
+	/** Addresses whose lack of a route has been reported. */
+	readonly #unreachable = new Set<string>();
 	readonly #unsubscribe: Cancel;
 	#cancelRetry: Cancel | null = null;
 	#cancelLook: Cancel | null = null;
 	#addresses: readonly string[] = [];
 	/** Counts looks, so that an answer to an older look is not believed. */
 	#look = 0;
+	#closed = false;
 
 	/** `onChange` is called whenever some `reach` may answer differently. */
 	constructor(seams: {netlink: Netlink; clock: Clock; log: Log; onChange: () => void}) {
@@ -46,6 +50,7 @@ export class NextHops {
 	/** Sets which addresses are watched and looks them up; resolves when the kernel has answered for all of them. */
 	async watch(addresses: readonly string[]): Promise<void> {
 		this.#addresses = [...new Set(addresses)];
+		this.#unreachable.clear();
 		await this.#lookUp();
 	}
 
@@ -53,8 +58,8 @@ export class NextHops {
 	reach(address: string): Reach | null {
 		const route = this.#routes.get(address);
 		if (route === undefined || route.local) return null;
-		const neighbour = this.#neighbours.get(neighbourKey(route.ifindex, route.gateway));
-		return {ifindex: route.ifindex, gateway: route.gateway, mac: neighbour?.mac ?? null};
+		const {ifindex, gateway} = route;
+		return {ifindex, gateway, mac: this.#macs.get(gatewayKey(ifindex, gateway)) ?? null};
 	}
 
 	/** The interfaces that lead to the watched addresses. */
@@ -63,6 +68,7 @@ export class NextHops {
 	}
 
 	close(): void {
+		this.#closed = true;
 		this.#unsubscribe();
 		this.#cancelRetry?.();
 		this.#cancelLook?.();
@@ -74,54 +80,63 @@ export class NextHops {
 		else if (event.kind !== 'address' || event.removed) this.#lookSoon();
 	}
 
-	#onNeighbour(neighbour: Neighbour): void {
-		if (!this.#isGateway(neighbour)) return;
-		const key = neighbourKey(neighbour.ifindex, neighbour.address);
-		const before = this.#neighbours.get(key)?.mac ?? null;
-		this.#neighbours.set(key, neighbour);
-		if (before === neighbour.mac) return;
-		this.#log.info({gateway: neighbour.address, from: before, to: neighbour.mac}, 'neighbour changed');
-		this.#resolveMissing();
+	#onNeighbour({ifindex, address, mac}: Neighbour): void {
+		const key = gatewayKey(ifindex, address);
+		const before = this.#macs.get(key);
+		if (before === undefined || before === mac) return;
+		this.#macs.set(key, mac);
+		this.#log.info({gateway: address, from: before, to: mac}, 'neighbour changed');
+		if (mac === null) this.#resolve(ifindex, address);
 		this.#onChange();
 	}
 
-	#isGateway(neighbour: Neighbour): boolean {
-		return [...this.#routes.values()].some(
-			route => route.ifindex === neighbour.ifindex && route.gateway === neighbour.address,
-		);
-	}
-
-	#lookSoon(): void {
-		this.#cancelLook ??= this.#clock.after(ROUTES_SETTLE_US, 'routes changed', () => {
+	#lookSoon(afterUs = ROUTES_SETTLE_US): void {
+		this.#cancelLook ??= this.#clock.after(afterUs, 'look up routes', () => {
 			this.#cancelLook = null;
-			this.#lookUp().then(this.#onChange, (error: unknown) => {
-				this.#log.error({error}, 'routes to the backends could not be read');
-			});
+			void this.#lookAgain();
 		});
 	}
 
-	async #lookUp(): Promise<void> {
-		const look = ++this.#look;
-		const neighbours = await this.#netlink.neighbours();
-		const routes = await Promise.all(this.#addresses.map(address => this.#route(address)));
-		if (look !== this.#look) return;
-		this.#neighbours.clear();
-		for (const neighbour of neighbours) {
-			this.#neighbours.set(neighbourKey(neighbour.ifindex, neighbour.address), neighbour);
+	async #lookAgain(): Promise<void> {
+		try {
+			if (await this.#lookUp()) this.#onChange();
+		} catch (error) {
+			if (this.#closed) return;
+			this.#log.error({error}, 'routes to the backends could not be read');
+			this.#lookSoon(AGAIN_US);
 		}
+	}
+
+	/** False when a newer look has begun meanwhile, or the end has come: then nothing has changed. */
+	async #lookUp(): Promise<boolean> {
+		const look = ++this.#look;
+		const addresses = this.#addresses;
+		const neighbours = await this.#netlink.neighbours();
+		const routes = await Promise.all(addresses.map(address => this.#route(address)));
+		if (look !== this.#look) return false;
 		this.#routes.clear();
-		this.#addresses.forEach((address, index) => {
+		for (const [index, address] of addresses.entries()) {
 			const route = routes[index];
 			if (route) this.#routes.set(address, route);
-		});
+		}
+		this.#macs.clear();
+		for (const {ifindex, gateway} of this.#routes.values()) this.#macs.set(gatewayKey(ifindex, gateway), null);
+		for (const {ifindex, address, mac} of neighbours) {
+			const key = gatewayKey(ifindex, address);
+			if (this.#macs.has(key)) this.#macs.set(key, mac);
+		}
 		this.#resolveMissing();
+		return true;
 	}
 
 	async #route(address: string): Promise<Route | null> {
 		try {
-			return await this.#netlink.route(address);
+			const route = await this.#netlink.route(address);
+			this.#unreachable.delete(address);
+			return route;
 		} catch (error) {
-			this.#log.warn({address, error}, 'no route to backend');
+			if (!this.#unreachable.has(address)) this.#log.warn({address, error}, 'no route to backend');
+			this.#unreachable.add(address);
 			return null;
 		}
 	}
@@ -133,18 +148,19 @@ export class NextHops {
 		const missing = new Map<string, Reach>();
 		for (const address of this.#addresses) {
 			const reach = this.reach(address);
-			if (reach !== null && reach.mac === null) missing.set(neighbourKey(reach.ifindex, reach.gateway), reach);
+			if (reach !== null && reach.mac === null) missing.set(gatewayKey(reach.ifindex, reach.gateway), reach);
 		}
-		if (missing.size === 0) return;
-		for (const {ifindex, gateway} of missing.values()) {
-			this.#netlink.resolve(ifindex, gateway).catch((error: unknown) => {
-				this.#log.debug({gateway, error}, 'neighbour not resolved');
-			});
-		}
-		this.#cancelRetry = this.#clock.after(RESOLVE_AGAIN_US, 'resolve neighbours', () => this.#resolveMissing());
+		for (const {ifindex, gateway} of missing.values()) this.#resolve(ifindex, gateway);
+	}
+
+	#resolve(ifindex: number, gateway: string): void {
+		this.#netlink.resolve(ifindex, gateway).catch((error: unknown) => {
+			this.#log.debug({gateway, error}, 'neighbour not resolved');
+		});
+		this.#cancelRetry ??= this.#clock.after(AGAIN_US, 'resolve neighbours', () => this.#resolveMissing());
 	}
 }
 
-function neighbourKey(ifindex: number, address: string): string {
+function gatewayKey(ifindex: number, address: string): string {
 	return `${ifindex} ${address}`;
 }

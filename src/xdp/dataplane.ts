@@ -16,10 +16,20 @@ import {
 	localFilter as localFilterCodec,
 	type Settings,
 } from './layout.gen.js';
-import {ensureBpffs, loadObject, mapOf, measureHz, programOf, readClock, type Sizes} from './load.js';
+import {
+	ensureBpffs,
+	hasSizes,
+	loadObject,
+	mapOf,
+	measureHz,
+	openPinnedMaps,
+	programOf,
+	readClock,
+	type Sizes,
+} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {type AttachMode, type PinnedLink, Pins} from './pins.js';
-import {readTables} from './read.js';
+import {readTables, settingsOf} from './read.js';
 import {applyOp, type Op, type Tables} from './tables.js';
 import {flowTimeouts, type TcpTimeouts, tickShifts} from './time.js';
 
@@ -34,9 +44,8 @@ export interface DataPlaneOptions {
 	readonly log: Log;
 }
 
-interface Attachment {
+interface Attachment extends PinnedLink {
 	readonly link: BpfLink;
-	readonly mode: AttachMode;
 }
 
 const PROGRAMS = ['lb', 'read_clock'] as const;
@@ -62,6 +71,8 @@ export class DataPlane {
 	readonly #program: BpfProgram;
 	readonly #clockReader: BpfProgram;
 	readonly #log: Log;
+	/** Links of an earlier run, which carry its program until `attach` asks for them; by interface index. */
+	readonly #inherited: Map<number, Attachment>;
 	readonly #attachments = new Map<number, Attachment>();
 	/** Links that this run has pinned, to be taken back if the start fails. */
 	readonly #pinnedLinks: PinnedLink[] = [];
@@ -73,6 +84,7 @@ export class DataPlane {
 		adopted: boolean;
 		pins: Pins;
 		object: BpfObject;
+		inherited: Map<number, Attachment>;
 		log: Log;
 	}) {
 		this.maps = parts.maps;
@@ -83,6 +95,7 @@ export class DataPlane {
 		this.#object = parts.object;
 		this.#program = programOf(parts.object, 'lb');
 		this.#clockReader = programOf(parts.object, 'read_clock');
+		this.#inherited = parts.inherited;
 		this.#log = parts.log;
 	}
 
@@ -91,20 +104,36 @@ export class DataPlane {
 	 * this program's, KernelError says so before anything is touched. A load that fails leaves nothing behind.
 	 */
 	static async open(options: DataPlaneOptions): Promise<DataPlane> {
-		const {name, log, clock} = options;
 		ensureBpffs();
-		const pins = new Pins(name);
+		const pins = new Pins(options.name);
 		const adopted = pins.exist();
+		if (!adopted) pins.remove();
 		try {
-			const object = loadObject(options.objectPath, options.sizes, pins, adopted);
-			const maps = new Maps(map => mapOf(object, map));
-			const hz = await measureHz(programOf(object, 'read_clock'), clock);
-			pinObject(object, pins, adopted);
-			const tables = await readTables(maps);
-			return new DataPlane({maps, settings: settings(maps, hz, options.timeouts), tables, adopted, pins, object, log});
+			return await DataPlane.#prepare(options, pins, adopted);
 		} catch (error) {
 			if (!adopted) pins.remove();
-			throw loadFailure(error, name, adopted);
+			throw loadFailure(error);
+		}
+	}
+
+	static async #prepare(options: DataPlaneOptions, pins: Pins, adopted: boolean): Promise<DataPlane> {
+		const {objectPath, sizes, timeouts, clock, log} = options;
+		const object = load(objectPath, sizes, pins, adopted);
+		const closeables: {close(): void}[] = [object];
+		try {
+			const maps = new Maps(name => mapOf(object, name));
+			closeables.push(maps);
+			if (!hasSizes(maps, sizes)) log.warn({}, 'the maps of the earlier run keep their sizes until they are unloaded');
+			const hz = await measureHz(programOf(object, 'read_clock'), clock);
+			const tables = await readTables(maps);
+			const inherited = openLinks(pins);
+			closeables.push(...[...inherited.values()].map(({link}) => link));
+			const parts = {maps, settings: settings(maps, hz, timeouts), tables, adopted, pins, object, inherited, log};
+			pinObject(object, pins, adopted);
+			return new DataPlane(parts);
+		} catch (error) {
+			for (const closeable of closeables) closeable.close();
+			throw error;
 		}
 	}
 
@@ -140,7 +169,7 @@ export class DataPlane {
 
 	/** Makes the program look up every client's next hop again, at the flow's next reply. */
 	bumpRouteGeneration(): void {
-		this.#putSettings({...this.settings, routeGeneration: (this.settings.routeGeneration + 1) & GENERATION_MASK});
+		this.#putSettings({...this.settings, routeGeneration: nextGeneration(this.settings.routeGeneration)});
 	}
 
 	#putSettings(value: Settings): void {
@@ -152,9 +181,13 @@ export class DataPlane {
 	attach(ifindex: number, nic: string): AttachMode {
 		const known = this.#attachments.get(ifindex);
 		if (known !== undefined) return known.mode;
-		const attachment = this.#adoptLink(ifindex) ?? this.#newLink(ifindex, nic);
-		this.#attachments.set(ifindex, attachment);
-		return attachment.mode;
+		try {
+			const attachment = this.#adoptLink(ifindex) ?? this.#newLink(ifindex, nic);
+			this.#attachments.set(ifindex, attachment);
+			return attachment.mode;
+		} catch (error) {
+			throw attachFailure(nic, error);
+		}
 	}
 
 	/** Interface indexes that carry the program, with the mode. */
@@ -162,39 +195,57 @@ export class DataPlane {
 		return new Map([...this.#attachments].map(([ifindex, {mode}]) => [ifindex, mode]));
 	}
 
-	#adoptLink(ifindex: number): Attachment | null {
-		const pinned = this.#pins.linkOf(ifindex);
-		if (pinned === null) return null;
-		const link = BpfLink.openPinned(pinned.path);
-		if (link.info().ifindex !== ifindex) {
-			// Its NIC is gone, and with it the attachment; the index has been given to another NIC.
-			link.close();
-			this.#pins.removeLink(pinned);
-			return null;
+	/**
+	 * Lets go of NICs that are gone, and of their slots. The kernel has taken the program off them and the port out of
+	 * `nic_ports`, and it may give their index to another NIC.
+	 */
+	forgetGone(): void {
+		for (const attachments of [this.#attachments, this.#inherited]) {
+			for (const [ifindex, {link, path}] of attachments) {
+				if (link.info().ifindex === ifindex) continue;
+				link.close();
+				this.#pins.removeLink(path);
+				attachments.delete(ifindex);
+				this.#forgetSlot(ifindex);
+			}
 		}
-		link.update(this.#program);
-		return {link, mode: pinned.mode};
+	}
+
+	#forgetSlot(ifindex: number): void {
+		for (const [index, nic] of this.tables.nics) {
+			if (nic.ifindex === ifindex) this.apply([{map: 'nics', index, value: null}]);
+		}
+	}
+
+	#adoptLink(ifindex: number): Attachment | null {
+		const inherited = this.#inherited.get(ifindex);
+		if (inherited === undefined) return null;
+		inherited.link.update(this.#program);
+		this.#inherited.delete(ifindex);
+		return inherited;
 	}
 
 	#newLink(ifindex: number, nic: string): Attachment {
-		const attachment = this.#attachBest(ifindex, nic);
-		const path = this.#pins.link(ifindex, attachment.mode);
-		attachment.link.pin(path);
-		this.#pinnedLinks.push({path, ifindex, mode: attachment.mode});
-		return attachment;
+		const {link, mode} = this.#attachBest(ifindex, nic);
+		const pinned = {path: this.#pins.link(ifindex, mode), ifindex, mode};
+		try {
+			link.pin(pinned.path);
+		} catch (error) {
+			link.close();
+			throw error;
+		}
+		this.#pinnedLinks.push(pinned);
+		return {...pinned, link};
 	}
 
-	#attachBest(ifindex: number, nic: string): Attachment {
+	#attachBest(ifindex: number, nic: string): {readonly link: BpfLink; readonly mode: AttachMode} {
 		try {
 			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
 		} catch (error) {
-			if (!(error instanceof BpfError) || error.code === 'EBUSY') throw attachFailure(nic, error);
+			if (!(error instanceof BpfError) || isForeign(error)) throw error;
+			const link = BpfLink.attachXdp(this.#program, ifindex, 'generic');
 			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
-		}
-		try {
-			return {link: BpfLink.attachXdp(this.#program, ifindex, 'generic'), mode: 'generic'};
-		} catch (error) {
-			throw attachFailure(nic, error);
+			return {link, mode: 'generic'};
 		}
 	}
 
@@ -231,7 +282,7 @@ export class DataPlane {
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
 	close(): void {
-		for (const {link} of this.#attachments.values()) link.close();
+		for (const {link} of [...this.#attachments.values(), ...this.#inherited.values()]) link.close();
 		this.maps.close();
 		this.#object.close();
 	}
@@ -239,7 +290,7 @@ export class DataPlane {
 	/** Takes back a start that failed: what this run has pinned goes, what it adopted stays. */
 	discard(): void {
 		this.close();
-		for (const link of this.#pinnedLinks) this.#pins.removeLink(link);
+		for (const {path} of this.#pinnedLinks) this.#pins.removeLink(path);
 		if (!this.adopted) this.#pins.remove();
 	}
 }
@@ -251,27 +302,58 @@ export function unload(name: string): void {
 	pins.remove();
 }
 
+function load(objectPath: string, sizes: Sizes, pins: Pins, adopted: boolean): BpfObject {
+	if (!adopted) return loadObject(objectPath, sizes, null);
+	const pinned = openPinnedMaps(pins);
+	try {
+		return loadObject(objectPath, sizes, pinned);
+	} finally {
+		pinned.close();
+	}
+}
+
+/** The links that an earlier run has pinned, without those whose NIC is gone. */
+function openLinks(pins: Pins): Map<number, Attachment> {
+	const links = new Map<number, Attachment>();
+	for (const pinned of pins.links()) {
+		const link = BpfLink.openPinned(pinned.path);
+		if (link.info().ifindex === pinned.ifindex) {
+			links.set(pinned.ifindex, {...pinned, link});
+			continue;
+		}
+		link.close();
+		pins.removeLink(pinned.path);
+	}
+	return links;
+}
+
+/** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
 function settings(maps: Maps, hz: number, timeouts: TcpTimeouts): Settings {
+	const shifts = tickShifts(hz);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: maps.buckets - 1,
 		services: maps.services.raw.maxEntries,
 		backends: maps.backends.raw.maxEntries,
-		fineShift: tickShifts(hz).fine,
-		coarseShift: tickShifts(hz).coarse,
+		fineShift: shifts.fine,
+		coarseShift: shifts.coarse,
 		hz,
-		routeGeneration: maps.settings.get(0)?.routeGeneration ?? 0,
+		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
 	return value;
 }
 
-/** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. */
+function nextGeneration(generation: number): number {
+	return (generation + 1) & GENERATION_MASK;
+}
+
+/** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
 function pinObject(object: BpfObject, pins: Pins, adopted: boolean): void {
-	pins.create();
-	if (!adopted) for (const name of MAP_NAMES) mapOf(object, name).pin(pins.map(name));
+	if (!adopted) pins.create();
 	for (const name of PROGRAMS) pins.replaceProgram(name, path => programOf(object, name).pin(path));
+	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => mapOf(object, name).pin(path));
 }
 
 function endpointBucket(endpoints: readonly Endpoint[]): EndpointBucket {
@@ -288,18 +370,23 @@ function localFilter(positions: ReadonlySet<number>): LocalFilter {
 	return localFilterCodec.decode(new DataView(words.buffer));
 }
 
-function loadFailure(cause: unknown, name: string, adopted: boolean): unknown {
+function loadFailure(cause: unknown): unknown {
 	if (!(cause instanceof BpfError)) return cause;
-	const hints: string[] = [];
-	if (cause.code === 'EPERM') hints.push('lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON');
-	else if (adopted) hints.push(`the maps of an earlier version are in the way: lbctl --name ${name} unload`);
-	const exitCode = cause.code === 'EPERM' ? ExitCode.permission : ExitCode.kernel;
-	return new KernelError('load program', cause.message, cause.code, hints.join(), {cause, exitCode});
+	const refused = cause.code === 'EPERM';
+	const hint = refused ? 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON' : '';
+	const exitCode = refused ? ExitCode.permission : ExitCode.kernel;
+	return new KernelError('load program', cause.message, cause.code, hint, {cause, exitCode});
+}
+
+/** Whether the NIC carries somebody else's program, in the mode that was asked for or in the other one. */
+function isForeign({code}: BpfError): boolean {
+	return code === 'EBUSY' || code === 'EEXIST';
 }
 
 function attachFailure(nic: string, cause: unknown): unknown {
 	if (!(cause instanceof BpfError)) return cause;
-	const hint =
-		cause.code === 'EBUSY' ? `it carries another XDP program: ip link show ${nic}; ip link set ${nic} xdp off` : '';
+	const hint = isForeign(cause)
+		? `it carries another XDP program, see ip link show ${nic}; ip link set ${nic} xdp off, or xdpgeneric off, removes it`
+		: '';
 	return new KernelError('attach program', nic, cause.code, hint, {cause, exitCode: ExitCode.kernel});
 }

@@ -33,6 +33,9 @@ export interface FlowCounts {
 	readonly byState: ReadonlyMap<FlowState, number>;
 }
 
+/** What is needed of the mapping. */
+export type FlowMemory = Pick<MapMemory, 'size' | 'copy'>;
+
 /** A slot is four 64-bit words; seen as 32-bit ones, these are the halves of `word`. */
 const SLOT_U32 = flowSlot.size / 4;
 const STAMP_AT = 4;
@@ -42,7 +45,7 @@ const CHUNK_BUCKETS = 1024;
 const STATE_IN_HIGH = FlowShift.FLOW_STATE_SHIFT - 32;
 
 /** The slots of the table, a chunk at a time: `words` are valid until the next chunk. */
-function* chunks(memory: MapMemory): Generator<Uint32Array> {
+function* chunks(memory: FlowMemory): Generator<Uint32Array> {
 	const buffer = new Uint8Array(Math.min(CHUNK_BUCKETS * flowBucket.size, memory.size));
 	for (let offset = 0; offset < memory.size; offset += buffer.length) {
 		const part = buffer.subarray(0, Math.min(buffer.length, memory.size - offset));
@@ -75,7 +78,7 @@ class Ages {
 }
 
 /** Counts the live flows of the whole table: about 10 ms for a million slots. */
-export function countFlows(memory: MapMemory, settings: Settings, jiffies: bigint): FlowCounts {
+export function countFlows(memory: FlowMemory, settings: Settings, jiffies: bigint): FlowCounts {
 	const ages = new Ages(settings, jiffies);
 	const byBackend = new Map<BackendId, number>();
 	const byState = new Map<FlowState, number>();
@@ -91,7 +94,7 @@ export function countFlows(memory: MapMemory, settings: Settings, jiffies: bigin
 }
 
 /** Every live flow, in the order of the table. */
-export function* liveFlows(memory: MapMemory, settings: Settings, jiffies: bigint): Generator<Flow> {
+export function* liveFlows(memory: FlowMemory, settings: Settings, jiffies: bigint): Generator<Flow> {
 	const ages = new Ages(settings, jiffies);
 	const shifts = {fine: settings.fineShift, coarse: settings.coarseShift};
 	for (const words of chunks(memory)) {

@@ -3,9 +3,10 @@ import {existsSync} from 'node:fs';
 import {BpfError, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus, RawMap} from 'libbpf-ts';
 import {Bug, ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
-import {maps as layouts} from './layout.gen.js';
-import {MAP_NAMES} from './maps.js';
+import {flowBucket, flowSlot, Limits, maps as layouts} from './layout.gen.js';
+import {Maps} from './maps.js';
 import {BPFFS, type Pins} from './pins.js';
+import {settingsOf} from './read.js';
 
 /** Sizes that the configuration decides. */
 export interface Sizes {
@@ -14,7 +15,7 @@ export interface Sizes {
 	readonly persistenceEntries: number;
 }
 
-const SLOTS_PER_BUCKET = 4;
+const SLOTS_PER_BUCKET = flowBucket.size / flowSlot.size;
 
 /** Bytes of zeroes to run the clock reader on. */
 const CLOCK_FRAME = new Uint8Array(64);
@@ -36,38 +37,60 @@ export function ensureBpffs(): void {
 	}
 }
 
-/** Opens the object, gives its maps their sizes or the pinned ones in their place, and loads it. */
-export function loadObject(path: string, sizes: Sizes, pins: Pins, adopt: boolean): BpfObject {
+/** Opens the object, gives its maps their sizes or puts the pinned ones in their place, and loads it. */
+export function loadObject(path: string, sizes: Sizes, pinned: Maps | null): BpfObject {
 	const object = BpfObject.open(path);
-	const adopted: RawMap[] = [];
 	try {
-		if (adopt) adopted.push(...adoptMaps(object, pins));
-		else sizeMaps(object, sizes);
+		if (pinned === null) sizeMaps(object, sizes);
+		else for (const [name, map] of pinned.all()) mapOf(object, name).reuse(map);
 		object.load();
 	} catch (error) {
 		object.close();
 		throw error;
-	} finally {
-		for (const map of adopted) map.close();
 	}
 	return object;
 }
 
-function adoptMaps(object: BpfObject, pins: Pins): RawMap[] {
-	return MAP_NAMES.map(name => {
-		const pinned = RawMap.openPinned(pins.map(name));
-		mapOf(object, name).reuse(pinned);
-		return pinned;
-	});
+/** Opens the maps that a daemon has pinned. Throws KernelError if they are not of this version's layout. */
+export function openPinnedMaps(pins: Pins): Maps {
+	const maps = openAll(pins);
+	const version = settingsOf(maps).layoutVersion;
+	if (version === Limits.LIMIT_LAYOUT_VERSION) return maps;
+	maps.close();
+	throw otherVersion(pins, 'EPROTO', `layout ${version}, not ${Limits.LIMIT_LAYOUT_VERSION}`);
+}
+
+function openAll(pins: Pins): Maps {
+	try {
+		return new Maps(name => RawMap.openPinned(pins.map(name)));
+	} catch (cause) {
+		if (!(cause instanceof BpfError)) throw cause;
+		if (cause.code !== 'EPERM' && cause.code !== 'EACCES') throw otherVersion(pins, cause.code, cause.message, cause);
+		throw new KernelError('open maps', pins.directory, cause.code, 'root only', {cause, exitCode: ExitCode.permission});
+	}
+}
+
+function otherVersion(pins: Pins, errno: string, what: string, cause?: BpfError): KernelError {
+	const hint = `${what}: made by another version of lbd; to start anew: lbctl --name ${pins.name} unload`;
+	return new KernelError('open maps', pins.directory, errno, hint, {cause, exitCode: ExitCode.kernel});
 }
 
 function sizeMaps(object: BpfObject, sizes: Sizes): void {
 	const cpus = possibleCpus();
-	const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, sizes.flows / SLOTS_PER_BUCKET)));
-	mapOf(object, 'flows').setMaxEntries(buckets);
+	mapOf(object, 'flows').setMaxEntries(bucketsFor(sizes.flows));
 	mapOf(object, 'persistence').setMaxEntries(sizes.persistenceEntries);
 	mapOf(object, 'verdicts').setMaxEntries(layouts.services.maxEntries * cpus);
 	mapOf(object, 'traffic').setMaxEntries(layouts.backends.maxEntries * cpus);
+}
+
+/** Buckets of a flow table for so many slots. */
+function bucketsFor(slots: number): number {
+	return 2 ** Math.ceil(Math.log2(Math.max(1, slots / SLOTS_PER_BUCKET)));
+}
+
+/** Whether maps have the sizes that are wanted. */
+export function hasSizes(maps: Maps, {flows, persistenceEntries}: Sizes): boolean {
+	return maps.buckets === bucketsFor(flows) && maps.persistence.raw.maxEntries === persistenceEntries;
 }
 
 /** A map of the object; every map of the layout is in it. */

@@ -19,25 +19,32 @@ export interface PinnedLink {
 
 /** The pins of one daemon. */
 export class Pins {
+	/** The daemon's. */
+	readonly name: string;
 	readonly directory: string;
+	readonly #maps: string;
 
 	constructor(name: string) {
+		this.name = name;
 		// bpffs keeps dots for itself (kernel/bpf/inode.c, bpf_lookup); a daemon's name may have them, but never a `+`.
 		this.directory = join(BPFFS, 'lbd', name.replaceAll('.', '+'));
+		this.#maps = join(this.directory, 'maps');
 	}
 
 	map(name: string): string {
-		return join(this.directory, 'maps', name);
+		return join(this.#maps, name);
 	}
 
 	program(name: string): string {
 		return join(this.directory, 'programs', name);
 	}
 
-	/** Puts a program's pin in the place of the one before. */
+	/** Pins a program in the place of an earlier run's, without a moment in which there is none. */
 	replaceProgram(name: string, pin: (path: string) => void): void {
-		rmSync(this.program(name), {force: true});
-		pin(this.program(name));
+		const next = this.program(`${name}-next`);
+		rmSync(next, {force: true});
+		pin(next);
+		renameSync(next, this.program(name));
 	}
 
 	/** Links are named by interface index, since an interface may be renamed, and by mode, which the kernel does not tell. */
@@ -56,14 +63,14 @@ export class Pins {
 	}
 
 	/** Detaches, when nobody holds a descriptor of the link. */
-	removeLink(link: PinnedLink): void {
-		rmSync(link.path, {force: true});
+	removeLink(path: string): void {
+		rmSync(path, {force: true});
 	}
 
 	/** Whether maps are pinned; they always are all of them. Throws KernelError when this user may not look. */
 	exist(): boolean {
 		try {
-			statSync(this.map(''));
+			statSync(this.#maps);
 			return true;
 		} catch (cause) {
 			const {code = 'error'} = cause as NodeJS.ErrnoException;
@@ -81,7 +88,7 @@ export class Pins {
 	pinMaps(names: readonly string[], pin: (name: string, path: string) => void): void {
 		const unfinished = join(this.directory, UNFINISHED);
 		for (const name of names) pin(name, join(unfinished, name));
-		renameSync(unfinished, this.map(''));
+		renameSync(unfinished, this.#maps);
 	}
 
 	/** Removes every pin: maps, programs and links are freed as soon as no descriptor holds them. */

@@ -1,5 +1,5 @@
 import {Bug} from '../errors.js';
-import {BackendState} from './layout.gen.js';
+import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
 import {emptyTables, serviceKeyText, type Tables} from './tables.js';
 
@@ -21,6 +21,13 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	for (const [key, id] of await maps.servicesByKey.entries()) tables.serviceKeys.set(serviceKeyText(key), {key, id});
 	for (const bit of filterBits(maps)) tables.filter.add(bit);
 	return tables;
+}
+
+/** What the program goes by. */
+export function settingsOf(maps: Maps): Settings {
+	const settings = maps.settings.get(0);
+	if (settings === undefined) throw new Bug('the map of settings has no entry 0');
+	return settings;
 }
 
 function* filterBits(maps: Maps): Generator<number> {

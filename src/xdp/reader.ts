@@ -1,14 +1,14 @@
 /** The pinned maps as an operator wants to see them, with or without a daemon. */
-import {BpfProgram, MapType, RawMap} from 'libbpf-ts';
+import {BpfProgram, MapType} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import {endpointName, formatAddress, formatMac} from '../net/address.js';
 import {isDrop, readTraffic, readVerdicts} from './counters.js';
 import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
 import {type Backend, BackendState, FlowShift, maps as layouts, type Service, type Settings} from './layout.gen.js';
-import {readClock} from './load.js';
-import {Maps} from './maps.js';
+import {openPinnedMaps, readClock} from './load.js';
+import type {Maps} from './maps.js';
 import {Pins} from './pins.js';
-import {readTables} from './read.js';
+import {readTables, settingsOf} from './read.js';
 import type {BackendId, ServiceId, Tables} from './tables.js';
 import type {
 	BackendView,
@@ -38,10 +38,13 @@ export async function openView(name: string, interfaces: InterfaceNames): Promis
 			exitCode: ExitCode.failure,
 		});
 	}
-	const maps = new Maps(map => RawMap.openPinned(pins.map(map)));
-	const settings = maps.settings.get(0);
-	if (settings === undefined) throw new KernelError('open maps', pins.directory, 'ENODATA', 'a start is under way');
-	return new PinnedView(pins, maps, settings, await readTables(maps), interfaces);
+	const maps = openPinnedMaps(pins);
+	try {
+		return new PinnedView(pins, maps, await readTables(maps), interfaces);
+	} catch (error) {
+		maps.close();
+		throw error;
+	}
 }
 
 class PinnedView implements MapView {
@@ -52,10 +55,10 @@ class PinnedView implements MapView {
 	readonly #interfaces: InterfaceNames;
 	readonly #jiffies: bigint;
 
-	constructor(pins: Pins, maps: Maps, settings: Settings, tables: Tables, interfaces: InterfaceNames) {
+	constructor(pins: Pins, maps: Maps, tables: Tables, interfaces: InterfaceNames) {
 		this.#pins = pins;
 		this.#maps = maps;
-		this.#settings = settings;
+		this.#settings = settingsOf(maps);
 		this.#tables = tables;
 		this.#interfaces = interfaces;
 		this.#jiffies = jiffiesNow(pins);

@@ -7,7 +7,7 @@ import type {Balancer} from '../../lab/balancer.js';
 import {externalVip} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {BIG_BYTES} from '../../lab/web-server.js';
-import {Verdict, type VerdictCounters} from '../../src/xdp/layout.gen.js';
+import {Verdict} from '../../src/xdp/layout.gen.js';
 import type {FlowView, MapInfo} from '../../src/xdp/view.js';
 import {reference} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
@@ -18,14 +18,18 @@ const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}
 	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0, {timeoutMs: 10_000});
 });
 
+/** One CPU's counters of one service, as `lbctl --json maps dump verdicts` prints them. */
+interface CountersOfCpu {
+	/** CPU times the services there is room for, plus the service's id. */
+	readonly key: number;
+	readonly value: {readonly packets: readonly number[]};
+}
+
 /** New connections that each CPU has dealt so far, read from the program's own counters. */
 async function dealtByCpu(balancer: Balancer): Promise<number[]> {
 	const maps = (await balancer.lbctl('maps')) as MapInfo[];
 	const services = maps.find(({map}) => map === 'services')?.maxEntries ?? 0;
-	const entries = (await balancer.lbctl('maps', 'dump', 'verdicts', '--limit', '0')) as {
-		readonly key: number;
-		readonly value: {readonly packets: readonly number[]} & Pick<VerdictCounters, never>;
-	}[];
+	const entries = (await balancer.lbctl('maps', 'dump', 'verdicts', '--limit', '0')) as CountersOfCpu[];
 	const dealt = Array.from({length: availableParallelism()}, () => 0);
 	for (const {key, value} of entries) {
 		const cpu = Math.floor(key / services);
@@ -42,8 +46,8 @@ test('1,000 clients at once on all CPUs: exactly 500 each', async t => {
 	const {client, lb1} = lab();
 	const look = async () => ({
 		dealt: await dealtByCpu(lb1),
-		web1: (await backend(lb1, '10.0.0.71')).connections,
-		web2: (await backend(lb1, '10.0.0.72')).connections,
+		web1: (await backend(lb1, 'web1')).connections,
+		web2: (await backend(lb1, 'web2')).connections,
 	});
 	const before = await look();
 	const outcomes = await client.burst(1000);

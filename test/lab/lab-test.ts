@@ -4,6 +4,7 @@ import {Lab, type LabOptions} from '../../lab/lab.js';
 import {obstacle} from '../../lab/prerequisites.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {waitFor} from '../../lab/wait.js';
+import {sentences} from './observe.js';
 
 const reason = obstacle();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -30,10 +31,19 @@ export function labOfFile(options: LabOptions, prepare: (lab: Lab) => Promise<vo
 	};
 }
 
-/** Starts the first balancer and waits until it is master. */
-export async function startPrimary(lab: Lab): Promise<void> {
-	await lab.lb1.start();
-	await waitFor('lb1 is master', () => lab.lb1.isMaster(), {timeoutMs: MASTER_MS, seen: () => lab.lb1.log()});
+/**
+ * Starts the first balancer and waits until its VRRP is master. The addresses alone do not tell: those of a daemon that was
+ * killed are still there when the next one starts.
+ */
+export async function startPrimary({lb1}: Lab): Promise<void> {
+	const before = sentences(lb1).length;
+	await lb1.start();
+	const isMaster = async () => {
+		const said = sentences(lb1, before);
+		const entered = ['external', 'internal'].every(name => said.includes(`(${name}) Entering MASTER STATE`));
+		return entered && (await lb1.isMaster());
+	};
+	await waitFor('lb1 is master', isMaster, {timeoutMs: MASTER_MS, seen: () => lb1.log()});
 }
 
 /** Who answered, or why nobody did, in the order of the requests. */

@@ -9,6 +9,7 @@ import {inside} from '../../lab/namespace.js';
 import {inhabitants} from '../../lab/proc.js';
 import {controlSocketOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
+import {nodes, type WebServerName} from '../../lab/topology.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 
@@ -44,18 +45,25 @@ export async function service(balancer: Balancer): Promise<ServiceRow> {
 	return row;
 }
 
-/** A backend by its address, as `lbctl backends` has it. */
-export async function backend(balancer: Balancer, address: string): Promise<BackendRow> {
+/** What a web server is called in the configuration and by lbctl: address and port. */
+export function backendName(server: string): string {
+	const node = Object.values(nodes).find(({name}) => name === server);
+	return `${node?.nics[0]?.address}:80`;
+}
+
+/** A web server as `lbctl backends` has it. */
+export async function backend(balancer: Balancer, server: WebServerName): Promise<BackendRow> {
 	const rows = (await balancer.lbctl('backends')) as BackendRow[];
-	const row = rows.find(({backend: name}) => name === `${address}:80`);
-	if (row === undefined) throw new Error(`${balancer.name} has no backend ${address}:80`);
+	const row = rows.find(({backend: name}) => name === backendName(server));
+	if (row === undefined) throw new Error(`${balancer.name} has no backend ${server}`);
 	return row;
 }
 
-/** The sentences of the balancer's log, without what came before line `after`. */
-export function sentences(balancer: Balancer, after = 0): string[] {
-	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n').slice(after);
-	return lines.map(line => (line.startsWith('{') ? String(JSON.parse(line).msg) : line));
+/** The sentences of the balancer's log, without the first `skip`. */
+export function sentences(balancer: Balancer, skip = 0): string[] {
+	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n');
+	const written = lines.filter(line => line !== '').slice(skip);
+	return written.map(line => (line.startsWith('{') ? String(JSON.parse(line).msg) : line));
 }
 
 /** What a daemon may leave behind. */

@@ -4,11 +4,10 @@ import {monotonicMs, waitFor} from '../../lab/wait.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
-import {lbctl, service} from './observe.js';
+import {backendName, lbctl, service} from './observe.js';
 
 /** Instead of 7,200 s; long enough for several looks by `lbctl` on a busy machine. */
 const SHORT_S = 3;
-const backends: Readonly<Record<string, string>> = {web1: '10.0.0.71:80', web2: '10.0.0.72:80'};
 
 const lab = labOfFile({configs: {lb1: reference.primary}}, startPrimary);
 
@@ -45,11 +44,11 @@ test('lbctl shows the entry and the time that is left; a new connection restarts
 		},
 		{timeoutMs: 5000},
 	);
-	t.like(first, {service: `${externalVip}:80`, backend: backends[body]});
+	t.like(first, {service: `${externalVip}:80`, backend: backendName(body)});
 	t.true(first.expiresInS > 7190);
 	await client.get({from});
 	const second = await entryOf(from);
-	t.like(second, {backend: backends[body]});
+	t.like(second, {backend: backendName(body)});
 	t.true((second?.expiresInS ?? 0) > first.expiresInS);
 });
 
@@ -71,6 +70,6 @@ test('after the timeout the client is dealt anew', async t => {
 	}
 	await waitFor('the entry has expired', async () => (await entryOf(from)) === undefined, {timeoutMs: 10_000});
 	t.is((await client.get({from})).body, other(server));
-	t.like(await entryOf(from), {backend: backends[other(server)]});
+	t.like(await entryOf(from), {backend: backendName(other(server))});
 	t.is((await client.get({from})).body, other(server), 'and stays there');
 });

@@ -9,7 +9,14 @@ import {BpfObject, possibleCpus} from 'libbpf-ts';
 import type {Backend as ConfBackend, Service as ConfService, Place} from '../../src/conf/model.js';
 import {formatMac} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
-import {type Backend, BackendState, type FlowSlot, flowBucket, maps as layouts, Verdict} from '../../src/xdp/layout.gen.js';
+import {
+	type Backend,
+	type BackendState,
+	type FlowSlot,
+	flowBucket,
+	maps as layouts,
+	Verdict,
+} from '../../src/xdp/layout.gen.js';
 import {Maps} from '../../src/xdp/maps.js';
 import {emptyTables, type Tables} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
@@ -26,7 +33,9 @@ const PLACE: Place = {file: 'test', line: 1, column: 1};
 export type Side = 'external' | 'internal';
 export type VerdictName = keyof typeof Verdict;
 
-export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(name => name !== 'V_UNDECIDED' && name !== 'V_COUNT');
+export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
+	name => name !== 'V_UNDECIDED' && name !== 'V_COUNT',
+);
 
 export interface JobService {
 	/** `192.168.1.1:80` */
@@ -96,7 +105,12 @@ export class Balancer {
 	}
 
 	/** A program on a frame, `repeat` times. */
-	run(program: string, data: Uint8Array, side: Side, repeat = 1): {retval: number; data: Uint8Array; durationNs: number} {
+	run(
+		program: string,
+		data: Uint8Array,
+		side: Side,
+		repeat = 1,
+	): {retval: number; data: Uint8Array; durationNs: number} {
 		const loaded = this.#object.programs.get(program);
 		if (loaded === undefined) throw new Error(`no program ${program}`);
 		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});

@@ -65,8 +65,14 @@ function shrink(b: Balancer, buckets: number): void {
 function assertSound(t: ExecutionContext, b: Balancer): void {
 	const flows = b.flows();
 	const state = (word: bigint): number => Number((word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
-	t.true(flows.every(({word}) => ((word >> BigInt(FlowShift.FLOW_LOCK_SHIFT)) & 1n) === 0n), 'no lock is left');
-	t.true(flows.every(({word}) => state(word) !== FlowState.FLOW_BUSY), 'no slot is left BUSY');
+	t.true(
+		flows.every(({word}) => ((word >> BigInt(FlowShift.FLOW_LOCK_SHIFT)) & 1n) === 0n),
+		'no lock is left',
+	);
+	t.true(
+		flows.every(({word}) => state(word) !== FlowState.FLOW_BUSY),
+		'no slot is left BUSY',
+	);
 	const live = flows.filter(({word}) => state(word) !== FlowState.FLOW_EMPTY);
 	t.is(new Set(live.map(({addrs, ports}) => `${addrs} ${ports}`)).size, live.length, 'no key has two slots');
 }

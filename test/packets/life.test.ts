@@ -1,9 +1,10 @@
 /** A connection's life, as both directions tell it. */
+
+import {execFileSync} from 'node:child_process';
 import {FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {type Balancer, backendMac, balancer, CLIENT_MAC, enableForwarding, packetTest} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
 import {describe, translated} from './frame.js';
-import {execFileSync} from 'node:child_process';
 
 const VIP = '192.168.1.1:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
@@ -67,7 +68,10 @@ for (const from of ['client', 'server'] as const)
 	packetTest(`a reset by the ${from} closes the flow`, t => {
 		const b = balancer(t, JOB);
 		const c = new Connection(b, client(1), VIP).establish();
-		t.is((from === 'client' ? c.fromClient('R') : c.fromServer('R')).verdict, from === 'client' ? 'V_FORWARD' : 'V_REPLY');
+		t.is(
+			(from === 'client' ? c.fromClient('R') : c.fromServer('R')).verdict,
+			from === 'client' ? 'V_FORWARD' : 'V_REPLY',
+		);
 		t.deepEqual(states(b), ['FLOW_CLOSED']);
 		t.is(c.fromClient('S').verdict, 'V_FORWARD_NEW');
 	});

@@ -81,3 +81,11 @@ packetTest('with no backend up, the entry outlives the refusal', t => {
 	b.setState('10.0.0.71', BackendState.BACKEND_UP);
 	t.is(connect(b, '10.1.0.1'), A);
 });
+
+packetTest('an entry whose backend id was given to another service is dealt anew', t => {
+	const b = balancer(t, [...JOB, {at: '192.168.1.2:80', backends: ['10.0.0.73:80']}]);
+	t.is(connect(b, '10.1.0.1'), A);
+	const {key, entry} = entryOf(b, '10.1.0.1');
+	b.maps.persistence.set(key, {...entry, backend: 3});
+	t.is(connect(b, '10.1.0.1'), B);
+});

@@ -117,7 +117,14 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		if (rewritten) t.deepEqual(deviation(outcome.frame), deviation(frame), `frame ${n} of SEED=${SEED}`);
 		seen.set(outcome.verdict, (seen.get(outcome.verdict) ?? 0) + 1);
 	}
-	for (const verdict of ['V_FORWARD_NEW', 'V_FORWARD', 'V_REPLY', 'V_PASS_NO_FLOW', 'V_DROP_TTL', 'V_DROP_BACKEND_DOWN'])
+	for (const verdict of [
+		'V_FORWARD_NEW',
+		'V_FORWARD',
+		'V_REPLY',
+		'V_PASS_NO_FLOW',
+		'V_DROP_TTL',
+		'V_DROP_BACKEND_DOWN',
+	])
 		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
 });

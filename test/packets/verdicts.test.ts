@@ -139,7 +139,13 @@ const CASES: readonly Case[] = [
 		side: 'internal',
 		frame: reply,
 	},
-	{description: 'the SYN of a new connection', verdict: 'V_FORWARD_NEW', frame: syn, out: toFirst, action: XDP.redirect},
+	{
+		description: 'the SYN of a new connection',
+		verdict: 'V_FORWARD_NEW',
+		frame: syn,
+		out: toFirst,
+		action: XDP.redirect,
+	},
 	{
 		description: 'a SYN with IPv4 options',
 		verdict: 'V_FORWARD_NEW',

@@ -186,7 +186,8 @@ function requireKeyword(draft: InstanceDraft, keyword: string, report: Report): 
 
 function resolvePriority(draft: InstanceDraft, report: Report): number {
 	if (draft.priority !== null) return draft.priority;
-	if (draft.state !== 'master') return PRIORITY_DEFAULT;
+	// Written and wrong has been said already.
+	if (draft.state !== 'master' || draft.written.has('priority')) return PRIORITY_DEFAULT;
 	const text = `state MASTER without a priority means priority ${PRIORITY_OWNER}, the owner of the addresses`;
 	report.warning('adjusted', placeOf(draft, 'state'), text, `write 'priority ${PRIORITY_OWNER}' if you mean it`);
 	return PRIORITY_OWNER;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The filter of local endpoints: tells host traffic and junk from ours for the price of two bits. */
+#ifndef SLUICE_FILTER_H
+#define SLUICE_FILTER_H
+
+#include "parse.h"
+
+/* Whose address and port a packet carries, as far as the filter knows; it errs on the side of yes. */
+struct ends {
+	int to_service;
+	int from_backend;
+	__u64 source_hash;
+};
+
+static __always_inline int filter_has(const __u64 *bits, __u64 hash)
+{
+	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
+}
+
+static __always_inline struct ends whose_ends(const struct packet *p)
+{
+	__u32 zero = 0;
+	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
+	struct ends ends = {.source_hash = local_hash(p->ip->saddr, p->tcp->source, IPPROTO_TCP)};
+
+	if (!filter)
+		return ends;
+	ends.to_service = filter_has(filter->bits[0], local_hash(p->ip->daddr, p->tcp->dest, IPPROTO_TCP));
+	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
+	return ends;
+}
+
+#endif

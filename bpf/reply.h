@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From a backend's address and port back to the flow. */
+#ifndef SLUICE_REPLY_H
+#define SLUICE_REPLY_H
+
+#include "flows.h"
+
+/* A packet from a backend, and the flow that it answers. */
+struct reply {
+	struct flow_key key;
+	struct flow_hit hit;
+	__be32 addr;
+	__be32 client;
+	__be16 port;
+	__be16 client_port;
+	__u32 bucket; /* of its endpoint */
+};
+
+/*
+ * Finds the flow of a reply, or says why there is none; enum verdict, V_UNDECIDED when found. The endpoint's bucket gives
+ * the services that the backend works for, each of which a key; the flow must have chosen that very endpoint.
+ */
+__noinline int find_reply(struct reply *reply)
+{
+	struct settings *set = get_settings();
+	enum verdict verdict = V_PASS_NOT_OURS;
+
+	if (!reply || !set)
+		return V_PASS_NOT_OURS;
+	__u32 index = reply->bucket; /* 6.1 wants keys on the stack */
+	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
+	if (!bucket)
+		return V_DROP_LAYOUT;
+	struct flow_clock now = flow_now(set);
+	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
+		struct endpoint *endpoint = &bucket->endpoints[i];
+
+		if (endpoint->addr != reply->addr || endpoint->port != reply->port || endpoint->proto != IPPROTO_TCP)
+			continue;
+		verdict = V_PASS_BACKEND_NO_FLOW;
+		reply->key = flow_key_of(reply->client, reply->client_port, endpoint->service_addr, endpoint->service_port);
+		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, &now);
+		if (found == FLOW_MOVING)
+			return V_DROP_CONTENDED;
+		if (found == FLOW_MISS)
+			continue;
+		struct backend *backend = get_backend(flow_backend(reply->hit.word));
+		if (backend && backend->addr == reply->addr && backend->port == reply->port)
+			return V_UNDECIDED;
+	}
+	return verdict;
+}
+
+#endif

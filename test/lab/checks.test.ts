@@ -1,0 +1,128 @@
+/** A web server that fails is out of the turn within the check's own time, and nobody else notices. */
+import type {HeldConnection} from '../../lab/client.js';
+import {namespaceOf} from '../../lab/record.js';
+import {run} from '../../lab/run.js';
+import {externalVip, port} from '../../lab/topology.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
+import type {DropView} from '../../src/xdp/view.js';
+import {reference, variant} from './jobs.js';
+import {answers, inTurn, labOfFile, only, startPrimary, test} from './lab-test.js';
+import {backend, sentences} from './observe.js';
+
+const DELAY_LOOP_S = 1;
+const CONNECT_TIMEOUT_S = 1;
+/** keepalived's defaults for TCP_CHECK. */
+const RETRY = 1;
+const DELAY_BEFORE_RETRY_S = 1;
+/** For a busy machine, and for `lbctl` to say what it sees. */
+const TOLERANCE_S = 1;
+
+/** The last good check was just before the failure; then each attempt takes its time-out at most. */
+const DOWN_MS = (DELAY_LOOP_S + RETRY * DELAY_BEFORE_RETRY_S + (RETRY + 1) * CONNECT_TIMEOUT_S + TOLERANCE_S) * 1000;
+/** Where the machine answers with a reset, no attempt takes any time. */
+const REFUSED_MS = DOWN_MS - (RETRY + 1) * CONNECT_TIMEOUT_S * 1000;
+/** One good check is enough. */
+const UP_MS = (DELAY_LOOP_S + CONNECT_TIMEOUT_S + TOLERANCE_S) * 1000;
+
+const fast = variant(reference.primary, {delay_loop: DELAY_LOOP_S, connect_timeout: CONNECT_TIMEOUT_S});
+
+const lab = labOfFile({configs: {lb1: fast}}, async built => {
+	await startPrimary(built);
+	await waitFor('both backends have passed a check', () => sentences(built.lb1).filter(isSuccess).length === 2, {
+		timeoutMs: 5000,
+	});
+});
+
+function isSuccess(sentence: string): boolean {
+	return /^TCP connection to \[10\.0\.0\.7[12]\]:tcp:80 success\.$/.test(sentence);
+}
+
+/** Waits until lbctl gives web1 this state and resolves to the moment it first did. */
+async function becomes(state: 'up' | 'down', timeoutMs: number): Promise<number> {
+	const look = async () => {
+		const row = await backend(lab().lb1, 'web1');
+		return row.state === state && (state === 'down' || row.nextHop !== null);
+	};
+	await waitFor(`web1 is ${state}`, look, {timeoutMs, seen: () => lab().lb1.log()});
+	return monotonicMs();
+}
+
+/** Connections held open, by the server that they were dealt to. */
+async function hold(perServer: number): Promise<{web1: HeldConnection[]; web2: HeldConnection[]}> {
+	const held = {web1: [] as HeldConnection[], web2: [] as HeldConnection[]};
+	for (let n = 0; n < 2 * perServer; n++) {
+		const connection = await lab().client.hold({timeoutMs: 1000});
+		held[connection.first.body === 'web1' ? 'web1' : 'web2'].push(connection);
+	}
+	return held;
+}
+
+function ask(connections: readonly HeldConnection[]) {
+	return Promise.all(connections.map(connection => connection.ask()));
+}
+
+test('a stopped server is left out in time; connections to the other one never notice', async t => {
+	const {client, lb1, web1: server} = lab();
+	const held = await hold(3);
+	t.is(held.web2.length, 3);
+	const linesBefore = sentences(lb1).length;
+
+	const stoppedMs = monotonicMs();
+	await server.stop();
+	const tookMs = (await becomes('down', 2 * REFUSED_MS)) - stoppedMs;
+	t.true(tookMs <= REFUSED_MS, `down after ${tookMs} ms, allowed are ${REFUSED_MS}`);
+
+	t.deepEqual(answers(await client.sequence(10)), only('web2', 10));
+	t.deepEqual(answers(await ask(held.web2)), only('web2', 3));
+	t.deepEqual(answers(await ask(held.web1)), only('ECONNRESET', 3));
+	t.like((await backend(lb1, 'web1')).health, {up: false, reason: 'tcp check: refused (10.0.0.71:80)'});
+
+	const startedMs = monotonicMs();
+	await server.start();
+	const backMs = (await becomes('up', 2 * UP_MS)) - startedMs;
+	t.true(backMs <= UP_MS, `up after ${backMs} ms, allowed are ${UP_MS}`);
+	const [first, ...others] = answers(await client.sequence(10));
+	t.deepEqual([first, ...others], inTurn(first ?? '', 10));
+	t.deepEqual(answers(await ask(held.web2)), only('web2', 3));
+
+	t.deepEqual(sentences(lb1, linesBefore), [
+		'TCP connection to [10.0.0.71]:tcp:80 failed.',
+		'TCP_CHECK on service [10.0.0.71]:tcp:80 failed after 1 retries.',
+		'Removing service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80',
+		'TCP connection to [10.0.0.71]:tcp:80 success.',
+		'Adding service [10.0.0.71]:tcp:80 to VS [192.168.1.1]:tcp:80',
+	]);
+	await Promise.all([...held.web1, ...held.web2].map(connection => connection.close()));
+});
+
+test('flows to a server that cannot be reached are dropped by name, and live on if it returns', async t => {
+	const {id, client, lb1} = lab();
+	const cable = (state: 'up' | 'down') =>
+		run(['ip', '-n', namespaceOf(id, 'switch'), 'link', 'set', port('web1', 'internal'), state]);
+	const held = await hold(2);
+	const [impatient, patient] = held.web1;
+	t.is(held.web1.length, 2);
+	t.deepEqual(await lb1.lbctl('drops'), []);
+
+	const pulledMs = monotonicMs();
+	await cable('down');
+	const tookMs = (await becomes('down', 2 * DOWN_MS)) - pulledMs;
+	t.true(tookMs <= DOWN_MS, `down after ${tookMs} ms, allowed are ${DOWN_MS}`);
+
+	t.is((await impatient?.ask())?.error, 'ETIMEDOUT');
+	const drops = (await lb1.lbctl('drops')) as DropView[];
+	t.like(drops, [{service: `${externalVip}:80`, verdict: 'drop_backend_down'}]);
+	t.is(drops.length, 1);
+	t.deepEqual(answers(await client.sequence(10)), only('web2', 10));
+	t.deepEqual(answers(await ask(held.web2)), only('web2', 2));
+
+	const pluggedMs = monotonicMs();
+	await cable('up');
+	const backMs = (await becomes('up', 2 * UP_MS)) - pluggedMs;
+	t.true(backMs <= UP_MS, `up after ${backMs} ms, allowed are ${UP_MS}`);
+	const [first, ...others] = answers(await client.sequence(10));
+	t.deepEqual([first, ...others], inTurn(first ?? '', 10));
+	t.is((await patient?.ask())?.body, 'web1');
+	t.deepEqual(answers(await ask(held.web2)), only('web2', 2));
+	await Promise.all([...held.web1, ...held.web2].map(connection => connection.close()));
+});

@@ -1,0 +1,92 @@
+/** Data planes under names of their own, whose pins go at the end of the test; NICs as in test/packets. */
+import {execFileSync} from 'node:child_process';
+import {readdirSync, readFileSync} from 'node:fs';
+import type {ExecutionContext} from 'ava';
+import {BpfProgram} from 'libbpf-ts';
+import type {Service} from '../../src/conf/model.js';
+import {realClock} from '../../src/host/real/clock.js';
+import {desired} from '../../src/plan/desired.js';
+import {diff} from '../../src/plan/diff.js';
+import {DataPlane, type DataPlaneOptions} from '../../src/xdp/dataplane.js';
+import {Pins} from '../../src/xdp/pins.js';
+import {FakeLog} from '../fake/log.js';
+import {OBJECT} from '../packets/balancer.js';
+import {mac} from '../packets/frame.js';
+
+export const SIZES = {flows: 4096, persistenceEntries: 512};
+/** Its slot in `nics`: loopback's index. */
+export const LOOPBACK = 1;
+export const LOOPBACK_MAC = '00:00:00:00:00:00';
+export const XDP_REDIRECT = 4;
+
+let names = 0;
+
+/** A daemon's name that nobody else has; what is pinned under it goes at the end of the test. */
+export function freshName(t: ExecutionContext): string {
+	const name = `test-${process.pid}-${names++}`;
+	t.teardown(() => new Pins(name).remove());
+	return name;
+}
+
+/** Opens a data plane that is closed at the end of the test. */
+export async function open(t: ExecutionContext, overrides: Partial<DataPlaneOptions> = {}): Promise<DataPlane> {
+	const plane = await DataPlane.open({
+		name: overrides.name ?? freshName(t),
+		objectPath: OBJECT,
+		sizes: SIZES,
+		timeouts: {tcp: 900, tcpFin: 120},
+		clock: realClock,
+		log: new FakeLog(),
+		...overrides,
+	});
+	t.teardown(() => plane.close());
+	return plane;
+}
+
+/** Puts services in force, with loopback as the only NIC and one MAC address for all backends. */
+export function serve(plane: DataPlane, services: readonly Service[]): void {
+	const {tables, problems} = desired(services, {
+		actual: plane.tables,
+		capacity: plane.capacity,
+		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC)}]]),
+		hz: plane.settings.hz,
+		isUp: () => true,
+		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK}),
+		liveFlows: () => 0,
+	});
+	if (problems.length > 0) throw new Error(problems.join('\n'));
+	plane.apply(diff(plane.tables, tables));
+}
+
+/** Sends a frame through the pinned program, as if it came in on loopback. */
+export function send(t: ExecutionContext, name: string): (frame: Uint8Array) => {retval: number; data: Uint8Array} {
+	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
+	t.teardown(() => program.close());
+	return data => program.testRun({data, ifindex: LOOPBACK});
+}
+
+/** A veth NIC with its peer, until the end of the test; its name is one that test/packets allows in its namespace. */
+export function veth(t: ExecutionContext): {readonly name: string; readonly ifindex: number} {
+	const name = `int${process.pid}${names++}`;
+	execFileSync('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
+	t.teardown(() => removeLink(name));
+	return {name, ifindex: ifindexOf(name)};
+}
+
+export function ifindexOf(name: string): number {
+	return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+}
+
+/** Removes a NIC, if it is still there. */
+export function removeLink(name: string): void {
+	try {
+		execFileSync('ip', ['link', 'delete', name], {stdio: 'ignore'});
+	} catch {
+		// Gone already.
+	}
+}
+
+/** What this process has open. */
+export function descriptors(): number {
+	return readdirSync('/proc/self/fd').length;
+}
