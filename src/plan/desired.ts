@@ -97,7 +97,9 @@ class Draft implements Desired {
 			weight: backend.weight,
 		};
 		if (!this.#putEndpoint(entry)) {
-			this.problems.push(`${service.name}: backend ${backend.name}: its endpoint bucket is full; nothing is dealt to it`);
+			this.problems.push(
+				`${service.name}: backend ${backend.name}: its endpoint bucket is full; nothing is dealt to it`,
+			);
 			return null;
 		}
 		this.tables.backends.set(id, entry);

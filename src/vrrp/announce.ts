@@ -34,8 +34,7 @@ export class Announcer {
 	}
 
 	#socket(link: Link): PacketSocket {
-		const open =
-			this.#open.get(link.ifindex) ?? this.#sockets.frames({interface: link.name, ifindex: link.ifindex});
+		const open = this.#open.get(link.ifindex) ?? this.#sockets.frames({interface: link.name, ifindex: link.ifindex});
 		this.#open.set(link.ifindex, open);
 		return open;
 	}

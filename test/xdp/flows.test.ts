@@ -17,7 +17,7 @@ const SETTINGS: Settings = {
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120}, HZ),
 };
 /** Both clocks have wrapped around since boot. */
-const NOW = 0x1_0000_0000_00n + 12_345n;
+const NOW = (1n << 41n) + 12_345n;
 
 /** A table of so many slots, at least one bucket; those not given are empty. */
 function table(slots: ReadonlyMap<number, FlowSlot>, count: number): FlowMemory {

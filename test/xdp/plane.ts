@@ -1,6 +1,6 @@
 /** Data planes under names of their own, whose pins go at the end of the test; NICs as in test/packets. */
 import {execFileSync} from 'node:child_process';
-import {readdirSync, readFileSync} from 'node:fs';
+import {readdirSync} from 'node:fs';
 import type {ExecutionContext} from 'ava';
 import {BpfProgram} from 'libbpf-ts';
 import type {Service} from '../../src/conf/model.js';
@@ -73,8 +73,9 @@ export function veth(t: ExecutionContext): {readonly name: string; readonly ifin
 	return {name, ifindex: ifindexOf(name)};
 }
 
-export function ifindexOf(name: string): number {
-	return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+function ifindexOf(name: string): number {
+	const [link] = JSON.parse(execFileSync('ip', ['-j', 'link', 'show', name], {encoding: 'utf8'}));
+	return link.ifindex;
 }
 
 /** Removes a NIC, if it is still there. */
