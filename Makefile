@@ -15,9 +15,8 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := $(foreach area,check cli conf control metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
-ROOT     := 'build/test/addon/**/*.test.js' 'build/test/xdp/**/*.test.js'
-PACKETS  := 'build/test/packets/**/*.test.js'
+UNIT     := 'build/test/*.test.js' $(foreach area,check cli conf control fake metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
+ROOT     := $(foreach area,addon packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 
 .PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
@@ -76,8 +75,7 @@ test-flow-table: ## the flow table's C code under two threads, with and without 
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
-	$(AVA) $(ROOT)
-	unshare --net $(AVA) $(PACKETS)
+	unshare --net $(AVA) $(ROOT)
 
 test-lab: setup-lab build
 	$(AVA) --serial --concurrency=1 --timeout=5m $(LAB)

@@ -193,7 +193,7 @@ export class Daemon {
 			if (this.#stopping) throw new ControlError('stopping', 'the daemon is stopping');
 			const config = this.#options.load();
 			await this.#change(config);
-			const summary = `${config.services.length} services and ${config.instances.length} vrrp instances are in force`;
+			const summary = `in force (services: ${config.services.length}, vrrp instances: ${config.instances.length})`;
 			return {applied: true, summary, at, diagnostics: [], exitCode: ExitCode.ok};
 		} catch (error) {
 			if (!isRefusal(error)) throw error;

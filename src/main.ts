@@ -1,5 +1,6 @@
 /** `lbd`: arguments, signals and exit codes; everything else is the daemon's. */
-import {rmSync, writeFileSync} from 'node:fs';
+import {accessSync, constants, rmSync, writeFileSync} from 'node:fs';
+import {dirname} from 'node:path';
 import {parseArgs} from 'node:util';
 import {exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
 import type {Config} from './conf/model.js';
@@ -52,6 +53,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	const load = (): Config => loadConfig(values['use-file']);
 	const config = load();
 	if (values['config-test']) return ExitCode.ok;
+	if (values.pid !== undefined) requireDirectory(values.pid);
 	const daemon = await Daemon.start({
 		name: values.name,
 		config,
@@ -67,15 +69,25 @@ function say(text: string): ExitCode {
 	return ExitCode.ok;
 }
 
+/** Refuses a pid file that cannot be written before anything is started. */
+function requireDirectory(pidFile: string): void {
+	try {
+		accessSync(dirname(pidFile), constants.W_OK);
+	} catch (cause) {
+		throw new ControlError('pid-file', `pid file: ${pidFile}: ${(cause as Error).message}`, {cause});
+	}
+}
+
 /** Lets the daemon work until it is told to stop, or until it cannot go on. */
 async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitCode> {
-	if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`);
 	process.on('SIGHUP', () => void daemon.reload());
 	process.on('SIGTERM', () => void daemon.stop());
 	process.on('SIGINT', () => void daemon.stop());
 	try {
+		if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`);
 		return await daemon.ended;
 	} finally {
+		await daemon.stop();
 		if (pidFile !== undefined) rmSync(pidFile, {force: true});
 	}
 }

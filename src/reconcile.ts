@@ -22,10 +22,9 @@ const COALESCE_US = 0;
 const AGAIN_US = 1_000_000;
 
 export interface ReconcilerSeams {
-	readonly dataPlane: Pick<
-		DataPlane,
-		'tables' | 'capacity' | 'settings' | 'attach' | 'forgetGone' | 'apply' | 'countFlows'
-	>;
+	readonly dataPlane: Pick<DataPlane, 'tables' | 'capacity' | 'attach' | 'forgetGone' | 'apply' | 'countFlows'> & {
+		readonly settings: Pick<DataPlane['settings'], 'hz'>;
+	};
 	readonly nextHops: Pick<NextHops, 'watch' | 'reach' | 'interfaces'>;
 	readonly netlink: Netlink;
 	readonly clock: Clock;

@@ -3,10 +3,11 @@
  * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
  * NICs attaching XDP resets the port.
  */
-import {BpfError, BpfLink, type BpfObject, type BpfProgram} from 'libbpf-ts';
+import {BpfError, type BpfObject, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
+import {Attachments} from './attachments.js';
 import {countFlows, type FlowCounts} from './flows.js';
 import {
 	type Endpoint,
@@ -28,7 +29,7 @@ import {
 	type Sizes,
 } from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {type AttachMode, type PinnedLink, Pins} from './pins.js';
+import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {applyOp, type Op, type Tables} from './tables.js';
 import {flowTimeouts, type TcpTimeouts, tickShifts} from './time.js';
@@ -42,10 +43,6 @@ export interface DataPlaneOptions {
 	readonly timeouts: TcpTimeouts;
 	readonly clock: Clock;
 	readonly log: Log;
-}
-
-interface Attachment extends PinnedLink {
-	readonly link: BpfLink;
 }
 
 const PROGRAMS = ['lb', 'read_clock'] as const;
@@ -68,14 +65,8 @@ export class DataPlane {
 	readonly adopted: boolean;
 	readonly #pins: Pins;
 	readonly #object: BpfObject;
-	readonly #program: BpfProgram;
 	readonly #clockReader: BpfProgram;
-	readonly #log: Log;
-	/** Links of an earlier run, which carry its program until `attach` asks for them; by interface index. */
-	readonly #inherited: Map<number, Attachment>;
-	readonly #attachments = new Map<number, Attachment>();
-	/** Links that this run has pinned, to be taken back if the start fails. */
-	readonly #pinnedLinks: PinnedLink[] = [];
+	readonly #attachments: Attachments;
 
 	private constructor(parts: {
 		maps: Maps;
@@ -84,8 +75,7 @@ export class DataPlane {
 		adopted: boolean;
 		pins: Pins;
 		object: BpfObject;
-		inherited: Map<number, Attachment>;
-		log: Log;
+		attachments: Attachments;
 	}) {
 		this.maps = parts.maps;
 		this.settings = parts.settings;
@@ -93,10 +83,8 @@ export class DataPlane {
 		this.adopted = parts.adopted;
 		this.#pins = parts.pins;
 		this.#object = parts.object;
-		this.#program = programOf(parts.object, 'lb');
 		this.#clockReader = programOf(parts.object, 'read_clock');
-		this.#inherited = parts.inherited;
-		this.#log = parts.log;
+		this.#attachments = parts.attachments;
 	}
 
 	/**
@@ -126,11 +114,11 @@ export class DataPlane {
 			if (!hasSizes(maps, sizes)) log.warn({}, 'the maps of the earlier run keep their sizes until they are unloaded');
 			const hz = await measureHz(programOf(object, 'read_clock'), clock);
 			const tables = await readTables(maps);
-			const inherited = openLinks(pins);
-			closeables.push(...[...inherited.values()].map(({link}) => link));
-			const parts = {maps, settings: settings(maps, hz, timeouts), tables, adopted, pins, object, inherited, log};
+			const attachments = new Attachments(programOf(object, 'lb'), pins, log);
+			closeables.push(attachments);
+			const inForce = settings(maps, hz, timeouts);
 			pinObject(object, pins, adopted);
-			return new DataPlane(parts);
+			return new DataPlane({maps, settings: inForce, tables, adopted, pins, object, attachments});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
 			throw error;
@@ -179,73 +167,19 @@ export class DataPlane {
 
 	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
 	attach(ifindex: number, nic: string): AttachMode {
-		const known = this.#attachments.get(ifindex);
-		if (known !== undefined) return known.mode;
-		try {
-			const attachment = this.#adoptLink(ifindex) ?? this.#newLink(ifindex, nic);
-			this.#attachments.set(ifindex, attachment);
-			return attachment.mode;
-		} catch (error) {
-			throw attachFailure(nic, error);
-		}
+		return this.#attachments.attach(ifindex, nic);
 	}
 
 	/** Interface indexes that carry the program, with the mode. */
 	attached(): ReadonlyMap<number, AttachMode> {
-		return new Map([...this.#attachments].map(([ifindex, {mode}]) => [ifindex, mode]));
+		return this.#attachments.modes();
 	}
 
-	/**
-	 * Lets go of NICs that are gone, and of their slots. The kernel has taken the program off them and the port out of
-	 * `nic_ports`, and it may give their index to another NIC.
-	 */
+	/** Lets go of NICs that are gone, and of their slots: the kernel has taken their ports out of `nic_ports`. */
 	forgetGone(): void {
-		for (const attachments of [this.#attachments, this.#inherited]) {
-			for (const [ifindex, {link, path}] of attachments) {
-				if (link.info().ifindex === ifindex) continue;
-				link.close();
-				this.#pins.removeLink(path);
-				attachments.delete(ifindex);
-				this.#forgetSlot(ifindex);
-			}
-		}
-	}
-
-	#forgetSlot(ifindex: number): void {
-		for (const [index, nic] of this.tables.nics) {
-			if (nic.ifindex === ifindex) this.apply([{map: 'nics', index, value: null}]);
-		}
-	}
-
-	#adoptLink(ifindex: number): Attachment | null {
-		const inherited = this.#inherited.get(ifindex);
-		if (inherited === undefined) return null;
-		inherited.link.update(this.#program);
-		this.#inherited.delete(ifindex);
-		return inherited;
-	}
-
-	#newLink(ifindex: number, nic: string): Attachment {
-		const {link, mode} = this.#attachBest(ifindex, nic);
-		const pinned = {path: this.#pins.link(ifindex, mode), ifindex, mode};
-		try {
-			link.pin(pinned.path);
-		} catch (error) {
-			link.close();
-			throw error;
-		}
-		this.#pinnedLinks.push(pinned);
-		return {...pinned, link};
-	}
-
-	#attachBest(ifindex: number, nic: string): {readonly link: BpfLink; readonly mode: AttachMode} {
-		try {
-			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
-		} catch (error) {
-			if (!(error instanceof BpfError) || isForeign(error)) throw error;
-			const link = BpfLink.attachXdp(this.#program, ifindex, 'generic');
-			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
-			return {link, mode: 'generic'};
+		const gone = this.#attachments.forgetGone();
+		for (const [index, {ifindex}] of this.tables.nics) {
+			if (gone.has(ifindex)) this.apply([{map: 'nics', index, value: null}]);
 		}
 	}
 
@@ -282,7 +216,7 @@ export class DataPlane {
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
 	close(): void {
-		for (const {link} of [...this.#attachments.values(), ...this.#inherited.values()]) link.close();
+		this.#attachments.close();
 		this.maps.close();
 		this.#object.close();
 	}
@@ -290,7 +224,7 @@ export class DataPlane {
 	/** Takes back a start that failed: what this run has pinned goes, what it adopted stays. */
 	discard(): void {
 		this.close();
-		for (const {path} of this.#pinnedLinks) this.#pins.removeLink(path);
+		this.#attachments.unpin();
 		if (!this.adopted) this.#pins.remove();
 	}
 }
@@ -310,21 +244,6 @@ function load(objectPath: string, sizes: Sizes, pins: Pins, adopted: boolean): B
 	} finally {
 		pinned.close();
 	}
-}
-
-/** The links that an earlier run has pinned, without those whose NIC is gone. */
-function openLinks(pins: Pins): Map<number, Attachment> {
-	const links = new Map<number, Attachment>();
-	for (const pinned of pins.links()) {
-		const link = BpfLink.openPinned(pinned.path);
-		if (link.info().ifindex === pinned.ifindex) {
-			links.set(pinned.ifindex, {...pinned, link});
-			continue;
-		}
-		link.close();
-		pins.removeLink(pinned.path);
-	}
-	return links;
 }
 
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
@@ -376,17 +295,4 @@ function loadFailure(cause: unknown): unknown {
 	const hint = refused ? 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON' : '';
 	const exitCode = refused ? ExitCode.permission : ExitCode.kernel;
 	return new KernelError('load program', cause.message, cause.code, hint, {cause, exitCode});
-}
-
-/** Whether the NIC carries somebody else's program, in the mode that was asked for or in the other one. */
-function isForeign({code}: BpfError): boolean {
-	return code === 'EBUSY' || code === 'EEXIST';
-}
-
-function attachFailure(nic: string, cause: unknown): unknown {
-	if (!(cause instanceof BpfError)) return cause;
-	const hint = isForeign(cause)
-		? `it carries another XDP program, see ip link show ${nic}; ip link set ${nic} xdp off, or xdpgeneric off, removes it`
-		: '';
-	return new KernelError('attach program', nic, cause.code, hint, {cause, exitCode: ExitCode.kernel});
 }

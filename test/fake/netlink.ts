@@ -6,8 +6,14 @@ export class FakeNetlink implements Netlink {
 	readonly #links = new Map<number, Link>();
 	readonly #addresses: AddressEntry[] = [];
 	readonly #neighbours: Neighbour[] = [];
+	readonly #routes = new Map<string, Route>();
+	#heldRoute: Promise<void> | null = null;
 	readonly #listeners = new Set<(event: NetlinkEvent) => void>();
 	#closed = false;
+	/** Dumps that the kernel refuses. */
+	readonly refused = new Set<'links' | 'neighbours'>();
+	/** Neighbours that the kernel was asked to resolve, oldest first: `192.0.2.1 at 3`. */
+	readonly resolutions: string[] = [];
 
 	// What a test does to the machine
 
@@ -44,6 +50,40 @@ export class FakeNetlink implements Netlink {
 		this.#forget(entry);
 	}
 
+	/** Makes an address reachable on a link, or through a gateway there; null: not any more. */
+	setRoute(to: string, route: (Pick<Route, 'ifindex'> & Partial<Route>) | null): void {
+		if (route === null) this.#routes.delete(to);
+		else this.#routes.set(to, {gateway: to, source: null, local: false, ...route});
+		this.#emit({kind: 'route'});
+	}
+
+	/** The next question for a route is answered when the returned function is called, with what was true when it was asked. */
+	holdNextRoute(): () => void {
+		let release = (): void => {};
+		this.#heldRoute = new Promise(resolve => {
+			release = resolve;
+		});
+		return release;
+	}
+
+	setNeighbour(neighbour: Neighbour): void {
+		const index = this.#neighbours.findIndex(
+			({ifindex, address}) => ifindex === neighbour.ifindex && address === neighbour.address,
+		);
+		this.#neighbours.splice(index < 0 ? this.#neighbours.length : index, 1, neighbour);
+		this.#emit({kind: 'neighbour', neighbour});
+	}
+
+	/** Changes the kernel's tables without a word, as when events are lost. */
+	silently(change: () => void): void {
+		const listeners = [...this.#listeners];
+		this.#listeners.clear();
+		change();
+		queueMicrotask(() => {
+			for (const listener of listeners) this.#listeners.add(listener);
+		});
+	}
+
 	/** Says that events were lost. */
 	overrun(): void {
 		this.#emit({kind: 'overrun'});
@@ -53,6 +93,7 @@ export class FakeNetlink implements Netlink {
 
 	async links(): Promise<Link[]> {
 		this.#requireOpen();
+		this.#requireWilling('links');
 		return [...this.#links.values()];
 	}
 
@@ -63,11 +104,18 @@ export class FakeNetlink implements Netlink {
 
 	async neighbours(): Promise<Neighbour[]> {
 		this.#requireOpen();
+		this.#requireWilling('neighbours');
 		return [...this.#neighbours];
 	}
 
 	async route(to: string): Promise<Route> {
-		throw new KernelError('route get', to, 'ENETUNREACH');
+		this.#requireOpen();
+		const route = this.#routes.get(to);
+		const held = this.#heldRoute;
+		this.#heldRoute = null;
+		await held;
+		if (route === undefined) throw new KernelError('route get', to, 'ENETUNREACH');
+		return route;
 	}
 
 	async addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
@@ -86,6 +134,7 @@ export class FakeNetlink implements Netlink {
 	async resolve(ifindex: number, address: string): Promise<void> {
 		this.#requireOpen();
 		this.#requireLink('neighbour resolve', {ifindex, address});
+		this.resolutions.push(`${address} at ${ifindex}`);
 	}
 
 	onEvent(fn: (event: NetlinkEvent) => void): Cancel {
@@ -115,6 +164,10 @@ export class FakeNetlink implements Netlink {
 
 	#requireOpen(): void {
 		if (this.#closed) throw new Error('netlink is closed');
+	}
+
+	#requireWilling(dump: 'links' | 'neighbours'): void {
+		if (this.refused.has(dump)) throw new KernelError('dump', dump, 'ENOBUFS');
 	}
 
 	#requireLink(operation: string, {ifindex, address}: {ifindex: number; address: string}): void {

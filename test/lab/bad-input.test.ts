@@ -2,6 +2,8 @@
 import {readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import type {Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
@@ -157,6 +159,28 @@ test('arguments that lbd and lbctl do not know', async t => {
 	t.deepEqual(await traces(lb1), noTraces);
 });
 
+test('a pid file that cannot be written', async t => {
+	const {daemonName, configFile} = lab().lb1;
+	lab().lb1.configure(reference.primary);
+	const {code, stderr} = await lbd(['--name', daemonName, '-f', configFile, '--pid', '/nowhere/lbd.pid']);
+	t.is(code, ExitCode.failure, stderr);
+	t.regex(stderr, /^lbd: pid file: \/nowhere\/lbd\.pid: ENOENT: /m);
+	t.deepEqual(await traces(lab().lb1), noTraces);
+});
+
+test('a log on a full disk does not end the daemon', async t => {
+	const {lb1} = lab();
+	lb1.configure(reference.primary);
+	const toFullDisk = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
+	const ended = lbd(['--name', lb1.daemonName, '-f', lb1.configFile], toFullDisk);
+	await waitFor('lb1 holds the VIPs', async () => (await lb1.vips()).length === 2, {timeoutMs: 10_000});
+	const {daemon} = (await lb1.lbctl('status')) as {readonly daemon: Status};
+	process.kill(daemon.pid, 'SIGTERM');
+	t.is((await ended).code, ExitCode.ok);
+	t.is((await lbctl(lb1, 'unload')).code, ExitCode.ok);
+	t.deepEqual(await traces(lb1), noTraces);
+});
+
 test('a second daemon with the same name, or on the same NICs, changes nothing for the first', async t => {
 	const {client, directory, lb1} = lab();
 	lb1.configure(reference.primary);
@@ -175,12 +199,15 @@ test('a second daemon with the same name, or on the same NICs, changes nothing f
 	t.deepEqual(await traces(lb1), before);
 
 	const rival = `${lb1.daemonName}-rival`;
+	t.teardown(() => {
+		for (const path of [`/run/lbd/${rival}.lock`, `/sys/fs/bpf/lbd/${rival}`])
+			rmSync(path, {recursive: true, force: true});
+	});
 	const busy = await lbd(['--name', rival, '-f', lb1.configFile]);
 	t.is(busy.code, ExitCode.kernel, busy.stderr);
-	t.regex(complaints(busy).join('\n'), /^lbd: attach program: eth0: EBUSY \(it carries another XDP program: /);
+	t.regex(complaints(busy).join('\n'), /^lbd: attach program: eth0: EBUSY \(it carries another XDP program\b/);
 	t.deepEqual(await traces(lb1), before);
 	t.like(await traces(lb1, rival), {pinned: false, socket: false});
-	rmSync(`/run/lbd/${rival}.lock`);
 
 	t.is((await lbctl(lb1, 'status')).code, ExitCode.ok);
 	t.is((await held.ask()).body, held.first.body);

@@ -58,6 +58,7 @@ export function inTurn(first: string, count: number): string[] {
 	return Array.from({length: count}, (_, n) => (n % 2 === 0 ? first : second));
 }
 
+/** The one of the two web servers that `server` is not. */
 export function other(server: string): string {
 	return server === 'web1' ? 'web2' : 'web1';
 }

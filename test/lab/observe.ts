@@ -63,7 +63,7 @@ export async function backend(balancer: Balancer, server: WebServerName): Promis
 export function sentences(balancer: Balancer, skip = 0): string[] {
 	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n');
 	const written = lines.filter(line => line !== '').slice(skip);
-	return written.map(line => (line.startsWith('{') ? String(JSON.parse(line).msg) : line));
+	return written.map(line => (/^\{.*\}$/.test(line) ? String(JSON.parse(line).msg) : line));
 }
 
 /** What a daemon may leave behind. */

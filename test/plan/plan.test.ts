@@ -115,6 +115,17 @@ test('a removed backend keeps its id until it has been down and no flow names it
 	t.false([...actual.endpoints.values()].flat().some(({addr}) => addr === 0x0a000048));
 });
 
+test('a removed backend with flows keeps its id even where its endpoint has lost its place', t => {
+	const actual = emptyTables();
+	const sharing = (...numbers: readonly number[]) =>
+		numbers.map(number => service(`192.168.1.${number}`, [backend('10.0.0.71')]));
+	apply(actual, diff(actual, desired(sharing(1, 2, 3, 4, 5, 6, 7, 8), circumstances(actual)).tables));
+	const {tables, leaving} = desired(sharing(1, 2, 3, 4, 5, 6, 7, 9), circumstances(actual, {liveFlows: () => 1}));
+	t.deepEqual([...leaving], [8]);
+	t.like(tables.backends.get(8), {service: 8, state: BackendState.BACKEND_DOWN});
+	t.is(tables.backends.get(9)?.service, 9);
+});
+
 test('backends that share an address and port are marked, so that flows stay unambiguous', t => {
 	const actual = emptyTables();
 	const services = [

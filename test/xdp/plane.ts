@@ -17,7 +17,6 @@ export const SIZES = {flows: 4096, persistenceEntries: 512};
 /** Its slot in `nics`: loopback's index. */
 export const LOOPBACK = 1;
 export const LOOPBACK_MAC = '00:00:00:00:00:00';
-export const XDP_REDIRECT = 4;
 
 let names = 0;
 
@@ -58,7 +57,7 @@ export function serve(plane: DataPlane, services: readonly Service[]): void {
 	plane.apply(diff(plane.tables, tables));
 }
 
-/** Sends a frame through the pinned program, as if it came in on loopback. */
+/** Sends frames through the pinned program, as if they came in on loopback; what is forwarded leaves there too (XDP_TX). */
 export function send(t: ExecutionContext, name: string): (frame: Uint8Array) => {retval: number; data: Uint8Array} {
 	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
 	t.teardown(() => program.close());

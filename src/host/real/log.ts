@@ -1,8 +1,14 @@
 import pino from 'pino';
 import type {Log} from '../../log.js';
 
+/** Lines wait for a destination that takes none, such as a file on a full disk; more than this many bytes are lost. */
+const WAITING_BYTES_MAX = 1 << 20;
+
 /** Lines of JSON on standard output: one an event, with wall-clock time. */
 export function realLog(options: {readonly debug: boolean}): Log {
+	const destination = pino.destination({sync: true, maxLength: WAITING_BYTES_MAX});
+	// Nobody has to listen to a balancer for it to go on; an error without a listener would end it.
+	destination.on('error', () => {});
 	return pino(
 		{
 			level: options.debug ? 'debug' : 'info',
@@ -11,7 +17,7 @@ export function realLog(options: {readonly debug: boolean}): Log {
 			formatters: {level: label => ({level: label})},
 			serializers: {error: errorText},
 		},
-		pino.destination({sync: true}),
+		destination,
 	);
 }
 

@@ -1,0 +1,136 @@
+/** The program on NICs, by links that are pinned so that they outlive the daemon. */
+import {BpfError, BpfLink, type BpfProgram} from 'libbpf-ts';
+import {ExitCode, KernelError} from '../errors.js';
+import type {Log} from '../log.js';
+import type {AttachMode, PinnedLink, Pins} from './pins.js';
+
+interface Attachment extends PinnedLink {
+	readonly link: BpfLink;
+}
+
+/** A program's attachments, by interface index. */
+export class Attachments {
+	readonly #program: BpfProgram;
+	readonly #pins: Pins;
+	readonly #log: Log;
+	/** Of an earlier run; they carry its program until `attach` asks for them. */
+	readonly #inherited = new Map<number, Attachment>();
+	readonly #current = new Map<number, Attachment>();
+	/** What this run has pinned. */
+	readonly #pinned = new Set<string>();
+
+	/** Opens the links of an earlier run and drops those whose NIC is gone. Throws BpfError when one cannot be opened. */
+	constructor(program: BpfProgram, pins: Pins, log: Log) {
+		this.#program = program;
+		this.#pins = pins;
+		this.#log = log;
+		try {
+			for (const pinned of pins.links()) this.#inherit(pinned);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
+	}
+
+	/** A NIC has one living link, but dead ones may be left from earlier NICs of its index. */
+	#inherit(pinned: PinnedLink): void {
+		const link = BpfLink.openPinned(pinned.path);
+		if (link.info().ifindex === pinned.ifindex) {
+			this.#inherited.set(pinned.ifindex, {...pinned, link});
+			return;
+		}
+		link.close();
+		this.#pins.removeLink(pinned.path);
+	}
+
+	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
+	attach(ifindex: number, nic: string): AttachMode {
+		const known = this.#current.get(ifindex);
+		if (known !== undefined) return known.mode;
+		try {
+			const attachment = this.#adopt(ifindex) ?? this.#create(ifindex, nic);
+			this.#current.set(ifindex, attachment);
+			return attachment.mode;
+		} catch (error) {
+			throw attachFailure(nic, error);
+		}
+	}
+
+	/** How each NIC carries the program. */
+	modes(): ReadonlyMap<number, AttachMode> {
+		return new Map([...this.#current].map(([ifindex, {mode}]) => [ifindex, mode]));
+	}
+
+	/**
+	 * Lets go of NICs that are gone and returns their indexes. The kernel has taken the program off them, and may give
+	 * their index to another NIC.
+	 */
+	forgetGone(): ReadonlySet<number> {
+		const gone = new Set<number>();
+		for (const attachments of [this.#current, this.#inherited]) {
+			for (const [ifindex, {link, path}] of attachments) {
+				if (link.info().ifindex === ifindex) continue;
+				link.close();
+				this.#pins.removeLink(path);
+				attachments.delete(ifindex);
+				gone.add(ifindex);
+			}
+		}
+		return gone;
+	}
+
+	/** Lets go of the links; those that are pinned work on. */
+	close(): void {
+		for (const {link} of [...this.#current.values(), ...this.#inherited.values()]) link.close();
+	}
+
+	/** After `close`: takes the program off the NICs that this run has put it on. */
+	unpin(): void {
+		for (const path of this.#pinned) this.#pins.removeLink(path);
+	}
+
+	#adopt(ifindex: number): Attachment | null {
+		const inherited = this.#inherited.get(ifindex);
+		if (inherited === undefined) return null;
+		inherited.link.update(this.#program);
+		this.#inherited.delete(ifindex);
+		return inherited;
+	}
+
+	#create(ifindex: number, nic: string): Attachment {
+		const {link, mode} = this.#attachBest(ifindex, nic);
+		const path = this.#pins.link(ifindex, mode);
+		try {
+			link.pin(path);
+		} catch (error) {
+			link.close();
+			throw error;
+		}
+		this.#pinned.add(path);
+		return {path, ifindex, mode, link};
+	}
+
+	#attachBest(ifindex: number, nic: string): {readonly link: BpfLink; readonly mode: AttachMode} {
+		try {
+			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
+		} catch (error) {
+			if (!(error instanceof BpfError) || isForeign(error)) throw error;
+			const link = BpfLink.attachXdp(this.#program, ifindex, 'generic');
+			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
+			return {link, mode: 'generic'};
+		}
+	}
+}
+
+/** Whether the NIC carries somebody else's program, in the mode that was asked for (EBUSY) or in the other one (EEXIST). */
+function isForeign({code}: BpfError): boolean {
+	return code === 'EBUSY' || code === 'EEXIST';
+}
+
+function attachFailure(nic: string, cause: unknown): unknown {
+	if (!(cause instanceof BpfError)) return cause;
+	const hint = isForeign(cause)
+		? `it carries another XDP program, see ip link show ${nic}; ip link set ${nic} xdp off, or xdpgeneric off, removes it`
+		: '';
+	return new KernelError('attach program', nic, cause.code, hint, {cause, exitCode: ExitCode.kernel});
+}

@@ -1,0 +1,229 @@
+import test from 'ava';
+import {KernelError} from '../src/errors.js';
+import {NextHops} from '../src/reach/next-hops.js';
+import {Reconciler} from '../src/reconcile.js';
+import {BackendState, type FlowState} from '../src/xdp/layout.gen.js';
+import {applyOp, emptyTables, type Op} from '../src/xdp/tables.js';
+import {configOf, sound} from './conf/reading.js';
+import {FakeClock, milliseconds, seconds} from './fake/clock.js';
+import {FakeLog} from './fake/log.js';
+import {FakeNetlink} from './fake/netlink.js';
+import {CAPACITY} from './plan/random-job.js';
+
+const [ETH0, ETH1] = [2, 3];
+const MAC = '02:00:00:00:00:71';
+const BACKEND = '10.0.0.71';
+/** One virtual address on eth0, one backend, which is behind eth1. */
+const CONFIG = configOf(sound());
+const EMPTY = {...CONFIG, services: []};
+
+/** Maps as tables, and NICs that may refuse the program. */
+class FakeDataPlane {
+	readonly tables = emptyTables();
+	readonly capacity = {...CAPACITY, nics: 256};
+	readonly settings = {hz: 250};
+	readonly refusing = new Set<string>();
+	readonly attached = new Set<string>();
+	readonly flows = new Map<number, number>();
+	/** How often NICs that are gone were looked for. */
+	looks = 0;
+	broken = false;
+
+	attach(_ifindex: number, nic: string): 'native' {
+		if (this.refusing.has(nic)) throw new KernelError('attach program', nic, 'EBUSY');
+		this.attached.add(nic);
+		return 'native';
+	}
+
+	forgetGone(): void {
+		this.looks++;
+	}
+
+	apply(ops: readonly Op[]): void {
+		if (this.broken) throw new Error('the maps refuse');
+		for (const op of ops) applyOp(this.tables, op);
+	}
+
+	countFlows() {
+		return {byBackend: this.flows, byState: new Map<FlowState, number>()};
+	}
+
+	states(): number[] {
+		return [...this.tables.backends.values()].map(({state}) => state);
+	}
+}
+
+async function scene() {
+	const clock = new FakeClock();
+	const netlink = new FakeNetlink();
+	const log = new FakeLog();
+	const dataPlane = new FakeDataPlane();
+	const health = {up: true};
+	netlink.setLink({ifindex: ETH0, name: 'eth0'});
+	netlink.setLink({ifindex: ETH1, name: 'eth1'});
+	netlink.setRoute(BACKEND, {ifindex: ETH1});
+	netlink.setNeighbour({ifindex: ETH1, address: BACKEND, mac: MAC});
+	await settled();
+	const nextHops = new NextHops({netlink, clock, log, onChange: () => reconciler.request()});
+	const reconciler = new Reconciler({dataPlane, nextHops, netlink, clock, log, isUp: () => health.up});
+	return {
+		clock,
+		netlink,
+		log,
+		dataPlane,
+		health,
+		nextHops,
+		reconciler,
+		/** Lets time pass, with all that follows at once. */
+		pass: async (us: number) => {
+			await settled();
+			clock.advance(us);
+			await settled();
+			clock.advance(0);
+			await settled();
+		},
+	};
+}
+
+/** After all promises that can be settled by now. */
+function settled(): Promise<void> {
+	return new Promise(resolve => setImmediate(resolve));
+}
+
+test('a configuration is in force when it resolves', async t => {
+	const {dataPlane, reconciler} = await scene();
+	await reconciler.configure(CONFIG);
+	t.deepEqual([...dataPlane.attached].sort(), ['eth0', 'eth1']);
+	t.deepEqual([...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex).sort(), [ETH0, ETH1]);
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_UP]);
+});
+
+test('a NIC that is missing or refuses makes the configuration fail', async t => {
+	const {dataPlane, reconciler} = await scene();
+	dataPlane.refusing.add('eth1');
+	await t.throwsAsync(reconciler.configure(CONFIG), {instanceOf: KernelError, message: /attach program: eth1: EBUSY/});
+	const elsewhere = {...CONFIG, instances: CONFIG.instances.map(instance => ({...instance, interface: 'eth7'}))};
+	await t.throwsAsync(reconciler.configure(elsewhere), {message: /find interface: eth7: ENODEV \(.*eth0 eth1\)/});
+});
+
+test('a NIC that comes later and refuses does not keep the news about backends from the maps', async t => {
+	const {netlink, log, dataPlane, health, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	dataPlane.refusing.add('eth2');
+	netlink.setLink({ifindex: 4, name: 'eth2'});
+	netlink.setRoute(BACKEND, {ifindex: 4});
+	await pass(milliseconds(50));
+	health.up = false;
+	reconciler.request();
+	await pass(0);
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_DOWN]);
+	t.deepEqual(log.take(), [
+		'debug maps changed',
+		'error a NIC does not take the program',
+		'debug maps changed',
+		'debug maps changed',
+	]);
+});
+
+test('a NIC that comes back with another index is attached again and takes over', async t => {
+	const {netlink, dataPlane, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	dataPlane.attached.clear();
+	netlink.removeLink(ETH0);
+	await pass(0);
+	t.deepEqual(
+		[...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex),
+		[ETH1],
+	);
+	netlink.setLink({ifindex: 9, name: 'eth0'});
+	await pass(0);
+	t.true(dataPlane.attached.has('eth0'));
+	t.deepEqual([...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex).sort(), [ETH1, 9]);
+});
+
+test('a failed backend does not wait for the next look at removed ones', async t => {
+	const {dataPlane, health, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	dataPlane.flows.set(1, 1);
+	await reconciler.configure(EMPTY);
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_DOWN]);
+	await reconciler.configure(CONFIG);
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_UP]);
+	await pass(milliseconds(100));
+	health.up = false;
+	reconciler.request();
+	await pass(0);
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_DOWN]);
+});
+
+test('removed backends are looked at every second until their flows have ended', async t => {
+	const {clock, dataPlane, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	dataPlane.flows.set(1, 1);
+	await reconciler.configure(EMPTY);
+	await pass(seconds(3));
+	t.is(dataPlane.states().length, 1);
+	dataPlane.flows.clear();
+	await pass(seconds(1));
+	t.is(dataPlane.states().length, 0);
+	t.deepEqual(clock.timers(), []);
+});
+
+test('maps that refuse a change are tried again after a second', async t => {
+	const {log, dataPlane, health, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	await pass(milliseconds(50));
+	log.take();
+	dataPlane.broken = true;
+	health.up = false;
+	reconciler.request();
+	await pass(0);
+	t.deepEqual(log.take(), ['error the maps could not be brought up to date']);
+	dataPlane.broken = false;
+	await pass(seconds(1));
+	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_DOWN]);
+});
+
+test('a burst of link events is read once; a refused reading is repeated', async t => {
+	const {netlink, log, dataPlane, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	await pass(seconds(1));
+	log.take();
+	const before = dataPlane.looks;
+	for (let mtu = 1400; mtu < 1500; mtu++) netlink.setLink({ifindex: ETH0, name: 'eth0', mtu});
+	await pass(0);
+	t.is(dataPlane.looks, before + 1);
+	netlink.refused.add('links');
+	netlink.setLink({ifindex: ETH1, name: 'eth1', mac: '02:00:00:00:00:ff'});
+	await pass(0);
+	t.true(log.take().includes('error the interfaces could not be read'));
+	netlink.refused.clear();
+	await pass(seconds(1));
+	t.deepEqual(
+		[...dataPlane.tables.nics.values()].find(({ifindex}) => ifindex === ETH1)?.mac,
+		Uint8Array.of(2, 0, 0, 0, 0, 255),
+	);
+});
+
+for (const [when, ask] of [
+	['before', (reconciler: Reconciler) => reconciler.request()],
+	['after', () => {}],
+] as const)
+	test(`nothing happens after close, whatever is asked for ${when} it`, async t => {
+		const {clock, netlink, log, dataPlane, nextHops, reconciler, pass} = await scene();
+		await reconciler.configure(CONFIG);
+		await pass(seconds(1));
+		log.take();
+		const before = dataPlane.looks;
+		ask(reconciler);
+		netlink.setLink({ifindex: ETH0, name: 'eth0', running: false});
+		await settled();
+		reconciler.close();
+		nextHops.close();
+		netlink.close();
+		reconciler.request();
+		await pass(seconds(5));
+		t.is(dataPlane.looks, before);
+		t.deepEqual(clock.timers(), []);
+		t.deepEqual(log.take(), []);
+	});

@@ -1,0 +1,149 @@
+/** What lbctl sees in the pinned maps, without a daemon. */
+import type {ExecutionContext} from 'ava';
+import {KernelError} from '../../src/errors.js';
+import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {MAP_NAMES} from '../../src/xdp/maps.js';
+import {sweepPersistence} from '../../src/xdp/persistence.js';
+import {Pins} from '../../src/xdp/pins.js';
+import {openView} from '../../src/xdp/reader.js';
+import type {MapView} from '../../src/xdp/view.js';
+import {packetTest, XDP} from '../packets/balancer.js';
+import {tcpFrame} from '../packets/frame.js';
+import {backend, service} from '../plan/random-job.js';
+import {descriptors, freshName, LOOPBACK, LOOPBACK_MAC, open, send, serve} from './plane.js';
+
+/** Ethernet, IPv4 and TCP headers. */
+const FRAME_BYTES = 54;
+const CLIENT_MAC = '02:00:00:00:00:99';
+const SERVICES = [
+	service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72', {weight: 0})]),
+	service('192.168.1.2', [backend('10.0.0.73')], {persistence: {timeoutS: 300, granularity: 24}}),
+];
+
+interface Scene {
+	readonly name: string;
+	readonly plane: DataPlane;
+	/** A packet of a client's; the XDP action. */
+	request(from: string, to: string, flags: string): number;
+	/** Opens the pins as lbctl would, until the end of the test. */
+	view(): Promise<MapView>;
+}
+
+async function scene(t: ExecutionContext): Promise<Scene> {
+	const name = freshName(t);
+	const plane = await open(t, {name});
+	serve(plane, SERVICES);
+	const through = send(t, name);
+	return {
+		name,
+		plane,
+		request: (from, to, flags) => through(tcpFrame({toMac: LOOPBACK_MAC, fromMac: CLIENT_MAC, from, to, flags})).retval,
+		view: async () => {
+			const view = await openView(name, new Map([[LOOPBACK, 'lo']]));
+			t.teardown(() => view.close());
+			return view;
+		},
+	};
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+	const list: T[] = [];
+	for await (const item of items) list.push(item);
+	return list;
+}
+
+packetTest('services and backends, with what went to them', async t => {
+	const {request, view} = await scene(t);
+	t.is(request('172.16.0.1:1024', '192.168.1.1:80', 'S'), XDP.tx);
+	t.is(request('172.16.0.1:1024', '192.168.1.1:80', 'A'), XDP.tx);
+	const traffic = {connections: 1, packetsIn: 2, packetsOut: 0, bytesIn: 2 * FRAME_BYTES, bytesOut: 0};
+	const nothing = {connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0};
+	const seen = await view();
+	t.deepEqual(seen.services(), [
+		{service: '192.168.1.1:80', persistenceS: 0, nextTicket: 1, ...traffic},
+		{service: '192.168.1.2:80', persistenceS: 300, nextTicket: 0, ...nothing},
+	]);
+	const nextHop = {mac: '02:00:00:00:00:71', nic: 'lo'};
+	const [web, standby, shop] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'];
+	t.deepEqual(seen.backends(), [
+		{service: '192.168.1.1:80', backend: web, state: 'up', weight: 1, nextHop, liveFlows: 1, ...traffic},
+		{service: '192.168.1.1:80', backend: standby, state: 'drain', weight: 0, nextHop, liveFlows: 0, ...nothing},
+		{service: '192.168.1.2:80', backend: shop, state: 'up', weight: 1, nextHop, liveFlows: 0, ...nothing},
+	]);
+});
+
+packetTest('flows, and those that match', async t => {
+	const {request, view} = await scene(t);
+	request('172.16.0.1:1024', '192.168.1.1:80', 'S');
+	request('172.16.0.2:1024', '192.168.1.2:80', 'S');
+	const seen = await view();
+	const flows = await all(seen.flows({}));
+	t.deepEqual(flows.map(({client, service: of, backend: at, state}) => [client, of, at, state]).sort(), [
+		['172.16.0.1:1024', '192.168.1.1:80', '10.0.0.71:80', 'syn_recv'],
+		['172.16.0.2:1024', '192.168.1.2:80', '10.0.0.73:80', 'syn_recv'],
+	]);
+	for (const {idleS, expiresInS} of flows) t.true(idleS >= 0 && idleS < 5 && expiresInS > 55 && expiresInS < 61);
+	const matching = async (filter: Parameters<MapView['flows']>[0]): Promise<number> =>
+		(await all(seen.flows(filter))).length;
+	t.is(await matching({client: '172.16.0.1'}), 1);
+	t.is(await matching({client: '172.16.0.1:1024'}), 1);
+	t.is(await matching({client: '172.16.0.1:10'}), 0);
+	t.is(await matching({service: '192.168.1.2:80'}), 1);
+	t.is(await matching({backend: '10.0.0.72:80'}), 0);
+	t.is(await matching({state: 'syn_recv'}), 2);
+});
+
+packetTest('persistence entries, until they expire; the sweep takes the expired ones only', async t => {
+	const {plane, request, view} = await scene(t);
+	request('172.16.0.2:1024', '192.168.1.2:80', 'S');
+	request('172.16.9.9:1024', '192.168.1.2:80', 'S');
+	const entries = await all((await view()).persistence());
+	t.deepEqual(entries.map(({client, service: of, backend: at}) => [client, of, at]).sort(), [
+		['172.16.0.0/24', '192.168.1.2:80', '10.0.0.73:80'],
+		['172.16.9.0/24', '192.168.1.2:80', '10.0.0.73:80'],
+	]);
+	for (const {expiresInS} of entries) t.true(expiresInS > 295 && expiresInS <= 300);
+
+	const key = {client: 0xac100900, service: 2};
+	const entry = plane.maps.persistence.get(key);
+	t.is(entry?.backend, 3);
+	plane.maps.persistence.set(key, {backend: 3, deals: 0, expires: plane.jiffies()});
+	t.deepEqual(
+		(await all((await view()).persistence())).map(({client}) => client),
+		['172.16.0.0/24'],
+	);
+	t.is(await sweepPersistence(plane.maps, plane.jiffies()), 1);
+	t.is(plane.maps.persistence.get(key), undefined);
+	t.is(await sweepPersistence(plane.maps, plane.jiffies()), 1);
+});
+
+packetTest('lost packets by service and verdict', async t => {
+	const {plane, request, view} = await scene(t);
+	t.deepEqual((await view()).drops(), []);
+	for (const [index, entry] of plane.tables.backends)
+		plane.apply([{map: 'backends', index, value: {...entry, state: 3}}]);
+	t.is(request('172.16.0.1:1024', '192.168.1.1:80', 'S'), XDP.drop);
+	t.is(request('172.16.0.1:1025', '192.168.1.1:80', 'S'), XDP.drop);
+	t.deepEqual((await view()).drops(), [{service: '192.168.1.1:80', verdict: 'drop_no_backend', packets: 2}]);
+});
+
+packetTest('every map, with its place, and its entries decoded', async t => {
+	const {name, view} = await scene(t);
+	const seen = await view();
+	const maps = seen.maps();
+	t.deepEqual(maps.map(({map}) => map).sort(), [...MAP_NAMES].sort());
+	const services = maps.find(({map}) => map === 'services');
+	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 64, entries: 2, pin: new Pins(name).map('services')});
+	t.deepEqual((await all(seen.dump('services_by_key'))).map(({value}) => value).sort(), [1, 2]);
+	t.like((await all(seen.dump('backends')))[0], {key: 1, value: {addr: 0x0a000047, port: 80}});
+	await t.throwsAsync(all(seen.dump('nonsense')), {instanceOf: KernelError, message: /maps are .*services/});
+});
+
+packetTest('what is not there, or of another version, is refused and leaves nothing open', async t => {
+	const {name, plane} = await scene(t);
+	await t.throwsAsync(openView(`${name}-none`, new Map()), {instanceOf: KernelError, message: /no daemon named/});
+	plane.maps.settings.set(0, {...plane.settings, layoutVersion: 99});
+	const before = descriptors();
+	await t.throwsAsync(openView(name, new Map()), {instanceOf: KernelError, message: /layout 99.*another version/});
+	t.is(descriptors(), before);
+});
