@@ -52,11 +52,14 @@ export class SystemCallError extends Error {
 	readonly errno: number;
 	/** The name of `errno`, such as `EINVAL`. */
 	readonly code: string;
+	/** What stands in parentheses: the likely cause, or ''. */
+	readonly hint: string;
 
 	constructor(operation: string, object: string, errno: number, hint?: string) {
 		const code = errnoName(errno);
 		const meaning = hint ?? COMMON_HINTS[code] ?? '';
 		super(`${operation}: ${object}: ${code}${meaning === '' ? '' : ` (${meaning})`}`);
+		this.hint = meaning;
 		this.operation = operation;
 		this.object = object;
 		this.errno = errno;

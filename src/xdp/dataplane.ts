@@ -291,8 +291,14 @@ function localFilter(positions: ReadonlySet<number>): LocalFilter {
 
 function loadFailure(cause: unknown): unknown {
 	if (!(cause instanceof BpfError)) return cause;
-	const refused = cause.code === 'EPERM';
-	const hint = refused ? 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON' : '';
-	const exitCode = refused ? ExitCode.permission : ExitCode.kernel;
-	return new KernelError('load program', cause.message, cause.code, hint, {cause, exitCode});
+	const {operation, object, code} = cause;
+	const options = {cause, exitCode: code === 'EPERM' ? ExitCode.permission : ExitCode.kernel};
+	return new KernelError(operation, object, code, LOAD_HINTS[code] ?? cause.hint, options);
 }
+
+const PRIVILEGES = 'root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
+/** Where the likely cause is ours to tell: the verifier is stricter with those who lack CAP_PERFMON. */
+const LOAD_HINTS: Readonly<Record<string, string>> = {
+	EPERM: `lbd needs ${PRIVILEGES}`,
+	EACCES: `the verifier refused the program; lbd needs ${PRIVILEGES}`,
+};

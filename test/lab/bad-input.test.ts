@@ -98,7 +98,7 @@ const cases: Readonly<Record<string, Case>> = {
 		text: reference.primary,
 		wrapper: without('sys_admin', 'bpf', 'perfmon'),
 		code: ExitCode.permission,
-		says: [/^lbd: load program: .*EPERM \(lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
+		says: [/^lbd: object load: .*lb\.bpf\.o: EPERM \(lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
 	},
 	'no permission to administer the network': {
 		text: reference.primary,
