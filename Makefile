@@ -75,7 +75,7 @@ test-flow-table: ## the flow table's C code under two threads, with and without 
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
-	unshare --net $(AVA) $(ROOT)
+	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)
 
 test-lab: setup-lab build
 	$(AVA) --serial --concurrency=1 --timeout=5m $(LAB)

@@ -293,12 +293,10 @@ function loadFailure(cause: unknown): unknown {
 	if (!(cause instanceof BpfError)) return cause;
 	const {operation, object, code} = cause;
 	const options = {cause, exitCode: code === 'EPERM' ? ExitCode.permission : ExitCode.kernel};
-	return new KernelError(operation, object, code, LOAD_HINTS[code] ?? cause.hint, options);
+	return new KernelError(operation, object, code, loadHint(cause), options);
 }
 
-const PRIVILEGES = 'root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
-/** Where the likely cause is ours to tell: the verifier is stricter with those who lack CAP_PERFMON. */
-const LOAD_HINTS: Readonly<Record<string, string>> = {
-	EPERM: `lbd needs ${PRIVILEGES}`,
-	EACCES: `the verifier refused the program; lbd needs ${PRIVILEGES}`,
-};
+function loadHint({code, hint}: BpfError): string {
+	if (code === 'EPERM') return 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
+	return code === 'EACCES' ? `${hint}; without CAP_PERFMON the verifier allows less` : hint;
+}
