@@ -192,9 +192,9 @@ export class Daemon {
 		try {
 			if (this.#stopping) throw new ControlError('stopping', 'the daemon is stopping');
 			const config = this.#options.load();
-			await this.#change(config);
+			const problems = await this.#change(config);
 			const summary = `in force (services: ${config.services.length}, vrrp instances: ${config.instances.length})`;
-			return {applied: true, summary, at, diagnostics: [], exitCode: ExitCode.ok};
+			return {applied: true, summary, at, diagnostics: problems, exitCode: ExitCode.ok};
 		} catch (error) {
 			if (!isRefusal(error)) throw error;
 			const diagnostics = error instanceof ConfError ? error.diagnostics.map(formatDiagnostic) : [];
@@ -203,24 +203,28 @@ export class Daemon {
 		}
 	}
 
-	/** Tries the parts that can refuse first, and goes back to the configuration before when one does. */
-	async #change(config: Config): Promise<void> {
+	/**
+	 * Tries the parts that can refuse first, and goes back to the configuration before when one does. Resolves to what is
+	 * in force but did not fit into the maps.
+	 */
+	async #change(config: Config): Promise<readonly string[]> {
 		const before = this.#config;
 		try {
-			await this.#enforce(config);
+			const problems = await this.#enforce(config);
+			this.#config = config;
+			this.#reporter.configured(config);
+			return problems;
 		} catch (error) {
 			await this.#enforce(before);
 			throw error;
 		}
-		this.#config = config;
-		this.#reporter.configured(config);
 	}
 
-	async #enforce(config: Config): Promise<void> {
+	async #enforce(config: Config): Promise<readonly string[]> {
 		await this.#vrrp.configure(vrrpConfig(config));
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
-		await this.#reconciler.configure(config);
+		return this.#reconciler.configure(config);
 	}
 
 	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */

@@ -80,6 +80,8 @@ function requireDirectory(pidFile: string): void {
 
 /** Lets the daemon work until it is told to stop, or until it cannot go on. */
 async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitCode> {
+	// A reload prints diagnostics; nobody who reads them, or a full disk, must not end the daemon.
+	process.stderr.on('error', () => {});
 	process.on('SIGHUP', () => void daemon.reload());
 	process.on('SIGTERM', () => void daemon.stop());
 	process.on('SIGINT', () => void daemon.stop());

@@ -51,14 +51,17 @@ export class Reconciler {
 		});
 	}
 
-	/** Puts a configuration in force before it resolves. Throws KernelError when a NIC is missing or refuses the program. */
-	async configure(config: Config): Promise<void> {
+	/**
+	 * Puts a configuration in force before it resolves; to what did not fit into the maps. Throws KernelError when a NIC is
+	 * missing or refuses the program.
+	 */
+	async configure(config: Config): Promise<readonly string[]> {
 		await this.#refreshLinks();
 		for (const {interface: name} of config.instances) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(service => service.backends.map(({address}) => address)));
 		this.#config = config;
 		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
-		this.#run();
+		return this.#run(config);
 	}
 
 	/** Asks for a look; several requests are one look, at the earliest time that any of them named. */
@@ -72,8 +75,9 @@ export class Reconciler {
 
 	#look(): void {
 		this.#pending = null;
+		if (this.#config === null) return;
 		try {
-			this.#run();
+			this.#run(this.#config);
 		} catch (error) {
 			this.#seams.log.error({error}, 'the maps could not be brought up to date');
 			this.request(AGAIN_US);
@@ -130,11 +134,10 @@ export class Reconciler {
 		});
 	}
 
-	#run(): void {
+	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
-		if (this.#config === null) return;
 		const nics = this.#attach();
-		const {tables, problems, leaving} = desired(this.#config.services, {
+		const {tables, problems, leaving} = desired(config.services, {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,
@@ -148,6 +151,7 @@ export class Reconciler {
 		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
 		this.#reportProblems(problems);
 		if (leaving.size > 0) this.request(AGAIN_US);
+		return problems;
 	}
 
 	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */

@@ -98,6 +98,16 @@ test('a configuration is in force when it resolves', async t => {
 	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_UP]);
 });
 
+test('what does not fit into the maps is told to whoever asked, and logged once', async t => {
+	const {dataPlane, log, reconciler, pass} = await scene();
+	dataPlane.capacity.backends = 1;
+	const problems = await reconciler.configure(CONFIG);
+	t.regex(problems.join(), /no id is left for backend 10\.0\.0\.71:80/);
+	reconciler.request();
+	await pass(seconds(1));
+	t.is(log.lines.filter(line => line === 'error the maps are too small').length, problems.length);
+});
+
 test('a NIC that is missing or refuses makes the configuration fail', async t => {
 	const {dataPlane, reconciler} = await scene();
 	dataPlane.refusing.add('eth1');

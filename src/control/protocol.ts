@@ -110,7 +110,7 @@ export interface ReloadReport {
 	/** One sentence: what changed, or why not. */
 	readonly summary: string;
 	readonly at: string;
-	/** `FILE:LINE:COL: severity: text (way out)`, one each. */
+	/** `FILE:LINE:COL: severity: text (way out)`, and what did not fit into the maps; one each. */
 	readonly diagnostics: readonly string[];
 	/** What `lbctl reload` exits with. */
 	readonly exitCode: ExitCode;
