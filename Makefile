@@ -41,6 +41,11 @@ build/lb.bpf.o: $(BPF_SOURCES) | setup
 	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
 	llvm-strip -g $@
 
+build/bench/%.bpf.o: bench/%.bpf.c $(BPF_SOURCES) | setup
+	@mkdir -p build/bench
+	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c $< -o $@
+	llvm-strip -g $@
+
 addon: $(ADDON_BPF) $(ADDON_NET)
 
 $(ADDON_BPF): $(wildcard addon/src/*) addon/binding.gyp node_modules/.package-lock.json
@@ -57,9 +62,10 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	tsc -b
 	@touch $@
 
-gen: build/lb.bpf.o node_modules/.package-lock.json ## src/xdp/layout.gen.ts from the program's BTF
+gen: build/lb.bpf.o build/bench/traffic.bpf.o node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
+	node addon/dist/gen/main.js build/bench/traffic.bpf.o bench/traffic.gen.ts
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
@@ -92,7 +98,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts bench/traffic.gen.ts
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js
