@@ -15,12 +15,12 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := $(foreach area,check cli conf control metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
+UNIT     := $(foreach area,bench check cli conf control metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
 ROOT     := 'build/test/addon/**/*.test.js' 'build/test/xdp/**/*.test.js'
 PACKETS  := 'build/test/packets/**/*.test.js'
 LAB      := 'build/test/lab/**/*.test.js'
 
-.PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -29,6 +29,9 @@ setup: ## packages that the build needs (root, only when something is missing)
 
 setup-lab:
 	@scripts/setup.sh build lab
+
+setup-bench:
+	@scripts/setup.sh build bench
 
 node_modules/.package-lock.json: package-lock.json package.json addon/package.json | setup
 	npm ci --no-audit --no-fund
@@ -69,6 +72,9 @@ gen: build/lb.bpf.o build/bench/traffic.bpf.o node_modules/.package-lock.json ##
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
+
+bench: setup-bench build build/bench/traffic.bpf.o build/bench/yardsticks.bpf.o ## how fast it is on this machine, in some minutes; BENCH=--json
+	@node build/bench/main.js $(BENCH)
 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table

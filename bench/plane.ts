@@ -20,8 +20,10 @@ export const PERSISTENT_SERVICE = '198.51.100.2:80';
 /** What is no service. */
 export const FOREIGN = '198.51.100.3:80';
 
+/** Its servers, in the order of the turn. */
+export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
+
 const PLACE: Place = {file: 'bench', line: 1, column: 1};
-const SERVER_PORT = 8080;
 
 /** The load at which the flow table is still said to be large enough; see flow_table.h. */
 const FLOW_TABLE_LOAD = 0.4;
@@ -35,6 +37,10 @@ const SILENT: Log = {
 };
 
 let opened = 0;
+
+/** Whose pins must not outlive this program. */
+const pinned = new Set<string>();
+process.once('exit', () => pinned.forEach(unload));
 
 export class Plane {
 	/** The program under test. */
@@ -53,6 +59,7 @@ export class Plane {
 	/** Loads the program with room for so many connections and persistent clients; the servers are at the client's side. */
 	static async open(wiring: Wiring, connections: number, persistenceEntries = 1024): Promise<Plane> {
 		const name = `bench-${process.pid}-${++opened}`;
+		pinned.add(name);
 		const plane = await DataPlane.open({
 			name,
 			objectPath: 'build/lb.bpf.o',
@@ -117,10 +124,11 @@ export class Plane {
 		this.program.close();
 		this.#plane.close();
 		unload(this.#name);
+		pinned.delete(this.#name);
 	}
 }
 
-/** Clock ticks and jiffies aside, what a daemon would make of two `virtual_server` blocks. */
+/** What a configuration with two `virtual_server` blocks means. */
 const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, network) => ({
 	place: PLACE,
 	name,
@@ -132,17 +140,21 @@ const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, net
 	persistence: name === PERSISTENT_SERVICE ? {timeoutS: 7200, granularity: 32} : null,
 	quorum: 1,
 	hysteresis: 0,
-	backends: Array.from({length: SERVERS}, (_, server) => ({
+	backends: serversOf(network).map(server => ({
 		place: PLACE,
-		name: `${serverAddress(network, server)}:${SERVER_PORT}`,
-		address: serverAddress(network, server),
-		port: SERVER_PORT,
+		name: server,
+		address: server.split(':')[0] ?? '',
+		port: Number(server.split(':')[1]),
 		weight: 1,
 		inhibitOnFailure: false,
 		alpha: false,
 		checks: [],
 	})),
 }));
+
+function serversOf(network: number): string[] {
+	return Array.from({length: SERVERS}, (_, server) => `${serverAddress(network, server)}:8080`);
+}
 
 function bytesOf(mac: string): Uint8Array {
 	const bytes = macBytes(mac);

@@ -1,4 +1,5 @@
-/** What is left of a handful of measurements. Pure. */
+/** What is left of a handful of measurements. */
+import {setImmediate} from 'node:timers/promises';
 
 export interface Summary {
 	readonly median: number;
@@ -24,6 +25,10 @@ export function ratios(samples: readonly number[], yardstick: readonly number[])
 	return summary(samples.map((sample, round) => sample / (yardstick[round] ?? Number.NaN)));
 }
 
+export function median(samples: readonly number[]): number {
+	return summary(samples).median;
+}
+
 /** Something that can be measured again and again. */
 export interface Case {
 	readonly name: string;
@@ -35,7 +40,10 @@ export interface Case {
 export async function interleave(cases: readonly Case[], rounds: number): Promise<Map<string, number[]>> {
 	const samples = new Map<string, number[]>(cases.map(({name}) => [name, []]));
 	for (let round = 0; round < rounds; round++) {
-		for (const {name, sample} of cases) samples.get(name)?.push(await sample());
+		for (const {name, sample} of cases) {
+			samples.get(name)?.push(await sample());
+			await setImmediate(); // signals are heard here
+		}
 	}
 	return samples;
 }

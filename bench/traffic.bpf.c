@@ -21,20 +21,20 @@ enum direction {
 /* One packet of each flow. The checksums are right as if the addresses and ports to be filled in were 0. */
 struct phase {
 	__u8 frame[FRAME_BYTES];
-	__u32 direction; /* enum direction */
-	__u32 pad;
+	__u32 direction;    /* enum direction */
+	__u32 flow_mask;
+	__u32 client_mask;  /* which bits of a flow's number make its client's address */
+	__u32 first_client; /* in host order */
 };
 
 struct traffic {
 	struct phase phases[PHASES_MAX];
 	__u32 phase_count;
 	__u32 next_phase;
-	__u32 flow_mask;
-	__u32 client_mask;  /* which bits of a flow's number make its client's address */
-	__u32 first_client; /* in host order */
 	__u32 flow;
-	__u32 ifindex;      /* where `transmit` sends */
-	__u32 runs;         /* how many; the time is taken from the first to the last */
+	__u32 ifindex; /* where `transmit` sends */
+	__u32 runs;    /* how many; the time is taken from the first to the last */
+	__u32 pad;
 	__u64 runs_done;
 	__u64 started_ns;
 	__u64 ended_ns;
@@ -83,12 +83,12 @@ static __always_inline void take_time(struct traffic *t)
 		t->ended_ns = bpf_ktime_get_ns();
 }
 
-/* The flow of the next packet: all of them in an order that no prefetcher foresees (a full-period congruence). */
+/* Goes through all flows in an order that no prefetcher foresees: a congruence of full period, whatever the mask. */
 static __always_inline __u32 next_flow(struct traffic *t)
 {
 	if (t->next_phase == 0)
 		t->flow = t->flow * 1664525 + 1013904223;
-	return t->flow & t->flow_mask;
+	return t->flow;
 }
 
 /* Writes one side's address and port into its zeroes, with both checksums. */
@@ -113,8 +113,8 @@ static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 	__be32 backend = *(__be32 *)(frame + DESTINATION_ADDRESS);
 	__be16 backend_port = *(__be16 *)(frame + DESTINATION_PORT);
 	struct phase *phase = &t->phases[t->next_phase & (PHASES_MAX - 1)];
-	__u32 flow = next_flow(t);
-	__be32 client = bpf_htonl(t->first_client + (flow & t->client_mask));
+	__u32 flow = next_flow(t) & phase->flow_mask;
+	__be32 client = bpf_htonl(phase->first_client + (flow & phase->client_mask));
 	__be16 client_port = bpf_htons(1024 + (flow * 2654435761u >> 17));
 
 	t->next_phase = t->next_phase + 1 < t->phase_count ? t->next_phase + 1 : 0;

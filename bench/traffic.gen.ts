@@ -22,33 +22,38 @@ export const Direction = {
 } as const;
 export type Direction = (typeof Direction)[keyof typeof Direction];
 
-/** struct phase, 72 bytes. */
+/** struct phase, 80 bytes. */
 export interface Phase {
 	readonly frame: Uint8Array;
 	readonly direction: number;
+	readonly flowMask: number;
+	readonly clientMask: number;
+	readonly firstClient: number;
 }
 export const phase: Codec<Phase> = {
 	name: 'phase',
-	size: 72,
+	size: 80,
 	encode(value, view) {
 		putBytes(view, 0, 64, value.frame, 'phase.frame');
 		putU32(view, 64, value.direction, 'phase.direction');
-		putPad(view, 68, 4);
+		putU32(view, 68, value.flowMask, 'phase.flow_mask');
+		putU32(view, 72, value.clientMask, 'phase.client_mask');
+		putU32(view, 76, value.firstClient, 'phase.first_client');
 	},
 	decode: view => ({
 		frame: takeBytes(view, 0, 64),
 		direction: view.getUint32(64, true),
+		flowMask: view.getUint32(68, true),
+		clientMask: view.getUint32(72, true),
+		firstClient: view.getUint32(76, true),
 	}),
 };
 
-/** struct traffic, 344 bytes. */
+/** struct traffic, 368 bytes. */
 export interface Traffic {
 	readonly phases: readonly Phase[];
 	readonly phaseCount: number;
 	readonly nextPhase: number;
-	readonly flowMask: number;
-	readonly clientMask: number;
-	readonly firstClient: number;
 	readonly flow: number;
 	readonly ifindex: number;
 	readonly runs: number;
@@ -58,34 +63,29 @@ export interface Traffic {
 }
 export const traffic: Codec<Traffic> = {
 	name: 'traffic',
-	size: 344,
+	size: 368,
 	encode(value, view) {
 		put(view, 0, arrayOf(phase, 4), value.phases, 'traffic.phases');
-		putU32(view, 288, value.phaseCount, 'traffic.phase_count');
-		putU32(view, 292, value.nextPhase, 'traffic.next_phase');
-		putU32(view, 296, value.flowMask, 'traffic.flow_mask');
-		putU32(view, 300, value.clientMask, 'traffic.client_mask');
-		putU32(view, 304, value.firstClient, 'traffic.first_client');
-		putU32(view, 308, value.flow, 'traffic.flow');
-		putU32(view, 312, value.ifindex, 'traffic.ifindex');
-		putU32(view, 316, value.runs, 'traffic.runs');
-		putU64(view, 320, value.runsDone, 'traffic.runs_done');
-		putU64(view, 328, value.startedNs, 'traffic.started_ns');
-		putU64(view, 336, value.endedNs, 'traffic.ended_ns');
+		putU32(view, 320, value.phaseCount, 'traffic.phase_count');
+		putU32(view, 324, value.nextPhase, 'traffic.next_phase');
+		putU32(view, 328, value.flow, 'traffic.flow');
+		putU32(view, 332, value.ifindex, 'traffic.ifindex');
+		putU32(view, 336, value.runs, 'traffic.runs');
+		putPad(view, 340, 4);
+		putU64(view, 344, value.runsDone, 'traffic.runs_done');
+		putU64(view, 352, value.startedNs, 'traffic.started_ns');
+		putU64(view, 360, value.endedNs, 'traffic.ended_ns');
 	},
 	decode: view => ({
 		phases: take(view, 0, arrayOf(phase, 4)),
-		phaseCount: view.getUint32(288, true),
-		nextPhase: view.getUint32(292, true),
-		flowMask: view.getUint32(296, true),
-		clientMask: view.getUint32(300, true),
-		firstClient: view.getUint32(304, true),
-		flow: view.getUint32(308, true),
-		ifindex: view.getUint32(312, true),
-		runs: view.getUint32(316, true),
-		runsDone: view.getBigUint64(320, true),
-		startedNs: view.getBigUint64(328, true),
-		endedNs: view.getBigUint64(336, true),
+		phaseCount: view.getUint32(320, true),
+		nextPhase: view.getUint32(324, true),
+		flow: view.getUint32(328, true),
+		ifindex: view.getUint32(332, true),
+		runs: view.getUint32(336, true),
+		runsDone: view.getBigUint64(344, true),
+		startedNs: view.getBigUint64(352, true),
+		endedNs: view.getBigUint64(360, true),
 	}),
 };
 

@@ -1,12 +1,13 @@
 /** The traffic generator (traffic.bpf.c): packets of many flows, offered to a program or sent out of an interface. */
 import {BpfMap, BpfObject, type BpfProgram} from 'libbpf-ts';
 import {formatAddress} from '../src/net/address.js';
-import {type TcpParts, tcpFrame} from '../test/packets/frame.js';
-import {Direction, maps as layouts, type Phase} from './traffic.gen.js';
+import {tcpFrame} from '../test/packets/frame.js';
+import {Direction, maps as layouts, type Phase, type Traffic as Settings} from './traffic.gen.js';
 
 const OBJECT = 'build/bench/traffic.bpf.o';
 const PHASES_MAX = 4;
 const FRAME_BYTES = 64;
+const PAYLOAD_BYTES = 10;
 /** Offsets in a frame, as in traffic.bpf.c. */
 const DESTINATION_ADDRESS = 30;
 const SOURCE_PORT = 34;
@@ -17,7 +18,7 @@ const UNFILLED = '0.0.0.0:0';
 export interface Flows {
 	/** How many, a power of two. */
 	readonly count: number;
-	/** Number of the first client address, in 10.0.0.0/8. */
+	/** The first client's address as a number. */
 	readonly firstClient: number;
 	/** Clients that they belong to, a power of two; each flow has a client of its own unless told. */
 	readonly clients?: number;
@@ -56,20 +57,37 @@ export const REQUEST: FromClient = {from: 'client', flags: 'A', ack: SERVER_ISN 
 export const ANSWER: FromServer = {from: 'server', flags: 'A', seq: SERVER_ISN + 1};
 export const HANDSHAKE: readonly Step[] = [SYN, {from: 'server', flags: 'SA', seq: SERVER_ISN}, REQUEST];
 
-function phaseOf(step: Step, {fromMac, toMac, service}: Path): Phase {
-	const backend = step.from === 'server' ? (step.backend ?? UNFILLED) : service;
-	const parts: TcpParts = {
-		toMac,
-		fromMac,
-		from: step.from === 'server' ? backend : UNFILLED,
-		to: step.from === 'server' ? UNFILLED : backend,
-		flags: step.flags,
-		...(step.from === 'server' ? {seq: step.seq ?? 0} : {ack: step.ack ?? 0}),
-		payload: new Uint8Array(step.flags === 'A' ? 10 : 0),
-	};
+/** Packets of many flows that take turns with those of other streams. */
+export interface Stream {
+	readonly flows: Flows;
+	readonly path: Path;
+	readonly step: Step;
+}
+
+const SILENCE: Phase = {
+	frame: new Uint8Array(FRAME_BYTES),
+	direction: Direction.FROM_CLIENT,
+	flowMask: 0,
+	clientMask: 0,
+	firstClient: 0,
+};
+
+function phaseOf({flows, path, step}: Stream): Phase {
+	const {fromMac, toMac, service} = path;
+	const ends =
+		step.from === 'client'
+			? {from: UNFILLED, to: service, ack: step.ack ?? 0}
+			: {from: step.backend ?? UNFILLED, to: UNFILLED, seq: step.seq ?? 0};
+	const payload = new Uint8Array(step.flags === 'A' ? PAYLOAD_BYTES : 0);
 	const frame = new Uint8Array(FRAME_BYTES);
-	frame.set(tcpFrame(parts));
-	return {frame, direction: directionOf(step)};
+	frame.set(tcpFrame({fromMac, toMac, flags: step.flags, payload, ...ends}));
+	return {
+		frame,
+		direction: directionOf(step),
+		flowMask: flows.count - 1,
+		clientMask: (flows.clients ?? flows.count) - 1,
+		firstClient: flows.firstClient,
+	};
 }
 
 function directionOf(step: Step): Direction {
@@ -82,7 +100,7 @@ export class Traffic {
 	readonly #object: BpfObject;
 	readonly #offer: BpfProgram;
 	readonly #transmit: BpfProgram;
-	readonly #settings: BpfMap<number, ReturnType<typeof layouts.traffic.value.decode>>;
+	readonly #settings: BpfMap<number, Settings>;
 	readonly #target: BpfMap<number, number>;
 
 	constructor() {
@@ -94,17 +112,13 @@ export class Traffic {
 		this.#target = BpfMap.of(part(this.#object.maps, 'target'), layouts.target);
 	}
 
-	/** Sets what the next runs are about. Flows come in the same order each time, from where the last run ended. */
-	choose(flows: Flows, path: Path, steps: readonly Step[]): void {
-		const unused: Phase = {frame: new Uint8Array(FRAME_BYTES), direction: Direction.FROM_CLIENT};
-		const phases = steps.map(step => phaseOf(step, path));
+	/** Sets what the next runs are about: streams whose packets take turns. Flows go on from where the last run ended. */
+	mix(streams: readonly Stream[]): void {
+		const phases = streams.map(phaseOf);
 		this.#settings.set(0, {
-			phases: Array.from({length: PHASES_MAX}, (_, index) => phases[index] ?? unused),
+			phases: Array.from({length: PHASES_MAX}, (_, index) => phases[index] ?? SILENCE),
 			phaseCount: phases.length,
 			nextPhase: 0,
-			flowMask: flows.count - 1,
-			clientMask: (flows.clients ?? flows.count) - 1,
-			firstClient: flows.firstClient,
 			flow: this.#settings.get(0)?.flow ?? 0,
 			ifindex: 0,
 			runs: 0,
@@ -112,6 +126,11 @@ export class Traffic {
 			startedNs: 0n,
 			endedNs: 0n,
 		});
+	}
+
+	/** The same for flows that each go through several steps. */
+	choose(flows: Flows, path: Path, steps: readonly Step[]): void {
+		this.mix(steps.map(step => ({flows, path, step})));
 	}
 
 	/** Offers packets to a program as if they came in on an interface; the time of one in ns, its making included. */

@@ -32,14 +32,22 @@ const port = (name: string, ifindex: number): Port => ({name, ifindex, mac: `02:
 /** Makes the interfaces. Throws in a namespace that has others. */
 export function wire(): Wiring {
 	const links: {readonly ifname: string}[] = JSON.parse(execFileSync('ip', ['-j', 'link'], {encoding: 'utf8'}));
-	if (links.some(({ifname}) => ifname !== 'lo')) throw new Error('not in a network namespace of its own: use make bench');
-	const wiring = {client: port('a0', 101), external: port('b0', 102), internal: port('b1', 103), server: port('c0', 104)};
+	if (links.some(({ifname}) => ifname !== 'lo'))
+		throw new Error('not in a network namespace of its own: use make bench');
+	const wiring = {
+		client: port('a0', 101),
+		external: port('b0', 102),
+		internal: port('b1', 103),
+		server: port('c0', 104),
+	};
 	const {client, external, internal, server} = wiring;
 	ip([...cable(client, external), ...cable(server, internal)]);
 	for (const {name} of Object.values(wiring)) execFileSync('ethtool', ['-K', name, 'gro', 'on', 'tx', 'off']);
 	for (const key of ['ip_forward', 'conf/all/rp_filter', 'conf/b0/rp_filter', 'conf/b1/rp_filter'])
 		writeFileSync(`/proc/sys/net/ipv4/${key}`, key === 'ip_forward' ? '1' : '0');
-	const servers = Array.from({length: NETWORKS * SERVERS}, (_, n) => serverAddress(n % NETWORKS, Math.floor(n / NETWORKS)));
+	const servers = Array.from({length: NETWORKS * SERVERS}, (_, n) =>
+		serverAddress(n % NETWORKS, Math.floor(n / NETWORKS)),
+	);
 	ip([
 		`address add 192.0.2.254/24 dev ${external.name}`,
 		`neighbour add ${ROUTER} lladdr ${client.mac} dev ${external.name} nud permanent`,
@@ -62,4 +70,18 @@ function cable(end: Port, other: Port): string[] {
 
 function ip(commands: readonly string[]): void {
 	execFileSync('ip', ['-batch', '-'], {input: `${commands.join('\n')}\n`});
+}
+
+/** Balances as the kernel does: DNAT by a hash of the client, with connection tracking. */
+export function dnat(service: string, servers: readonly string[]): void {
+	const [address, tcpPort] = service.split(':');
+	const choices = servers.map((server, index) => `${index} : ${server.replace(':', ' . ')}`);
+	const rules = `table ip bench {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		ip daddr ${address} tcp dport ${tcpPort} dnat ip to jhash ip saddr mod ${servers.length} map { ${choices.join(', ')} }
+	}
+}
+`;
+	execFileSync('/usr/sbin/nft', ['-f', '-'], {input: rules});
 }
