@@ -15,11 +15,11 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := 'build/test/*.test.js' $(foreach area,check cli conf control fake metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
+UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
 ROOT     := $(foreach area,addon packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 
-.PHONY: build setup setup-lab bpf addon gen ts demo test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -28,6 +28,9 @@ setup: ## packages that the build needs (root, only when something is missing)
 
 setup-lab:
 	@scripts/setup.sh build lab
+
+setup-bench:
+	@scripts/setup.sh build bench
 
 node_modules/.package-lock.json: package-lock.json package.json addon/package.json | setup
 	npm ci --no-audit --no-fund
@@ -38,6 +41,11 @@ bpf: build/lb.bpf.o
 build/lb.bpf.o: $(BPF_SOURCES) | setup
 	@mkdir -p build
 	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
+	llvm-strip -g $@
+
+build/bench/%.bpf.o: bench/%.bpf.c $(BPF_SOURCES) | setup
+	@mkdir -p build/bench
+	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c $< -o $@
 	llvm-strip -g $@
 
 addon: $(ADDON_BPF) $(ADDON_NET)
@@ -56,12 +64,16 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	tsc -b
 	@touch $@
 
-gen: build/lb.bpf.o node_modules/.package-lock.json ## src/xdp/layout.gen.ts from the program's BTF
+gen: build/lb.bpf.o build/bench/traffic.bpf.o node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
+	node addon/dist/gen/main.js build/bench/traffic.bpf.o bench/traffic.gen.ts
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
+
+bench: setup-bench build build/bench/traffic.bpf.o build/bench/yardsticks.bpf.o ## how fast it is on this machine, in some minutes; BENCH=--json
+	@node build/bench/main.js $(BENCH)
 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table
@@ -90,7 +102,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts bench/traffic.gen.ts
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js

@@ -1,6 +1,6 @@
 #!/bin/sh
-# scripts/setup.sh build|lab …: brings a Debian 12 to the point where this project builds (build) and where its demo and
-# tests run (lab). Quick when there is nothing to do, silent unless there is, and never starts a service.
+# scripts/setup.sh build|lab|bench …: brings a Debian 12 to the point where this project builds (build), where its demo and
+# tests run (lab) and where it is measured (bench). Quick when there is nothing to do, silent unless there is, and never starts a service.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PWD/build/node/bin:$PATH:/usr/sbin:/sbin
@@ -28,6 +28,14 @@ lab_needs='
 	nsenter                        util-linux
 	taskset                        util-linux
 	chrt                           util-linux
+'
+
+bench_needs='
+	ip                             iproute2
+	ethtool                        ethtool
+	/usr/sbin/nft                  nftables
+	unshare                        util-linux
+	taskset                        util-linux
 '
 
 say() { echo "setup: $*"; }
@@ -110,10 +118,11 @@ for part in "$@"; do
 	case $part in
 	build) needs="$needs$build_needs" ;;
 	lab) needs="$needs$lab_needs" ;;
-	*) fail "unknown part $part (build, lab)" ;;
+	bench) needs="$needs$bench_needs" ;;
+	*) fail "unknown part $part (build, lab, bench)" ;;
 	esac
 done
-[ -n "$needs" ] || fail 'which part? (build, lab)'
+[ -n "$needs" ] || fail 'which part? (build, lab, bench)'
 
 packages=$(echo "$needs" | missing_packages)
 if ! command -v npm >/dev/null; then packages="${packages}nodejs npm "; fi

@@ -7,5 +7,5 @@ export {MapType} from './map-type.js';
 export type {MapMemory} from './memory.js';
 export type {Entries} from './native.js';
 export {BpfObject} from './object.js';
-export {BpfProgram, type TestResult, type TestRun} from './program.js';
+export {BpfProgram, type LiveRun, type TestResult, type TestRun} from './program.js';
 export {BpfMap} from './typed-map.js';

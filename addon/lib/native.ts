@@ -61,6 +61,8 @@ export interface NativeProgram extends NativePinnable {
 		repeat: number,
 		out: Uint8Array,
 		ifindex: number,
+		flags: number,
+		batchSize: number,
 	): {retval: number; size: number; durationNs: number} | Status;
 }
 

@@ -7,6 +7,9 @@ import {checkedPin, checkPinning} from './pin.js';
 /** BPF_PROG_TYPE_XDP of linux/bpf.h. */
 const XDP = 6;
 
+/** BPF_F_TEST_XDP_LIVE_FRAMES of linux/bpf.h. */
+const LIVE_FRAMES = 2;
+
 /** A program may add this much in front of a packet or behind it (XDP_PACKET_HEADROOM and tail room). */
 const GROWTH_MAX = 512;
 
@@ -19,6 +22,16 @@ export interface TestRun {
 	readonly outSize?: number;
 	/** XDP: the interface on which the packet seems to arrive, on queue 0; loopback unless told. */
 	readonly ifindex?: number;
+}
+
+export interface LiveRun {
+	/** Every run gets a frame with these bytes, or one that an earlier run has written to. */
+	readonly data: Uint8Array;
+	readonly repeat: number;
+	/** XDP: the interface on which the frames seem to arrive; loopback unless told. */
+	readonly ifindex?: number;
+	/** Frames that are sent in one go, 1 to 256; 64, as a NIC's poll has them, unless told. */
+	readonly batchSize?: number;
 }
 
 export interface TestResult {
@@ -79,9 +92,19 @@ export class BpfProgram {
 		if (run.ifindex !== undefined && this.type !== XDP)
 			throw new BpfError('test run', this.name, constants.errno.EINVAL, {hint: 'ifindex is for XDP programs'});
 		const out = new Uint8Array(run.outSize ?? run.data.length + GROWTH_MAX);
-		const answer = this.#program.testRun(run.data, run.repeat ?? 1, out, run.ifindex ?? 0);
+		const answer = this.#program.testRun(run.data, run.repeat ?? 1, out, run.ifindex ?? 0, 0, 0);
 		const {retval, size, durationNs} = checked('test run', this.name, answer);
 		return {retval, data: out.subarray(0, size), durationNs};
+	}
+
+	/** As `testRun`, but what the XDP program decides happens: redirected frames leave, passed ones reach the kernel. */
+	liveRun(run: LiveRun): void {
+		const {data, repeat, ifindex = 0, batchSize = 0} = run;
+		checked(
+			'live run',
+			this.name,
+			this.#program.testRun(data, repeat, new Uint8Array(0), ifindex, LIVE_FRAMES, batchSize),
+		);
 	}
 
 	/** Keeps the program alive at a path of a bpffs after this process. */

@@ -66,7 +66,10 @@ Napi::Value Program::Adopt(const Napi::CallbackInfo& info) {
   return Status(info.Env(), fd_.get() < 0 ? -EBADF : ReadKernelInfo());
 }
 
-/** testRun(data, repeat, out, ifindex): {retval, size, durationNs} | status. `ifindex` 0: the kernel picks loopback. */
+/**
+ * testRun(data, repeat, out, ifindex, flags, batchSize): {retval, size, durationNs} | status. `ifindex` 0: the kernel picks
+ * loopback; `out` of no length: the packet is not wanted back.
+ */
 Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Bytes data = ToBytes(info[0], "data");
@@ -77,9 +80,11 @@ Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
   LIBBPF_OPTS(bpf_test_run_opts, options);
   options.data_in = data.data;
   options.data_size_in = static_cast<uint32_t>(data.size);
-  options.data_out = out.data;
+  if (out.size > 0) options.data_out = out.data;
   options.data_size_out = static_cast<uint32_t>(out.size);
   options.repeat = ToInt(info[1], "repeat");
+  options.flags = ToUint32(info[4], "flags");
+  options.batch_size = ToUint32(info[5], "batchSize");
   if (context.ingress_ifindex != 0) {
     options.ctx_in = &context;
     options.ctx_size_in = sizeof context;

@@ -34,6 +34,15 @@ privileged('a test run that cannot be is refused', t => {
 	t.throws(() => grow.testRun({data: 'text' as unknown as Uint8Array}), {instanceOf: TypeError});
 });
 
+privileged('a live run sends what the program decides, and one that cannot be is refused', t => {
+	const mark = programOf(loaded(t, FIXTURE), 'mark');
+	t.notThrows(() => mark.liveRun({data: new Uint8Array(64), repeat: 100, ifindex: LOOPBACK, batchSize: 32}));
+	t.throws(
+		() => mark.liveRun({data: new Uint8Array(64), repeat: 1, batchSize: 257}),
+		refusal('E2BIG', /^live run: mark/),
+	);
+});
+
 privileged('a program outlives its object by a pin', t => {
 	const bpffs = mountedBpffs(t);
 	const path = `${bpffs}/mark`;

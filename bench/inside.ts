@@ -1,0 +1,29 @@
+/** The measuring half of `make bench`, in a network namespace of its own and on one CPU; writes the figures as JSON. */
+import type {Figure} from './figure.js';
+import {flood} from './flood.js';
+import {memory} from './memory.js';
+import {packets} from './packets.js';
+import {wires} from './wires.js';
+import {type Wiring, wire} from './wiring.js';
+
+interface Part {
+	readonly title: string;
+	readonly rounds: number;
+	measure(wiring: Wiring, rounds: number): Promise<Figure[]>;
+}
+
+const PARTS: readonly Part[] = [
+	{title: 'program time', rounds: 7, measure: packets},
+	{title: 'delivered packets', rounds: 5, measure: wires},
+	{title: 'SYN flood', rounds: 5, measure: flood},
+	{title: 'memory', rounds: 3, measure: memory},
+];
+
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const wiring = wire();
+const figures: Figure[] = [];
+for (const {title, rounds, measure} of PARTS) {
+	process.stderr.write(`bench: ${title}, ${rounds} rounds\n`);
+	figures.push(...(await measure(wiring, rounds)));
+}
+process.stdout.write(JSON.stringify(figures));

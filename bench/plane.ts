@@ -1,0 +1,163 @@
+/** The data plane with the bench's job in its maps: the real object, the real plan, a flow table for the load. */
+import {BpfProgram} from 'libbpf-ts';
+import type {Service as ConfService, Place} from '../src/conf/model.js';
+import {realClock} from '../src/host/real/clock.js';
+import type {Log} from '../src/log.js';
+import {macBytes} from '../src/net/address.js';
+import {desired} from '../src/plan/desired.js';
+import {diff} from '../src/plan/diff.js';
+import {assignSlots} from '../src/plan/nics.js';
+import {DataPlane, unload} from '../src/xdp/dataplane.js';
+import {Verdict, verdictCounters} from '../src/xdp/layout.gen.js';
+import {Pins} from '../src/xdp/pins.js';
+import {type Port, SERVERS, serverAddress, type Wiring} from './wiring.js';
+
+export type VerdictName = keyof typeof Verdict;
+
+/** Two services with servers of their own; with the second, clients stay with their server. */
+export const SERVICE = '198.51.100.1:80';
+export const PERSISTENT_SERVICE = '198.51.100.2:80';
+/** What is no service. */
+export const FOREIGN = '198.51.100.3:80';
+
+/** Its servers, in the order of the turn. */
+export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
+
+const PLACE: Place = {file: 'bench', line: 1, column: 1};
+
+/** The load at which the flow table is still said to be large enough; see flow_table.h. */
+const FLOW_TABLE_LOAD = 0.4;
+
+const SILENT: Log = {
+	debug() {},
+	info() {},
+	warn() {},
+	error() {},
+	child: () => SILENT,
+};
+
+let opened = 0;
+
+/** Whose pins must not outlive this program. */
+const pinned = new Set<string>();
+process.once('exit', () => pinned.forEach(unload));
+
+export class Plane {
+	/** The program under test. */
+	readonly program: BpfProgram;
+	readonly #plane: DataPlane;
+	readonly #name: string;
+	readonly #wiring: Wiring;
+
+	private constructor(name: string, wiring: Wiring, plane: DataPlane) {
+		this.program = BpfProgram.openPinned(new Pins(name).program('lb'));
+		this.#plane = plane;
+		this.#name = name;
+		this.#wiring = wiring;
+	}
+
+	/** Loads the program with room for so many connections and persistent clients; the servers are at the client's side. */
+	static async open(wiring: Wiring, connections: number, persistenceEntries = 1024): Promise<Plane> {
+		const name = `bench-${process.pid}-${++opened}`;
+		pinned.add(name);
+		const plane = await DataPlane.open({
+			name,
+			objectPath: 'build/lb.bpf.o',
+			sizes: {flows: connections / FLOW_TABLE_LOAD, persistenceEntries},
+			timeouts: {tcp: 900, tcpFin: 120},
+			clock: realClock,
+			log: SILENT,
+		});
+		const made = new Plane(name, wiring, plane);
+		made.serveThrough(wiring.external, wiring.client);
+		return made;
+	}
+
+	/** Buckets of the flow table. */
+	get buckets(): number {
+		return this.#plane.maps.buckets;
+	}
+
+	/** Bytes of the flow table. */
+	get bytes(): number {
+		return this.#plane.maps.flows.size;
+	}
+
+	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */
+	serveThrough(nic: Port, neighbour: Port): void {
+		const {external, internal} = this.#wiring;
+		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac)}));
+		const {tables: actual, capacity, settings} = this.#plane;
+		const nics = assignSlots(identities, actual.nics, capacity.nics);
+		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];
+		if (slot === undefined) throw new Error(`no slot for ${nic.name}`);
+		const {tables, problems} = desired(JOB, {
+			actual,
+			capacity,
+			nics,
+			hz: settings.hz,
+			isUp: () => true,
+			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot}),
+			liveFlows: () => 0,
+		});
+		if (problems.length > 0) throw new Error(problems.join('\n'));
+		this.#plane.apply(diff(actual, tables));
+	}
+
+	/** How often a verdict has been reached. */
+	count(verdict: VerdictName): number {
+		const {size} = verdictCounters;
+		const {verdicts} = this.#plane.maps;
+		return Number(verdicts.sumU64(0, size, verdicts.size / size, size / 8)[Verdict[verdict]]);
+	}
+
+	/** Runs something and makes sure that it was what it claims to be: exactly so many packets met the verdict. */
+	expect<T>(verdict: VerdictName, packets: number, run: () => T): T {
+		const before = this.count(verdict);
+		const result = run();
+		const met = this.count(verdict) - before;
+		if (met !== packets) throw new Error(`${met} of ${packets} packets met ${verdict}`);
+		return result;
+	}
+
+	close(): void {
+		this.program.close();
+		this.#plane.close();
+		unload(this.#name);
+		pinned.delete(this.#name);
+	}
+}
+
+/** What a configuration with two `virtual_server` blocks means. */
+const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, network) => ({
+	place: PLACE,
+	name,
+	address: name.split(':')[0] ?? '',
+	port: 80,
+	protocol: 'tcp',
+	scheduler: 'rr',
+	forwarding: 'nat',
+	persistence: name === PERSISTENT_SERVICE ? {timeoutS: 7200, granularity: 32} : null,
+	quorum: 1,
+	hysteresis: 0,
+	backends: serversOf(network).map(server => ({
+		place: PLACE,
+		name: server,
+		address: server.split(':')[0] ?? '',
+		port: Number(server.split(':')[1]),
+		weight: 1,
+		inhibitOnFailure: false,
+		alpha: false,
+		checks: [],
+	})),
+}));
+
+function serversOf(network: number): string[] {
+	return Array.from({length: SERVERS}, (_, server) => `${serverAddress(network, server)}:8080`);
+}
+
+function bytesOf(mac: string): Uint8Array {
+	const bytes = macBytes(mac);
+	if (bytes === undefined) throw new Error(`${mac} is no MAC address`);
+	return bytes;
+}

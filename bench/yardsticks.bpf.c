@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the bench compares with: the least that a program of a kind must cost on this very machine. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_helpers.h>
+
+#include "../bpf/flow_table.h"
+
+/* Of a flow-table bucket's size each, and as many as the flow table that it stands beside has buckets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_bucket);
+} lines SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} line_mask SEC(".maps");
+
+/* Frames that `sink` has seen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} delivered SEC(".maps");
+
+static __always_inline void swap_macs(struct ethhdr *eth)
+{
+	__u16 *mac = (__u16 *)eth;
+
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		__u16 destination = mac[i];
+
+		mac[i] = mac[i + 3];
+		mac[i + 3] = destination;
+	}
+}
+
+/* What remains of a measurement when the program under test costs nothing. */
+SEC("xdp") int nothing(struct xdp_md *ctx __attribute__((unused)))
+{
+	return XDP_DROP;
+}
+
+/* The least that forwarding takes. */
+SEC("xdp") int mac_swap(struct xdp_md *ctx)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	swap_macs(eth);
+	return XDP_TX;
+}
+
+/* The least that forwarding with a table of flows takes: the flow's line, cold or not, and something that depends on it. */
+SEC("xdp") int cold_line(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp = (void *)(ip + 1);
+	__u32 *mask = bpf_map_lookup_elem(&line_mask, &zero);
+
+	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end || !mask)
+		return XDP_ABORTED;
+	struct flow_key key = {
+		.addrs = ip->saddr | (__u64)ip->daddr << 32,
+		.ports = tcp->source | (__u32)tcp->dest << 16 | (__u64)IPPROTO_TCP << 32,
+	};
+	__u32 index = flow_hash(&key) >> 32 & *mask;
+	struct flow_bucket *line = bpf_map_lookup_elem(&lines, &index);
+	if (!line)
+		return XDP_ABORTED;
+	swap_macs(eth);
+	eth->h_dest[0] ^= line->slots[0].word;
+	return XDP_TX;
+}
+
+/* The end of the wire. */
+SEC("xdp") int sink(struct xdp_md *ctx __attribute__((unused)))
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&delivered, &zero);
+
+	if (count)
+		(*count)++;
+	return XDP_DROP;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
