@@ -15,14 +15,14 @@
 #include "flow_table.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 
 #define DEFAULT_FLOW_BUCKETS (1 << 16) /* of four slots each */
 #define DEFAULT_SERVICES 256
 #define DEFAULT_BACKENDS 4096
-#define DEFAULT_TURNS 65536
+#define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
 #define DEFAULT_CPUS 16
 #define ENDPOINT_BUCKETS 4096
@@ -45,6 +45,24 @@ enum backend_state {
 	BACKEND_DOWN,    /* failed its checks or removed: its flows are dropped by name, as IPVS does */
 };
 
+/*
+ * How a service chooses, and what its stretch of `turns` holds: all backends in the file's order, where not said
+ * otherwise. A program that finds a stretch of another scheduler, as it may during a reload, still finds backends.
+ */
+enum scheduler {
+	SCHED_RR,  /* in turn */
+	SCHED_WRR, /* in turn; a sequence in which each backend stands as often as it weighs */
+	SCHED_SH,  /* by source address; a Maglev ring */
+	SCHED_DH,  /* by destination address; a Maglev ring */
+	SCHED_MH,  /* as sh */
+};
+
+/* Of a service. */
+enum service_flag {
+	SERVICE_HASH_PORT = 1,     /* the client's port is hashed as well */
+	SERVICE_HASH_FALLBACK = 2, /* a client whose backend takes nothing new goes to another one */
+};
+
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
 struct service_key {
 	__be32 addr;
@@ -57,11 +75,11 @@ struct service {
 	__be32 addr;
 	__be16 port;
 	__u8 proto;
-	__u8 pad1;
+	__u8 scheduler;            /* enum scheduler */
 	__u64 turn;                /* the service's stretch of `turns`: offset << 32 | length, one word so that it changes at once */
 	__u64 persistence_jiffies; /* 0: no persistence */
 	__be32 persistence_mask;
-	__u32 pad2;
+	__u32 flags;               /* enum service_flag */
 	__u64 pad3[4];
 };
 
@@ -117,6 +135,22 @@ static __always_inline __u64 local_hash(__be32 addr, __be16 port, __u8 proto)
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
 	return hash >> 38 & (ENDPOINT_BUCKETS - 1);
+}
+
+/*
+ * The walk of an address and port over a ring, of a client's as of a backend's (src/plan/maglev.ts):
+ *
+ *   first place = hash >> 32, modulo the ring's length; stride = 1 + the low half of the hash, modulo the length - 1
+ *
+ * One more round than local_hash(), whose low half shows patterns of
+ * neighbouring addresses. Without a secret, so that every balancer answers alike.
+ */
+static __always_inline __u64 ring_hash(__be32 addr, __be16 port)
+{
+	__u64 hash = local_hash(addr, port, 0);
+
+	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
 }
 
 /* bits[0]: service addresses, bits[1]: backend addresses. A clear bit means "not ours", a set one "look". */
@@ -221,6 +255,8 @@ ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
 const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
+const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
+const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

@@ -4,66 +4,29 @@
 #define SLUICE_SCHEDULE_H
 
 #include "neigh.h"
+#include "ring.h"
+#include "turn.h"
 
-#define NO_BACKEND (-1)
 #define AMBIGUITY_ATTEMPTS 8
 
-/* A search along the turn of a service for a backend that can be dealt to. */
-struct turn_search {
-	__u64 offset;
-	__u64 length;
-	__u64 position;
-	__u32 service;
-	int backend;
-};
-
-/* Looks at the next place of the turn, with a ticket or without. Returns 1 when the search is over. */
-static __always_inline int try_turn(struct turn_search *search, int with_ticket)
-{
-	struct ticket *ticket = bpf_map_lookup_elem(&tickets, &search->service);
-
-	if (!ticket || !search->length)
-		return 1;
-	if (with_ticket)
-		search->position = __sync_fetch_and_add(&ticket->next, 1);
-	else
-		search->position++;
-	__u32 place = search->offset + search->position % search->length;
-	__u32 *id = bpf_map_lookup_elem(&turns, &place);
-	struct backend *backend = id ? get_backend(*id) : NULL;
-	if (!backend || backend->state != BACKEND_UP || !backend->next_hop)
-		return 0;
-	search->backend = *id;
-	return 1;
-}
-
-/* For bpf_loop: the rest of a whole turn of tickets; then, since other CPUs may have taken the good ones all the time,
- * a whole turn without. */
-static long try_next_turn(__u32 step, void *search)
-{
-	return try_turn(search, step + 1 < ((struct turn_search *)search)->length);
-}
-
-/*
- * The backend whose turn it is, or NO_BACKEND. The sequence holds all backends, up or not, and one shared ticket deals
- * it: so the turn is exact over all CPUs and goes on where it was when backends come and go.
- */
-__noinline int take_turn(__u32 service)
+/* Chooses a backend by the service's scheduler, or NO_BACKEND. */
+__noinline int deal(__u32 service, const struct flow_key *key)
 {
 	struct service *entry = bpf_map_lookup_elem(&services, &service);
 
-	if (!entry)
+	if (!entry || !key)
 		return NO_BACKEND;
-	__u64 turn = entry->turn;
-	struct turn_search search = {
-		.offset = turn >> 32,
-		.length = (__u32)turn,
-		.service = service,
-		.backend = NO_BACKEND,
-	};
-	if (!try_turn(&search, 1))
-		bpf_loop(2 * search.length - 1, try_next_turn, &search, 0);
-	return search.backend;
+	switch ((enum scheduler)entry->scheduler) {
+	case SCHED_RR:
+	case SCHED_WRR:
+		return take_turn(service);
+	case SCHED_SH:
+	case SCHED_MH:
+		return take_place(service, hash_of_client(key, entry->flags));
+	case SCHED_DH:
+		return take_place(service, hash_of_service(key));
+	}
+	return NO_BACKEND;
 }
 
 /* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
@@ -76,12 +39,12 @@ static __always_inline int keeps_clients(__u32 id, __u32 service)
 	       (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
 }
 
-/* Deals a client anew whose entry is used up: by the turn, or as another CPU has just decided. */
-static __always_inline int deal_again(__u32 service, struct persistence_entry *entry)
+/* Deals a client anew whose entry is used up; or as another CPU has just decided. */
+static __always_inline int deal_again(__u32 service, const struct flow_key *key, struct persistence_entry *entry)
 {
 	__u64 *dealt = (__u64 *)&entry->backend;
 	__u64 old = flow_load(dealt);
-	int backend = take_turn(service);
+	int backend = deal(service, key);
 
 	if (backend < 0)
 		return NO_BACKEND;
@@ -91,9 +54,10 @@ static __always_inline int deal_again(__u32 service, struct persistence_entry *e
 }
 
 /* Deals to a client who has no entry. Of two CPUs that do so at once, the first to insert decides for both. */
-static __always_inline int deal_first(__u32 service, const struct persistence_key *key, __u64 expires)
+static __always_inline int deal_first(__u32 service, const struct flow_key *flow, const struct persistence_key *key,
+				      __u64 expires)
 {
-	int backend = take_turn(service);
+	int backend = deal(service, flow);
 
 	if (backend < 0)
 		return NO_BACKEND;
@@ -109,24 +73,24 @@ static __always_inline int deal_first(__u32 service, const struct persistence_ke
 }
 
 /* The backend for a new connection, or NO_BACKEND. */
-__noinline int schedule(__u32 service, __u32 client)
+__noinline int schedule(__u32 service, const struct flow_key *flow)
 {
 	struct service *entry = bpf_map_lookup_elem(&services, &service);
 
-	if (!entry)
+	if (!entry || !flow)
 		return NO_BACKEND;
 	if (!entry->persistence_jiffies)
-		return take_turn(service);
+		return deal(service, flow);
 
-	struct persistence_key key = {.client = client & entry->persistence_mask, .service = service};
+	struct persistence_key key = {.client = (__u32)flow->addrs & entry->persistence_mask, .service = service};
 	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
 	__u64 now = bpf_jiffies64();
 	__u64 expires = now + entry->persistence_jiffies;
 	if (!known)
-		return deal_first(service, &key, expires);
+		return deal_first(service, flow, &key, expires);
 	int backend = known->backend;
 	if (known->expires <= now || !keeps_clients(backend, service))
-		backend = deal_again(service, known);
+		backend = deal_again(service, flow, known);
 	if (backend >= 0)
 		known->expires = expires;
 	return backend;
@@ -230,7 +194,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	default:
 		return V_DROP_CONTENDED;
 	}
-	int backend = schedule(new->service, new->key.addrs);
+	int backend = schedule(new->service, &new->key);
 	settle_flow(&new->key, &new->hit, next_hop, backend);
 	if (backend < 0)
 		return V_DROP_NO_BACKEND;

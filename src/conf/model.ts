@@ -11,7 +11,7 @@ export interface Place {
 }
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
-export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sed' | 'nq' | 'sh' | 'dh' | 'mh' | 'fo' | 'ovf';
+export type Scheduler = 'rr' | 'wrr' | 'sh' | 'dh' | 'mh';
 export type Forwarding = 'nat' | 'dr' | 'tun';
 
 /** One `virtual_server`. */
@@ -23,6 +23,9 @@ export interface Service {
 	readonly port: number;
 	readonly protocol: Protocol;
 	readonly scheduler: Scheduler;
+	/** Of `sh` and `mh`: the client's port counts as well (`sh-port`); a quiesced backend's clients go elsewhere (`sh-fallback`). */
+	readonly hashPort: boolean;
+	readonly hashFallback: boolean;
 	readonly forwarding: Forwarding;
 	/** `timeoutS` in seconds; `granularity` is the prefix length under which clients count as one. */
 	readonly persistence: {readonly timeoutS: number; readonly granularity: number} | null;

@@ -55,7 +55,16 @@ const GENERATION_MASK = 0xff;
 /** Entries of maps that no longer mean anything. */
 const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
 const UNUSED_ENDPOINT = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
-const UNUSED_SERVICE = {addr: 0, port: 0, proto: 0, turn: 0n, persistenceJiffies: 0n, persistenceMask: 0};
+const UNUSED_SERVICE = {
+	addr: 0,
+	port: 0,
+	proto: 0,
+	scheduler: 0,
+	turn: 0n,
+	persistenceJiffies: 0n,
+	persistenceMask: 0,
+	flags: 0,
+};
 const UNUSED_BACKEND = {addr: 0, port: 0, proto: 0, state: 0, nextHop: 0n, service: 0, shared: 0, weight: 0};
 
 export class DataPlane {

@@ -64,11 +64,28 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 1,
+	LIMIT_LAYOUT_VERSION: 2,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
+
+/** enum scheduler */
+export const Scheduler = {
+	SCHED_RR: 0,
+	SCHED_WRR: 1,
+	SCHED_SH: 2,
+	SCHED_DH: 3,
+	SCHED_MH: 4,
+} as const;
+export type Scheduler = (typeof Scheduler)[keyof typeof Scheduler];
+
+/** enum service_flag */
+export const ServiceFlag = {
+	SERVICE_HASH_PORT: 1,
+	SERVICE_HASH_FALLBACK: 2,
+} as const;
+export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
 
 /** enum verdict */
 export const Verdict = {
@@ -319,9 +336,11 @@ export interface Service {
 	readonly addr: number;
 	readonly port: number;
 	readonly proto: number;
+	readonly scheduler: number;
 	readonly turn: bigint;
 	readonly persistenceJiffies: bigint;
 	readonly persistenceMask: number;
+	readonly flags: number;
 }
 export const service: Codec<Service> = {
 	name: 'service',
@@ -330,20 +349,22 @@ export const service: Codec<Service> = {
 		putBe32(view, 0, value.addr, 'service.addr');
 		putBe16(view, 4, value.port, 'service.port');
 		putU8(view, 6, value.proto, 'service.proto');
-		putPad(view, 7, 1);
+		putU8(view, 7, value.scheduler, 'service.scheduler');
 		putU64(view, 8, value.turn, 'service.turn');
 		putU64(view, 16, value.persistenceJiffies, 'service.persistence_jiffies');
 		putBe32(view, 24, value.persistenceMask, 'service.persistence_mask');
-		putPad(view, 28, 4);
+		putU32(view, 28, value.flags, 'service.flags');
 		putPad(view, 32, 32);
 	},
 	decode: view => ({
 		addr: view.getUint32(0),
 		port: view.getUint16(4),
 		proto: view.getUint8(6),
+		scheduler: view.getUint8(7),
 		turn: view.getBigUint64(8, true),
 		persistenceJiffies: view.getBigUint64(16, true),
 		persistenceMask: view.getUint32(24),
+		flags: view.getUint32(28, true),
 	}),
 };
 
@@ -570,7 +591,7 @@ export const maps = {
 	turns: {
 		name: 'turns',
 		type: MapType.array,
-		maxEntries: 65536,
+		maxEntries: 262144,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -41,6 +41,8 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		port: 80,
 		protocol: 'tcp',
 		scheduler: 'rr',
+		hashPort: false,
+		hashFallback: false,
 		forwarding: 'nat',
 		persistence: null,
 		quorum: 1,

@@ -79,6 +79,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				port: 80,
 				protocol: 'tcp',
 				scheduler: 'rr',
+				hashPort: false,
+				hashFallback: false,
 				forwarding: 'nat',
 				persistence: {timeoutS: 7200, granularity: 32},
 				quorum: 1,

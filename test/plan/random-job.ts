@@ -45,6 +45,8 @@ export function service(address: string, backends: readonly Backend[], overrides
 		port: 80,
 		protocol: 'tcp',
 		scheduler: 'rr',
+		hashPort: false,
+		hashFallback: false,
 		forwarding: 'nat',
 		persistence: null,
 		quorum: 1,
