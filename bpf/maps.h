@@ -30,12 +30,15 @@
 #define NICS 256
 #define NIC_PROBES 4
 #define FILTER_WORDS 256
+#define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
+#define CENSUS_VALID_S 10
 
 /* Sizes that TypeScript needs and that no map's own size tells. */
 enum limits {
 	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
 	LIMIT_NIC_PROBES = NIC_PROBES,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
+	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
 };
 
 enum backend_state {
@@ -55,12 +58,19 @@ enum scheduler {
 	SCHED_SH,  /* by source address; a Maglev ring */
 	SCHED_DH,  /* by destination address; a Maglev ring */
 	SCHED_MH,  /* as sh */
+	SCHED_LC,  /* fewest connections */
+	SCHED_WLC, /* fewest connections for its weight */
+	SCHED_SED, /* shortest expected delay: fewest active connections for its weight, with the new one */
+	SCHED_NQ,  /* never queue: an idle one, else as sed */
+	SCHED_FO,  /* fail over: the heaviest */
+	SCHED_OVF, /* overflow: the heaviest that has not more active connections than it weighs */
 };
 
 /* Of a service. */
 enum service_flag {
 	SERVICE_HASH_PORT = 1,     /* the client's port is hashed as well */
 	SERVICE_HASH_FALLBACK = 2, /* a client whose backend takes nothing new goes to another one */
+	SERVICE_COUNTED = 4,       /* its scheduler or a threshold asks how many connections its backends have */
 };
 
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
@@ -98,7 +108,33 @@ struct backend {
 	__u16 service;
 	__u16 shared;    /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
 	__u32 weight;
-	__u64 pad[5];
+	__u32 upper_threshold; /* connections from which on it is dealt no more; 0: no limit */
+	__u32 lower_threshold; /* connections below which it is dealt to again */
+	__u64 pad[4];
+};
+
+/*
+ * How many connections a backend of a counted service has. The program can count those that it opens, but none that
+ * end by their timeout; the daemon can count all that live by looking through the flow table, which takes a while. So
+ * each writes what it knows, into maps of their own, and the program adds the difference:
+ *
+ *   active now = census.active + openings.opened - census.opened
+ *
+ * where census.opened is what openings.opened was when the daemon began to look. Nobody ever corrects what the other
+ * writes, so no update is lost and no error outlives the next census; a connection that opens during a census may count
+ * twice until then. A connection that has ended counts until the next census, a second later.
+ */
+struct openings {
+	__u64 opened;     /* connections dealt since the map was made */
+	__u64 overloaded; /* 1: reached its upper threshold and has not been below the lower one since */
+	__u64 pad[6];     /* every CPU adds to it: a cache line of its own */
+};
+
+struct census {
+	__u64 active;   /* flows that are opening or established, as IPVS counts them */
+	__u64 inactive; /* flows that are closing or closed */
+	__u64 opened;
+	__u64 taken;    /* jiffies; one that is older than CENSUS_VALID_S is no ground to refuse anybody */
 };
 
 /* A backend's address and port as replies carry it, and the service address to put in its place. One endpoint that
@@ -246,6 +282,10 @@ struct {
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
+
+/* by backend: how many connections it has */
+ARRAY(openings, DEFAULT_BACKENDS, struct openings, BPF_F_MMAPABLE);
+ARRAY(census, DEFAULT_BACKENDS, struct census, 0);
 
 /* counters, one writer each: index = cpu * capacity + id */
 ARRAY(verdicts, DEFAULT_SERVICES *DEFAULT_CPUS, struct verdict_counters, BPF_F_MMAPABLE);

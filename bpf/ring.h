@@ -37,9 +37,9 @@ static long try_place(__u32 step, void *context)
 	__u32 *id = bpf_map_lookup_elem(&turns, &place);
 	struct backend *backend = id ? get_backend(*id) : NULL;
 
-	if (!backend || !is_reachable(backend))
+	if (!id || !backend || !is_reachable(backend))
 		return 0;
-	if (!is_dealt_to(backend))
+	if (!is_dealt_to(*id, backend))
 		return !walk->fallback;
 	walk->backend = *id;
 	return 1;
@@ -47,7 +47,7 @@ static long try_place(__u32 step, void *context)
 
 /*
  * The backend at the place of a hash, or NO_BACKEND. One that failed or is gone is passed over, as IPVS does once
- * keepalived has removed it; one that is only drained has its clients refused, unless the service falls back.
+ * keepalived has removed it; one that is only drained or overloaded has its clients refused, unless the service falls back.
  */
 __noinline int take_place(__u32 service, __u64 hash)
 {
@@ -56,9 +56,9 @@ __noinline int take_place(__u32 service, __u64 hash)
 	if (!entry)
 		return NO_BACKEND;
 	__u64 turn = entry->turn;
-	__u32 length = turn;
+	__u64 length = stretch_length(turn);
 	struct ring_walk walk = {
-		.offset = turn >> 32,
+		.offset = stretch_offset(turn),
 		.length = length,
 		.start = hash >> 32,
 		.stride = length > 1 ? (__u32)hash % (length - 1) + 1 : 1,

@@ -3,98 +3,13 @@
 #ifndef SLUICE_SCHEDULE_H
 #define SLUICE_SCHEDULE_H
 
+#include "least.h"
 #include "neigh.h"
+#include "persist.h"
 #include "ring.h"
 #include "turn.h"
 
 #define AMBIGUITY_ATTEMPTS 8
-
-/* Chooses a backend by the service's scheduler, or NO_BACKEND. */
-__noinline int deal(__u32 service, const struct flow_key *key)
-{
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
-
-	if (!entry || !key)
-		return NO_BACKEND;
-	switch ((enum scheduler)entry->scheduler) {
-	case SCHED_RR:
-	case SCHED_WRR:
-		return take_turn(service);
-	case SCHED_SH:
-	case SCHED_MH:
-		return take_place(service, hash_of_client(key, entry->flags));
-	case SCHED_DH:
-		return take_place(service, hash_of_service(key));
-	}
-	return NO_BACKEND;
-}
-
-/* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
- * is older than its backend may name an id that has been given to another service since. */
-static __always_inline int keeps_clients(__u32 id, __u32 service)
-{
-	struct backend *backend = get_backend(id);
-
-	return backend && backend->service == service &&
-	       (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
-}
-
-/* Deals a client anew whose entry is used up; or as another CPU has just decided. */
-static __always_inline int deal_again(__u32 service, const struct flow_key *key, struct persistence_entry *entry)
-{
-	__u64 *dealt = (__u64 *)&entry->backend;
-	__u64 old = flow_load(dealt);
-	int backend = deal(service, key);
-
-	if (backend < 0)
-		return NO_BACKEND;
-	__u64 new = (__u16)backend | (__u64)(__u16)((old >> 16) + 1) << 16;
-	__u64 seen = flow_cas(dealt, old, new);
-	return seen == old ? backend : (__u16)seen;
-}
-
-/* Deals to a client who has no entry. Of two CPUs that do so at once, the first to insert decides for both. */
-static __always_inline int deal_first(__u32 service, const struct flow_key *flow, const struct persistence_key *key,
-				      __u64 expires)
-{
-	int backend = deal(service, flow);
-
-	if (backend < 0)
-		return NO_BACKEND;
-	struct persistence_entry fresh = {.expires = expires, .backend = backend};
-	long error = bpf_map_update_elem(&persistence, key, &fresh, BPF_NOEXIST);
-	if (!error)
-		return backend;
-	struct persistence_entry *winner = bpf_map_lookup_elem(&persistence, key);
-	if (winner)
-		return winner->backend;
-	count_event(service, EVENT_PERSISTENCE_FULL);
-	return backend;
-}
-
-/* The backend for a new connection, or NO_BACKEND. */
-__noinline int schedule(__u32 service, const struct flow_key *flow)
-{
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
-
-	if (!entry || !flow)
-		return NO_BACKEND;
-	if (!entry->persistence_jiffies)
-		return deal(service, flow);
-
-	struct persistence_key key = {.client = (__u32)flow->addrs & entry->persistence_mask, .service = service};
-	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
-	__u64 now = bpf_jiffies64();
-	__u64 expires = now + entry->persistence_jiffies;
-	if (!known)
-		return deal_first(service, flow, &key, expires);
-	int backend = known->backend;
-	if (known->expires <= now || !keeps_clients(backend, service))
-		backend = deal_again(service, flow, known);
-	if (backend >= 0)
-		known->expires = expires;
-	return backend;
-}
 
 /*
  * Whether this client port reaches the same backend through another service already: a reply could then belong to
@@ -141,15 +56,6 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 	return NO_BACKEND;
 }
 
-/* A packet to a service that has no flow: what open_flow needs to know, and what it finds out. */
-struct new_flow {
-	struct flow_key key;
-	struct flow_hit hit;
-	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u32 flags;     /* enum flow_event */
-	__u32 service;   /* out: set as soon as it is known */
-};
-
 static __always_inline __u32 service_of(const struct flow_key *key)
 {
 	struct service_key at = {
@@ -165,6 +71,46 @@ static __always_inline __u32 service_of(const struct flow_key *key)
 static __always_inline int is_fresh_syn(__u32 flags)
 {
 	return (flags & FLOW_TCP_FLAGS) == FLOW_SYN;
+}
+
+/* Chooses a backend by the service's scheduler, or NO_BACKEND. */
+static __always_inline int deal(const struct service *service, const struct new_flow *new)
+{
+	switch ((enum scheduler)service->scheduler) {
+	case SCHED_RR:
+	case SCHED_WRR:
+		return take_turn(new->service);
+	case SCHED_SH:
+	case SCHED_MH:
+		return take_place(new->service, hash_of_client(&new->key, service->flags));
+	case SCHED_DH:
+		return take_place(new->service, hash_of_service(&new->key));
+	case SCHED_LC:
+	case SCHED_WLC:
+	case SCHED_SED:
+	case SCHED_NQ:
+	case SCHED_FO:
+	case SCHED_OVF:
+		return take_best(new->service);
+	}
+	return NO_BACKEND;
+}
+
+/* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
+static __always_inline int schedule(struct new_flow *new)
+{
+	__u32 id = new->service;
+	struct service *service = bpf_map_lookup_elem(&services, &id);
+
+	if (!service)
+		return NO_BACKEND;
+	if (!service->persistence_jiffies)
+		return deal(service, new);
+	int backend = recall(new);
+	if (backend >= 0)
+		return backend;
+	backend = deal(service, new);
+	return backend < 0 ? NO_BACKEND : remember(new, backend);
 }
 
 /* Opens a flow for a SYN; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
@@ -194,7 +140,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	default:
 		return V_DROP_CONTENDED;
 	}
-	int backend = schedule(new->service, &new->key);
+	int backend = schedule(new);
 	settle_flow(&new->key, &new->hit, next_hop, backend);
 	if (backend < 0)
 		return V_DROP_NO_BACKEND;
@@ -202,6 +148,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	if (backend < 0)
 		return V_DROP_AMBIGUOUS;
 	count_connection(set, backend);
+	count_opening(new->service, backend);
 	return V_FORWARD_NEW;
 }
 

@@ -27,7 +27,7 @@ static __always_inline int try_turn(struct turn_search *search, int with_ticket)
 		search->position++;
 	__u32 place = search->offset + search->position % search->length;
 	__u32 *id = bpf_map_lookup_elem(&turns, &place);
-	if (!id || !is_dealt_to(get_backend(*id)))
+	if (!id || !is_dealt_to(*id, get_backend(*id)))
 		return 0;
 	search->backend = *id;
 	return 1;
@@ -50,10 +50,10 @@ __noinline int take_turn(__u32 service)
 
 	if (!entry)
 		return NO_BACKEND;
-	__u64 turn = entry->turn;
+	__u64 turn = entry->turn; /* read once: it changes at once */
 	struct turn_search search = {
-		.offset = turn >> 32,
-		.length = (__u32)turn,
+		.offset = stretch_offset(turn),
+		.length = stretch_length(turn),
 		.service = service,
 		.backend = NO_BACKEND,
 	};

@@ -11,7 +11,7 @@ export interface Place {
 }
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
-export type Scheduler = 'rr' | 'wrr' | 'sh' | 'dh' | 'mh';
+export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sed' | 'nq' | 'sh' | 'dh' | 'mh' | 'fo' | 'ovf';
 export type Forwarding = 'nat' | 'dr' | 'tun';
 
 /** One `virtual_server`. */
@@ -43,6 +43,9 @@ export interface Backend {
 	readonly address: string;
 	readonly port: number;
 	readonly weight: number;
+	/** Connections from which on nothing new is dealt to it, and below which it is dealt to again; 0: no limit. */
+	readonly upperThreshold: number;
+	readonly lowerThreshold: number;
 	/** A failed check sets the weight to 0 instead of taking the backend out. */
 	readonly inhibitOnFailure: boolean;
 	/** Starts down and must pass its checks before it is used. */

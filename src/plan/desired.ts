@@ -9,7 +9,7 @@ import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables
 import {type Capacity, Ids} from './ids.js';
 import {addressNumber, endpointKey, type NextHop, nextHopWord, prefixMask, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
-import {type Member, schedulerNumber, sequenceOf} from './sequence.js';
+import {type Member, SCHEDULERS} from './schedulers.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */
@@ -69,7 +69,7 @@ class Draft implements Desired {
 		const key = {addr: addressNumber(service.address), port: service.port, proto: protocolNumber(service.protocol)};
 		this.tables.services.set(id, {
 			...key,
-			scheduler: schedulerNumber(service.scheduler),
+			scheduler: SCHEDULERS[service.scheduler].number,
 			turn: 0n,
 			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
 			persistenceMask: prefixMask(service.persistence?.granularity ?? 32),
@@ -78,7 +78,15 @@ class Draft implements Desired {
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
 		const members = service.backends.flatMap(backend => this.#addBackend(service, id, backend) ?? []);
-		this.#sequences.set(id, sequenceOf(service.scheduler, members));
+		this.#sequences.set(id, this.#sequence(service, members));
+	}
+
+	#sequence({name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
+		const {most, sequence} = SCHEDULERS[scheduler];
+		if (members.length > most) {
+			this.problems.push(`${name}: ${scheduler} compares ${most} backends at most; nothing is dealt to the others`);
+		}
+		return sequence(members.slice(0, most)).map(({id}) => id);
 	}
 
 	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend): Member | null {
@@ -96,6 +104,8 @@ class Draft implements Desired {
 			service: serviceId,
 			shared: 0,
 			weight: backend.weight,
+			upperThreshold: backend.upperThreshold,
+			lowerThreshold: backend.lowerThreshold,
 		};
 		if (!this.#putEndpoint(entry)) {
 			this.problems.push(
@@ -163,8 +173,13 @@ class Draft implements Desired {
 	}
 }
 
-function serviceFlags({hashPort, hashFallback}: ConfService): number {
-	return (hashPort ? ServiceFlag.SERVICE_HASH_PORT : 0) | (hashFallback ? ServiceFlag.SERVICE_HASH_FALLBACK : 0);
+function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService): number {
+	const isCounted = SCHEDULERS[scheduler].counts || backends.some(({upperThreshold}) => upperThreshold > 0);
+	return (
+		(hashPort ? ServiceFlag.SERVICE_HASH_PORT : 0) |
+		(hashFallback ? ServiceFlag.SERVICE_HASH_FALLBACK : 0) |
+		(isCounted ? ServiceFlag.SERVICE_COUNTED : 0)
+	);
 }
 
 function backendState(backend: ConfBackend, isUp: boolean): number {

@@ -1,6 +1,6 @@
 /**
  * Where each service's turn stands in the `turns` map. A turn is the sequence of a service's backends that
- * sequence.ts makes; the program skips those that are not up, so a turn changes only when the configuration does.
+ * schedulers.ts gives; the program skips those that are not up, so a turn changes only when the configuration does.
  */
 import type {BackendId, ServiceId, Tables} from '../xdp/tables.js';
 

@@ -7,6 +7,7 @@ import {BpfError, BpfLink, type BpfObject, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
+import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
 import {
 	type Endpoint,
@@ -65,7 +66,18 @@ const UNUSED_SERVICE = {
 	persistenceMask: 0,
 	flags: 0,
 };
-const UNUSED_BACKEND = {addr: 0, port: 0, proto: 0, state: 0, nextHop: 0n, service: 0, shared: 0, weight: 0};
+const UNUSED_BACKEND = {
+	addr: 0,
+	port: 0,
+	proto: 0,
+	state: 0,
+	nextHop: 0n,
+	service: 0,
+	shared: 0,
+	weight: 0,
+	upperThreshold: 0,
+	lowerThreshold: 0,
+};
 
 export class DataPlane {
 	readonly maps: Maps;
@@ -169,6 +181,11 @@ export class DataPlane {
 	/** Counts live flows by backend and state. */
 	countFlows(): FlowCounts {
 		return countFlows(this.maps.flows, this.settings, this.jiffies());
+	}
+
+	/** Tells the program how many connections the backends have, if anybody asks: see census.ts. */
+	takeCensus(): void {
+		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */

@@ -67,6 +67,7 @@ export const Limits = {
 	LIMIT_LAYOUT_VERSION: 2,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
+	LIMIT_COMPARED_BACKENDS: 1024,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
@@ -77,6 +78,12 @@ export const Scheduler = {
 	SCHED_SH: 2,
 	SCHED_DH: 3,
 	SCHED_MH: 4,
+	SCHED_LC: 5,
+	SCHED_WLC: 6,
+	SCHED_SED: 7,
+	SCHED_NQ: 8,
+	SCHED_FO: 9,
+	SCHED_OVF: 10,
 } as const;
 export type Scheduler = (typeof Scheduler)[keyof typeof Scheduler];
 
@@ -84,6 +91,7 @@ export type Scheduler = (typeof Scheduler)[keyof typeof Scheduler];
 export const ServiceFlag = {
 	SERVICE_HASH_PORT: 1,
 	SERVICE_HASH_FALLBACK: 2,
+	SERVICE_COUNTED: 4,
 } as const;
 export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
 
@@ -129,6 +137,8 @@ export interface Backend {
 	readonly service: number;
 	readonly shared: number;
 	readonly weight: number;
+	readonly upperThreshold: number;
+	readonly lowerThreshold: number;
 }
 export const backend: Codec<Backend> = {
 	name: 'backend',
@@ -142,7 +152,9 @@ export const backend: Codec<Backend> = {
 		putU16(view, 16, value.service, 'backend.service');
 		putU16(view, 18, value.shared, 'backend.shared');
 		putU32(view, 20, value.weight, 'backend.weight');
-		putPad(view, 24, 40);
+		putU32(view, 24, value.upperThreshold, 'backend.upper_threshold');
+		putU32(view, 28, value.lowerThreshold, 'backend.lower_threshold');
+		putPad(view, 32, 32);
 	},
 	decode: view => ({
 		addr: view.getUint32(0),
@@ -153,6 +165,32 @@ export const backend: Codec<Backend> = {
 		service: view.getUint16(16, true),
 		shared: view.getUint16(18, true),
 		weight: view.getUint32(20, true),
+		upperThreshold: view.getUint32(24, true),
+		lowerThreshold: view.getUint32(28, true),
+	}),
+};
+
+/** struct census, 32 bytes. */
+export interface Census {
+	readonly active: bigint;
+	readonly inactive: bigint;
+	readonly opened: bigint;
+	readonly taken: bigint;
+}
+export const census: Codec<Census> = {
+	name: 'census',
+	size: 32,
+	encode(value, view) {
+		putU64(view, 0, value.active, 'census.active');
+		putU64(view, 8, value.inactive, 'census.inactive');
+		putU64(view, 16, value.opened, 'census.opened');
+		putU64(view, 24, value.taken, 'census.taken');
+	},
+	decode: view => ({
+		active: view.getBigUint64(0, true),
+		inactive: view.getBigUint64(8, true),
+		opened: view.getBigUint64(16, true),
+		taken: view.getBigUint64(24, true),
 	}),
 };
 
@@ -287,6 +325,25 @@ export const nic: Codec<Nic> = {
 	decode: view => ({
 		ifindex: view.getUint32(0, true),
 		mac: takeBytes(view, 4, 6),
+	}),
+};
+
+/** struct openings, 64 bytes. */
+export interface Openings {
+	readonly opened: bigint;
+	readonly overloaded: bigint;
+}
+export const openings: Codec<Openings> = {
+	name: 'openings',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.opened, 'openings.opened');
+		putU64(view, 8, value.overloaded, 'openings.overloaded');
+		putPad(view, 16, 48);
+	},
+	decode: view => ({
+		opened: view.getBigUint64(0, true),
+		overloaded: view.getBigUint64(8, true),
 	}),
 };
 
@@ -500,6 +557,14 @@ export const maps = {
 		key: u32,
 		value: backend,
 	} satisfies MapLayout<number, Backend>,
+	census: {
+		name: 'census',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 0,
+		key: u32,
+		value: census,
+	} satisfies MapLayout<number, Census>,
 	endpoints: {
 		name: 'endpoints',
 		type: MapType.array,
@@ -540,6 +605,14 @@ export const maps = {
 		key: u32,
 		value: nic,
 	} satisfies MapLayout<number, Nic>,
+	openings: {
+		name: 'openings',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 1024,
+		key: u32,
+		value: openings,
+	} satisfies MapLayout<number, Openings>,
 	persistence: {
 		name: 'persistence',
 		type: MapType.hash,

@@ -27,6 +27,8 @@ export function backend(address: string, changes: Partial<Backend> = {}): Backen
 		port: 80,
 		weight: 1,
 		inhibitOnFailure: false,
+		upperThreshold: 0,
+		lowerThreshold: 0,
 		alpha: false,
 		checks: [check({connectAddress: address})],
 		...changes,

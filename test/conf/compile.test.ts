@@ -189,6 +189,12 @@ test('a backend takes weight and inhibit_on_failure from its service', t => {
 	});
 });
 
+test('without lthreshold, a backend is back below three quarters of its uthreshold', t => {
+	t.like(backendOf({}), {upperThreshold: 0, lowerThreshold: 0});
+	t.like(backendOf({backend: 'uthreshold 10'}), {upperThreshold: 10, lowerThreshold: 8});
+	t.like(backendOf({backend: 'uthreshold 10\nlthreshold 2'}), {upperThreshold: 10, lowerThreshold: 2});
+});
+
 test('a backend without a port has that of its service', t => {
 	const {backends} = serviceOf({service: 'real_server 10.0.0.9 { }\nreal_server 10.0.0.8 0 { }'});
 	t.deepEqual(

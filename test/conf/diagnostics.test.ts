@@ -191,6 +191,12 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'sh-port',
 		`16:1: warning: sh-port is ignored: no lb_algo that it is for stands before it (remove it, or put it behind 'lb_algo sh' or 'lb_algo mh')`,
 	],
+	['backend', 'lthreshold 9', '18:1: warning: lthreshold is ignored without uthreshold (add a uthreshold)'],
+	[
+		'backend',
+		'uthreshold 8\nlthreshold 9',
+		'19:1: warning: lthreshold 9 is above uthreshold 8, which goes first (lower it)',
+	],
 	['service', 'quorum 9', '16:1: warning: quorum 9 is more than all backends weigh together, so it is 1'],
 	['service', 'hysteresis 9', '16:1: warning: hysteresis 9 is not below quorum 1, so it is 0'],
 	[
@@ -226,8 +232,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'top',
-		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_kind NAT }',
-		`24:1: error: virtual_server has no lb_algo, which means wlc: not supported yet (add 'lb_algo rr')`,
+		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_kind NAT\nreal_server 10.0.0.1 1 { } }',
+		`24:1: warning: virtual_server has no lb_algo, which means wlc (add 'lb_algo wlc')`,
 	],
 	[
 		'top',

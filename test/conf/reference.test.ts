@@ -43,6 +43,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			port: 80,
 			weight: 1,
 			inhibitOnFailure: false,
+			upperThreshold: 0,
+			lowerThreshold: 0,
 			alpha: false,
 			checks: [
 				{

@@ -111,7 +111,7 @@ test('what does not exist is named', async t => {
 	t.is(service.stderr, `lbctl: no service 192.168.1.9:80 (there is ${name})\n`);
 	const map = await lbctl(lb1, 'maps', 'dump', 'servicez');
 	t.is(map.code, ExitCode.usage);
-	t.regex(map.stderr, /^lbctl: dump: servicez: ENOENT \(maps are backends endpoints .*\)\n$/);
+	t.regex(map.stderr, /^lbctl: dump: servicez: ENOENT \(maps are backends census endpoints .*\)\n$/);
 });
 
 test('after SIGKILL everything in the maps is still shown, and what is missing is said once', async t => {

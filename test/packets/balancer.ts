@@ -9,6 +9,7 @@ import {BpfObject, possibleCpus} from 'libbpf-ts';
 import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
 import {formatMac} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
+import {takeCensus} from '../../src/xdp/census.js';
 import {
 	type Backend,
 	type BackendState,
@@ -49,6 +50,8 @@ export interface JobService {
 	readonly scheduler?: Scheduler;
 	/** Of the backends, in their order; 1 for those that it does not reach. */
 	readonly weights?: readonly number[];
+	/** Upper and lower thresholds of the backends, in their order. */
+	readonly thresholds?: ReadonlyArray<readonly [upper: number, lower: number]>;
 	readonly hashPort?: boolean;
 	readonly hashFallback?: boolean;
 }
@@ -121,6 +124,18 @@ export class Balancer {
 		const loaded = this.#object.programs.get(program);
 		if (loaded === undefined) throw new Error(`no program ${program}`);
 		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});
+	}
+
+	/** Counts connections, as the daemon does every second. */
+	takeCensus(): void {
+		const settings = this.maps.settings.get(0);
+		if (settings === undefined) throw new Error('no settings');
+		takeCensus(this.maps, this.tables, settings, this.jiffies());
+	}
+
+	jiffies(): bigint {
+		const {data} = this.run('read_clock', new Uint8Array(64), 'external');
+		return new DataView(data.buffer, data.byteOffset, data.byteLength).getBigUint64(0, true);
 	}
 
 	/** Pins a program at a path of a bpffs. */
@@ -323,11 +338,28 @@ function confService(job: JobService): ConfService {
 		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
 		quorum: 1,
 		hysteresis: 0,
-		backends: job.backends.map((name, index) => confBackend(name, job.weights?.[index] ?? 1)),
+		backends: job.backends.map((name, index) =>
+			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0]),
+		),
 	};
 }
 
-function confBackend(name: string, weight: number): ConfBackend {
+function confBackend(
+	name: string,
+	weight: number,
+	[upperThreshold, lowerThreshold]: readonly [number, number],
+): ConfBackend {
 	const [address, portNumber] = endpoint(name);
-	return {place: PLACE, name, address, port: portNumber, weight, inhibitOnFailure: false, alpha: false, checks: []};
+	return {
+		place: PLACE,
+		name,
+		address,
+		port: portNumber,
+		weight,
+		inhibitOnFailure: false,
+		upperThreshold,
+		lowerThreshold,
+		alpha: false,
+		checks: [],
+	};
 }

@@ -9,6 +9,8 @@ import {endpoint} from './frame.js';
 
 const VIP = '192.168.1.1:80';
 const BACKENDS = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80', '10.0.0.74:80'];
+/** So that neither the service nor its stretch is the first. */
+const OTHER = {at: '192.168.1.2:80', backends: ['10.0.0.81:80', '10.0.0.82:80']};
 const MAGLEV = {at: VIP, backends: BACKENDS, scheduler: 'mh'} as const;
 const CLIENTS = 400;
 
@@ -54,7 +56,7 @@ for (const scheduler of ['sh', 'mh'] as const)
 			packetTest(`${scheduler}${port ? ' by port' : ''}${fallback ? ' with fallback' : ''} does as the model`, t => {
 				const weights = [3, 1, 1, 0];
 				const job = {at: VIP, backends: BACKENDS, weights, scheduler, hashPort: port, hashFallback: fallback};
-				const b = balancer(t, [job]);
+				const b = balancer(t, [OTHER, job]);
 				const model = new RingModel(BACKENDS, weights);
 				const [first = '', second = '', third = ''] = BACKENDS;
 				let from = 0;
@@ -72,7 +74,7 @@ for (const scheduler of ['sh', 'mh'] as const)
 				compare('one drained, all others down');
 				setHealth(b, model, first, 'up');
 				compare('one left');
-				t.is(b.maps.ticket(1), 0n, 'nobody takes a ticket');
+				t.is(b.maps.ticket(2), 0n, 'nobody takes a ticket');
 			});
 
 packetTest('a client comes to the same backend whatever its port; with mh-port it need not', t => {

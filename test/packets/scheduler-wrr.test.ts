@@ -17,11 +17,14 @@ packetTest('3:1, spread over the cycle', t => {
 });
 
 packetTest('every cycle has the exact proportion', t => {
-	const b = balancer(t, [{...THREE, weights: [50, 30, 20]}]);
+	const b = balancer(t, [
+		{at: '192.168.1.2:80', backends: [A, B]},
+		{...THREE, weights: [50, 30, 20]},
+	]);
 	const dealt = deal(b, 100);
 	for (let cycle = 0; cycle < 10; cycle++)
 		t.deepEqual(times(dealt.slice(cycle * 10, cycle * 10 + 10), A, B, C), [5, 3, 2]);
-	t.is(b.maps.ticket(1), 100n);
+	t.is(b.maps.ticket(2), 100n);
 });
 
 packetTest('when one is down, the others keep their proportion', t => {

@@ -91,20 +91,19 @@ export const serviceArgs: Args<ServiceAddress> = {
 
 const backendArgs = pair(ipv4, port, null);
 
-const notScheduled = new Unsupported('it is not there yet');
 const forProxies = new Unsupported('it is for proxy farms, by destination address');
 const scheduler = oneOf<Scheduler>({
 	rr: 'rr',
 	wrr: 'wrr',
-	lc: notScheduled,
-	wlc: notScheduled,
-	sed: notScheduled,
-	nq: notScheduled,
+	lc: 'lc',
+	wlc: 'wlc',
+	sed: 'sed',
+	nq: 'nq',
 	sh: 'sh',
 	dh: 'dh',
 	mh: 'mh',
-	fo: notScheduled,
-	ovf: notScheduled,
+	fo: 'fo',
+	ovf: 'ovf',
 	lblc: forProxies,
 	lblcr: forProxies,
 	twos: new Unsupported('two random picks are for balancers that do not know every backend'),
@@ -211,7 +210,7 @@ export const service: Keywords<ServiceDraft> = {
 export function toService(draft: ServiceDraft, report: Report): Service | null {
 	const {place, address, port} = draft;
 	const {protocol, scheduler} = requireChoices(draft, report);
-	if (protocol === null || scheduler === null) return null;
+	if (protocol === null) return null;
 	reportStrayFlags(draft, report);
 	const name = endpointName(address, port, protocol);
 	if (draft.backends.length === 0) {
@@ -238,20 +237,23 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 	};
 }
 
-/** keepalived's defaults are UDP and wlc, which surprises most people and is not supported yet. */
+/** keepalived's defaults are UDP, which surprises most people and is not supported yet, wlc and NAT. */
 function requireChoices(
 	draft: ServiceDraft,
 	report: Report,
-): {readonly protocol: Protocol | null; readonly scheduler: Scheduler | null} {
+): {readonly protocol: Protocol | null; readonly scheduler: Scheduler} {
 	const {place, protocol, scheduler, written} = draft;
-	const lacks = (keyword: string, means: string, wayOut: string): void =>
-		report.error('missing', place, `virtual_server has no ${keyword}, which means ${means}: not supported yet`, wayOut);
-	if (!written.has('protocol')) lacks('protocol', 'UDP', `add 'protocol TCP'`);
-	if (!written.has('lb_algo') && !written.has('lvs_sched')) lacks('lb_algo', 'wlc', `add 'lb_algo rr'`);
+	if (!written.has('protocol')) {
+		const text = 'virtual_server has no protocol, which means UDP: not supported yet';
+		report.error('missing', place, text, `add 'protocol TCP'`);
+	}
+	if (!written.has('lb_algo') && !written.has('lvs_sched')) {
+		report.warning('missing', place, 'virtual_server has no lb_algo, which means wlc', `add 'lb_algo wlc'`);
+	}
 	if (!written.has('lb_kind') && !written.has('lvs_method')) {
 		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
 	}
-	return {protocol, scheduler};
+	return {protocol, scheduler: scheduler ?? 'wlc'};
 }
 
 function reportStrayFlags({strayFlags}: ServiceDraft, report: Report): void {
