@@ -129,7 +129,8 @@ test('after SIGKILL everything in the maps is still shown, and what is missing i
 	}
 	const [after] = JSON.parse((await lbctl(lb1, '--json', 'services')).stdout) as ServiceRow[];
 	t.true((after?.packetsIn ?? 0) >= (before?.packetsIn ?? 1));
-	t.is(after?.scheduler, null);
+	t.is(after?.scheduler, 'rr');
+	t.is(after?.quorumUp, null);
 
 	const status = await lbctl(lb1, 'status');
 	t.is(status.code, ExitCode.failure, 'so that a script can ask whether all is well');
