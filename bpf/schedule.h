@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* New connections: service, persistence, turn, backend. Only SYNs without a flow come here. */
+/* New connections: service, persistence, scheduler, backend. Only SYNs without a flow come here. */
 #ifndef SLUICE_SCHEDULE_H
 #define SLUICE_SCHEDULE_H
 

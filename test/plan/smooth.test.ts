@@ -12,6 +12,7 @@ test('small sequences as one would write them down', t => {
 	t.is(spelled([1, 1]), 'AB');
 	t.is(spelled([3, 1]), 'AAAB');
 	t.is(spelled([1, 3]), 'BBAB');
+	t.is(spelled([3, 1, 1]), 'AABAC');
 	t.is(spelled([2, 2, 1]), 'ABABC');
 	t.is(spelled([4, 2, 1]), 'AABABAC');
 	t.is(spelled([5]), 'AAAAA');
