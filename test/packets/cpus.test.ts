@@ -120,6 +120,24 @@ packetTest('two CPUs deal 3:1 exactly', async t => {
 	t.deepEqual(connectionsOf(b), [3 * cycles + (inserts % 4), cycles], 'in the order A A A B');
 });
 
+packetTest('two CPUs that compare backends lose no count, and keep them even', async t => {
+	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80'], scheduler: 'wlc'}]);
+	const storm = {flags: 'S', firstClient: FLOOD, clients: 4096, packets: 500_000};
+	const counted = await rage(t, b, [
+		{...storm, step: 1},
+		{...storm, step: 2_654_435_761},
+	]);
+	assertSound(t, b);
+	const connections = connectionsOf(b);
+	const [first = 0, second = 0] = connections;
+	t.is(first + second, counted('V_FORWARD_NEW'));
+	t.deepEqual(
+		[...b.tables.backends.keys()].map(id => Number(b.maps.opened(id))),
+		connections,
+	);
+	t.true(Math.abs(first - second) <= 2, `both CPUs may choose the same at once, no more: ${connections}`);
+});
+
 packetTest('no packet of an established flow is lost while another CPU floods the table', async t => {
 	const b = balancer(t, JOB);
 	shrink(b, 16);
