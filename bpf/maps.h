@@ -15,14 +15,14 @@
 #include "flow_table.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 
 #define DEFAULT_FLOW_BUCKETS (1 << 16) /* of four slots each */
 #define DEFAULT_SERVICES 256
 #define DEFAULT_BACKENDS 4096
-#define DEFAULT_TURNS 65536
+#define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
 #define DEFAULT_CPUS 16
 #define ENDPOINT_BUCKETS 4096
@@ -30,12 +30,15 @@
 #define NICS 256
 #define NIC_PROBES 4
 #define FILTER_WORDS 256
+#define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
+#define CENSUS_VALID_S 10
 
 /* Sizes that TypeScript needs and that no map's own size tells. */
 enum limits {
 	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
 	LIMIT_NIC_PROBES = NIC_PROBES,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
+	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
 };
 
 enum backend_state {
@@ -43,6 +46,31 @@ enum backend_state {
 	BACKEND_UP,      /* dealt to, forwarded to */
 	BACKEND_DRAIN,   /* weight 0: its flows and persistence entries go on, nothing new is dealt */
 	BACKEND_DOWN,    /* failed its checks or removed: its flows are dropped by name, as IPVS does */
+};
+
+/*
+ * How a service chooses, and what its stretch of `turns` holds: all backends in the file's order, where not said
+ * otherwise. A program that finds a stretch of another scheduler, as it may during a reload, still finds backends.
+ */
+enum scheduler {
+	SCHED_RR,  /* in turn */
+	SCHED_WRR, /* in turn; a sequence in which each backend stands as often as it weighs */
+	SCHED_SH,  /* by source address; a Maglev ring */
+	SCHED_DH,  /* by destination address; a Maglev ring */
+	SCHED_MH,  /* as sh */
+	SCHED_LC,  /* fewest connections */
+	SCHED_WLC, /* fewest connections for its weight */
+	SCHED_SED, /* shortest expected delay: fewest active connections for its weight, with the new one */
+	SCHED_NQ,  /* never queue: an idle one, else as sed */
+	SCHED_FO,  /* fail over: the heaviest */
+	SCHED_OVF, /* overflow: the heaviest that has not more active connections than it weighs */
+};
+
+/* Of a service. */
+enum service_flag {
+	SERVICE_HASH_PORT = 1,     /* the client's port is hashed as well */
+	SERVICE_HASH_FALLBACK = 2, /* a client whose backend takes nothing new goes to another one */
+	SERVICE_COUNTED = 4,       /* its scheduler or a threshold asks how many connections its backends have */
 };
 
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
@@ -57,11 +85,11 @@ struct service {
 	__be32 addr;
 	__be16 port;
 	__u8 proto;
-	__u8 pad1;
+	__u8 scheduler;            /* enum scheduler */
 	__u64 turn;                /* the service's stretch of `turns`: offset << 32 | length, one word so that it changes at once */
 	__u64 persistence_jiffies; /* 0: no persistence */
 	__be32 persistence_mask;
-	__u32 pad2;
+	__u32 flags;               /* enum service_flag */
 	__u64 pad3[4];
 };
 
@@ -80,7 +108,33 @@ struct backend {
 	__u16 service;
 	__u16 shared;    /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
 	__u32 weight;
-	__u64 pad[5];
+	__u32 upper_threshold; /* connections from which on it is dealt no more; 0: no limit */
+	__u32 lower_threshold; /* connections below which it is dealt to again */
+	__u64 pad[4];
+};
+
+/*
+ * How many connections a backend of a counted service has. The program can count those that it opens, but none that
+ * end by their timeout; the daemon can count all that live by looking through the flow table, which takes a while. So
+ * each writes what it knows, into maps of their own, and the program adds the difference:
+ *
+ *   active now = census.active + openings.opened - census.opened
+ *
+ * where census.opened is what openings.opened was when the daemon began to look. Nobody ever corrects what the other
+ * writes, so no update is lost and no error outlives the next census; a connection that opens during a census may count
+ * twice until then. A connection that has ended counts until the next census, a second later.
+ */
+struct openings {
+	__u64 opened;     /* connections dealt since the map was made */
+	__u64 overloaded; /* 1: reached its upper threshold and has not been below the lower one since */
+	__u64 pad[6];     /* every CPU adds to it: a cache line of its own */
+};
+
+struct census {
+	__u64 active;   /* flows that are opening or established, as IPVS counts them */
+	__u64 inactive; /* flows that are closing or closed */
+	__u64 opened;
+	__u64 taken;    /* jiffies; one that is older than CENSUS_VALID_S is no ground to refuse anybody */
 };
 
 /* A backend's address and port as replies carry it, and the service address to put in its place. One endpoint that
@@ -117,6 +171,22 @@ static __always_inline __u64 local_hash(__be32 addr, __be16 port, __u8 proto)
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
 	return hash >> 38 & (ENDPOINT_BUCKETS - 1);
+}
+
+/*
+ * The walk of an address and port over a ring, of a client's as of a backend's (src/plan/maglev.ts):
+ *
+ *   first place = hash >> 32, modulo the ring's length; stride = 1 + the low half of the hash, modulo the length - 1
+ *
+ * One more round than local_hash(), whose low half shows patterns of
+ * neighbouring addresses. Without a secret, so that every balancer answers alike.
+ */
+static __always_inline __u64 ring_hash(__be32 addr, __be16 port)
+{
+	__u64 hash = local_hash(addr, port, 0);
+
+	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
 }
 
 /* bits[0]: service addresses, bits[1]: backend addresses. A clear bit means "not ours", a set one "look". */
@@ -213,6 +283,10 @@ struct {
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
 
+/* by backend: how many connections it has */
+ARRAY(openings, DEFAULT_BACKENDS, struct openings, BPF_F_MMAPABLE);
+ARRAY(census, DEFAULT_BACKENDS, struct census, 0);
+
 /* counters, one writer each: index = cpu * capacity + id */
 ARRAY(verdicts, DEFAULT_SERVICES *DEFAULT_CPUS, struct verdict_counters, BPF_F_MMAPABLE);
 ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
@@ -221,6 +295,8 @@ ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
 const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
+const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
+const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

@@ -1,136 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* New connections: service, persistence, turn, backend. Only SYNs without a flow come here. */
+/* New connections: service, persistence, scheduler, backend. Only SYNs without a flow come here. */
 #ifndef SLUICE_SCHEDULE_H
 #define SLUICE_SCHEDULE_H
 
+#include "least.h"
 #include "neigh.h"
+#include "persist.h"
+#include "ring.h"
+#include "turn.h"
 
-#define NO_BACKEND (-1)
 #define AMBIGUITY_ATTEMPTS 8
-
-/* A search along the turn of a service for a backend that can be dealt to. */
-struct turn_search {
-	__u64 offset;
-	__u64 length;
-	__u64 position;
-	__u32 service;
-	int backend;
-};
-
-/* Looks at the next place of the turn, with a ticket or without. Returns 1 when the search is over. */
-static __always_inline int try_turn(struct turn_search *search, int with_ticket)
-{
-	struct ticket *ticket = bpf_map_lookup_elem(&tickets, &search->service);
-
-	if (!ticket || !search->length)
-		return 1;
-	if (with_ticket)
-		search->position = __sync_fetch_and_add(&ticket->next, 1);
-	else
-		search->position++;
-	__u32 place = search->offset + search->position % search->length;
-	__u32 *id = bpf_map_lookup_elem(&turns, &place);
-	struct backend *backend = id ? get_backend(*id) : NULL;
-	if (!backend || backend->state != BACKEND_UP || !backend->next_hop)
-		return 0;
-	search->backend = *id;
-	return 1;
-}
-
-/* For bpf_loop: the rest of a whole turn of tickets; then, since other CPUs may have taken the good ones all the time,
- * a whole turn without. */
-static long try_next_turn(__u32 step, void *search)
-{
-	return try_turn(search, step + 1 < ((struct turn_search *)search)->length);
-}
-
-/*
- * The backend whose turn it is, or NO_BACKEND. The sequence holds all backends, up or not, and one shared ticket deals
- * it: so the turn is exact over all CPUs and goes on where it was when backends come and go.
- */
-__noinline int take_turn(__u32 service)
-{
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
-
-	if (!entry)
-		return NO_BACKEND;
-	__u64 turn = entry->turn;
-	struct turn_search search = {
-		.offset = turn >> 32,
-		.length = (__u32)turn,
-		.service = service,
-		.backend = NO_BACKEND,
-	};
-	if (!try_turn(&search, 1))
-		bpf_loop(2 * search.length - 1, try_next_turn, &search, 0);
-	return search.backend;
-}
-
-/* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
- * is older than its backend may name an id that has been given to another service since. */
-static __always_inline int keeps_clients(__u32 id, __u32 service)
-{
-	struct backend *backend = get_backend(id);
-
-	return backend && backend->service == service &&
-	       (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
-}
-
-/* Deals a client anew whose entry is used up: by the turn, or as another CPU has just decided. */
-static __always_inline int deal_again(__u32 service, struct persistence_entry *entry)
-{
-	__u64 *dealt = (__u64 *)&entry->backend;
-	__u64 old = flow_load(dealt);
-	int backend = take_turn(service);
-
-	if (backend < 0)
-		return NO_BACKEND;
-	__u64 new = (__u16)backend | (__u64)(__u16)((old >> 16) + 1) << 16;
-	__u64 seen = flow_cas(dealt, old, new);
-	return seen == old ? backend : (__u16)seen;
-}
-
-/* Deals to a client who has no entry. Of two CPUs that do so at once, the first to insert decides for both. */
-static __always_inline int deal_first(__u32 service, const struct persistence_key *key, __u64 expires)
-{
-	int backend = take_turn(service);
-
-	if (backend < 0)
-		return NO_BACKEND;
-	struct persistence_entry fresh = {.expires = expires, .backend = backend};
-	long error = bpf_map_update_elem(&persistence, key, &fresh, BPF_NOEXIST);
-	if (!error)
-		return backend;
-	struct persistence_entry *winner = bpf_map_lookup_elem(&persistence, key);
-	if (winner)
-		return winner->backend;
-	count_event(service, EVENT_PERSISTENCE_FULL);
-	return backend;
-}
-
-/* The backend for a new connection, or NO_BACKEND. */
-__noinline int schedule(__u32 service, __u32 client)
-{
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
-
-	if (!entry)
-		return NO_BACKEND;
-	if (!entry->persistence_jiffies)
-		return take_turn(service);
-
-	struct persistence_key key = {.client = client & entry->persistence_mask, .service = service};
-	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
-	__u64 now = bpf_jiffies64();
-	__u64 expires = now + entry->persistence_jiffies;
-	if (!known)
-		return deal_first(service, &key, expires);
-	int backend = known->backend;
-	if (known->expires <= now || !keeps_clients(backend, service))
-		backend = deal_again(service, known);
-	if (backend >= 0)
-		known->expires = expires;
-	return backend;
-}
 
 /*
  * Whether this client port reaches the same backend through another service already: a reply could then belong to
@@ -177,15 +56,6 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 	return NO_BACKEND;
 }
 
-/* A packet to a service that has no flow: what open_flow needs to know, and what it finds out. */
-struct new_flow {
-	struct flow_key key;
-	struct flow_hit hit;
-	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u32 flags;     /* enum flow_event */
-	__u32 service;   /* out: set as soon as it is known */
-};
-
 static __always_inline __u32 service_of(const struct flow_key *key)
 {
 	struct service_key at = {
@@ -201,6 +71,46 @@ static __always_inline __u32 service_of(const struct flow_key *key)
 static __always_inline int is_fresh_syn(__u32 flags)
 {
 	return (flags & FLOW_TCP_FLAGS) == FLOW_SYN;
+}
+
+/* Chooses a backend by the service's scheduler, or NO_BACKEND. */
+static __always_inline int deal(const struct service *service, const struct new_flow *new)
+{
+	switch ((enum scheduler)service->scheduler) {
+	case SCHED_RR:
+	case SCHED_WRR:
+		return take_turn(new->service);
+	case SCHED_SH:
+	case SCHED_MH:
+		return take_place(new->service, hash_of_client(&new->key, service->flags));
+	case SCHED_DH:
+		return take_place(new->service, hash_of_service(&new->key));
+	case SCHED_LC:
+	case SCHED_WLC:
+	case SCHED_SED:
+	case SCHED_NQ:
+	case SCHED_FO:
+	case SCHED_OVF:
+		return take_best(new->service);
+	}
+	return NO_BACKEND;
+}
+
+/* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
+static __always_inline int schedule(struct new_flow *new)
+{
+	__u32 id = new->service;
+	struct service *service = bpf_map_lookup_elem(&services, &id);
+
+	if (!service)
+		return NO_BACKEND;
+	if (!service->persistence_jiffies)
+		return deal(service, new);
+	int backend = recall(new);
+	if (backend >= 0)
+		return backend;
+	backend = deal(service, new);
+	return backend < 0 ? NO_BACKEND : remember(new, backend);
 }
 
 /* Opens a flow for a SYN; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
@@ -230,7 +140,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	default:
 		return V_DROP_CONTENDED;
 	}
-	int backend = schedule(new->service, new->key.addrs);
+	int backend = schedule(new);
 	settle_flow(&new->key, &new->hit, next_hop, backend);
 	if (backend < 0)
 		return V_DROP_NO_BACKEND;
@@ -238,6 +148,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	if (backend < 0)
 		return V_DROP_AMBIGUOUS;
 	count_connection(set, backend);
+	count_opening(new->service, backend);
 	return V_FORWARD_NEW;
 }
 

@@ -36,7 +36,7 @@ enum verdict {
 	V_REPLY,                /* backend to client */
 
 	/* drop */
-	V_DROP_NO_BACKEND,      /* a new connection, and no backend of the service is up */
+	V_DROP_NO_BACKEND,      /* a new connection, and no backend of the service takes it */
 	V_DROP_BACKEND_DOWN,    /* the flow's backend has failed its checks or is gone */
 	V_DROP_NO_NEIGHBOUR,    /* the next hop's MAC address is not known yet */
 	V_DROP_NO_NIC,          /* the NIC of the next hop is not ours any more, or does not take redirected frames */

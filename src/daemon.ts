@@ -20,6 +20,7 @@ import {Reporter} from './report.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
 import type {VrrpConfig} from './vrrp/protocol.js';
+import {keepCounting} from './xdp/census.js';
 import {DataPlane} from './xdp/dataplane.js';
 
 const OBJECT_PATH = fileURLToPath(new URL('../lb.bpf.o', import.meta.url));
@@ -147,6 +148,7 @@ export class Daemon {
 		await this.#reconciler.configure(this.#config);
 		this.#reporter.configured(this.#config);
 		this.#undo.add(this.#reporter.keepSweeping());
+		this.#undo.add(keepCounting({dataPlane: this.#dataPlane, clock: host.clock, log}));
 
 		const metrics = new Metrics(() => this.#reporter.snapshot());
 		if (this.#config.settings.metrics !== null) {

@@ -23,6 +23,9 @@ export interface Service {
 	readonly port: number;
 	readonly protocol: Protocol;
 	readonly scheduler: Scheduler;
+	/** Of `sh` and `mh`: the client's port counts as well (`sh-port`); a quiesced backend's clients go elsewhere (`sh-fallback`). */
+	readonly hashPort: boolean;
+	readonly hashFallback: boolean;
 	readonly forwarding: Forwarding;
 	/** `timeoutS` in seconds; `granularity` is the prefix length under which clients count as one. */
 	readonly persistence: {readonly timeoutS: number; readonly granularity: number} | null;
@@ -40,6 +43,9 @@ export interface Backend {
 	readonly address: string;
 	readonly port: number;
 	readonly weight: number;
+	/** Connections from which on nothing new is dealt to it, and below which it is dealt to again; 0: no limit. */
+	readonly upperThreshold: number;
+	readonly lowerThreshold: number;
 	/** A failed check sets the weight to 0 instead of taking the backend out. */
 	readonly inhibitOnFailure: boolean;
 	/** Starts down and must pass its checks before it is used. */

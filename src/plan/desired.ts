@@ -4,11 +4,12 @@
  */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
-import {type Backend, BackendState, type Endpoint, Limits, type Nic} from '../xdp/layout.gen.js';
+import {type Backend, BackendState, type Endpoint, Limits, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
 import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
 import {type Capacity, Ids} from './ids.js';
 import {addressNumber, endpointKey, type NextHop, nextHopWord, prefixMask, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
+import {type Member, SCHEDULERS} from './schedulers.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */
@@ -68,19 +69,27 @@ class Draft implements Desired {
 		const key = {addr: addressNumber(service.address), port: service.port, proto: protocolNumber(service.protocol)};
 		this.tables.services.set(id, {
 			...key,
+			scheduler: SCHEDULERS[service.scheduler].number,
 			turn: 0n,
 			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
 			persistenceMask: prefixMask(service.persistence?.granularity ?? 32),
+			flags: serviceFlags(service),
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
-		this.#sequences.set(
-			id,
-			service.backends.flatMap(backend => this.#addBackend(service, id, backend) ?? []),
-		);
+		const members = service.backends.flatMap(backend => this.#addBackend(service, id, backend) ?? []);
+		this.#sequences.set(id, this.#sequence(service, members));
 	}
 
-	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend): BackendId | null {
+	#sequence({name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
+		const {most, sequence} = SCHEDULERS[scheduler];
+		if (members.length > most) {
+			this.problems.push(`${name}: ${scheduler} compares ${most} backends at most; nothing is dealt to the others`);
+		}
+		return sequence(members.slice(0, most)).map(({id}) => id);
+	}
+
+	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend): Member | null {
 		const id = this.#ids.backend(serviceId, backend);
 		if (id === null) {
 			this.problems.push(`${service.name}: no id is left for backend ${backend.name}; nothing is dealt to it`);
@@ -95,6 +104,8 @@ class Draft implements Desired {
 			service: serviceId,
 			shared: 0,
 			weight: backend.weight,
+			upperThreshold: backend.upperThreshold,
+			lowerThreshold: backend.lowerThreshold,
 		};
 		if (!this.#putEndpoint(entry)) {
 			this.problems.push(
@@ -103,7 +114,7 @@ class Draft implements Desired {
 			return null;
 		}
 		this.tables.backends.set(id, entry);
-		return id;
+		return {id, ...entry};
 	}
 
 	/** Enters the endpoint by which the replies of a backend are known; false when its bucket is full. */
@@ -160,6 +171,15 @@ class Draft implements Desired {
 		}
 		for (const id of refused) this.problems.push(`service id ${id}: no room is left for its turn; it deals to nobody`);
 	}
+}
+
+function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService): number {
+	const isCounted = SCHEDULERS[scheduler].counts || backends.some(({upperThreshold}) => upperThreshold > 0);
+	return (
+		(hashPort ? ServiceFlag.SERVICE_HASH_PORT : 0) |
+		(hashFallback ? ServiceFlag.SERVICE_HASH_FALLBACK : 0) |
+		(isCounted ? ServiceFlag.SERVICE_COUNTED : 0)
+	);
 }
 
 function backendState(backend: ConfBackend, isUp: boolean): number {

@@ -20,6 +20,13 @@ export function localHash({addr, port, proto}: LocalEndpoint): bigint {
 	return BigInt.asUintN(64, (hash ^ (hash >> 32n)) * 0xd6e8feb86659fd93n);
 }
 
+/** ring_hash() of bpf/maps.h. */
+export function ringHash({addr, port}: Omit<LocalEndpoint, 'proto'>): bigint {
+	const hash = localHash({addr, port, proto: 0});
+	const mixed = BigInt.asUintN(64, (hash ^ (hash >> 29n)) * 0x9e3779b97f4a7c15n);
+	return mixed ^ (mixed >> 32n);
+}
+
 /** Position of an endpoint's bit in the filter: bits of services come first, those of backends behind them. */
 export function filterBit(side: 'service' | 'backend', hash: bigint): number {
 	const word = Number(hash >> 56n) + (side === 'service' ? 0 : FILTER_WORDS);

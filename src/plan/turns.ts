@@ -1,6 +1,6 @@
 /**
- * Where each service's turn stands in the `turns` map. A turn is the sequence of all backends of a service, in the
- * file's order; the program skips those that are not up, so a turn changes only when the configuration does.
+ * Where each service's turn stands in the `turns` map. A turn is the sequence of a service's backends that
+ * schedulers.ts gives; the program skips those that are not up, so a turn changes only when the configuration does.
  */
 import type {BackendId, ServiceId, Tables} from '../xdp/tables.js';
 

@@ -8,6 +8,7 @@ import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {Attachments} from './attachments.js';
+import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
 import {
 	type Endpoint,
@@ -52,8 +53,28 @@ const GENERATION_MASK = 0xff;
 /** Entries of maps that no longer mean anything. */
 const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
 const UNUSED_ENDPOINT = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
-const UNUSED_SERVICE = {addr: 0, port: 0, proto: 0, turn: 0n, persistenceJiffies: 0n, persistenceMask: 0};
-const UNUSED_BACKEND = {addr: 0, port: 0, proto: 0, state: 0, nextHop: 0n, service: 0, shared: 0, weight: 0};
+const UNUSED_SERVICE = {
+	addr: 0,
+	port: 0,
+	proto: 0,
+	scheduler: 0,
+	turn: 0n,
+	persistenceJiffies: 0n,
+	persistenceMask: 0,
+	flags: 0,
+};
+const UNUSED_BACKEND = {
+	addr: 0,
+	port: 0,
+	proto: 0,
+	state: 0,
+	nextHop: 0n,
+	service: 0,
+	shared: 0,
+	weight: 0,
+	upperThreshold: 0,
+	lowerThreshold: 0,
+};
 
 export class DataPlane {
 	readonly maps: Maps;
@@ -148,6 +169,11 @@ export class DataPlane {
 	/** Counts live flows by backend and state. */
 	countFlows(): FlowCounts {
 		return countFlows(this.maps.flows, this.settings, this.jiffies());
+	}
+
+	/** Tells the program how many connections the backends have, if anybody asks: see census.ts. */
+	takeCensus(): void {
+		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */

@@ -30,6 +30,8 @@ export function flowStateName(state: FlowState): string {
 /** Live flows by backend and by state. */
 export interface FlowCounts {
 	readonly byBackend: ReadonlyMap<BackendId, number>;
+	/** Of those, the ones that are opening or established: IPVS's active connections. */
+	readonly activeByBackend: ReadonlyMap<BackendId, number>;
 	readonly byState: ReadonlyMap<FlowState, number>;
 }
 
@@ -81,16 +83,19 @@ class Ages {
 export function countFlows(memory: FlowMemory, settings: Settings, jiffies: bigint): FlowCounts {
 	const ages = new Ages(settings, jiffies);
 	const byBackend = new Map<BackendId, number>();
+	const activeByBackend = new Map<BackendId, number>();
 	const byState = new Map<FlowState, number>();
 	for (const words of chunks(memory)) {
 		for (let at = 0; at < words.length; at += SLOT_U32) {
 			const state = stateAt(words, at);
 			if (state <= FlowState.FLOW_BUSY || ages.ticks(state, words[at + STAMP_AT] ?? 0) >= ages.limit(state)) continue;
-			increment(byBackend, (words[at + STATE_AT] ?? 0) & 0xffff);
+			const backend = (words[at + STATE_AT] ?? 0) & 0xffff;
+			increment(byBackend, backend);
+			if (state <= FlowState.FLOW_ESTABLISHED) increment(activeByBackend, backend);
 			increment(byState, state as FlowState);
 		}
 	}
-	return {byBackend, byState};
+	return {byBackend, activeByBackend, byState};
 }
 
 /** Every live flow, in the order of the table. */

@@ -64,11 +64,36 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 1,
+	LIMIT_LAYOUT_VERSION: 2,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
+	LIMIT_COMPARED_BACKENDS: 1024,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
+
+/** enum scheduler */
+export const Scheduler = {
+	SCHED_RR: 0,
+	SCHED_WRR: 1,
+	SCHED_SH: 2,
+	SCHED_DH: 3,
+	SCHED_MH: 4,
+	SCHED_LC: 5,
+	SCHED_WLC: 6,
+	SCHED_SED: 7,
+	SCHED_NQ: 8,
+	SCHED_FO: 9,
+	SCHED_OVF: 10,
+} as const;
+export type Scheduler = (typeof Scheduler)[keyof typeof Scheduler];
+
+/** enum service_flag */
+export const ServiceFlag = {
+	SERVICE_HASH_PORT: 1,
+	SERVICE_HASH_FALLBACK: 2,
+	SERVICE_COUNTED: 4,
+} as const;
+export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
 
 /** enum verdict */
 export const Verdict = {
@@ -112,6 +137,8 @@ export interface Backend {
 	readonly service: number;
 	readonly shared: number;
 	readonly weight: number;
+	readonly upperThreshold: number;
+	readonly lowerThreshold: number;
 }
 export const backend: Codec<Backend> = {
 	name: 'backend',
@@ -125,7 +152,9 @@ export const backend: Codec<Backend> = {
 		putU16(view, 16, value.service, 'backend.service');
 		putU16(view, 18, value.shared, 'backend.shared');
 		putU32(view, 20, value.weight, 'backend.weight');
-		putPad(view, 24, 40);
+		putU32(view, 24, value.upperThreshold, 'backend.upper_threshold');
+		putU32(view, 28, value.lowerThreshold, 'backend.lower_threshold');
+		putPad(view, 32, 32);
 	},
 	decode: view => ({
 		addr: view.getUint32(0),
@@ -136,6 +165,32 @@ export const backend: Codec<Backend> = {
 		service: view.getUint16(16, true),
 		shared: view.getUint16(18, true),
 		weight: view.getUint32(20, true),
+		upperThreshold: view.getUint32(24, true),
+		lowerThreshold: view.getUint32(28, true),
+	}),
+};
+
+/** struct census, 32 bytes. */
+export interface Census {
+	readonly active: bigint;
+	readonly inactive: bigint;
+	readonly opened: bigint;
+	readonly taken: bigint;
+}
+export const census: Codec<Census> = {
+	name: 'census',
+	size: 32,
+	encode(value, view) {
+		putU64(view, 0, value.active, 'census.active');
+		putU64(view, 8, value.inactive, 'census.inactive');
+		putU64(view, 16, value.opened, 'census.opened');
+		putU64(view, 24, value.taken, 'census.taken');
+	},
+	decode: view => ({
+		active: view.getBigUint64(0, true),
+		inactive: view.getBigUint64(8, true),
+		opened: view.getBigUint64(16, true),
+		taken: view.getBigUint64(24, true),
 	}),
 };
 
@@ -273,6 +328,25 @@ export const nic: Codec<Nic> = {
 	}),
 };
 
+/** struct openings, 64 bytes. */
+export interface Openings {
+	readonly opened: bigint;
+	readonly overloaded: bigint;
+}
+export const openings: Codec<Openings> = {
+	name: 'openings',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.opened, 'openings.opened');
+		putU64(view, 8, value.overloaded, 'openings.overloaded');
+		putPad(view, 16, 48);
+	},
+	decode: view => ({
+		opened: view.getBigUint64(0, true),
+		overloaded: view.getBigUint64(8, true),
+	}),
+};
+
 /** struct persistence_entry, 16 bytes. */
 export interface PersistenceEntry {
 	readonly expires: bigint;
@@ -319,9 +393,11 @@ export interface Service {
 	readonly addr: number;
 	readonly port: number;
 	readonly proto: number;
+	readonly scheduler: number;
 	readonly turn: bigint;
 	readonly persistenceJiffies: bigint;
 	readonly persistenceMask: number;
+	readonly flags: number;
 }
 export const service: Codec<Service> = {
 	name: 'service',
@@ -330,20 +406,22 @@ export const service: Codec<Service> = {
 		putBe32(view, 0, value.addr, 'service.addr');
 		putBe16(view, 4, value.port, 'service.port');
 		putU8(view, 6, value.proto, 'service.proto');
-		putPad(view, 7, 1);
+		putU8(view, 7, value.scheduler, 'service.scheduler');
 		putU64(view, 8, value.turn, 'service.turn');
 		putU64(view, 16, value.persistenceJiffies, 'service.persistence_jiffies');
 		putBe32(view, 24, value.persistenceMask, 'service.persistence_mask');
-		putPad(view, 28, 4);
+		putU32(view, 28, value.flags, 'service.flags');
 		putPad(view, 32, 32);
 	},
 	decode: view => ({
 		addr: view.getUint32(0),
 		port: view.getUint16(4),
 		proto: view.getUint8(6),
+		scheduler: view.getUint8(7),
 		turn: view.getBigUint64(8, true),
 		persistenceJiffies: view.getBigUint64(16, true),
 		persistenceMask: view.getUint32(24),
+		flags: view.getUint32(28, true),
 	}),
 };
 
@@ -479,6 +557,14 @@ export const maps = {
 		key: u32,
 		value: backend,
 	} satisfies MapLayout<number, Backend>,
+	census: {
+		name: 'census',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 0,
+		key: u32,
+		value: census,
+	} satisfies MapLayout<number, Census>,
 	endpoints: {
 		name: 'endpoints',
 		type: MapType.array,
@@ -519,6 +605,14 @@ export const maps = {
 		key: u32,
 		value: nic,
 	} satisfies MapLayout<number, Nic>,
+	openings: {
+		name: 'openings',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 1024,
+		key: u32,
+		value: openings,
+	} satisfies MapLayout<number, Openings>,
 	persistence: {
 		name: 'persistence',
 		type: MapType.hash,
@@ -570,7 +664,7 @@ export const maps = {
 	turns: {
 		name: 'turns',
 		type: MapType.array,
-		maxEntries: 65536,
+		maxEntries: 262144,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -18,9 +18,11 @@ export class Maps {
 	readonly nicPorts: BpfMap<number, number>;
 	readonly persistence: BpfMap<layout.PersistenceKey, layout.PersistenceEntry>;
 	readonly settings: BpfMap<number, layout.Settings>;
-	/** Arrays of flow_bucket, ticket, verdict_counters and traffic. */
+	readonly census: BpfMap<number, layout.Census>;
+	/** Arrays of flow_bucket, ticket, openings, verdict_counters and traffic. */
 	readonly flows: MapMemory;
 	readonly tickets: MapMemory;
+	readonly openings: MapMemory;
 	readonly verdicts: MapMemory;
 	readonly traffic: MapMemory;
 	readonly #raw = new Map<string, RawMap>();
@@ -40,8 +42,10 @@ export class Maps {
 			this.nicPorts = this.#typed(layout.maps.nicPorts);
 			this.persistence = this.#typed(layout.maps.persistence);
 			this.settings = this.#typed(layout.maps.settings);
+			this.census = this.#typed(layout.maps.census);
 			this.flows = this.#mapped(layout.maps.flows);
 			this.tickets = this.#mapped(layout.maps.tickets);
+			this.openings = this.#mapped(layout.maps.openings);
 			this.verdicts = this.#mapped(layout.maps.verdicts);
 			this.traffic = this.#mapped(layout.maps.traffic);
 		} catch (error) {
@@ -79,6 +83,11 @@ export class Maps {
 	/** The next ticket of a service's turn: how many have been taken. */
 	ticket(service: number): bigint {
 		return this.tickets.u64(service * layout.ticket.size);
+	}
+
+	/** How many connections a backend was dealt while its service was counted. */
+	opened(backend: number): bigint {
+		return this.openings.u64(backend * layout.openings.size);
 	}
 
 	/** Every map by name, for listings and dumps. */

@@ -4,7 +4,15 @@ import {ExitCode, KernelError} from '../errors.js';
 import {endpointName, formatAddress, formatMac} from '../net/address.js';
 import {isDrop, readTraffic, readVerdicts} from './counters.js';
 import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
-import {type Backend, BackendState, FlowShift, maps as layouts, type Service, type Settings} from './layout.gen.js';
+import {
+	type Backend,
+	BackendState,
+	FlowShift,
+	maps as layouts,
+	Scheduler,
+	type Service,
+	type Settings,
+} from './layout.gen.js';
 import {openPinnedMaps, readClock} from './load.js';
 import type {Maps} from './maps.js';
 import {Pins} from './pins.js';
@@ -67,6 +75,7 @@ class PinnedView implements MapView {
 	services(): ServiceView[] {
 		return [...this.#tables.services].map(([id, service]) => ({
 			service: nameOf(service),
+			scheduler: SCHEDULER_NAMES.get(service.scheduler) ?? String(service.scheduler),
 			persistenceS: this.#seconds(service.persistenceJiffies),
 			nextTicket: Number(this.#maps.ticket(id)),
 			...this.#sum([...this.#tables.backends].filter(([, backend]) => backend.service === id)),
@@ -224,6 +233,9 @@ const PROTOCOL_NAMES = new Map([
 	[17, 'udp'],
 	[132, 'sctp'],
 ]);
+const SCHEDULER_NAMES = new Map<number, string>(
+	Object.entries(Scheduler).map(([name, number]) => [number, name.slice('SCHED_'.length).toLowerCase()]),
+);
 const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
 	[BackendState.BACKEND_UP]: 'up',
 	[BackendState.BACKEND_DRAIN]: 'drain',

@@ -26,6 +26,8 @@ export interface Traffic {
 
 export interface ServiceView extends Traffic {
 	readonly service: string;
+	/** As the configuration calls it: `wrr`. */
+	readonly scheduler: string;
 	/** Seconds; 0 without persistence. */
 	readonly persistenceS: number;
 	/** How many connections have been dealt: the number of the next ticket. */

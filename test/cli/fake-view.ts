@@ -26,6 +26,7 @@ export class FakeView implements MapView {
 		return [
 			{
 				service: '192.168.1.1:80',
+				scheduler: 'rr',
 				persistenceS: 7200,
 				nextTicket: 1500,
 				connections: 1500,

@@ -171,12 +171,28 @@ test('alpha from any level', t => {
 	t.false(backendOf({service: 'alpha', check: 'alpha off'}).alpha);
 });
 
+test('the flags of a scheduler count behind it only', t => {
+	const plain = {scheduler: 'sh', hashPort: false, hashFallback: false};
+	t.like(serviceOf({service: 'lb_algo sh'}), plain);
+	t.like(serviceOf({service: 'lb_algo sh\nsh-port\nsh-fallback'}), {...plain, hashPort: true, hashFallback: true});
+	t.like(serviceOf({service: 'sh-port\nlb_algo sh\nmh-fallback'}), plain);
+	t.like(serviceOf({service: 'lb_algo mh\nmh-port'}), {...plain, scheduler: 'mh', hashPort: true});
+	t.like(serviceOf({service: 'lvs_sched mh\nflag-1'}), {...plain, scheduler: 'mh', hashFallback: true});
+	t.like(serviceOf({service: 'lb_algo wrr\nflag-2'}), {...plain, scheduler: 'wrr'});
+});
+
 test('a backend takes weight and inhibit_on_failure from its service', t => {
 	t.like(backendOf({service: 'weight 5\ninhibit_on_failure'}), {weight: 5, inhibitOnFailure: true});
 	t.like(backendOf({service: 'weight 5\ninhibit_on_failure', backend: 'weight 0\ninhibit_on_failure no'}), {
 		weight: 0,
 		inhibitOnFailure: false,
 	});
+});
+
+test('without lthreshold, a backend is back below three quarters of its uthreshold', t => {
+	t.like(backendOf({}), {upperThreshold: 0, lowerThreshold: 0});
+	t.like(backendOf({backend: 'uthreshold 10'}), {upperThreshold: 10, lowerThreshold: 8});
+	t.like(backendOf({backend: 'uthreshold 10\nlthreshold 2'}), {upperThreshold: 10, lowerThreshold: 2});
 });
 
 test('a backend without a port has that of its service', t => {

@@ -113,7 +113,11 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'HTTP_GET { url { path / } }',
 		'18:1: error: HTTP_GET is not supported: TCP_CHECK is the only check yet (remove it if you can do without)',
 	],
-	['service', 'lvs_sched wlc', `16:11: error: lvs_sched 'wlc' is not supported: rr is the only scheduler yet`],
+	[
+		'service',
+		'lvs_sched lblc',
+		`16:11: error: lvs_sched 'lblc' is not supported: it is for proxy farms, by destination address`,
+	],
 	['backend', 'lvs_method DR', `18:12: error: lvs_method 'DR' is not supported: NAT is the only forwarding yet`],
 	['instance', 'version 3', `7:9: error: version '3' is not supported: only VRRP version 2 is spoken`],
 	['address', '2001:db8::1/64', `9:1: error: virtual_ipaddress '2001:db8::1/64' is not supported: no IPv6 yet`],
@@ -182,6 +186,17 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'9:1: warning: preempt_delay is ignored with state MASTER (use state BACKUP)',
 	],
 	['instance', 'nopreempt\npreempt_delay 9', '8:1: warning: preempt_delay is ignored with nopreempt (use preempt)'],
+	[
+		'service',
+		'sh-port',
+		`16:1: warning: sh-port is ignored: no lb_algo that it is for stands before it (remove it, or put it behind 'lb_algo sh' or 'lb_algo mh')`,
+	],
+	['backend', 'lthreshold 9', '18:1: warning: lthreshold is ignored without uthreshold (add a uthreshold)'],
+	[
+		'backend',
+		'uthreshold 8\nlthreshold 9',
+		'19:1: warning: lthreshold 9 is above uthreshold 8, which goes first (lower it)',
+	],
 	['service', 'quorum 9', '16:1: warning: quorum 9 is more than all backends weigh together, so it is 1'],
 	['service', 'hysteresis 9', '16:1: warning: hysteresis 9 is not below quorum 1, so it is 0'],
 	[
@@ -217,8 +232,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'top',
-		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_kind NAT }',
-		`24:1: error: virtual_server has no lb_algo, which means wlc: not supported yet (add 'lb_algo rr')`,
+		'virtual_server 192.168.1.1 81 { protocol TCP\nlb_kind NAT\nreal_server 10.0.0.1 1 { } }',
+		`24:1: warning: virtual_server has no lb_algo, which means wlc (add 'lb_algo wlc')`,
 	],
 	[
 		'top',

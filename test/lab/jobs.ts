@@ -22,3 +22,10 @@ export function withoutBackend(configuration: string, address: string): string {
 	if (!block.test(configuration)) throw new Error(`no real_server ${address} in the configuration`);
 	return configuration.replace(block, '');
 }
+
+/** A copy in which one of the real servers has another weight. */
+export function withWeight(configuration: string, address: string, weight: number): string {
+	const place = new RegExp(`(real_server ${address} .*?weight) \\d+`, 's');
+	if (!place.test(configuration)) throw new Error(`no weight of real_server ${address} in the configuration`);
+	return configuration.replace(place, `$1 ${weight}`);
+}

@@ -111,7 +111,7 @@ test('what does not exist is named', async t => {
 	t.is(service.stderr, `lbctl: no service 192.168.1.9:80 (there is ${name})\n`);
 	const map = await lbctl(lb1, 'maps', 'dump', 'servicez');
 	t.is(map.code, ExitCode.usage);
-	t.regex(map.stderr, /^lbctl: dump: servicez: ENOENT \(maps are backends endpoints .*\)\n$/);
+	t.regex(map.stderr, /^lbctl: dump: servicez: ENOENT \(maps are backends census endpoints .*\)\n$/);
 });
 
 test('after SIGKILL everything in the maps is still shown, and what is missing is said once', async t => {
@@ -129,7 +129,8 @@ test('after SIGKILL everything in the maps is still shown, and what is missing i
 	}
 	const [after] = JSON.parse((await lbctl(lb1, '--json', 'services')).stdout) as ServiceRow[];
 	t.true((after?.packetsIn ?? 0) >= (before?.packetsIn ?? 1));
-	t.is(after?.scheduler, null);
+	t.is(after?.scheduler, 'rr');
+	t.is(after?.quorumUp, null);
 
 	const status = await lbctl(lb1, 'status');
 	t.is(status.code, ExitCode.failure, 'so that a script can ask whether all is well');

@@ -6,14 +6,16 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
 import {BpfObject, possibleCpus} from 'libbpf-ts';
-import type {Backend as ConfBackend, Service as ConfService, Place} from '../../src/conf/model.js';
+import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
 import {formatMac} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
+import {takeCensus} from '../../src/xdp/census.js';
 import {
 	type Backend,
 	type BackendState,
 	type FlowSlot,
 	flowBucket,
+	Limits,
 	maps as layouts,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
@@ -44,6 +46,14 @@ export interface JobService {
 	readonly persistenceS?: number;
 	/** Prefix length under which clients count as one. */
 	readonly granularity?: number;
+	/** `rr` if not said. */
+	readonly scheduler?: Scheduler;
+	/** Of the backends, in their order; 1 for those that it does not reach. */
+	readonly weights?: readonly number[];
+	/** Upper and lower thresholds of the backends, in their order. */
+	readonly thresholds?: ReadonlyArray<readonly [upper: number, lower: number]>;
+	readonly hashPort?: boolean;
+	readonly hashFallback?: boolean;
 }
 
 /** What is the same in all tests: who has which MAC address. */
@@ -114,6 +124,18 @@ export class Balancer {
 		const loaded = this.#object.programs.get(program);
 		if (loaded === undefined) throw new Error(`no program ${program}`);
 		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});
+	}
+
+	/** Counts connections, as the daemon does every second. */
+	takeCensus(): void {
+		const settings = this.maps.settings.get(0);
+		if (settings === undefined) throw new Error('no settings');
+		takeCensus(this.maps, this.tables, settings, this.jiffies());
+	}
+
+	jiffies(): bigint {
+		const {data} = this.run('read_clock', new Uint8Array(64), 'external');
+		return new DataView(data.buffer, data.byteOffset, data.byteLength).getBigUint64(0, true);
 	}
 
 	/** Pins a program at a path of a bpffs. */
@@ -209,7 +231,7 @@ export class Balancer {
 		const {maps, tables} = this;
 		const shifts = tickShifts(HZ);
 		maps.settings.set(0, {
-			layoutVersion: 1,
+			layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 			flowBucketMask: FLOW_BUCKETS - 1,
 			services: layouts.services.maxEntries,
 			backends: layouts.backends.maxEntries,
@@ -300,7 +322,8 @@ export function nextHopMac(word: bigint): string {
 	return formatMac(Uint8Array.from({length: 6}, (_, index) => Number((word >> BigInt(8 * index)) & 255n)));
 }
 
-function confService({at, backends, persistenceS, granularity}: JobService): ConfService {
+function confService(job: JobService): ConfService {
+	const {at, persistenceS, granularity, scheduler = 'rr', hashPort = false, hashFallback = false} = job;
 	const [address, portNumber] = endpoint(at);
 	return {
 		place: PLACE,
@@ -308,16 +331,35 @@ function confService({at, backends, persistenceS, granularity}: JobService): Con
 		address,
 		port: portNumber,
 		protocol: 'tcp',
-		scheduler: 'rr',
+		scheduler,
+		hashPort,
+		hashFallback,
 		forwarding: 'nat',
 		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
 		quorum: 1,
 		hysteresis: 0,
-		backends: backends.map(confBackend),
+		backends: job.backends.map((name, index) =>
+			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0]),
+		),
 	};
 }
 
-function confBackend(name: string): ConfBackend {
+function confBackend(
+	name: string,
+	weight: number,
+	[upperThreshold, lowerThreshold]: readonly [number, number],
+): ConfBackend {
 	const [address, portNumber] = endpoint(name);
-	return {place: PLACE, name, address, port: portNumber, weight: 1, inhibitOnFailure: false, alpha: false, checks: []};
+	return {
+		place: PLACE,
+		name,
+		address,
+		port: portNumber,
+		weight,
+		inhibitOnFailure: false,
+		upperThreshold,
+		lowerThreshold,
+		alpha: false,
+		checks: [],
+	};
 }

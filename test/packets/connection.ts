@@ -83,3 +83,12 @@ export function destination(frame: Uint8Array): string {
 export function client(n: number): string {
 	return `172.16.${(n >> 8) & 255}.${n & 255}:${1024 + (n % 60000)}`;
 }
+
+/** Backends of `count` new connections, each from a client of its own; names start at client `from`. '': refused. */
+export function deal(b: Balancer, count: number, from = 0, service = '192.168.1.1:80'): string[] {
+	return Array.from({length: count}, (_, index) => {
+		const connection = new Connection(b, client(from + index), service);
+		connection.fromClient('S');
+		return connection.backend;
+	});
+}

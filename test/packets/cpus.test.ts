@@ -62,6 +62,13 @@ function shrink(b: Balancer, buckets: number): void {
 	b.maps.settings.set(0, {...settings, flowBucketMask: buckets - 1});
 }
 
+/** How many connections each backend has been dealt, over all CPUs. */
+function connectionsOf({tables, maps: {traffic}}: Balancer): number[] {
+	return [...tables.backends.keys()].map(id =>
+		Number(traffic.sumU64(id * 64, 4096 * 64, traffic.size / (4096 * 64), 1)[0] ?? 0n),
+	);
+}
+
 function assertSound(t: ExecutionContext, b: Balancer): void {
 	const flows = b.flows();
 	const state = (word: bigint): number => Number((word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
@@ -95,13 +102,41 @@ for (const [title, buckets, clients] of [
 		t.true(inserts >= Math.min(clients, 64));
 		t.is(b.maps.ticket(1), BigInt(inserts), 'every ticket is a connection');
 		t.is(inserts + counted('V_FORWARD') + counted('V_DROP_CONTENDED'), 2_000_000);
-		const connections = [...b.tables.backends.keys()].map(id => {
-			const {size} = b.maps.traffic;
-			return Number(b.maps.traffic.sumU64(id * 64, 4096 * 64, size / (4096 * 64), 1)[0] ?? 0n);
-		});
-		t.deepEqual(connections, [Math.ceil(inserts / 2), Math.floor(inserts / 2)], 'dealt exactly in turn');
+		t.deepEqual(connectionsOf(b), [Math.ceil(inserts / 2), Math.floor(inserts / 2)], 'dealt exactly in turn');
 		t.log(`${inserts} inserts, ${counted('V_DROP_CONTENDED')} contended`);
 	});
+
+packetTest('two CPUs deal 3:1 exactly', async t => {
+	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80'], scheduler: 'wrr', weights: [3, 1]}]);
+	const storm = {flags: 'S', firstClient: FLOOD, clients: 4096, packets: 500_000};
+	const counted = await rage(t, b, [
+		{...storm, step: 1},
+		{...storm, step: 2_654_435_761},
+	]);
+	assertSound(t, b);
+	const inserts = counted('V_FORWARD_NEW');
+	t.true(inserts >= 4000);
+	const cycles = Math.floor(inserts / 4);
+	t.deepEqual(connectionsOf(b), [3 * cycles + (inserts % 4), cycles], 'in the order A A A B');
+});
+
+packetTest('two CPUs that compare backends lose no count, and keep them even', async t => {
+	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80'], scheduler: 'wlc'}]);
+	const storm = {flags: 'S', firstClient: FLOOD, clients: 4096, packets: 500_000};
+	const counted = await rage(t, b, [
+		{...storm, step: 1},
+		{...storm, step: 2_654_435_761},
+	]);
+	assertSound(t, b);
+	const connections = connectionsOf(b);
+	const [first = 0, second = 0] = connections;
+	t.is(first + second, counted('V_FORWARD_NEW'));
+	t.deepEqual(
+		[...b.tables.backends.keys()].map(id => Number(b.maps.opened(id))),
+		connections,
+	);
+	t.true(Math.abs(first - second) <= 2, `both CPUs may choose the same at once, no more: ${connections}`);
+});
 
 packetTest('no packet of an established flow is lost while another CPU floods the table', async t => {
 	const b = balancer(t, JOB);

@@ -1,19 +1,10 @@
 /** Whose turn it is: exact, and kept when backends come and go. */
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {type Balancer, balancer, packetTest} from './balancer.js';
-import {Connection, client} from './connection.js';
+import {balancer, packetTest} from './balancer.js';
+import {Connection, client, deal} from './connection.js';
 
 const VIP = '192.168.1.1:80';
 const [A, B, C] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'] as const;
-
-/** Backends of `count` new connections, each from a client of its own; names start at client `from`. */
-function deal(b: Balancer, count: number, from = 0): string[] {
-	return Array.from({length: count}, (_, index) => {
-		const connection = new Connection(b, client(from + index), VIP);
-		connection.fromClient('S');
-		return connection.backend;
-	});
-}
 
 packetTest('two backends strictly alternate, in the order of the file', t => {
 	const b = balancer(t, [{at: VIP, backends: [A, B]}]);

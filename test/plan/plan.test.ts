@@ -3,7 +3,7 @@ import test, {type ExecutionContext} from 'ava';
 import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {turnStretch} from '../../src/plan/turns.js';
-import {BackendState, type Service} from '../../src/xdp/layout.gen.js';
+import {BackendState, type Service, ServiceFlag} from '../../src/xdp/layout.gen.js';
 import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
 import {backend, circumstances, randomServices, Seeded, service} from './random-job.js';
 
@@ -151,4 +151,27 @@ test('what does not fit is said', t => {
 		desired(tooMany, circumstances(actual, {capacity: {services: 64, backends: 256, turns: 3}})).problems.join(),
 		/no room is left for its turn/,
 	);
+});
+
+test('a service is counted for when its scheduler or a threshold asks', t => {
+	const counted = (overrides: Parameters<typeof service>[2], limit = 0): boolean => {
+		const backends = [backend('10.0.0.71', {upperThreshold: limit})];
+		const [entry] = desired(
+			[service('192.168.1.1', backends, overrides)],
+			circumstances(emptyTables()),
+		).tables.services.values();
+		return ((entry?.flags ?? 0) & ServiceFlag.SERVICE_COUNTED) !== 0;
+	};
+	for (const scheduler of ['lc', 'wlc', 'sed', 'nq', 'ovf'] as const) t.true(counted({scheduler}), scheduler);
+	for (const scheduler of ['rr', 'wrr', 'fo'] as const) t.false(counted({scheduler}), scheduler);
+	t.true(counted({scheduler: 'rr'}, 100));
+});
+
+test('a scheduler that compares backends takes 1,024 of them', t => {
+	const many = Array.from({length: 1025}, (_, index) => backend(`10.1.${index >> 8}.${index & 255}`));
+	const roomy = circumstances(emptyTables(), {capacity: {services: 4, backends: 4096, turns: 65_536}});
+	const {problems, tables} = desired([service('192.168.1.1', many, {scheduler: 'lc'})], roomy);
+	t.deepEqual(problems, ['192.168.1.1:80: lc compares 1024 backends at most; nothing is dealt to the others']);
+	t.is(tables.turns.size, 1024);
+	t.deepEqual(desired([service('192.168.1.1', many)], roomy).problems, []);
 });

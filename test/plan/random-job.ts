@@ -31,6 +31,8 @@ export function backend(address: string, overrides: Partial<Backend> = {}): Back
 		port: 80,
 		weight: 1,
 		inhibitOnFailure: false,
+		upperThreshold: 0,
+		lowerThreshold: 0,
 		alpha: false,
 		checks: [],
 		...overrides,
@@ -45,6 +47,8 @@ export function service(address: string, backends: readonly Backend[], overrides
 		port: 80,
 		protocol: 'tcp',
 		scheduler: 'rr',
+		hashPort: false,
+		hashFallback: false,
 		forwarding: 'nat',
 		persistence: null,
 		quorum: 1,
@@ -63,7 +67,8 @@ export function randomServices(seeded: Seeded): Service[] {
 		for (let b = 0; b < 8; b++) {
 			if (seeded.flip()) backends.push(backend(`10.0.0.${b + 1}`, {weight: seeded.below(3)}));
 		}
-		if (backends.length > 0) services.push(service(`192.168.1.${s + 1}`, backends));
+		if (backends.length > 0)
+			services.push(service(`192.168.1.${s + 1}`, backends, {scheduler: seeded.flip() ? 'rr' : 'wrr'}));
 	}
 	return services;
 }

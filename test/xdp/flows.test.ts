@@ -94,6 +94,7 @@ test('flows are counted by backend and state, wherever they are in a large table
 	const memory = table(slots, 10_000);
 	const counts = countFlows(memory, SETTINGS, NOW);
 	t.deepEqual([...counts.byBackend], [[7, 3]]);
+	t.deepEqual([...counts.activeByBackend], [[7, 2]]);
 	t.deepEqual(
 		[...counts.byState],
 		[

@@ -7,9 +7,8 @@ import type {Style, Tone} from '../style.js';
 import {type Column, renderTable} from '../table.js';
 import {type BackendRow, backendRows, renderOwnBackends} from './backends.js';
 
-/** A service with its backends; the scheduler and the quorum are the daemon's knowledge, null without it. */
+/** A service with its backends; the forwarding and the quorum are the daemon's knowledge, null without it. */
 export interface ServiceRow extends ServiceView {
-	readonly scheduler: string | null;
 	readonly forwarding: string | null;
 	readonly quorumUp: boolean | null;
 	readonly backendsUp: number;
@@ -39,7 +38,6 @@ export function serviceRows(view: MapView, report: HealthReport | null): Service
 		const own = backends.filter(backend => backend.service === service.service);
 		return {
 			...service,
-			scheduler: known?.scheduler ?? null,
 			forwarding: known?.forwarding ?? null,
 			quorumUp: known?.quorumUp ?? null,
 			backendsUp: own.filter(({state}) => state === 'up').length,
@@ -69,7 +67,7 @@ function upTone({backendsUp, backends}: ServiceRow): Tone {
 
 const columns: readonly Column<ServiceRow>[] = [
 	{title: 'SERVICE', cell: row => row.service},
-	{title: 'SCHED', cell: row => row.scheduler ?? '-'},
+	{title: 'SCHED', cell: row => row.scheduler},
 	{title: 'PERSIST', align: 'right', cell: row => (row.persistenceS === 0 ? '-' : duration(row.persistenceS))},
 	{title: 'UP', align: 'right', cell: row => `${row.backendsUp}/${row.backends.length}`, tone: upTone},
 	{title: 'CONNS', align: 'right', cell: row => count(row.connections)},

@@ -16,15 +16,30 @@ export interface BackendDraft extends Draft, CheckOptions {
 	readonly port: number | null;
 	weight: number | null;
 	inhibitOnFailure: boolean | null;
+	/** 0: none. */
+	upperThreshold: number;
+	lowerThreshold: number;
 	readonly checks: TcpCheckDraft[];
 }
 
 export function newBackend(address: string, port: number | null, place: Place): BackendDraft {
-	return {...draftAt(place), ...newCheckOptions(), address, port, weight: null, inhibitOnFailure: null, checks: []};
+	return {
+		...draftAt(place),
+		...newCheckOptions(),
+		address,
+		port,
+		weight: null,
+		inhibitOnFailure: null,
+		upperThreshold: 0,
+		lowerThreshold: 0,
+		checks: [],
+	};
 }
 
 /** keepalived's largest weight. */
 export const WEIGHT_MAX = 2 ** 31 - 1;
+
+const threshold = integer(0, 2 ** 32 - 1);
 
 export const backend: Keywords<BackendDraft> = {
 	weight: full(one(integer(0, WEIGHT_MAX)), (draft, weight) => {
@@ -42,7 +57,12 @@ export const backend: Keywords<BackendDraft> = {
 	}),
 	...rows('HTTP_GET SSL_GET SMTP_CHECK DNS_CHECK', refused('TCP_CHECK is the only check yet')),
 	...rows('MISC_CHECK UDP_CHECK PING_CHECK BFD_CHECK FILE_CHECK', refused('TCP_CHECK is the only check yet')),
-	...rows('uthreshold lthreshold', refused('connections of a backend are not limited yet')),
+	uthreshold: full(one(threshold), (draft, connections) => {
+		draft.upperThreshold = connections;
+	}),
+	lthreshold: full(one(threshold), (draft, connections) => {
+		draft.lowerThreshold = connections;
+	}),
 	...rows('notify_up notify_down', accepted(because.noScripts)),
 	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
 	snmp_name: accepted(because.noSnmp),
@@ -69,7 +89,25 @@ export function toBackend(draft: BackendDraft, service: BackendDefaults, report:
 		port,
 		weight: draft.weight ?? service.weight,
 		inhibitOnFailure: draft.inhibitOnFailure ?? service.inhibitOnFailure,
+		...resolveThresholds(draft, report),
 		alpha: draft.checks.some(check => inherit('alpha', check, draft, service) ?? false),
 		checks: draft.checks.map(check => toTcpCheck(check, address, port, [draft, service])),
 	};
+}
+
+/** Without an lthreshold, IPVS deals again below three quarters of the uthreshold (net/netfilter/ipvs/ip_vs_conn.c). */
+function resolveThresholds(
+	draft: BackendDraft,
+	report: Report,
+): {readonly upperThreshold: number; readonly lowerThreshold: number} {
+	const {upperThreshold, lowerThreshold} = draft;
+	if (upperThreshold === 0 && lowerThreshold > 0) {
+		const text = 'lthreshold is ignored without uthreshold';
+		report.warning('contradiction', placeOf(draft, 'lthreshold'), text, 'add a uthreshold');
+	}
+	if (upperThreshold > 0 && lowerThreshold > upperThreshold) {
+		const text = `lthreshold ${lowerThreshold} is above uthreshold ${upperThreshold}, which goes first`;
+		report.warning('contradiction', placeOf(draft, 'lthreshold'), text, 'lower it');
+	}
+	return {upperThreshold, lowerThreshold: lowerThreshold || Math.ceil((upperThreshold * 3) / 4)};
 }

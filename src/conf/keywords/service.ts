@@ -1,8 +1,20 @@
 import {endpointName, maskPrefix} from '../../net/address.js';
-import {type Args, one, onOff, optional, pair} from '../args.js';
+import {type Args, none, one, onOff, optional, pair} from '../args.js';
 import {formatPlace, type Report} from '../diagnostics.js';
 import type {Backend, Forwarding, Place, Protocol, Scheduler, Service} from '../model.js';
-import {accepted, block, type Draft, draftAt, fixed, full, type Keywords, placeOf, refused, rows} from '../table.js';
+import {
+	accepted,
+	block,
+	type Draft,
+	draftAt,
+	fixed,
+	full,
+	type Keywords,
+	placeOf,
+	type Row,
+	refused,
+	rows,
+} from '../table.js';
 import {integer, ipv4, oneOf, Unsupported, type Value} from '../values.js';
 import {type BackendDraft, backend, newBackend, toBackend, WEIGHT_MAX} from './backend.js';
 import * as because from './because.js';
@@ -19,6 +31,10 @@ export interface ServiceAddress {
 export interface ServiceDraft extends Draft, CheckOptions, ServiceAddress {
 	protocol: Protocol | null;
 	scheduler: Scheduler | null;
+	hashPort: boolean;
+	hashFallback: boolean;
+	/** Flags that came before the scheduler that they are for, or without it. */
+	readonly strayFlags: {readonly keyword: string; readonly place: Place}[];
 	forwarding: Forwarding | null;
 	persistenceTimeoutS: number | null;
 	persistenceGranularity: number | null;
@@ -37,6 +53,9 @@ export function newService({address, port}: ServiceAddress, place: Place): Servi
 		port,
 		protocol: null,
 		scheduler: null,
+		hashPort: false,
+		hashFallback: false,
+		strayFlags: [],
 		forwarding: null,
 		persistenceTimeoutS: null,
 		persistenceGranularity: null,
@@ -72,22 +91,22 @@ export const serviceArgs: Args<ServiceAddress> = {
 
 const backendArgs = pair(ipv4, port, null);
 
-const notScheduled = new Unsupported('rr is the only scheduler yet');
+const forProxies = new Unsupported('it is for proxy farms, by destination address');
 const scheduler = oneOf<Scheduler>({
 	rr: 'rr',
-	wrr: notScheduled,
-	lc: notScheduled,
-	wlc: notScheduled,
-	sed: notScheduled,
-	nq: notScheduled,
-	sh: notScheduled,
-	dh: notScheduled,
-	mh: notScheduled,
-	fo: notScheduled,
-	ovf: notScheduled,
-	lblc: notScheduled,
-	lblcr: notScheduled,
-	twos: notScheduled,
+	wrr: 'wrr',
+	lc: 'lc',
+	wlc: 'wlc',
+	sed: 'sed',
+	nq: 'nq',
+	sh: 'sh',
+	dh: 'dh',
+	mh: 'mh',
+	fo: 'fo',
+	ovf: 'ovf',
+	lblc: forProxies,
+	lblcr: forProxies,
+	twos: new Unsupported('two random picks are for balancers that do not know every backend'),
 });
 
 const protocols = oneOf<Protocol>({
@@ -123,6 +142,17 @@ const schedulerRow = full<ServiceDraft, Scheduler>(one(scheduler), (draft, value
 const forwardingRow = full<ServiceDraft, Forwarding>(one(forwarding), (draft, value) => {
 	draft.forwarding = value;
 });
+
+/** What a scheduler's flag sets. */
+type HashFlag = 'hashPort' | 'hashFallback';
+
+/** A flag that only means something after its scheduler, as keepalived reads it; IPVS numbers them. */
+function hashFlag(keyword: string, flag: HashFlag, schedulers: readonly Scheduler[]): Row<ServiceDraft> {
+	return full(none, (draft, _, place) => {
+		if (draft.scheduler !== null && schedulers.includes(draft.scheduler)) draft[flag] = true;
+		else draft.strayFlags.push({keyword, place});
+	});
+}
 
 export const service: Keywords<ServiceDraft> = {
 	protocol: full(one(protocol), (draft, value) => {
@@ -161,7 +191,13 @@ export const service: Keywords<ServiceDraft> = {
 	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
 	ops: refused('it is for UDP'),
 	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
-	...rows('flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback hashed', refused('it is for other schedulers')),
+	'sh-port': hashFlag('sh-port', 'hashPort', ['sh']),
+	'sh-fallback': hashFlag('sh-fallback', 'hashFallback', ['sh']),
+	'mh-port': hashFlag('mh-port', 'hashPort', ['mh']),
+	'mh-fallback': hashFlag('mh-fallback', 'hashFallback', ['mh']),
+	'flag-1': hashFlag('flag-1', 'hashFallback', ['sh', 'mh']),
+	'flag-2': hashFlag('flag-2', 'hashPort', ['sh', 'mh']),
+	...rows('flag-3 hashed', accepted('no scheduler goes by it')),
 	ip_family: fixed(one(oneOf({inet: 4, inet6: new Unsupported(because.noIpv6)}))),
 	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
 	ha_suspend: accepted('checks always run'),
@@ -174,7 +210,8 @@ export const service: Keywords<ServiceDraft> = {
 export function toService(draft: ServiceDraft, report: Report): Service | null {
 	const {place, address, port} = draft;
 	const {protocol, scheduler} = requireChoices(draft, report);
-	if (protocol === null || scheduler === null) return null;
+	if (protocol === null) return null;
+	reportStrayFlags(draft, report);
 	const name = endpointName(address, port, protocol);
 	if (draft.backends.length === 0) {
 		report.warning('missing', place, `virtual_server ${name} has no real_server and is left out`, 'add one');
@@ -191,6 +228,8 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 		port,
 		protocol,
 		scheduler,
+		hashPort: draft.hashPort,
+		hashFallback: draft.hashFallback,
 		forwarding: draft.forwarding ?? 'nat',
 		persistence: resolvePersistence(draft),
 		...resolveQuorum(draft, backends, report),
@@ -198,20 +237,30 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 	};
 }
 
-/** keepalived's defaults are UDP and wlc, which surprises most people and is not supported yet. */
+/** keepalived's defaults are UDP, which surprises most people and is not supported yet, wlc and NAT. */
 function requireChoices(
 	draft: ServiceDraft,
 	report: Report,
-): {readonly protocol: Protocol | null; readonly scheduler: Scheduler | null} {
+): {readonly protocol: Protocol | null; readonly scheduler: Scheduler} {
 	const {place, protocol, scheduler, written} = draft;
-	const lacks = (keyword: string, means: string, wayOut: string): void =>
-		report.error('missing', place, `virtual_server has no ${keyword}, which means ${means}: not supported yet`, wayOut);
-	if (!written.has('protocol')) lacks('protocol', 'UDP', `add 'protocol TCP'`);
-	if (!written.has('lb_algo') && !written.has('lvs_sched')) lacks('lb_algo', 'wlc', `add 'lb_algo rr'`);
+	if (!written.has('protocol')) {
+		const text = 'virtual_server has no protocol, which means UDP: not supported yet';
+		report.error('missing', place, text, `add 'protocol TCP'`);
+	}
+	if (!written.has('lb_algo') && !written.has('lvs_sched')) {
+		report.warning('missing', place, 'virtual_server has no lb_algo, which means wlc', `add 'lb_algo wlc'`);
+	}
 	if (!written.has('lb_kind') && !written.has('lvs_method')) {
 		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
 	}
-	return {protocol, scheduler};
+	return {protocol, scheduler: scheduler ?? 'wlc'};
+}
+
+function reportStrayFlags({strayFlags}: ServiceDraft, report: Report): void {
+	for (const {keyword, place} of strayFlags) {
+		const text = `${keyword} is ignored: no lb_algo that it is for stands before it`;
+		report.warning('contradiction', place, text, `remove it, or put it behind 'lb_algo sh' or 'lb_algo mh'`);
+	}
 }
 
 function withoutDuplicates(backends: readonly Backend[], report: Report): readonly Backend[] {

@@ -1,0 +1,79 @@
+/** Other schedulers than round robin, each put in force by a reload, with real connections. */
+import {waitFor} from '../../lab/wait.js';
+import type {PersistenceView} from '../../src/xdp/view.js';
+import {reference, variant, withWeight} from './jobs.js';
+import {answers, labOfFile, only, startPrimary, test} from './lab-test.js';
+import {backendName, lbctl, service} from './observe.js';
+
+const weighted = withWeight(variant(reference.primary, {lb_algo: 'wrr'}), '10.0.0.71', 3);
+
+const lab = labOfFile({configs: {lb1: weighted}}, startPrimary);
+
+interface BackendEntry {
+	readonly key: number;
+	readonly value: {readonly addr: number; readonly port: number};
+}
+
+interface CensusEntry {
+	readonly key: number;
+	readonly value: {readonly active: number | string};
+}
+
+/** How many of the clients have a persistence entry. */
+async function remembered(clients: ReadonlyMap<string, string>): Promise<number> {
+	const entries = (await lab().lb1.lbctl('persistence', '--limit', '0')) as PersistenceView[];
+	return entries.filter(({client}) => clients.has(client)).length;
+}
+
+/** Active connections of a web server, as the program has them from the daemon. */
+async function activeOf(server: string): Promise<number> {
+	const {lb1} = lab();
+	const [address = ''] = backendName(server).split(':');
+	const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+	const backends = (await lb1.lbctl('maps', 'dump', 'backends', '--limit', '0')) as BackendEntry[];
+	const id = backends.find(({value}) => value.addr === number)?.key;
+	const census = (await lb1.lbctl('maps', 'dump', 'census', '--limit', '0')) as CensusEntry[];
+	return Number(census.find(({key}) => key === id)?.value.active ?? 0);
+}
+
+test('wrr 3:1: three of four clients, in every cycle', async t => {
+	const answered = answers(await lab().client.sequence(40));
+	const cycle = answered.slice(0, 4);
+	t.deepEqual(cycle.toSorted(), [...only('web1', 3), 'web2']);
+	t.deepEqual(answered, Array.from({length: 10}, () => cycle).flat());
+	t.is((await service(lab().lb1)).scheduler, 'wrr');
+});
+
+test('wlc evens out the connections that live', async t => {
+	const {client, lb1} = lab();
+	lb1.configure(variant(reference.primary, {lb_algo: 'wlc'}));
+	t.is((await lbctl(lb1, 'reload')).code, 0);
+	t.is((await service(lb1)).scheduler, 'wlc');
+
+	const held = [];
+	for (let n = 0; n < 6; n++) held.push(await client.hold());
+	t.deepEqual(answers(held.map(({first}) => first)).toSorted(), [...only('web1', 3), ...only('web2', 3)]);
+
+	for (const connection of held) if (connection.first.body === 'web1') await connection.close();
+	await waitFor('the closed ones are counted as such', async () => (await activeOf('web1')) === 0, {timeoutMs: 10_000});
+	t.is(await activeOf('web2'), 3);
+	const next = [];
+	for (let n = 0; n < 3; n++) next.push(await client.hold());
+	t.deepEqual(answers(next.map(({first}) => first)), only('web1', 3));
+	for (const connection of [...held, ...next]) await connection.close();
+});
+
+test('sh: a client comes back to its backend without being remembered', async t => {
+	const {client, lb1} = lab();
+	lb1.configure(variant(reference.primary, {lb_algo: 'sh', persistence_timeout: 1}));
+	t.is((await lbctl(lb1, 'reload')).code, 0);
+	const first = new Map<string, string>();
+	for (let n = 0; n < 20; n++) {
+		const from = client.freshAddress();
+		const {body} = await client.get({from});
+		first.set(from, body);
+	}
+	await waitFor('all are forgotten', async () => (await remembered(first)) === 0, {timeoutMs: 10_000});
+	for (const [from, body] of first) t.is((await client.get({from})).body, body);
+	t.is(new Set(first.values()).size, 2, 'not all on one');
+});
