@@ -21,11 +21,11 @@ static __always_inline struct ends whose_ends(const struct packet *p)
 {
 	__u32 zero = 0;
 	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
-	struct ends ends = {.source_hash = local_hash(p->ip->saddr, p->tcp->source, IPPROTO_TCP)};
+	struct ends ends = {.source_hash = local_hash(p->ip->saddr, p->ports->source, p->ip->protocol)};
 
 	if (!filter)
 		return ends;
-	ends.to_service = filter_has(filter->bits[0], local_hash(p->ip->daddr, p->tcp->dest, IPPROTO_TCP));
+	ends.to_service = filter_has(filter->bits[0], local_hash(p->ip->daddr, p->ports->dest, p->ip->protocol));
 	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
 	return ends;
 }

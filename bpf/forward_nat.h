@@ -41,6 +41,15 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
 }
 
+/* Corrects the checksum that covers addresses and ports. UDP has none if it is 0, and spells a computed 0 as all ones. */
+static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
+{
+	if (p->tcp)
+		p->tcp->check = csum_apply(p->tcp->check, change);
+	else if (p->udp && p->udp->check)
+		p->udp->check = csum_apply(p->udp->check, change) ?: 0xffff;
+}
+
 static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
 {
 	struct nic *out;
@@ -49,8 +58,8 @@ static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr
 	if (verdict)
 		return verdict;
 	__u32 address_change = csum_change32(p->ip->daddr, addr);
-	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->dest, port));
-	p->tcp->dest = port;
+	rewrite_l4_check(p, address_change + csum_change16(p->ports->dest, port));
+	p->ports->dest = port;
 	p->ip->daddr = addr;
 	rewrite_ipv4(p->ip, address_change);
 	rewrite_ethernet(p->eth, next_hop, out);
@@ -65,8 +74,8 @@ static __always_inline enum verdict nat_to_client(struct packet *p, __be32 addr,
 	if (verdict)
 		return verdict;
 	__u32 address_change = csum_change32(p->ip->saddr, addr);
-	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->source, port));
-	p->tcp->source = port;
+	rewrite_l4_check(p, address_change + csum_change16(p->ports->source, port));
+	p->ports->source = port;
 	p->ip->saddr = addr;
 	rewrite_ipv4(p->ip, address_change);
 	rewrite_ethernet(p->eth, next_hop, out);

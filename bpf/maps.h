@@ -15,7 +15,7 @@
 #include "flow_table.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 

@@ -7,6 +7,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
 #include "maps.h"
@@ -31,11 +32,19 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 }
 #define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
 
-/* A TCP packet over IPv4, and what becomes of it. */
+/* What TCP and UDP headers begin with. */
+struct ports {
+	__be16 source;
+	__be16 dest;
+};
+
+/* A TCP or UDP packet over IPv4, and what becomes of it. */
 struct packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
+	struct ports *ports; /* at the head of the one header below that is not NULL */
 	struct tcphdr *tcp;
+	struct udphdr *udp;
 	const struct settings *set;
 	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
@@ -90,10 +99,36 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	}
 }
 
+/* Whether the IPv4 packet holds a header of this size. The rest of a short frame is padding, which is no header. */
+static __always_inline int has_room(const struct packet *p, __u32 size)
+{
+	__u32 length = bpf_ntohs(p->ip->tot_len);
+	__u32 available = p->bytes - ((void *)p->ip - (void *)p->eth);
+
+	return length >= p->ip->ihl * 4 + size && length <= available;
+}
+
+static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct packet *p)
+{
+	if (!has_room(p, sizeof(struct tcphdr)))
+		return V_PASS_MALFORMED;
+	p->tcp = TAKE(cursor, struct tcphdr);
+	p->ports = (struct ports *)p->tcp;
+	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
+}
+
+static __always_inline enum verdict parse_udp(struct cursor *cursor, struct packet *p)
+{
+	if (!has_room(p, sizeof(struct udphdr)))
+		return V_PASS_MALFORMED;
+	p->udp = TAKE(cursor, struct udphdr);
+	p->ports = (struct ports *)p->udp;
+	return p->udp ? V_UNDECIDED : V_PASS_MALFORMED;
+}
+
 static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct packet *p)
 {
 	struct iphdr *ip = cursor->at;
-	__u32 available = cursor->end - cursor->at;
 
 	p->ip = TAKE(cursor, struct iphdr);
 	if (!p->ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS)
@@ -103,19 +138,14 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct pac
 		return V_PASS_FRAGMENT;
 	switch (ip->protocol) {
 	case IPPROTO_TCP:
-		break;
+		return parse_tcp(cursor, p);
 	case IPPROTO_UDP:
-		return V_PASS_UDP;
+		return parse_udp(cursor, p);
 	case IPPROTO_ICMP:
 		return V_PASS_ICMP;
 	default:
 		return V_PASS_PROTOCOL;
 	}
-	/* the rest of a short frame is padding, which must not be taken for a TCP header */
-	__u32 length = bpf_ntohs(ip->tot_len);
-	if (length < ip->ihl * 4 + sizeof(struct tcphdr) || length > available)
-		return V_PASS_MALFORMED;
-	return V_UNDECIDED;
 }
 
 static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
@@ -127,17 +157,13 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 	verdict = parse_ethernet(ctx, &cursor, p);
 	if (verdict)
 		return verdict;
-	verdict = parse_ipv4(&cursor, p);
-	if (verdict)
-		return verdict;
-	p->tcp = TAKE(&cursor, struct tcphdr);
-	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
+	return parse_ipv4(&cursor, p);
 }
 
-/* SYN, ACK, FIN and RST as enum flow_event. */
-static __always_inline __u32 tcp_flags(const struct tcphdr *tcp)
+/* SYN, ACK, FIN and RST as enum flow_event; a UDP packet has none. */
+static __always_inline __u32 tcp_flags(const struct packet *p)
 {
-	return ((const __u8 *)tcp)[13] & FLOW_TCP_FLAGS;
+	return p->tcp ? ((const __u8 *)p->tcp)[13] & FLOW_TCP_FLAGS : 0;
 }
 
 #endif

@@ -14,6 +14,7 @@ import {
 	type BackendState,
 	type FlowSlot,
 	flowBucket,
+	Limits,
 	maps as layouts,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
@@ -31,6 +32,7 @@ export const FLOW_BUCKETS = 4096;
 const PLACE: Place = {file: 'test', line: 1, column: 1};
 
 export type Side = 'external' | 'internal';
+export type Transport = 'tcp' | 'udp';
 export type VerdictName = keyof typeof Verdict;
 
 export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
@@ -40,6 +42,8 @@ export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
 export interface JobService {
 	/** `192.168.1.1:80` */
 	readonly at: string;
+	/** TCP unless told. */
+	readonly protocol?: Transport;
 	readonly backends: readonly string[];
 	readonly persistenceS?: number;
 	/** Prefix length under which clients count as one. */
@@ -209,7 +213,7 @@ export class Balancer {
 		const {maps, tables} = this;
 		const shifts = tickShifts(HZ);
 		maps.settings.set(0, {
-			layoutVersion: 1,
+			layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 			flowBucketMask: FLOW_BUCKETS - 1,
 			services: layouts.services.maxEntries,
 			backends: layouts.backends.maxEntries,
@@ -217,7 +221,7 @@ export class Balancer {
 			coarseShift: shifts.coarse,
 			hz: HZ,
 			routeGeneration: 1,
-			timeouts: flowTimeouts({tcp: 900, tcpFin: 120}, HZ),
+			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
 		for (const [index, value] of tables.turns) maps.turns.set(index, value);
@@ -300,14 +304,14 @@ export function nextHopMac(word: bigint): string {
 	return formatMac(Uint8Array.from({length: 6}, (_, index) => Number((word >> BigInt(8 * index)) & 255n)));
 }
 
-function confService({at, backends, persistenceS, granularity}: JobService): ConfService {
+function confService({at, protocol, backends, persistenceS, granularity}: JobService): ConfService {
 	const [address, portNumber] = endpoint(at);
 	return {
 		place: PLACE,
 		name: at,
 		address,
 		port: portNumber,
-		protocol: 'tcp',
+		protocol: protocol ?? 'tcp',
 		scheduler: 'rr',
 		forwarding: 'nat',
 		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},

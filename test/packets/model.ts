@@ -3,8 +3,8 @@
  * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table.
  */
 import {formatAddress, formatMac} from '../../src/net/address.js';
-import {type Balancer, backendMac, type JobService, type Side, type VerdictName} from './balancer.js';
-import {ETHERNET, endpoint, mac, tcpOffset} from './frame.js';
+import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
+import {ETHERNET, endpoint, mac, PROTOCOL, transportOffset} from './frame.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 
@@ -16,6 +16,7 @@ interface ModelBackend {
 
 interface ModelService {
 	readonly at: string;
+	readonly protocol: Transport;
 	readonly persistent: boolean;
 	readonly backends: ModelBackend[];
 	readonly clients: Map<string, ModelBackend>;
@@ -34,6 +35,7 @@ interface ModelFlow {
 }
 
 interface Parsed {
+	readonly protocol: Transport;
 	readonly from: string;
 	readonly to: string;
 	readonly ttl: number;
@@ -58,9 +60,10 @@ export class Model {
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
-		this.#services = job.map(({at, backends, persistenceS}) => {
+		this.#services = job.map(({at, protocol, backends, persistenceS}) => {
 			const service: ModelService = {
 				at,
+				protocol: protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
 				backends: [],
 				clients: new Map(),
@@ -79,9 +82,13 @@ export class Model {
 	receive(frame: Uint8Array, side: Side): Expected {
 		const parsed = parse(frame, this.#ports[side].mac);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
-		const toService = this.#services.find(({at}) => at === parsed.to);
-		if (this.#services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
-			const flow = this.#flows.find(({client, backend}) => client === parsed.to && backend.at === parsed.from);
+		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
+		const toService = services.find(({at}) => at === parsed.to);
+		if (services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
+			const flow = this.#flows.find(
+				({client, backend}) =>
+					client === parsed.to && backend.at === parsed.from && backend.service.protocol === parsed.protocol,
+			);
 			if (flow !== undefined) return this.#reply(frame, parsed, flow);
 			if (toService === undefined) return {verdict: 'V_PASS_BACKEND_NO_FLOW', frame};
 		}
@@ -96,18 +103,20 @@ export class Model {
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
-		putEndpoint(out, backend.service.at, ETHERNET + 12, tcpOffset(out));
+		putEndpoint(out, backend.service.at, ETHERNET + 12, transportOffset(out));
 		return {verdict: 'V_REPLY', frame: out};
 	}
 
 	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, side: Side): Expected {
-		const fresh = parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst;
+		const isUdp = parsed.protocol === 'udp';
+		const opens = isUdp || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
 		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
 		let verdict: VerdictName = 'V_FORWARD';
-		if (flow !== undefined && !(fresh && flow.state === 'over')) {
+		const anew = flow !== undefined && (isUdp ? !flow.backend.up : opens && flow.state === 'over');
+		if (flow !== undefined && !anew) {
 			advanceByClient(flow, parsed);
 		} else {
-			if (!fresh) return {verdict: 'V_PASS_NO_FLOW', frame};
+			if (!opens) return {verdict: 'V_PASS_NO_FLOW', frame};
 			const opened = this.#open(parsed.from, service, {mac: formatMac(frame.subarray(6, 12)), side});
 			if (typeof opened === 'string') return {verdict: opened, frame};
 			flow = opened;
@@ -117,7 +126,7 @@ export class Model {
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
-		putEndpoint(out, backend.at, ETHERNET + 16, tcpOffset(out) + 2);
+		putEndpoint(out, backend.at, ETHERNET + 16, transportOffset(out) + 2);
 		return {verdict, frame: out};
 	}
 
@@ -147,7 +156,10 @@ export class Model {
 	}
 
 	#isAmbiguous(client: string, backend: ModelBackend): boolean {
-		return this.#flows.some(flow => flow.client === client && flow.backend.at === backend.at);
+		const {protocol} = backend.service;
+		return this.#flows.some(
+			flow => flow.client === client && flow.backend.at === backend.at && flow.backend.service.protocol === protocol,
+		);
 	}
 }
 
@@ -195,24 +207,25 @@ function parse(frame: Uint8Array, ownMac: string): Parsed | VerdictName {
 	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20) return 'V_PASS_MALFORMED';
 	if ((view.getUint16(ETHERNET + 6) & 0x3fff) !== 0) return 'V_PASS_FRAGMENT';
 	const protocol = view.getUint8(ETHERNET + 9);
-	if (protocol === 17) return 'V_PASS_UDP';
-	if (protocol === 1) return 'V_PASS_ICMP';
-	if (protocol !== 6) return 'V_PASS_PROTOCOL';
+	if (protocol === PROTOCOL.icmp) return 'V_PASS_ICMP';
+	const isUdp = protocol === PROTOCOL.udp;
+	if (protocol !== PROTOCOL.tcp && !isUdp) return 'V_PASS_PROTOCOL';
 	const length = view.getUint16(ETHERNET + 2);
-	if (length < header + 20 || length > packet) return 'V_PASS_MALFORMED';
+	if (length < header + (isUdp ? 8 : 20) || length > packet) return 'V_PASS_MALFORMED';
 
-	const tcp = ETHERNET + header;
-	const flags = view.getUint8(tcp + 13);
+	const transport = ETHERNET + header;
+	const flags = isUdp ? 0 : view.getUint8(transport + 13);
 	return {
-		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(tcp)}`,
-		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(tcp + 2)}`,
+		protocol: isUdp ? 'udp' : 'tcp',
+		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(transport)}`,
+		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(transport + 2)}`,
 		ttl: view.getUint8(ETHERNET + 8),
 		syn: (flags & 2) !== 0,
 		ack: (flags & 16) !== 0,
 		fin: (flags & 1) !== 0,
 		rst: (flags & 4) !== 0,
-		seqLow: view.getUint16(tcp + 6),
-		ackLow: view.getUint16(tcp + 10),
+		seqLow: isUdp ? 0 : view.getUint16(transport + 6),
+		ackLow: isUdp ? 0 : view.getUint16(transport + 10),
 	};
 }
 

@@ -1,7 +1,7 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {type Balancer, backendMac, balancer, CLIENT_MAC, packetTest, type Side} from './balancer.js';
-import {describe, ETHERNET, fullChecksums, tcpFrame, tcpOffset} from './frame.js';
+import {type Balancer, backendMac, balancer, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
+import {checksumOffset, describe, ETHERNET, fullChecksums, isUdp, tcpFrame, udpFrame} from './frame.js';
 import {Model} from './model.js';
 
 const FRAMES = 10_000;
@@ -9,10 +9,12 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 const SERVICES = ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'] as const;
 const BACKENDS = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443'] as const;
-const JOB = [
+const JOB: readonly JobService[] = [
 	{at: SERVICES[0], backends: [BACKENDS[0], BACKENDS[1]]},
 	{at: SERVICES[1], backends: [BACKENDS[0], BACKENDS[1]]},
 	{at: SERVICES[2], backends: [BACKENDS[2], '10.0.0.71:443'], persistenceS: 7200},
+	{at: SERVICES[0], protocol: 'udp', backends: [BACKENDS[0], BACKENDS[1]]},
+	{at: SERVICES[1], protocol: 'udp', backends: [BACKENDS[1], BACKENDS[2]], persistenceS: 7200},
 ];
 const CLIENTS = Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`);
 const FLAGS = ['S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
@@ -40,7 +42,7 @@ function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
 	const backend = pick(random, [...BACKENDS, '10.0.0.71:443']);
 	const client = pick(random, CLIENTS);
 	const fromServer = side === 'internal';
-	return tcpFrame({
+	const parts = {
 		toMac: b.ports[side].mac,
 		fromMac: fromServer ? backendMac(backend.split(':')[0] ?? '') : CLIENT_MAC,
 		from: fromServer ? backend : client,
@@ -51,7 +53,11 @@ function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
 		ttl: 1 + random(4),
 		options: new Uint8Array(4 * random(2)).fill(1),
 		payload: Uint8Array.from({length: random(30)}, () => random(256)),
-	});
+	};
+	if (random(3) > 0) return tcpFrame(parts);
+	const frame = udpFrame(parts);
+	if (random(4) === 0) frame.fill(0, checksumOffset(frame), checksumOffset(frame) + 2);
+	return frame;
 }
 
 /** Some bytes changed, cut off, or appended. */
@@ -63,13 +69,15 @@ function mutated(random: Random, frame: Uint8Array): Uint8Array {
 	return copy;
 }
 
-/** How far both checksums are from what they should be, in one's complement, where 0 and 0xffff are the same. */
-function deviation(frame: Uint8Array): {ip: number; tcp: number} {
+/** How far both checksums are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
+ * of 0 must stay 0. */
+function deviation(frame: Uint8Array): {ip: number; transport: number | 'none'} {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
+	const stored = view.getUint16(checksumOffset(frame));
 	return {
 		ip: (view.getUint16(ETHERNET + 10) - full.ip + 0xffff) % 0xffff,
-		tcp: (view.getUint16(tcpOffset(frame) + 16) - full.tcp + 0xffff) % 0xffff,
+		transport: isUdp(frame) && stored === 0 ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
 	};
 }
 
@@ -77,7 +85,7 @@ function withoutChecksums(frame: Uint8Array): Uint8Array {
 	const copy = frame.slice();
 	const view = new DataView(copy.buffer);
 	view.setUint16(ETHERNET + 10, 0);
-	view.setUint16(tcpOffset(copy) + 16, 0);
+	view.setUint16(checksumOffset(copy), 0);
 	return copy;
 }
 

@@ -6,6 +6,7 @@ import {
 	type Balancer,
 	balancer,
 	CLIENT_MAC,
+	type JobService,
 	packetTest,
 	type Side,
 	VERDICTS,
@@ -13,10 +14,11 @@ import {
 	XDP,
 } from './balancer.js';
 import {Connection} from './connection.js';
-import {describe, otherFrame, patched, tcpFrame, translated, withChecksums} from './frame.js';
+import {describe, fullChecksums, otherFrame, patched, tcpFrame, translated, withChecksums} from './frame.js';
 
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
+const NAME_SERVICE = '192.168.1.1:53';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
 const ETHERTYPE = {arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd} as const;
 
@@ -38,6 +40,11 @@ const reply = (b: Balancer): Uint8Array => {
 	const connection = new Connection(b, CLIENT, VIP);
 	connection.backend = '10.0.0.71:80';
 	return connection.answer('SA', {payload: Buffer.from('hello')});
+};
+const datagram = (b: Balancer): Uint8Array =>
+	new Connection(b, CLIENT, NAME_SERVICE, 'udp').request('', {payload: Buffer.from('odd')});
+const openUdp = (b: Balancer): void => {
+	new Connection(b, CLIENT, NAME_SERVICE, 'udp').fromClient();
 };
 const open = (b: Balancer): void => {
 	new Connection(b, CLIENT, VIP).fromClient('S');
@@ -68,6 +75,13 @@ const toBackend =
 	(frame: Uint8Array, b: Balancer): Uint8Array =>
 		translated(frame, {toMac: backendMac, fromMac: b.ports.internal.mac, to: backend});
 const toFirst = toBackend('10.0.0.71:80', '02:00:00:00:01:47');
+const toNameServer = toBackend('10.0.0.73:53', '02:00:00:00:01:49');
+/** A datagram whose translation has a checksum of 0, which is written as all ones: its payload makes up for the rest. */
+const becomesZero = (b: Balancer): Uint8Array => {
+	const connection = new Connection(b, CLIENT, NAME_SERVICE, 'udp');
+	const {transport} = fullChecksums(toNameServer(connection.request('', {payload: new Uint8Array(2)}), b));
+	return connection.request('', {payload: Uint8Array.of(transport >> 8, transport & 255)});
+};
 const toClient = (frame: Uint8Array, b: Balancer): Uint8Array =>
 	translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: VIP});
 
@@ -107,7 +121,16 @@ const CASES: readonly Case[] = [
 	},
 	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
 	{description: 'ICMP', verdict: 'V_PASS_ICMP', frame: b => patched(syn(b), {23: 1})},
-	{description: 'UDP', verdict: 'V_PASS_UDP', frame: b => patched(syn(b), {23: 17})},
+	{
+		description: 'a UDP header that is padding',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => patched(datagram(b), {16: 0, 17: 27}),
+	},
+	{
+		description: 'UDP to the port of a TCP service',
+		verdict: 'V_PASS_NOT_OURS',
+		frame: b => new Connection(b, CLIENT, VIP, 'udp').request(),
+	},
 	{description: 'VRRP', verdict: 'V_PASS_PROTOCOL', frame: b => patched(syn(b), {23: 112})},
 	{description: 'an IPv4 header of four words', verdict: 'V_PASS_MALFORMED', frame: b => patched(syn(b), {14: 0x44})},
 	{
@@ -216,6 +239,52 @@ const CASES: readonly Case[] = [
 		},
 		frame: data,
 		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'the first datagram of a client',
+		verdict: 'V_FORWARD_NEW',
+		frame: datagram,
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram whose checksum becomes 0',
+		verdict: 'V_FORWARD_NEW',
+		frame: becomesZero,
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram without a checksum',
+		verdict: 'V_FORWARD',
+		prepare: openUdp,
+		frame: b => patched(datagram(b), {40: 0, 41: 0}),
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram whose backend has failed is dealt anew',
+		verdict: 'V_FORWARD_NEW',
+		prepare: b => {
+			openUdp(b);
+			b.setState('10.0.0.73', BackendState.BACKEND_DOWN);
+		},
+		frame: datagram,
+		out: toBackend('10.0.0.74:5353', '02:00:00:00:01:4a'),
+		action: XDP.redirect,
+	},
+	{
+		description: "the server's datagram",
+		verdict: 'V_REPLY',
+		side: 'internal',
+		prepare: openUdp,
+		frame: b => {
+			const connection = new Connection(b, CLIENT, NAME_SERVICE, 'udp');
+			connection.backend = '10.0.0.73:53';
+			return connection.answer('', {payload: Buffer.from('answer')});
+		},
+		out: (frame, b) => translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: NAME_SERVICE}),
 		action: XDP.redirect,
 	},
 	{
@@ -336,8 +405,9 @@ const CASES: readonly Case[] = [
 	},
 ];
 
-const SHARED = [
+const SHARED: readonly JobService[] = [
 	...JOB,
+	{at: NAME_SERVICE, protocol: 'udp', backends: ['10.0.0.73:53', '10.0.0.74:5353']},
 	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
 ];

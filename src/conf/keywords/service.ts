@@ -92,8 +92,8 @@ const scheduler = oneOf<Scheduler>({
 
 const protocols = oneOf<Protocol>({
 	TCP: 'tcp',
-	UDP: new Unsupported('TCP is the only protocol yet'),
-	SCTP: new Unsupported('TCP is the only protocol yet'),
+	UDP: 'udp',
+	SCTP: new Unsupported('TCP and UDP are the only protocols yet'),
 });
 const protocol: Value<Protocol> = {
 	usage: protocols.usage,
@@ -159,7 +159,7 @@ export const service: Keywords<ServiceDraft> = {
 
 	sorry_server: refused('a service without backends refuses connections'),
 	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
-	ops: refused('it is for UDP'),
+	ops: refused('datagrams of a client belong to a flow'),
 	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
 	...rows('flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback hashed', refused('it is for other schedulers')),
 	ip_family: fixed(one(oneOf({inet: 4, inet6: new Unsupported(because.noIpv6)}))),
@@ -181,7 +181,7 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 		return null;
 	}
 	const backends = withoutDuplicates(
-		draft.backends.map(backend => toBackend(backend, draft, report)),
+		draft.backends.map(backend => toBackend(backend, draft, protocol, report)),
 		report,
 	);
 	return {
@@ -198,7 +198,7 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 	};
 }
 
-/** keepalived's defaults are UDP and wlc, which surprises most people and is not supported yet. */
+/** keepalived's defaults, UDP and wlc, surprise most people; the second is not supported yet. */
 function requireChoices(
 	draft: ServiceDraft,
 	report: Report,
@@ -206,12 +206,14 @@ function requireChoices(
 	const {place, protocol, scheduler, written} = draft;
 	const lacks = (keyword: string, means: string, wayOut: string): void =>
 		report.error('missing', place, `virtual_server has no ${keyword}, which means ${means}: not supported yet`, wayOut);
-	if (!written.has('protocol')) lacks('protocol', 'UDP', `add 'protocol TCP'`);
+	if (!written.has('protocol')) {
+		report.warning('missing', place, 'virtual_server has no protocol, which means UDP', `add 'protocol TCP' or UDP`);
+	}
 	if (!written.has('lb_algo') && !written.has('lvs_sched')) lacks('lb_algo', 'wlc', `add 'lb_algo rr'`);
 	if (!written.has('lb_kind') && !written.has('lvs_method')) {
 		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
 	}
-	return {protocol, scheduler};
+	return {protocol: written.has('protocol') ? protocol : 'udp', scheduler};
 }
 
 function withoutDuplicates(backends: readonly Backend[], report: Report): readonly Backend[] {
