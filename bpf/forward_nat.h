@@ -37,6 +37,8 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 	*out = bpf_map_lookup_elem(&nics, &index);
 	if (!*out || !(*out)->ifindex)
 		return V_DROP_NO_NIC;
+	if (p->vlan && index != p->nic)
+		return V_DROP_VLAN;
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
 }

@@ -14,6 +14,8 @@
 
 #define IP_FRAGMENT 0x3fff /* offset and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
 #define IP_HEADER_WORDS 5  /* without options */
+#define VLAN_TAGS 2        /* IEEE 802.1ad: a service tag around a customer tag */
+#define VLAN_ID 0x0fff     /* the rest of a tag is priority; an ID of 0 means no VLAN */
 
 struct cursor {
 	void *at;
@@ -48,6 +50,7 @@ struct packet {
 	const struct settings *set;
 	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
+	__u32 vlan;     /* not 0: it is in a VLAN */
 	__u32 service;  /* for the counters; 0 until it is known */
 	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
 };
@@ -73,6 +76,26 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
 }
 
+struct vlan_tag {
+	__be16 control;
+	__be16 inner_type;
+};
+
+/* Takes the tags of a frame; `type` becomes the EtherType behind them. The frame keeps them. */
+static __always_inline enum verdict parse_vlan(struct cursor *cursor, struct packet *p, __be16 *type)
+{
+	for (int i = 0; i < VLAN_TAGS; i++) {
+		if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
+			return V_UNDECIDED;
+		struct vlan_tag *tag = TAKE(cursor, struct vlan_tag);
+		if (!tag)
+			return V_PASS_MALFORMED;
+		p->vlan |= tag->control & bpf_htons(VLAN_ID);
+		*type = tag->inner_type;
+	}
+	return V_UNDECIDED;
+}
+
 static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
 	int index = nic_index(ctx->ingress_ifindex);
@@ -86,7 +109,11 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	p->nic = index;
 	if (!same_mac(p->eth->h_dest, nic->mac))
 		return V_PASS_OTHER_MAC;
-	switch (p->eth->h_proto) {
+	__be16 type = p->eth->h_proto;
+	enum verdict verdict = parse_vlan(cursor, p, &type);
+	if (verdict)
+		return verdict;
+	switch (type) {
 	case bpf_htons(ETH_P_IP):
 		return V_UNDECIDED;
 	case bpf_htons(ETH_P_IPV6):

@@ -19,7 +19,7 @@ enum verdict {
 	V_PASS_UNKNOWN_NIC,     /* came in on a NIC that the daemon has not listed */
 	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
-	V_PASS_VLAN,            /* tagged */
+	V_PASS_VLAN,            /* more than two tags */
 	V_PASS_IPV6,
 	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
 	V_PASS_ICMP,
@@ -39,6 +39,7 @@ enum verdict {
 	V_DROP_BACKEND_DOWN,    /* the TCP flow's backend, or the sender of a reply, has failed its checks or is gone */
 	V_DROP_NO_NEIGHBOUR,    /* the next hop's MAC address is not known yet */
 	V_DROP_NO_NIC,          /* the NIC of the next hop is not ours any more, or does not take redirected frames */
+	V_DROP_VLAN,            /* tagged, and the next hop is behind another NIC, whose VLANs are not ours to know */
 	V_DROP_TTL,             /* time to live used up */
 	V_DROP_TABLE_FULL,      /* a new connection, and all its slots hold live flows */
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
@@ -81,6 +82,7 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_BACKEND_DOWN:
 	case V_DROP_NO_NEIGHBOUR:
 	case V_DROP_NO_NIC:
+	case V_DROP_VLAN:
 	case V_DROP_TTL:
 	case V_DROP_TABLE_FULL:
 	case V_DROP_CONTENDED:

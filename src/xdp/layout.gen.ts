@@ -94,12 +94,13 @@ export const Verdict = {
 	V_DROP_BACKEND_DOWN: 17,
 	V_DROP_NO_NEIGHBOUR: 18,
 	V_DROP_NO_NIC: 19,
-	V_DROP_TTL: 20,
-	V_DROP_TABLE_FULL: 21,
-	V_DROP_CONTENDED: 22,
-	V_DROP_AMBIGUOUS: 23,
-	V_DROP_LAYOUT: 24,
-	V_COUNT: 25,
+	V_DROP_VLAN: 20,
+	V_DROP_TTL: 21,
+	V_DROP_TABLE_FULL: 22,
+	V_DROP_CONTENDED: 23,
+	V_DROP_AMBIGUOUS: 24,
+	V_DROP_LAYOUT: 25,
+	V_COUNT: 26,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 

@@ -133,6 +133,39 @@ export function otherFrame(toMac: string, fromMac: string, etherType: number, bo
 	return frame;
 }
 
+const VLAN_TYPES: readonly number[] = [0x8100, 0x88a8];
+const TAGS_MAX = 2;
+const TAG = 4;
+
+/** A copy with VLAN tags, the outermost first: their IDs, below priority 5. */
+export function tagged(frame: Uint8Array, ...ids: readonly number[]): Uint8Array {
+	const tags = new Uint8Array(TAG * ids.length);
+	const view = new DataView(tags.buffer);
+	ids.forEach((id, n) => {
+		view.setUint16(TAG * n, n === ids.length - 1 ? 0x8100 : 0x88a8);
+		view.setUint16(TAG * n + 2, 0xa000 | id);
+	});
+	return withTags(frame, tags);
+}
+
+/** Up to two tags and the frame without them; undefined where the frame ends in one. */
+export function untagged(frame: Uint8Array): {readonly tags: Uint8Array; readonly bare: Uint8Array} | undefined {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	let at = 12;
+	while (at < 12 + TAG * TAGS_MAX && VLAN_TYPES.includes(view.getUint16(at))) {
+		at += TAG;
+		if (frame.length < at + 2) return undefined;
+	}
+	const bare = new Uint8Array(frame.length - (at - 12));
+	bare.set(frame.subarray(0, 12));
+	bare.set(frame.subarray(at), 12);
+	return {tags: frame.slice(12, at), bare};
+}
+
+export function withTags(frame: Uint8Array, tags: Uint8Array): Uint8Array {
+	return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
+}
+
 /** What NAT makes of a frame: other addresses, one hop less, both checksums computed in full. */
 export function translated(
 	frame: Uint8Array,

@@ -4,7 +4,7 @@
  */
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
-import {ETHERNET, endpoint, mac, PROTOCOL, transportOffset} from './frame.js';
+import {ETHERNET, endpoint, mac, PROTOCOL, transportOffset, untagged, withTags} from './frame.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 
@@ -47,6 +47,12 @@ interface Parsed {
 	readonly ackLow: number;
 }
 
+/** Where a frame came in, and whether it was in a VLAN. */
+interface Arrival {
+	readonly side: Side;
+	readonly inVlan: boolean;
+}
+
 export interface Expected {
 	readonly verdict: VerdictName;
 	/** Checksums are those of the frame that came in. */
@@ -79,8 +85,19 @@ export class Model {
 			for (const backend of backends) if (backend.at.startsWith(`${address}:`)) backend.up = up;
 	}
 
+	/** VLAN tags are taken off, and whatever leaves has them again. */
 	receive(frame: Uint8Array, side: Side): Expected {
-		const parsed = parse(frame, this.#ports[side].mac);
+		if (formatMac(frame.subarray(0, 6)) !== this.#ports[side].mac) return {verdict: 'V_PASS_OTHER_MAC', frame};
+		const split = untagged(frame);
+		if (split === undefined) return {verdict: 'V_PASS_MALFORMED', frame};
+		const {tags, bare} = split;
+		const inVlan = tags.some((byte, n) => (n % 4 === 2 && (byte & 15) !== 0) || (n % 4 === 3 && byte !== 0));
+		const {verdict, frame: out} = this.#receive(bare, {side, inVlan});
+		return {verdict, frame: withTags(out, tags)};
+	}
+
+	#receive(frame: Uint8Array, arrival: Arrival): Expected {
+		const parsed = parse(frame);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
 		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
 		const toService = services.find(({at}) => at === parsed.to);
@@ -89,25 +106,26 @@ export class Model {
 				({client, backend}) =>
 					client === parsed.to && backend.at === parsed.from && backend.service.protocol === parsed.protocol,
 			);
-			if (flow !== undefined) return this.#reply(frame, parsed, flow);
+			if (flow !== undefined) return this.#reply(frame, parsed, flow, arrival);
 			if (toService === undefined) return {verdict: 'V_PASS_BACKEND_NO_FLOW', frame};
 		}
 		if (toService === undefined) return {verdict: 'V_PASS_NOT_OURS', frame};
-		return this.#request(frame, parsed, toService, side);
+		return this.#request(frame, parsed, toService, arrival);
 	}
 
-	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow): Expected {
+	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow, {side, inVlan}: Arrival): Expected {
 		const {backend, cameFrom} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		advanceByServer(flow, parsed);
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
+		if (inVlan && cameFrom.side !== side) return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
 		putEndpoint(out, backend.service.at, ETHERNET + 12, transportOffset(out));
 		return {verdict: 'V_REPLY', frame: out};
 	}
 
-	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, side: Side): Expected {
+	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, {side, inVlan}: Arrival): Expected {
 		const isUdp = parsed.protocol === 'udp';
 		const opens = isUdp || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
 		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
@@ -125,6 +143,7 @@ export class Model {
 		const {backend} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
+		if (inVlan && side !== 'internal') return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
 		putEndpoint(out, backend.at, ETHERNET + 16, transportOffset(out) + 2);
 		return {verdict, frame: out};
@@ -193,9 +212,8 @@ function advanceByServer(flow: ModelFlow, {syn, ack, fin, rst, seqLow}: Parsed):
 	else if (fin && flow.state === 'close-wait') flow.state = 'over';
 }
 
-function parse(frame: Uint8Array, ownMac: string): Parsed | VerdictName {
+function parse(frame: Uint8Array): Parsed | VerdictName {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	if (formatMac(frame.subarray(0, 6)) !== ownMac) return 'V_PASS_OTHER_MAC';
 	const etherType = view.getUint16(12);
 	if (etherType === 0x86dd) return 'V_PASS_IPV6';
 	if (etherType === 0x8100 || etherType === 0x88a8) return 'V_PASS_VLAN';

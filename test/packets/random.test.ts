@@ -1,7 +1,18 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
 import {BackendState} from '../../src/xdp/layout.gen.js';
 import {type Balancer, backendMac, balancer, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
-import {checksumOffset, describe, ETHERNET, fullChecksums, isUdp, tcpFrame, udpFrame} from './frame.js';
+import {
+	checksumOffset,
+	describe,
+	ETHERNET,
+	fullChecksums,
+	isUdp,
+	tagged,
+	tcpFrame,
+	udpFrame,
+	untagged,
+	withTags,
+} from './frame.js';
 import {Model} from './model.js';
 
 const FRAMES = 10_000;
@@ -39,9 +50,14 @@ function pick<T>(random: Random, list: readonly T[]): T {
 }
 
 function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
+	const frame = randomPacket(random, b, side);
+	return random(4) > 0 ? frame : tagged(frame, ...Array.from({length: 1 + random(3)}, () => random(2)));
+}
+
+function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	const backend = pick(random, [...BACKENDS, '10.0.0.71:443']);
 	const client = pick(random, CLIENTS);
-	const fromServer = side === 'internal';
+	const fromServer = side === 'internal' && random(5) > 0;
 	const parts = {
 		toMac: b.ports[side].mac,
 		fromMac: fromServer ? backendMac(backend.split(':')[0] ?? '') : CLIENT_MAC,
@@ -71,7 +87,8 @@ function mutated(random: Random, frame: Uint8Array): Uint8Array {
 
 /** How far both checksums are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
  * of 0 must stay 0. */
-function deviation(frame: Uint8Array): {ip: number; transport: number | 'none'} {
+function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none'} {
+	const frame = untagged(tagged)?.bare ?? tagged;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
 	const stored = view.getUint16(checksumOffset(frame));
@@ -82,11 +99,11 @@ function deviation(frame: Uint8Array): {ip: number; transport: number | 'none'} 
 }
 
 function withoutChecksums(frame: Uint8Array): Uint8Array {
-	const copy = frame.slice();
-	const view = new DataView(copy.buffer);
+	const {tags, bare} = untagged(frame) ?? {tags: new Uint8Array(0), bare: frame.slice()};
+	const view = new DataView(bare.buffer);
 	view.setUint16(ETHERNET + 10, 0);
-	view.setUint16(checksumOffset(copy), 0);
-	return copy;
+	view.setUint16(checksumOffset(bare), 0);
+	return withTags(bare, tags);
 }
 
 packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${SEED})`, t => {
@@ -132,7 +149,8 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		'V_PASS_NO_FLOW',
 		'V_DROP_TTL',
 		'V_DROP_BACKEND_DOWN',
-	])
+		'V_DROP_VLAN',
+	] as const)
 		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
 });

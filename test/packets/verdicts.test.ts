@@ -14,13 +14,23 @@ import {
 	XDP,
 } from './balancer.js';
 import {Connection} from './connection.js';
-import {describe, fullChecksums, otherFrame, patched, tcpFrame, translated, withChecksums} from './frame.js';
+import {
+	describe,
+	fullChecksums,
+	mac,
+	otherFrame,
+	patched,
+	tagged,
+	tcpFrame,
+	translated,
+	withChecksums,
+} from './frame.js';
 
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
 const NAME_SERVICE = '192.168.1.1:53';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
-const ETHERTYPE = {arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd} as const;
+const ETHERTYPE = {arp: 0x0806, ipv6: 0x86dd} as const;
 
 interface Case {
 	readonly description: string;
@@ -34,6 +44,8 @@ interface Case {
 	readonly action?: number;
 }
 
+const arp = (b: Balancer): Uint8Array =>
+	otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28));
 const syn = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('S');
 const data = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('PA', {payload: Buffer.from('odd')});
 const reply = (b: Balancer): Uint8Array => {
@@ -85,6 +97,21 @@ const becomesZero = (b: Balancer): Uint8Array => {
 const toClient = (frame: Uint8Array, b: Balancer): Uint8Array =>
 	translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: VIP});
 
+/** A flow whose backend is behind the NIC that its client is behind. */
+const oneArmed = (b: Balancer): void => {
+	establish(b);
+	const [entry] = [...b.tables.backends.values()];
+	const nic = BigInt(b.ports.external.ifindex) << BigInt(FlowShift.NEXT_HOP_NIC_SHIFT);
+	b.setBackend('10.0.0.71', {nextHop: ((entry?.nextHop ?? 0n) & 0xffff_ffff_ffffn) | nic});
+};
+const toFirstOneArmed = (frame: Uint8Array, b: Balancer): Uint8Array =>
+	translated(frame, {toMac: '02:00:00:00:01:47', fromMac: b.ports.external.mac, to: '10.0.0.71:80'});
+const oneArmedReply = (b: Balancer): Uint8Array => {
+	const frame = reply(b);
+	frame.set(mac(b.ports.external.mac));
+	return frame;
+};
+
 const CASES: readonly Case[] = [
 	{
 		description: 'a NIC that the daemon has not listed',
@@ -102,13 +129,15 @@ const CASES: readonly Case[] = [
 	{
 		description: 'ARP',
 		verdict: 'V_PASS_ETHERTYPE',
-		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28)),
+		frame: arp,
 	},
+	{description: 'three VLAN tags', verdict: 'V_PASS_VLAN', frame: b => tagged(syn(b), 1, 2, 3)},
 	{
-		description: 'a VLAN tag',
-		verdict: 'V_PASS_VLAN',
-		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.vlan, syn(b).subarray(10)),
+		description: 'a tagged frame that ends in its tag',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => tagged(syn(b), 1).slice(0, 17),
 	},
+	{description: 'ARP in a VLAN', verdict: 'V_PASS_ETHERTYPE', frame: b => tagged(arp(b), 1)},
 	{
 		description: 'IPv6',
 		verdict: 'V_PASS_IPV6',
@@ -210,16 +239,49 @@ const CASES: readonly Case[] = [
 	{
 		description: 'a backend behind the NIC that the packet came in on',
 		verdict: 'V_FORWARD',
-		prepare: b => {
-			establish(b);
-			const [entry] = [...b.tables.backends.values()];
-			const nic = BigInt(b.ports.external.ifindex) << BigInt(FlowShift.NEXT_HOP_NIC_SHIFT);
-			b.setBackend('10.0.0.71', {nextHop: ((entry?.nextHop ?? 0n) & 0xffff_ffff_ffffn) | nic});
-		},
+		prepare: oneArmed,
 		frame: data,
-		out: (frame, b) =>
-			translated(frame, {toMac: '02:00:00:00:01:47', fromMac: b.ports.external.mac, to: '10.0.0.71:80'}),
+		out: toFirstOneArmed,
 		action: XDP.tx,
+	},
+	...[[7], [7, 0], [0, 4094]].map(
+		(ids): Case => ({
+			description: `a request in VLAN ${ids.join(' of ')} leaves in it through the same NIC`,
+			verdict: 'V_FORWARD',
+			prepare: oneArmed,
+			frame: b => tagged(data(b), ...ids),
+			out: (_, b) => tagged(toFirstOneArmed(data(b), b), ...ids),
+			action: XDP.tx,
+		}),
+	),
+	{
+		description: 'a reply in a VLAN leaves in it through the same NIC',
+		verdict: 'V_REPLY',
+		prepare: oneArmed,
+		frame: b => tagged(oneArmedReply(b), 7, 8),
+		out: (_, b) => tagged(toClient(oneArmedReply(b), b), 7, 8),
+		action: XDP.tx,
+	},
+	{
+		description: 'a tag of mere priority crosses from NIC to NIC',
+		verdict: 'V_FORWARD',
+		prepare: establish,
+		frame: b => tagged(data(b), 0),
+		out: (_, b) => tagged(toFirst(data(b), b), 0),
+		action: XDP.redirect,
+	},
+	{
+		description: 'a request in a VLAN for a backend behind the other NIC',
+		verdict: 'V_DROP_VLAN',
+		prepare: establish,
+		frame: b => tagged(data(b), 7),
+	},
+	{
+		description: 'a reply in a VLAN to a client behind the other NIC',
+		verdict: 'V_DROP_VLAN',
+		side: 'internal',
+		prepare: establish,
+		frame: b => tagged(reply(b), 0, 7),
 	},
 	{
 		description: "the server's answer",
