@@ -17,6 +17,12 @@ static __always_inline struct backend *get_backend(__u32 id)
 	return bpf_map_lookup_elem(&backends, &id);
 }
 
+/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
+static __always_inline int is_serving(const struct backend *backend)
+{
+	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
+}
+
 /* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */
 struct flow_buckets {
 	struct flow_bucket *primary;

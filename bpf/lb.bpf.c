@@ -5,9 +5,7 @@
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
  * and one line that may be cold: its bucket. Everything that only new connections need is in schedule.h.
  */
-#include "filter.h"
-#include "forward_nat.h"
-#include "reply.h"
+#include "icmp.h"
 #include "schedule.h"
 
 /* The one door: counts the verdict and turns it into an XDP action. */
@@ -15,12 +13,6 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 {
 	count_verdict(p->set, p->service, verdict);
 	return xdp_action(verdict, p->action);
-}
-
-/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
-static __always_inline int is_serving(const struct backend *backend)
-{
-	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
 }
 
 /* Backend to client. */
@@ -63,7 +55,7 @@ static __always_inline int is_opened_anew(const struct packet *p, struct new_flo
 {
 	if (FLOW_DEAD_STATES >> flow_state(new->hit.word) & 1)
 		return may_open(new);
-	if (!p->udp)
+	if (p->tcp)
 		return 0;
 	struct backend *backend = get_backend(flow_backend(new->hit.word));
 	if (!backend || is_serving(backend))
@@ -121,9 +113,11 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 {
 	enum verdict verdict = parse(ctx, p);
 
+	if (verdict == V_PASS_ICMP)
+		return balance_icmp(ctx, p);
 	if (verdict)
 		return verdict;
-	struct ends ends = whose_ends(p);
+	struct ends ends = whose_ends(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol);
 	enum verdict reply = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
 	/* a backend may itself be a client of a service */
 	if (!ends.to_service || (reply != V_PASS_NOT_OURS && reply != V_PASS_BACKEND_NO_FLOW))

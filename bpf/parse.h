@@ -44,9 +44,8 @@ struct ports {
 struct packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
-	struct ports *ports; /* at the head of the one header below that is not NULL */
-	struct tcphdr *tcp;
-	struct udphdr *udp;
+	struct ports *ports; /* where the TCP or UDP header begins */
+	struct tcphdr *tcp;  /* NULL: it is UDP */
 	const struct settings *set;
 	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
@@ -148,9 +147,8 @@ static __always_inline enum verdict parse_udp(struct cursor *cursor, struct pack
 {
 	if (!has_room(p, sizeof(struct udphdr)))
 		return V_PASS_MALFORMED;
-	p->udp = TAKE(cursor, struct udphdr);
-	p->ports = (struct ports *)p->udp;
-	return p->udp ? V_UNDECIDED : V_PASS_MALFORMED;
+	p->ports = (struct ports *)TAKE(cursor, struct udphdr);
+	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
 static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct packet *p)

@@ -13,8 +13,9 @@ struct reply {
 	__be32 client;
 	__be16 port;
 	__be16 client_port;
-	__u32 proto;
-	__u32 bucket; /* of its endpoint */
+	__u16 bucket; /* of its endpoint */
+	__u8 proto;
+	__u8 pad;
 };
 
 /*

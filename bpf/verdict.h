@@ -22,7 +22,7 @@ enum verdict {
 	V_PASS_VLAN,            /* more than two tags */
 	V_PASS_IPV6,
 	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
-	V_PASS_ICMP,
+	V_PASS_ICMP,            /* no error about a flow of ours: echo requests, … */
 	V_PASS_PROTOCOL,        /* neither TCP, UDP nor ICMP: VRRP, … */
 	V_PASS_MALFORMED,       /* headers and frame do not fit together; the kernel counts it in its own statistics */
 	V_PASS_NOT_OURS,        /* no service's and no backend's address and port */
@@ -33,6 +33,8 @@ enum verdict {
 	V_FORWARD_NEW,          /* opened a flow: a SYN, or the first datagram; UDP's flow is opened anew if its backend is down */
 	V_FORWARD,              /* client to backend */
 	V_REPLY,                /* backend to client */
+	V_FORWARD_ICMP,         /* an ICMP error about a reply, to the backend */
+	V_REPLY_ICMP,           /* an ICMP error about a client's packet, to the client */
 
 	/* drop */
 	V_DROP_NO_BACKEND,      /* a new connection, and no backend of the service is up */
@@ -77,6 +79,8 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_FORWARD_NEW:
 	case V_FORWARD:
 	case V_REPLY:
+	case V_FORWARD_ICMP:
+	case V_REPLY_ICMP:
 		return forward;
 	case V_DROP_NO_BACKEND:
 	case V_DROP_BACKEND_DOWN:

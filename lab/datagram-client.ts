@@ -1,5 +1,6 @@
 /**
- * A program: sends one datagram and prints the answer, or nothing if none comes from where it was sent to.
+ * A program: sends one datagram and prints the answer, `refused` if the port is closed, or nothing if nothing comes from
+ * where it was sent to.
  * Arguments: ADDRESS PORT (its own), ADDRESS PORT (the server's)
  */
 import {createSocket} from 'node:dgram';
@@ -12,8 +13,11 @@ socket.bind(Number(ownPort), ownAddress, () => {
 	// A connected socket takes no answer from anybody else.
 	socket.connect(Number(port), address, () => socket.send('who?'));
 });
-socket.on('message', answer => {
+function print(answer: string | Uint8Array): void {
 	process.stdout.write(answer);
 	socket.close();
-});
+}
+
+socket.on('message', print);
+socket.on('error', () => print('refused'));
 setTimeout(() => socket.close(), PATIENCE_MS).unref();

@@ -35,8 +35,10 @@ virtual_server ${externalVip} ${PORT} {
 }
 `;
 
+const servers: Partial<Record<WebServerName, Daemon>> = {};
+
 const lab = labOfFile({configs: {lb1: job}}, async built => {
-	await Promise.all((['web1', 'web2'] as const).map(name => startServer(built, name)));
+	[servers.web1, servers.web2] = await Promise.all([startServer(built, 'web1'), startServer(built, 'web2')]);
 	await startPrimary(built);
 	await waitFor('both backends are up', async () => (await upBackends()).length === 2, {timeoutMs: 5000});
 });
@@ -46,9 +48,9 @@ function program(name: string): string[] {
 }
 
 /** The server ends with the laboratory, as all that lives in its namespaces does. */
-async function startServer(built: Lab, name: WebServerName): Promise<void> {
+async function startServer(built: Lab, name: WebServerName): Promise<Daemon> {
 	const namespace = built.namespace(name);
-	await Daemon.start({
+	return await Daemon.start({
 		name: `${name}'s datagram server`,
 		namespace,
 		argv: [...program('datagram-server'), name, String(PORT)],
@@ -96,4 +98,11 @@ test('a client of a server that dies is served by the other, from the same port'
 	await lab()[server].start();
 	await waitFor(`${server} is up`, async () => (await upBackends()).length === 2, {timeoutMs: DOWN_MS});
 	t.is(await ask(address, 7100), other(server), 'and stays there');
+});
+
+test('the ICMP error of a server without the port reaches the client', async t => {
+	const address = lab().client.freshAddress();
+	const server = (await ask(address, 7200)) as WebServerName;
+	await servers[server]?.kill();
+	t.is(await ask(address, 7200), 'refused');
 });

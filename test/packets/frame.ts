@@ -6,6 +6,7 @@ export const ETHERNET = 14;
 const IPV4 = 20;
 const TCP = 20;
 const UDP = 8;
+export const ICMP = 8;
 export const PROTOCOL = {icmp: 1, tcp: 6, udp: 17} as const;
 const ETHERTYPE_IPV4 = 0x0800;
 
@@ -57,6 +58,28 @@ export function udpFrame(parts: UdpParts): Uint8Array {
 	return withChecksums(ipv4Frame(parts, PROTOCOL.udp, datagram));
 }
 
+/** An ICMP error: type, code, the word behind the checksum, and how much of the packet that it is about it quotes. */
+export interface IcmpErrorParts extends UdpParts {
+	readonly type?: number;
+	readonly code?: number;
+	readonly rest?: number;
+	readonly about: Uint8Array;
+	/** Bytes behind the IPv4 header; default 8. */
+	readonly quoted?: number;
+}
+
+/** The frame with both of its own checksums right. */
+export function icmpErrorFrame(parts: IcmpErrorParts): Uint8Array {
+	const quotation = parts.about.slice(ETHERNET, transportOffset(parts.about) + (parts.quoted ?? 8));
+	const message = new Uint8Array(ICMP + quotation.length);
+	const view = new DataView(message.buffer);
+	view.setUint8(0, parts.type ?? 3);
+	view.setUint8(1, parts.code ?? 1);
+	view.setUint32(4, parts.rest ?? 0);
+	message.set(quotation, ICMP);
+	return withChecksums(ipv4Frame(parts, PROTOCOL.icmp, message));
+}
+
 /** A frame around a packet's content, checksums not yet computed. */
 function ipv4Frame(parts: UdpParts, protocol: number, content: Uint8Array): Uint8Array {
 	const options = parts.options ?? new Uint8Array(0);
@@ -97,26 +120,36 @@ export function fullChecksums(frame: Uint8Array): {readonly ip: number; readonly
 	const view = new DataView(copy.buffer);
 	const transport = transportOffset(copy);
 	const end = ETHERNET + view.getUint16(ETHERNET + 2);
-	view.setUint16(ETHERNET + 10, 0);
+	const ip = headerChecksum(frame, ETHERNET);
 	view.setUint16(checksumOffset(copy), 0);
+	if (isIcmp(copy)) return {ip, transport: internetChecksum(copy.subarray(transport, end))};
 	const pseudo = new Uint8Array(12);
 	pseudo.set(copy.subarray(ETHERNET + 12, ETHERNET + 20), 0);
 	new DataView(pseudo.buffer).setUint16(8, view.getUint8(ETHERNET + 9));
 	new DataView(pseudo.buffer).setUint16(10, end - transport);
-	return {
-		ip: internetChecksum(copy.subarray(ETHERNET, transport)),
-		transport: internetChecksum(pseudo, copy.subarray(transport, end)),
-	};
+	return {ip, transport: internetChecksum(pseudo, copy.subarray(transport, end))};
 }
 
-/** Where the TCP or UDP header of an IPv4 frame begins. */
+/** What the checksum of the IPv4 header at an offset should be. */
+export function headerChecksum(frame: Uint8Array, at: number): number {
+	const header = frame.slice(at, at + ((frame[at] ?? 0) & 15) * 4);
+	header.fill(0, 10, 12);
+	return internetChecksum(header);
+}
+
+/** Where the TCP, UDP or ICMP header of an IPv4 frame begins. */
 export function transportOffset(frame: Uint8Array): number {
 	return ETHERNET + ((frame[ETHERNET] ?? 0) & 15) * 4;
 }
 
-/** Where the TCP or UDP checksum of an IPv4 frame is. */
+/** Where the TCP, UDP or ICMP checksum of an IPv4 frame is. */
 export function checksumOffset(frame: Uint8Array): number {
+	if (isIcmp(frame)) return transportOffset(frame) + 2;
 	return transportOffset(frame) + (isUdp(frame) ? 6 : 16);
+}
+
+export function isIcmp(frame: Uint8Array): boolean {
+	return frame[ETHERNET + 9] === PROTOCOL.icmp;
 }
 
 export function isUdp(frame: Uint8Array): boolean {
@@ -179,6 +212,16 @@ export function translated(
 	if (to.to !== undefined) putEndpoint(copy, to.to, ETHERNET + 16, transport + 2);
 	copy[ETHERNET + 8] = (copy[ETHERNET + 8] ?? 0) - 1;
 	return withChecksums(copy);
+}
+
+/** The packet as an ICMP error must quote it: other ends, the IPv4 checksum right, the transport checksum as it was. */
+export function renamed(frame: Uint8Array, to: {readonly from?: string; readonly to?: string}): Uint8Array {
+	const copy = frame.slice();
+	const transport = transportOffset(copy);
+	if (to.from !== undefined) putEndpoint(copy, to.from, ETHERNET + 12, transport);
+	if (to.to !== undefined) putEndpoint(copy, to.to, ETHERNET + 16, transport + 2);
+	new DataView(copy.buffer).setUint16(ETHERNET + 10, headerChecksum(copy, ETHERNET));
+	return copy;
 }
 
 function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {

@@ -4,7 +4,7 @@
  */
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
-import {ETHERNET, endpoint, mac, PROTOCOL, transportOffset, untagged, withTags} from './frame.js';
+import {ETHERNET, endpoint, ICMP, mac, PROTOCOL, transportOffset, untagged, withTags} from './frame.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 
@@ -98,6 +98,7 @@ export class Model {
 
 	#receive(frame: Uint8Array, arrival: Arrival): Expected {
 		const parsed = parse(frame);
+		if (parsed === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
 		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
 		const toService = services.find(({at}) => at === parsed.to);
@@ -147,6 +148,33 @@ export class Model {
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
 		putEndpoint(out, backend.at, ETHERNET + 16, transportOffset(out) + 2);
 		return {verdict, frame: out};
+	}
+
+	#icmp(frame: Uint8Array, arrival: Arrival): Expected {
+		const about = quotedByError(frame);
+		if (about === undefined) return {verdict: 'V_PASS_ICMP', frame};
+		const flows = this.#flows.filter(({backend}) => backend.service.protocol === about.protocol);
+		const request = flows.find(({client, backend}) => client === about.from && backend.at === about.to);
+		const reply = flows.find(({client, backend}) => client === about.to && backend.service.at === about.from);
+		const flow = request ?? reply;
+		if (flow === undefined) return {verdict: 'V_PASS_ICMP', frame};
+		const {backend, cameFrom} = flow;
+		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const way = request ? cameFrom : {mac: backendMac(endpoint(backend.at)[0]), side: 'internal' as const};
+		if (way.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
+		if (arrival.inVlan && way.side !== arrival.side) return {verdict: 'V_DROP_VLAN', frame};
+		const out = readdressed(frame, way.mac, this.#ports[way.side].mac);
+		const quoted = transportOffset(out) + ICMP;
+		const ports = quoted + ((out[quoted] ?? 0) & 15) * 4;
+		if (request) {
+			putAddress(out, backend.service.at, ETHERNET + 12);
+			putEndpoint(out, backend.service.at, quoted + 16, ports + 2);
+			return {verdict: 'V_REPLY_ICMP', frame: out};
+		}
+		putAddress(out, backend.at, ETHERNET + 16);
+		putEndpoint(out, backend.at, quoted + 12, ports);
+		return {verdict: 'V_FORWARD_ICMP', frame: out};
 	}
 
 	#open(client: string, service: ModelService, cameFrom: ModelFlow['cameFrom']): ModelFlow | VerdictName {
@@ -247,6 +275,26 @@ function parse(frame: Uint8Array): Parsed | VerdictName {
 	};
 }
 
+/** The packet that an ICMP frame says never arrived, if it went out from where the error goes to. */
+function quotedByError(frame: Uint8Array): Pick<Parsed, 'protocol' | 'from' | 'to'> | undefined {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	const icmp = transportOffset(frame);
+	const ip = icmp + ICMP;
+	if (frame.length < ip + 20 || ![3, 11].includes(view.getUint8(icmp))) return undefined;
+	const header = (view.getUint8(ip) & 15) * 4;
+	const protocol = view.getUint8(ip + 9);
+	const length = view.getUint16(ETHERNET + 2);
+	if (view.getUint8(ip) >> 4 !== 4 || header < 20 || (view.getUint16(ip + 6) & 0x1fff) !== 0) return undefined;
+	if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return undefined;
+	if (ETHERNET + length < ip + header + 8 || ETHERNET + length > frame.length) return undefined;
+	if (view.getUint32(ip + 12) !== view.getUint32(ETHERNET + 16)) return undefined;
+	return {
+		protocol: protocol === PROTOCOL.udp ? 'udp' : 'tcp',
+		from: `${formatAddress(frame.subarray(ip + 12, ip + 16))}:${view.getUint16(ip + header)}`,
+		to: `${formatAddress(frame.subarray(ip + 16, ip + 20))}:${view.getUint16(ip + header + 2)}`,
+	};
+}
+
 function readdressed(frame: Uint8Array, toMac: string, fromMac: string): Uint8Array {
 	const out = frame.slice();
 	out.set(mac(toMac), 0);
@@ -256,7 +304,10 @@ function readdressed(frame: Uint8Array, toMac: string, fromMac: string): Uint8Ar
 }
 
 function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
-	const [address, port] = endpoint(text);
-	frame.set(address.split('.').map(Number), addressAt);
-	new DataView(frame.buffer).setUint16(portAt, port);
+	putAddress(frame, text, addressAt);
+	new DataView(frame.buffer).setUint16(portAt, endpoint(text)[1]);
+}
+
+function putAddress(frame: Uint8Array, text: string, at: number): void {
+	frame.set(endpoint(text)[0].split('.').map(Number), at);
 }

@@ -1,4 +1,5 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
+import {formatAddress} from '../../src/net/address.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
 import {type Balancer, backendMac, balancer, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
 import {
@@ -6,9 +7,14 @@ import {
 	describe,
 	ETHERNET,
 	fullChecksums,
+	headerChecksum,
+	ICMP,
+	icmpErrorFrame,
+	isIcmp,
 	isUdp,
 	tagged,
 	tcpFrame,
+	transportOffset,
 	udpFrame,
 	untagged,
 	withTags,
@@ -57,6 +63,7 @@ function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
 function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	const backend = pick(random, [...BACKENDS, '10.0.0.71:443']);
 	const client = pick(random, CLIENTS);
+	if (random(3) === 0) return randomError(random, b, side);
 	const fromServer = side === 'internal' && random(5) > 0;
 	const parts = {
 		toMac: b.ports[side].mac,
@@ -76,6 +83,34 @@ function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	return frame;
 }
 
+/** An ICMP error about what a backend or a client was sent. */
+function randomError(random: Random, b: Balancer, side: Side): Uint8Array {
+	const client = pick(random, CLIENTS);
+	const toClient = side === 'internal';
+	const about = pick(random, [tcpFrame, udpFrame])({
+		toMac: CLIENT_MAC,
+		fromMac: CLIENT_MAC,
+		from: toClient ? client : pick(random, SERVICES),
+		to: toClient ? pick(random, BACKENDS) : client,
+		flags: 'A',
+		options: new Uint8Array(4 * random(2)).fill(1),
+		payload: new Uint8Array(8),
+	});
+	return icmpErrorFrame({
+		toMac: b.ports[side].mac,
+		fromMac: CLIENT_MAC,
+		from: pick(random, ['10.0.0.71', '172.16.9.9']),
+		to: random(20) === 0 ? '192.168.1.3' : formatAddress(about.subarray(ETHERNET + 12, ETHERNET + 16)),
+		ttl: 1 + random(4),
+		options: new Uint8Array(4 * random(2)).fill(1),
+		type: pick(random, [3, 3, 3, 11, 11, 11, 12, 8]),
+		code: random(5),
+		rest: random(1500),
+		quoted: 7 + random(9),
+		about,
+	});
+}
+
 /** Some bytes changed, cut off, or appended. */
 function mutated(random: Random, frame: Uint8Array): Uint8Array {
 	const length = random(4) === 0 ? ETHERNET + random(frame.length) : frame.length + random(2) * random(20);
@@ -85,16 +120,18 @@ function mutated(random: Random, frame: Uint8Array): Uint8Array {
 	return copy;
 }
 
-/** How far both checksums are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
+/** How far both checksums, and that of a quoted header, are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
  * of 0 must stay 0. */
-function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none'} {
+function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none'; quoted: number} {
 	const frame = untagged(tagged)?.bare ?? tagged;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
 	const stored = view.getUint16(checksumOffset(frame));
+	const quoted = transportOffset(frame) + ICMP;
 	return {
 		ip: (view.getUint16(ETHERNET + 10) - full.ip + 0xffff) % 0xffff,
 		transport: isUdp(frame) && stored === 0 ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
+		quoted: isIcmp(frame) ? (view.getUint16(quoted + 10) - headerChecksum(frame, quoted) + 0xffff) % 0xffff : 0,
 	};
 }
 
@@ -103,6 +140,7 @@ function withoutChecksums(frame: Uint8Array): Uint8Array {
 	const view = new DataView(bare.buffer);
 	view.setUint16(ETHERNET + 10, 0);
 	view.setUint16(checksumOffset(bare), 0);
+	if (isIcmp(bare)) view.setUint16(transportOffset(bare) + ICMP + 10, 0);
 	return withTags(bare, tags);
 }
 
@@ -127,7 +165,7 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		const frame = random(3) === 0 ? mutated(random, clean) : clean;
 		const expected = model.receive(frame, side);
 		const outcome = b.send(frame, side);
-		const rewritten = expected.verdict.startsWith('V_FORWARD') || expected.verdict === 'V_REPLY';
+		const rewritten = expected.verdict.startsWith('V_FORWARD') || expected.verdict.startsWith('V_REPLY');
 		const same =
 			outcome.verdict === expected.verdict &&
 			(rewritten
@@ -150,6 +188,8 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		'V_DROP_TTL',
 		'V_DROP_BACKEND_DOWN',
 		'V_DROP_VLAN',
+		'V_REPLY_ICMP',
+		'V_FORWARD_ICMP',
 	] as const)
 		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));

@@ -17,12 +17,16 @@ import {Connection} from './connection.js';
 import {
 	describe,
 	fullChecksums,
+	type IcmpErrorParts,
+	icmpErrorFrame,
 	mac,
 	otherFrame,
 	patched,
+	renamed,
 	tagged,
 	tcpFrame,
 	translated,
+	udpFrame,
 	withChecksums,
 } from './frame.js';
 
@@ -97,6 +101,48 @@ const becomesZero = (b: Balancer): Uint8Array => {
 const toClient = (frame: Uint8Array, b: Balancer): Uint8Array =>
 	translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: VIP});
 
+type ErrorFields = Partial<Omit<IcmpErrorParts, 'toMac' | 'fromMac' | 'from'>>;
+const ROUTER = '203.0.113.9';
+const tooBig = {type: 3, code: 4, rest: 1400} as const;
+/** What a router on the way to the client says of the server's answer, as the client would have seen it. */
+const aboutReply = (b: Balancer, fields: ErrorFields = {}): Uint8Array =>
+	icmpErrorFrame({
+		toMac: b.ports.external.mac,
+		fromMac: CLIENT_MAC,
+		from: ROUTER,
+		to: '192.168.1.1',
+		about: toClient(reply(b), b),
+		...fields,
+	});
+/** What the backend, or a router before it, says of the client's data, as the backend would have seen them. */
+const aboutRequest = (b: Balancer, fields: ErrorFields = {}): Uint8Array =>
+	icmpErrorFrame({
+		toMac: b.ports.internal.mac,
+		fromMac: '02:00:00:00:01:47',
+		from: '10.0.0.1',
+		to: '192.168.1.50',
+		about: toFirst(data(b), b),
+		...fields,
+	});
+/** An error about a request as the client is to see it: from the service, which never got the packet. */
+const fromService = (b: Balancer, fields: ErrorFields & Pick<IcmpErrorParts, 'about'>, service: string): Uint8Array =>
+	icmpErrorFrame({
+		toMac: CLIENT_MAC,
+		fromMac: b.ports.external.mac,
+		from: '192.168.1.1',
+		to: '192.168.1.50',
+		ttl: 63,
+		...fields,
+		about: renamed(fields.about, {to: service}),
+	});
+/** A name server without the port, with options in both IPv4 headers. */
+const refusal = (b: Balancer): ErrorFields & Pick<IcmpErrorParts, 'about'> => {
+	const options = new Uint8Array(4).fill(1);
+	const toMac = '02:00:00:00:01:49';
+	const about = udpFrame({toMac, fromMac: b.ports.internal.mac, from: CLIENT, to: '10.0.0.73:53', options});
+	return {type: 3, code: 3, options, about};
+};
+
 /** A flow whose backend is behind the NIC that its client is behind. */
 const oneArmed = (b: Balancer): void => {
 	establish(b);
@@ -149,7 +195,31 @@ const CASES: readonly Case[] = [
 		frame: b => patched(syn(b), {20: 0x20}),
 	},
 	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
-	{description: 'ICMP', verdict: 'V_PASS_ICMP', frame: b => patched(syn(b), {23: 1})},
+	{
+		description: 'an echo request',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {type: 8, code: 0}),
+	},
+	{description: 'an error about nothing that we know', verdict: 'V_PASS_ICMP', frame: b => aboutReply(b)},
+	{
+		description: 'an error that goes to another address than the packet came from',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {to: '192.168.1.2'}),
+	},
+	{
+		description: 'an error that quotes too little',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {quoted: 7}),
+	},
+	{
+		description: 'an error about a later fragment',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {about: patched(toClient(reply(b), b), {20: 0, 21: 1})}),
+	},
 	{
 		description: 'a UDP header that is padding',
 		verdict: 'V_PASS_MALFORMED',
@@ -348,6 +418,68 @@ const CASES: readonly Case[] = [
 		},
 		out: (frame, b) => translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: NAME_SERVICE}),
 		action: XDP.redirect,
+	},
+	{
+		description: 'a reply was too big for a hop near the client',
+		verdict: 'V_FORWARD_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, tooBig),
+		out: (_, b) =>
+			icmpErrorFrame({
+				...tooBig,
+				toMac: '02:00:00:00:01:47',
+				fromMac: b.ports.internal.mac,
+				from: ROUTER,
+				to: '10.0.0.71',
+				ttl: 63,
+				about: renamed(toClient(reply(b), b), {from: '10.0.0.71:80'}),
+			}),
+		action: XDP.redirect,
+	},
+	...([20, 8] as const).map(
+		(quoted): Case => ({
+			description: `a request ran out of hops behind us; ${quoted} bytes quoted`,
+			verdict: 'V_REPLY_ICMP',
+			side: 'internal',
+			prepare: establish,
+			frame: b => aboutRequest(b, {type: 11, code: 0, quoted}),
+			out: (_, b) => fromService(b, {type: 11, code: 0, quoted, about: toFirst(data(b), b)}, VIP),
+			action: XDP.redirect,
+		}),
+	),
+	{
+		description: 'the backend has no such port; IPv4 options outside and inside',
+		verdict: 'V_REPLY_ICMP',
+		side: 'internal',
+		prepare: openUdp,
+		frame: b => aboutRequest(b, refusal(b)),
+		out: (_, b) => fromService(b, refusal(b), NAME_SERVICE),
+		action: XDP.redirect,
+	},
+	{
+		description: 'an error from a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		side: 'internal',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: b => aboutRequest(b),
+	},
+	{
+		description: 'an error about a reply of a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: b => aboutReply(b),
+	},
+	{
+		description: 'the last hop of an error',
+		verdict: 'V_DROP_TTL',
+		prepare: establish,
+		frame: b => aboutReply(b, {ttl: 1}),
 	},
 	{
 		description: 'no backend is up',
