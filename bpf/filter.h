@@ -17,15 +17,15 @@ static __always_inline int filter_has(const __u64 *bits, __u64 hash)
 	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
 }
 
-static __always_inline struct ends whose_ends(const struct packet *p)
+static __always_inline struct ends whose_ends(__be32 source, __be16 source_port, __be32 dest, __be16 dest_port, __u8 proto)
 {
 	__u32 zero = 0;
 	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
-	struct ends ends = {.source_hash = local_hash(p->ip->saddr, p->tcp->source, IPPROTO_TCP)};
+	struct ends ends = {.source_hash = local_hash(source, source_port, proto)};
 
 	if (!filter)
 		return ends;
-	ends.to_service = filter_has(filter->bits[0], local_hash(p->ip->daddr, p->tcp->dest, IPPROTO_TCP));
+	ends.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto));
 	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
 	return ends;
 }

@@ -22,7 +22,8 @@
  *            its ticket of the turn between claim and publish, so only an insert that has won takes one
  *   expiry   an expired slot is free: nobody collects garbage
  *
- * A victim is empty, else expired, else closed, else the oldest half-open one. A live flow is never evicted. The primary
+ * A victim is empty, else expired, else closed, else the oldest half-open one, else a UDP flow, which proves nothing about
+ * its sender. A live TCP flow is never evicted. The primary
  * bucket is preferred while it holds fewer than two flows (one cold line instead of two), then the less occupied one. With
  * live flows only, the very first insert is refused at a load of 0.50 (128K slots) or 0.38 (4M), one in a hundred at 0.76;
  * 9 % of the flows are in their secondary bucket at a load of 0.25. So size the table for a load of 0.4 at most.
@@ -34,6 +35,7 @@
 #ifndef SLUICE_FLOW_TABLE_H
 #define SLUICE_FLOW_TABLE_H
 
+#include <linux/in.h>
 #include <linux/types.h>
 
 #ifndef FLOW_TABLE_FAULT
@@ -63,6 +65,9 @@
 /* Flows in the primary bucket from which on the secondary one is considered. */
 #define FLOW_PRIMARY_PREFERRED 2
 
+/* UDP's states are TCP's of the same kind plus this bit, so that one comparison recognises a busy flow of either. */
+#define FLOW_UDP 8
+
 /* Names and timeouts are IPVS's, seen from the client's side; the first two are not states of a flow. */
 enum flow_state {
 	FLOW_EMPTY,
@@ -74,6 +79,8 @@ enum flow_state {
 	FLOW_CLOSE_WAIT,  /* the client closed first */
 	FLOW_TIME_WAIT,   /* both closed */
 	FLOW_CLOSED,      /* reset */
+	FLOW_UDP_ONE_WAY = FLOW_UDP | FLOW_SYN_RECV,      /* half-open: the client has sent, nobody has answered */
+	FLOW_UDP_BOTH_WAYS = FLOW_UDP | FLOW_ESTABLISHED, /* the server has answered, as it does a spoofer, too */
 };
 
 /* Where the parts of `word` and `next_hop` begin. */
@@ -90,7 +97,7 @@ enum flow_shift {
 #define FLOW_STATE_MASK (15ull << FLOW_STATE_SHIFT)
 #define FLOW_LOCK (1ull << FLOW_LOCK_SHIFT)
 #define FLOW_GENERATION_MASK (255ull << FLOW_GENERATION_SHIFT)
-#define FLOW_HALF_OPEN_STATES (1u << FLOW_SYN_RECV | 1u << FLOW_SYN_ACK)
+#define FLOW_HALF_OPEN_STATES (1u << FLOW_SYN_RECV | 1u << FLOW_SYN_ACK | 1u << FLOW_UDP_ONE_WAY)
 #define FLOW_DEAD_STATES (1u << FLOW_TIME_WAIT | 1u << FLOW_CLOSED)
 
 struct flow_key {
@@ -294,6 +301,7 @@ flow_inline int flow_over(__u64 word, const struct flow_clock *now, const struct
 #define FLOW_RANK_EXPIRED 1u
 #define FLOW_RANK_DEAD 2u
 #define FLOW_RANK_HALF_OPEN 3u
+#define FLOW_RANK_UDP 4u
 #define FLOW_RANK_LIVE 15u
 #define FLOW_SCORE_LIVE (FLOW_RANK_LIVE << FLOW_RANK_SHIFT)
 #define FLOW_SCORE_OCCUPIED (FLOW_RANK_HALF_OPEN << FLOW_RANK_SHIFT)
@@ -302,7 +310,8 @@ flow_inline int flow_over(__u64 word, const struct flow_clock *now, const struct
 #define FLOW_RANKS                                                                                              \
 	(~0ull ^ FLOW_RANK(FLOW_EMPTY, 0u) ^ FLOW_RANK(FLOW_SYN_RECV, FLOW_RANK_HALF_OPEN) ^                    \
 	 FLOW_RANK(FLOW_SYN_ACK, FLOW_RANK_HALF_OPEN) ^ FLOW_RANK(FLOW_TIME_WAIT, FLOW_RANK_DEAD) ^             \
-	 FLOW_RANK(FLOW_CLOSED, FLOW_RANK_DEAD))
+	 FLOW_RANK(FLOW_CLOSED, FLOW_RANK_DEAD) ^ FLOW_RANK(FLOW_UDP_ONE_WAY, FLOW_RANK_HALF_OPEN) ^               \
+	 FLOW_RANK(FLOW_UDP_BOTH_WAYS, FLOW_RANK_UDP))
 
 /* No branch in here, nor in what it calls: eight of these in a row must not multiply the verifier's paths. */
 flow_inline __u32 flow_score(__u64 word, const struct flow_clock *now, const struct flow_timeouts *timeouts)
@@ -436,16 +445,24 @@ flow_inline void flow_settle(struct flow_bucket *primary, struct flow_slot *slot
 	hit->word = word;
 }
 
-/* Makes a claimed slot the flow of `key`, in state SYN_RECV. */
+/* The protocol of a key, as IP numbers it. */
+flow_inline __u8 flow_proto(const struct flow_key *key)
+{
+	return key->ports >> 32;
+}
+
+/* Makes a claimed slot the flow of `key`, half-open. */
 flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
 			      const struct flow_key *key, __u64 next_hop, __u16 backend, const struct flow_clock *now)
 {
+	enum flow_state state = flow_proto(key) == IPPROTO_UDP ? FLOW_UDP_ONE_WAY : FLOW_SYN_RECV;
+
 	flow_store(&slot->addrs, key->addrs);
 	flow_store(&slot->ports, key->ports);
 	flow_store(&slot->next_hop, next_hop);
 	hit->next_hop = next_hop;
 	flow_settle(primary, slot, hit,
-		    (hit->word & FLOW_GENERATION_MASK) | (__u64)FLOW_SYN_RECV << FLOW_STATE_SHIFT |
+		    (hit->word & FLOW_GENERATION_MASK) | (__u64)state << FLOW_STATE_SHIFT |
 			    (__u64)backend << FLOW_BACKEND_SHIFT | (__u16)now->fine);
 }
 
@@ -453,6 +470,14 @@ flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slo
 flow_inline void flow_release(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit)
 {
 	flow_settle(primary, slot, hit, hit->word & FLOW_GENERATION_MASK);
+}
+
+/* The word of a UDP flow that nobody has answered yet: its stamp is the fine clock alone. */
+flow_inline __u64 flow_next_one_way(__u64 word, __u32 event, const struct flow_clock *now)
+{
+	if (event & FLOW_FROM_SERVER)
+		return flow_with_stamp(flow_with_state(word, FLOW_UDP_BOTH_WAYS), now->coarse);
+	return (__s16)(now->fine - (__u32)word) > 0 ? flow_with_stamp(word, (__u16)now->fine) : word;
 }
 
 /* Next word of a half-open flow. A client's SYN or RST changes nothing: anybody can forge them. */
@@ -496,6 +521,8 @@ flow_inline enum flow_state flow_next_state(enum flow_state state, __u32 event)
  * server's packet, of the acknowledgement of a client's. */
 flow_inline __u64 flow_next(__u64 word, __u32 event, __u16 number, const struct flow_clock *now)
 {
+	if (flow_state(word) == FLOW_UDP_ONE_WAY)
+		return flow_next_one_way(word, event, now);
 	if (FLOW_HALF_OPEN_STATES >> flow_state(word) & 1)
 		return flow_next_half_open(word, event, number, now);
 	word = flow_with_state(word, flow_next_state(flow_state(word), event));
@@ -549,6 +576,12 @@ flow_inline int flow_replace(struct flow_slot *slot, struct flow_hit *hit, __u64
 flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u16 backend)
 {
 	return flow_replace(slot, hit, 0xffffull << FLOW_BACKEND_SHIFT, (__u64)backend << FLOW_BACKEND_SHIFT);
+}
+
+/* Ends a flow, so that the next insert of its key starts anew in its slot. */
+flow_inline int flow_close(struct flow_slot *slot, struct flow_hit *hit)
+{
+	return flow_replace(slot, hit, FLOW_STATE_MASK, (__u64)FLOW_CLOSED << FLOW_STATE_SHIFT);
 }
 
 /* Takes a flow back, as if it had never been. */

@@ -8,8 +8,6 @@
 #ifndef SLUICE_FLOWS_H
 #define SLUICE_FLOWS_H
 
-#include <linux/in.h>
-
 #include "count.h"
 
 #define FIND_ATTEMPTS 4
@@ -17,6 +15,12 @@
 static __always_inline struct backend *get_backend(__u32 id)
 {
 	return bpf_map_lookup_elem(&backends, &id);
+}
+
+/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
+static __always_inline int is_serving(const struct backend *backend)
+{
+	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
 }
 
 /* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */
@@ -43,20 +47,22 @@ static __always_inline struct flow_clock flow_now(const struct settings *set)
 
 /* The key of a connection, from the client's side. */
 static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_port, __be32 service,
-						   __be16 service_port)
+						   __be16 service_port, __u8 proto)
 {
 	return (struct flow_key){
 		.addrs = client | (__u64)service << 32,
-		.ports = client_port | (__u32)service_port << 16 | (__u64)IPPROTO_TCP << 32,
+		.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32,
 	};
 }
 
-/* An established flow that was heard of in this very tick, as all but one packet a second of a busy flow find it. */
+/* An established flow, or a UDP flow both ways, that was heard of in this very tick, as all but one packet a second of a
+ * busy flow find it. */
 static __always_inline int is_current(__u64 word, const struct flow_clock *now)
 {
 	__u64 current = (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT | now->coarse;
+	__u64 udp = (__u64)FLOW_UDP << FLOW_STATE_SHIFT;
 
-	return !((word ^ current) & (FLOW_STATE_MASK | FLOW_STAMP_MASK));
+	return !((word ^ current) & ((FLOW_STATE_MASK & ~udp) | FLOW_STAMP_MASK));
 }
 
 /* Looks a flow up. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
@@ -196,6 +202,19 @@ __noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, i
 		return 0;
 	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
 	return backend < 0 ? flow_withdraw(slot, hit) : flow_redirect(slot, hit, backend);
+}
+
+/* Ends a flow whose backend is down, unless its slot was reused meanwhile. Whoever opens it anew first, opens it for all. */
+__noinline int close_flow(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return 0;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return 0;
+	return flow_close(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit);
 }
 
 #endif

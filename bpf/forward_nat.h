@@ -25,6 +25,22 @@ static __always_inline void rewrite_ipv4(struct iphdr *ip, __u32 address_change)
 	ip->check = csum_apply(ip->check, address_change + csum_change16(before, *ttl_and_protocol));
 }
 
+static __always_inline void rewrite_ipv4_source(struct iphdr *ip, __be32 addr)
+{
+	__u32 change = csum_change32(ip->saddr, addr);
+
+	ip->saddr = addr;
+	rewrite_ipv4(ip, change);
+}
+
+static __always_inline void rewrite_ipv4_destination(struct iphdr *ip, __be32 addr)
+{
+	__u32 change = csum_change32(ip->daddr, addr);
+
+	ip->daddr = addr;
+	rewrite_ipv4(ip, change);
+}
+
 /* Decides the way out; nothing is rewritten before it is found. */
 static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, struct nic **out)
 {
@@ -37,8 +53,21 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 	*out = bpf_map_lookup_elem(&nics, &index);
 	if (!*out || !(*out)->ifindex)
 		return V_DROP_NO_NIC;
+	if (p->vlan && index != p->nic)
+		return V_DROP_VLAN;
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
+}
+
+/* Corrects the checksum that covers addresses and ports. UDP has none if it is 0, and spells a computed 0 as all ones. */
+static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
+{
+	struct udphdr *udp = (struct udphdr *)p->ports;
+
+	if (p->tcp)
+		p->tcp->check = csum_apply(p->tcp->check, change);
+	else if (udp->check)
+		udp->check = csum_apply(udp->check, change) ?: 0xffff;
 }
 
 static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
@@ -48,11 +77,9 @@ static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr
 
 	if (verdict)
 		return verdict;
-	__u32 address_change = csum_change32(p->ip->daddr, addr);
-	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->dest, port));
-	p->tcp->dest = port;
-	p->ip->daddr = addr;
-	rewrite_ipv4(p->ip, address_change);
+	rewrite_l4_check(p, csum_change32(p->ip->daddr, addr) + csum_change16(p->ports->dest, port));
+	p->ports->dest = port;
+	rewrite_ipv4_destination(p->ip, addr);
 	rewrite_ethernet(p->eth, next_hop, out);
 	return V_UNDECIDED;
 }
@@ -64,11 +91,9 @@ static __always_inline enum verdict nat_to_client(struct packet *p, __be32 addr,
 
 	if (verdict)
 		return verdict;
-	__u32 address_change = csum_change32(p->ip->saddr, addr);
-	p->tcp->check = csum_apply(p->tcp->check, address_change + csum_change16(p->tcp->source, port));
-	p->tcp->source = port;
-	p->ip->saddr = addr;
-	rewrite_ipv4(p->ip, address_change);
+	rewrite_l4_check(p, csum_change32(p->ip->saddr, addr) + csum_change16(p->ports->source, port));
+	p->ports->source = port;
+	rewrite_ipv4_source(p->ip, addr);
 	rewrite_ethernet(p->eth, next_hop, out);
 	return V_UNDECIDED;
 }

@@ -5,9 +5,7 @@
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
  * and one line that may be cold: its bucket. Everything that only new connections need is in schedule.h.
  */
-#include "filter.h"
-#include "forward_nat.h"
-#include "reply.h"
+#include "icmp.h"
 #include "schedule.h"
 
 /* The one door: counts the verdict and turns it into an XDP action. */
@@ -17,20 +15,15 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 	return xdp_action(verdict, p->action);
 }
 
-/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
-static __always_inline int is_serving(const struct backend *backend)
-{
-	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
-}
-
 /* Backend to client. */
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
 	struct reply reply = {
 		.addr = p->ip->saddr,
 		.client = p->ip->daddr,
-		.port = p->tcp->source,
-		.client_port = p->tcp->dest,
+		.port = p->ports->source,
+		.client_port = p->ports->dest,
+		.proto = p->ip->protocol,
 		.bucket = endpoint_bucket_of(ends->source_hash),
 	};
 
@@ -45,8 +38,8 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	if (!is_serving(backend))
 		return V_DROP_BACKEND_DOWN;
 	struct flow_clock now = flow_now(p->set);
-	__u32 event = tcp_flags(p->tcp) | FLOW_FROM_SERVER;
-	if (!track_flow(&reply.key, &reply.hit, event, (__u16)bpf_ntohl(p->tcp->seq), &now))
+	__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0;
+	if (!track_flow(&reply.key, &reply.hit, tcp_flags(p) | FLOW_FROM_SERVER, number, &now))
 		return V_PASS_BACKEND_NO_FLOW;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->set);
 	verdict = nat_to_client(p, reply.key.addrs >> 32, (__u32)reply.key.ports >> 16, next_hop);
@@ -56,19 +49,33 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	return V_REPLY;
 }
 
+/* Whether the packet begins its flow again: a connection that is over, or UDP whose backend is down, which no client
+ * would notice. */
+static __always_inline int is_opened_anew(const struct packet *p, struct new_flow *new)
+{
+	if (FLOW_DEAD_STATES >> flow_state(new->hit.word) & 1)
+		return may_open(new);
+	if (p->tcp)
+		return 0;
+	struct backend *backend = get_backend(flow_backend(new->hit.word));
+	if (!backend || is_serving(backend))
+		return 0;
+	close_flow(&new->key, &new->hit);
+	return 1;
+}
+
 /* The flow of a client's packet, found or opened; `new->hit` has it. Returns V_FORWARD, V_FORWARD_NEW or why not. */
 static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
 {
 	struct flow_clock now = flow_now(p->set);
 	enum flow_lookup found = find_flow_now(&new->key, &new->hit, p->set, &now);
 
-	if (found == FLOW_MOVING && !is_fresh_syn(new->flags))
+	if (found == FLOW_MOVING && !may_open(new))
 		return V_DROP_CONTENDED;
-	if (found == FLOW_HIT) {
-		int over = FLOW_DEAD_STATES >> flow_state(new->hit.word) & 1;
+	if (found == FLOW_HIT && !is_opened_anew(p, new)) {
+		__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
 
-		if (!(over && is_fresh_syn(new->flags)) &&
-		    track_flow(&new->key, &new->hit, new->flags, (__u16)bpf_ntohl(p->tcp->ack_seq), &now))
+		if (track_flow(&new->key, &new->hit, new->flags, number, &now))
 			return V_FORWARD;
 	}
 	new->came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation);
@@ -81,8 +88,8 @@ static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct pa
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct new_flow new = {
-		.key = flow_key_of(p->ip->saddr, p->tcp->source, p->ip->daddr, p->tcp->dest),
-		.flags = tcp_flags(p->tcp),
+		.key = flow_key_of(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol),
+		.flags = tcp_flags(p),
 	};
 	enum verdict forwarded = flow_of_client(ctx, p, &new);
 
@@ -106,9 +113,11 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 {
 	enum verdict verdict = parse(ctx, p);
 
+	if (verdict == V_PASS_ICMP)
+		return balance_icmp(ctx, p);
 	if (verdict)
 		return verdict;
-	struct ends ends = whose_ends(p);
+	struct ends ends = whose_ends(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol);
 	enum verdict reply = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
 	/* a backend may itself be a client of a service */
 	if (!ends.to_service || (reply != V_PASS_NOT_OURS && reply != V_PASS_BACKEND_NO_FLOW))

@@ -7,12 +7,15 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
 #include "maps.h"
 
 #define IP_FRAGMENT 0x3fff /* offset and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
 #define IP_HEADER_WORDS 5  /* without options */
+#define VLAN_TAGS 2        /* IEEE 802.1ad: a service tag around a customer tag */
+#define VLAN_ID 0x0fff     /* the rest of a tag is priority; an ID of 0 means no VLAN */
 
 struct cursor {
 	void *at;
@@ -31,14 +34,22 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 }
 #define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
 
-/* A TCP packet over IPv4, and what becomes of it. */
+/* What TCP and UDP headers begin with. */
+struct ports {
+	__be16 source;
+	__be16 dest;
+};
+
+/* A TCP or UDP packet over IPv4, and what becomes of it. */
 struct packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
-	struct tcphdr *tcp;
+	struct ports *ports; /* where the TCP or UDP header begins */
+	struct tcphdr *tcp;  /* NULL: it is UDP */
 	const struct settings *set;
 	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
+	__u32 vlan;     /* not 0: it is in a VLAN */
 	__u32 service;  /* for the counters; 0 until it is known */
 	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
 };
@@ -64,6 +75,26 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
 }
 
+struct vlan_tag {
+	__be16 control;
+	__be16 inner_type;
+};
+
+/* Takes the tags of a frame; `type` becomes the EtherType behind them. The frame keeps them. */
+static __always_inline enum verdict parse_vlan(struct cursor *cursor, struct packet *p, __be16 *type)
+{
+	for (int i = 0; i < VLAN_TAGS; i++) {
+		if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
+			return V_UNDECIDED;
+		struct vlan_tag *tag = TAKE(cursor, struct vlan_tag);
+		if (!tag)
+			return V_PASS_MALFORMED;
+		p->vlan |= tag->control & bpf_htons(VLAN_ID);
+		*type = tag->inner_type;
+	}
+	return V_UNDECIDED;
+}
+
 static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
 	int index = nic_index(ctx->ingress_ifindex);
@@ -77,7 +108,11 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	p->nic = index;
 	if (!same_mac(p->eth->h_dest, nic->mac))
 		return V_PASS_OTHER_MAC;
-	switch (p->eth->h_proto) {
+	__be16 type = p->eth->h_proto;
+	enum verdict verdict = parse_vlan(cursor, p, &type);
+	if (verdict)
+		return verdict;
+	switch (type) {
 	case bpf_htons(ETH_P_IP):
 		return V_UNDECIDED;
 	case bpf_htons(ETH_P_IPV6):
@@ -90,10 +125,35 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	}
 }
 
+/* Whether the IPv4 packet holds a header of this size. The rest of a short frame is padding, which is no header. */
+static __always_inline int has_room(const struct packet *p, __u32 size)
+{
+	__u32 length = bpf_ntohs(p->ip->tot_len);
+	__u32 available = p->bytes - ((void *)p->ip - (void *)p->eth);
+
+	return length >= p->ip->ihl * 4 + size && length <= available;
+}
+
+static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct packet *p)
+{
+	if (!has_room(p, sizeof(struct tcphdr)))
+		return V_PASS_MALFORMED;
+	p->tcp = TAKE(cursor, struct tcphdr);
+	p->ports = (struct ports *)p->tcp;
+	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
+}
+
+static __always_inline enum verdict parse_udp(struct cursor *cursor, struct packet *p)
+{
+	if (!has_room(p, sizeof(struct udphdr)))
+		return V_PASS_MALFORMED;
+	p->ports = (struct ports *)TAKE(cursor, struct udphdr);
+	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
+}
+
 static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct packet *p)
 {
 	struct iphdr *ip = cursor->at;
-	__u32 available = cursor->end - cursor->at;
 
 	p->ip = TAKE(cursor, struct iphdr);
 	if (!p->ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS)
@@ -103,19 +163,14 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct pac
 		return V_PASS_FRAGMENT;
 	switch (ip->protocol) {
 	case IPPROTO_TCP:
-		break;
+		return parse_tcp(cursor, p);
 	case IPPROTO_UDP:
-		return V_PASS_UDP;
+		return parse_udp(cursor, p);
 	case IPPROTO_ICMP:
 		return V_PASS_ICMP;
 	default:
 		return V_PASS_PROTOCOL;
 	}
-	/* the rest of a short frame is padding, which must not be taken for a TCP header */
-	__u32 length = bpf_ntohs(ip->tot_len);
-	if (length < ip->ihl * 4 + sizeof(struct tcphdr) || length > available)
-		return V_PASS_MALFORMED;
-	return V_UNDECIDED;
 }
 
 static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
@@ -127,17 +182,13 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 	verdict = parse_ethernet(ctx, &cursor, p);
 	if (verdict)
 		return verdict;
-	verdict = parse_ipv4(&cursor, p);
-	if (verdict)
-		return verdict;
-	p->tcp = TAKE(&cursor, struct tcphdr);
-	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
+	return parse_ipv4(&cursor, p);
 }
 
-/* SYN, ACK, FIN and RST as enum flow_event. */
-static __always_inline __u32 tcp_flags(const struct tcphdr *tcp)
+/* SYN, ACK, FIN and RST as enum flow_event; a UDP packet has none. */
+static __always_inline __u32 tcp_flags(const struct packet *p)
 {
-	return ((const __u8 *)tcp)[13] & FLOW_TCP_FLAGS;
+	return p->tcp ? ((const __u8 *)p->tcp)[13] & FLOW_TCP_FLAGS : 0;
 }
 
 #endif

@@ -13,7 +13,9 @@ struct reply {
 	__be32 client;
 	__be16 port;
 	__be16 client_port;
-	__u32 bucket; /* of its endpoint */
+	__u16 bucket; /* of its endpoint */
+	__u8 proto;
+	__u8 pad;
 };
 
 /*
@@ -35,10 +37,11 @@ __noinline int find_reply(struct reply *reply)
 	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
 		struct endpoint *endpoint = &bucket->endpoints[i];
 
-		if (endpoint->addr != reply->addr || endpoint->port != reply->port || endpoint->proto != IPPROTO_TCP)
+		if (endpoint->addr != reply->addr || endpoint->port != reply->port || endpoint->proto != reply->proto)
 			continue;
 		verdict = V_PASS_BACKEND_NO_FLOW;
-		reply->key = flow_key_of(reply->client, reply->client_port, endpoint->service_addr, endpoint->service_port);
+		reply->key = flow_key_of(reply->client, reply->client_port, endpoint->service_addr,
+					 endpoint->service_port, reply->proto);
 		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, &now);
 		if (found == FLOW_MOVING)
 			return V_DROP_CONTENDED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* New connections: service, persistence, scheduler, backend. Only SYNs without a flow come here. */
+/* New connections: service, persistence, scheduler, backend. Only packets without a flow come here. */
 #ifndef SLUICE_SCHEDULE_H
 #define SLUICE_SCHEDULE_H
 
@@ -28,9 +28,11 @@ __noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
 	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
 		struct endpoint *endpoint = &bucket->endpoints[i];
 
-		if (endpoint->addr != ours->addr || endpoint->port != ours->port || endpoint->service == ours->service)
+		if (endpoint->addr != ours->addr || endpoint->port != ours->port || endpoint->proto != ours->proto ||
+		    endpoint->service == ours->service)
 			continue;
-		struct flow_key rival = flow_key_of(key->addrs, key->ports, endpoint->service_addr, endpoint->service_port);
+		struct flow_key rival = flow_key_of(key->addrs, key->ports, endpoint->service_addr,
+						    endpoint->service_port, endpoint->proto);
 		struct flow_hit hit = {};
 		if (find_flow(&rival, &hit) != FLOW_HIT)
 			continue;
@@ -61,16 +63,17 @@ static __always_inline __u32 service_of(const struct flow_key *key)
 	struct service_key at = {
 		.addr = key->addrs >> 32,
 		.port = (__u32)key->ports >> 16,
-		.proto = key->ports >> 32,
+		.proto = flow_proto(key),
 	};
 	__u32 *service = bpf_map_lookup_elem(&services_by_key, &at);
 
 	return service ? *service : 0;
 }
 
-static __always_inline int is_fresh_syn(__u32 flags)
+/* Whether this packet may open a flow: a SYN without anything else, or any UDP packet. */
+static __always_inline int may_open(const struct new_flow *new)
 {
-	return (flags & FLOW_TCP_FLAGS) == FLOW_SYN;
+	return flow_proto(&new->key) == IPPROTO_UDP || (new->flags & FLOW_TCP_FLAGS) == FLOW_SYN;
 }
 
 /* Chooses a backend by the service's scheduler, or NO_BACKEND. */
@@ -113,7 +116,7 @@ static __always_inline int schedule(struct new_flow *new)
 	return backend < 0 ? NO_BACKEND : remember(new, backend);
 }
 
-/* Opens a flow for a SYN; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
+/* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
 __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 {
 	struct settings *set = get_settings();
@@ -123,7 +126,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;
-	if (!is_fresh_syn(new->flags))
+	if (!may_open(new))
 		return V_PASS_NO_FLOW;
 	__u64 next_hop = route_to_client(ctx, &new->key, set->route_generation);
 	if (!next_hop) {

@@ -19,27 +19,29 @@ enum verdict {
 	V_PASS_UNKNOWN_NIC,     /* came in on a NIC that the daemon has not listed */
 	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
-	V_PASS_VLAN,            /* tagged */
+	V_PASS_VLAN,            /* more than two tags */
 	V_PASS_IPV6,
 	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
-	V_PASS_ICMP,
-	V_PASS_UDP,
-	V_PASS_PROTOCOL,        /* any other protocol over IPv4: VRRP, … */
+	V_PASS_ICMP,            /* no error about a flow of ours: echo requests, … */
+	V_PASS_PROTOCOL,        /* neither TCP, UDP nor ICMP: VRRP, … */
 	V_PASS_MALFORMED,       /* headers and frame do not fit together; the kernel counts it in its own statistics */
 	V_PASS_NOT_OURS,        /* no service's and no backend's address and port */
 	V_PASS_NO_FLOW,         /* to a service, no SYN, unknown connection: the kernel answers with a reset */
 	V_PASS_BACKEND_NO_FLOW, /* from a backend, not part of a connection of ours: replies to health checks, … */
 
 	/* forward: rewritten and sent out of one of our NICs */
-	V_FORWARD_NEW,          /* the SYN that opened a flow */
+	V_FORWARD_NEW,          /* opened a flow: a SYN, or the first datagram; UDP's flow is opened anew if its backend is down */
 	V_FORWARD,              /* client to backend */
 	V_REPLY,                /* backend to client */
+	V_FORWARD_ICMP,         /* an ICMP error about a reply, to the backend */
+	V_REPLY_ICMP,           /* an ICMP error about a client's packet, to the client */
 
 	/* drop */
 	V_DROP_NO_BACKEND,      /* a new connection, and no backend of the service takes it */
-	V_DROP_BACKEND_DOWN,    /* the flow's backend has failed its checks or is gone */
+	V_DROP_BACKEND_DOWN,    /* the TCP flow's backend, or the sender of a reply, has failed its checks or is gone */
 	V_DROP_NO_NEIGHBOUR,    /* the next hop's MAC address is not known yet */
 	V_DROP_NO_NIC,          /* the NIC of the next hop is not ours any more, or does not take redirected frames */
+	V_DROP_VLAN,            /* tagged, and the next hop is behind another NIC, whose VLANs are not ours to know */
 	V_DROP_TTL,             /* time to live used up */
 	V_DROP_TABLE_FULL,      /* a new connection, and all its slots hold live flows */
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
@@ -68,7 +70,6 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_PASS_IPV6:
 	case V_PASS_FRAGMENT:
 	case V_PASS_ICMP:
-	case V_PASS_UDP:
 	case V_PASS_PROTOCOL:
 	case V_PASS_MALFORMED:
 	case V_PASS_NOT_OURS:
@@ -78,11 +79,14 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_FORWARD_NEW:
 	case V_FORWARD:
 	case V_REPLY:
+	case V_FORWARD_ICMP:
+	case V_REPLY_ICMP:
 		return forward;
 	case V_DROP_NO_BACKEND:
 	case V_DROP_BACKEND_DOWN:
 	case V_DROP_NO_NEIGHBOUR:
 	case V_DROP_NO_NIC:
+	case V_DROP_VLAN:
 	case V_DROP_TTL:
 	case V_DROP_TABLE_FULL:
 	case V_DROP_CONTENDED:

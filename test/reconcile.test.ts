@@ -45,7 +45,7 @@ class FakeDataPlane {
 	}
 
 	countFlows() {
-		return {byBackend: this.flows, byState: new Map<FlowState, number>()};
+		return {byBackend: this.flows, activeByBackend: this.flows, byState: new Map<FlowState, number>()};
 	}
 
 	states(): number[] {

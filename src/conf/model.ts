@@ -38,7 +38,7 @@ export interface Service {
 /** One `real_server` of a service. */
 export interface Backend {
 	readonly place: Place;
-	/** `10.0.0.71:80`, unique within its service. */
+	/** `10.0.0.71:80`, or `10.0.0.71:53/udp`; unique within its service. */
 	readonly name: string;
 	readonly address: string;
 	readonly port: number;

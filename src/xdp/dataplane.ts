@@ -33,7 +33,7 @@ import {MAP_NAMES, Maps} from './maps.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {applyOp, type Op, type Tables} from './tables.js';
-import {flowTimeouts, type TcpTimeouts, tickShifts} from './time.js';
+import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -41,7 +41,7 @@ export interface DataPlaneOptions {
 	/** The compiled program. */
 	readonly objectPath: string;
 	readonly sizes: Sizes;
-	readonly timeouts: TcpTimeouts;
+	readonly timeouts: ConfiguredTimeouts;
 	readonly clock: Clock;
 	readonly log: Log;
 }
@@ -177,7 +177,7 @@ export class DataPlane {
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */
-	setTimeouts(timeouts: TcpTimeouts): void {
+	setTimeouts(timeouts: ConfiguredTimeouts): void {
 		this.#putSettings({...this.settings, timeouts: flowTimeouts(timeouts, this.settings.hz)});
 	}
 
@@ -273,7 +273,7 @@ function load(objectPath: string, sizes: Sizes, pins: Pins, adopted: boolean): B
 }
 
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
-function settings(maps: Maps, hz: number, timeouts: TcpTimeouts): Settings {
+function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts): Settings {
 	const shifts = tickShifts(hz);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,

@@ -9,6 +9,8 @@ const FINE_TICK_S = 0.016;
 const COARSE_TICK_S = 1;
 /** One entry for each state that four bits can name. */
 const STATES = 16;
+/** The 16 bits of the fine clock tell ages below half their range only: 7 to 11 minutes, depending on the kernel's rate. */
+const FINE_TICKS_MAX = 2 ** 15 - 1;
 
 /** `ticks = jiffies >> shift`. */
 export interface TickShifts {
@@ -26,16 +28,17 @@ function nearestShift(jiffies: number): number {
 }
 
 /** Timeouts that the configuration may change, in seconds (`lvs_timeouts`). */
-export interface TcpTimeouts {
+export interface ConfiguredTimeouts {
 	readonly tcp: number;
 	readonly tcpFin: number;
+	readonly udp: number;
 }
 
 /**
- * Seconds that a flow of each state lives without a packet: IPVS's (net/netfilter/ipvs/ip_vs_proto_tcp.c). A flow whose
- * SYN was answered counts as SYN_RECV there; one that waits for the answer as SYN_SENT.
+ * Seconds that a flow of each state lives without a packet: IPVS's (net/netfilter/ipvs/ip_vs_proto_{tcp,udp}.c). A flow
+ * whose SYN was answered counts as SYN_RECV there; one that waits for the answer as SYN_SENT.
  */
-export function timeoutsS({tcp, tcpFin}: TcpTimeouts): ReadonlyMap<FlowState, number> {
+export function timeoutsS({tcp, tcpFin, udp}: ConfiguredTimeouts): ReadonlyMap<FlowState, number> {
 	return new Map<FlowState, number>([
 		[FlowState.FLOW_SYN_RECV, 60],
 		[FlowState.FLOW_SYN_ACK, 60],
@@ -44,12 +47,14 @@ export function timeoutsS({tcp, tcpFin}: TcpTimeouts): ReadonlyMap<FlowState, nu
 		[FlowState.FLOW_CLOSE_WAIT, 60],
 		[FlowState.FLOW_TIME_WAIT, 120],
 		[FlowState.FLOW_CLOSED, 10],
+		[FlowState.FLOW_UDP_ONE_WAY, udp],
+		[FlowState.FLOW_UDP_BOTH_WAYS, udp],
 	]);
 }
 
 /** Whether flows of a state keep the fine clock. */
 export function isHalfOpen(state: number): boolean {
-	return state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK;
+	return state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK || state === FlowState.FLOW_UDP_ONE_WAY;
 }
 
 /** Jiffies of one tick of a state's clock. */
@@ -57,11 +62,13 @@ export function tickJiffies(state: number, shifts: TickShifts): number {
 	return 2 ** (isHalfOpen(state) ? shifts.fine : shifts.coarse);
 }
 
-/** The timeouts in ticks of each state's own clock, rounded up. */
-export function flowTimeouts(timeouts: TcpTimeouts, hz: number): FlowTimeouts {
+/** The timeouts in ticks of each state's own clock, rounded up; a longer one than its clock can tell is cut short. */
+export function flowTimeouts(timeouts: ConfiguredTimeouts, hz: number): FlowTimeouts {
 	const shifts = tickShifts(hz);
 	const ticks = new Array<number>(STATES).fill(0);
-	for (const [state, seconds] of timeoutsS(timeouts))
-		ticks[state] = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
+	for (const [state, seconds] of timeoutsS(timeouts)) {
+		const wanted = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
+		ticks[state] = isHalfOpen(state) ? Math.min(wanted, FINE_TICKS_MAX) : wanted;
+	}
 	return {ticks};
 }

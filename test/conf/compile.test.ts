@@ -92,6 +92,18 @@ test('global_defs hold for instances that say nothing', t => {
 	t.like(instanceOf({globals, instance: 'garp_master_repeat 2'}).garp, {masterRepeat: 2, lowerPriorityRepeat: 2});
 });
 
+test('a UDP service, said or by default, and the names of its backends', t => {
+	for (const protocol of ['protocol udp', '']) {
+		const text = `virtual_server 192.168.1.1 53 { ${protocol}\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.0.71 53 {} }`;
+		const service = configOf(sound({top: text})).services[1];
+		t.like(service, {name: '192.168.1.1:53/udp', protocol: 'udp'});
+		t.deepEqual(
+			service?.backends.map(({name}) => name),
+			['10.0.0.71:53/udp'],
+		);
+	}
+});
+
 test('global_defs', t => {
 	const {globals} = configOf(
 		sound({globals: 'router_id lb1\nlvs_timeouts tcp 10 udp 20\nvrrp_mcast_group4 224.0.0.81'}),

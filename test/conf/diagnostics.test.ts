@@ -227,8 +227,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'top',
-		'virtual_server 192.168.1.1 81 { lb_algo rr\nlb_kind NAT }',
-		`24:1: error: virtual_server has no protocol, which means UDP: not supported yet (add 'protocol TCP')`,
+		'virtual_server 192.168.1.1 81 { lb_algo rr\nlb_kind NAT\nreal_server 10.0.0.71 81 { } }',
+		`24:1: warning: virtual_server has no protocol, which means UDP (add 'protocol TCP' or UDP)`,
 	],
 	[
 		'top',

@@ -94,6 +94,7 @@ static void victims_go_in_order(void)
 {
 	static const struct { enum flow_state state; __u32 stamp; } order[] = {
 		{FLOW_EMPTY, 0}, {FLOW_ESTABLISHED, 900}, {FLOW_CLOSED, 999}, {FLOW_SYN_RECV, 950}, {FLOW_SYN_ACK, 990},
+		{FLOW_UDP_ONE_WAY, 995}, {FLOW_UDP_BOTH_WAYS, 950},
 	};
 
 	for (__u32 best = 0; best < sizeof(order) / sizeof(order[0]); best++) {
@@ -193,6 +194,10 @@ static void states_follow_the_packets(void)
 		{FLOW_SYN_ACK, FLOW_ACK, 42, FLOW_ESTABLISHED},
 		{FLOW_SYN_ACK, FLOW_ACK | FLOW_FIN, 42, FLOW_CLOSE_WAIT},
 		{FLOW_SYN_ACK, FLOW_ACK | FLOW_RST, 42, FLOW_SYN_ACK},
+		{FLOW_UDP_ONE_WAY, 0, 0, FLOW_UDP_ONE_WAY},
+		{FLOW_UDP_ONE_WAY, FLOW_FROM_SERVER, 0, FLOW_UDP_BOTH_WAYS},
+		{FLOW_UDP_BOTH_WAYS, 0, 0, FLOW_UDP_BOTH_WAYS},
+		{FLOW_UDP_BOTH_WAYS, FLOW_FROM_SERVER, 0, FLOW_UDP_BOTH_WAYS},
 		{FLOW_ESTABLISHED, FLOW_ACK, 0, FLOW_ESTABLISHED},
 		{FLOW_ESTABLISHED, FLOW_SYN, 0, FLOW_ESTABLISHED},
 		{FLOW_ESTABLISHED, FLOW_FIN, 0, FLOW_CLOSE_WAIT},

@@ -33,6 +33,7 @@ export const FLOW_BUCKETS = 4096;
 const PLACE: Place = {file: 'test', line: 1, column: 1};
 
 export type Side = 'external' | 'internal';
+export type Transport = 'tcp' | 'udp';
 export type VerdictName = keyof typeof Verdict;
 
 export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
@@ -42,6 +43,8 @@ export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
 export interface JobService {
 	/** `192.168.1.1:80` */
 	readonly at: string;
+	/** TCP unless told. */
+	readonly protocol?: Transport;
 	readonly backends: readonly string[];
 	readonly persistenceS?: number;
 	/** Prefix length under which clients count as one. */
@@ -239,7 +242,7 @@ export class Balancer {
 			coarseShift: shifts.coarse,
 			hz: HZ,
 			routeGeneration: 1,
-			timeouts: flowTimeouts({tcp: 900, tcpFin: 120}, HZ),
+			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
 		for (const [index, value] of tables.turns) maps.turns.set(index, value);
@@ -323,14 +326,15 @@ export function nextHopMac(word: bigint): string {
 }
 
 function confService(job: JobService): ConfService {
-	const {at, persistenceS, granularity, scheduler = 'rr', hashPort = false, hashFallback = false} = job;
+	const {at, protocol = 'tcp', persistenceS, granularity} = job;
+	const {scheduler = 'rr', hashPort = false, hashFallback = false} = job;
 	const [address, portNumber] = endpoint(at);
 	return {
 		place: PLACE,
 		name: at,
 		address,
 		port: portNumber,
-		protocol: 'tcp',
+		protocol,
 		scheduler,
 		hashPort,
 		hashFallback,

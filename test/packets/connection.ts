@@ -1,46 +1,60 @@
-/** One TCP connection through the balancer, as both of its ends see it. */
+/** One connection through the balancer, as both of its ends see it. */
 import type {ExecutionContext} from 'ava';
 import {formatAddress} from '../../src/net/address.js';
-import {type Balancer, backendMac, CLIENT_MAC, type Outcome, type VerdictName, XDP} from './balancer.js';
-import {describe, ETHERNET, tcpFrame, tcpOffset, translated} from './frame.js';
+import {
+	type Balancer,
+	backendMac,
+	CLIENT_MAC,
+	type Outcome,
+	type Transport,
+	type VerdictName,
+	XDP,
+} from './balancer.js';
+import {describe, ETHERNET, tcpFrame, translated, transportOffset, udpFrame} from './frame.js';
 
 /** The server's initial sequence number; low half 0xbeef. */
 export const SERVER_ISN = 0xdeadbeef;
 
+const build = {tcp: tcpFrame, udp: udpFrame} as const;
+
+/** Of TCP unless told; then flags say nothing. */
 export class Connection {
 	readonly #balancer: Balancer;
+	readonly #protocol: Transport;
 	readonly client: string;
 	readonly service: string;
 	/** `10.0.0.71:80`, once a SYN was forwarded. */
 	backend = '';
 
-	constructor(balancer: Balancer, client: string, service: string) {
+	constructor(balancer: Balancer, client: string, service: string, protocol: Transport = 'tcp') {
 		this.#balancer = balancer;
+		this.#protocol = protocol;
 		this.client = client;
 		this.service = service;
 	}
 
 	/** A packet of the client's as it arrives. */
-	request(flags: string, fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
+	request(flags = '', fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
 		const {external} = this.#balancer.ports;
-		return tcpFrame({toMac: external.mac, fromMac: CLIENT_MAC, from: this.client, to: this.service, flags, ...fields});
+		const parts = {toMac: external.mac, fromMac: CLIENT_MAC, from: this.client, to: this.service, flags, ...fields};
+		return build[this.#protocol](parts);
 	}
 
 	/** A packet of the server's as it arrives. */
-	answer(flags: string, fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
+	answer(flags = '', fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
 		const {internal} = this.#balancer.ports;
 		const fromMac = backendMac(this.backend.split(':')[0] ?? '');
-		return tcpFrame({toMac: internal.mac, fromMac, from: this.backend, to: this.client, flags, ...fields});
+		return build[this.#protocol]({toMac: internal.mac, fromMac, from: this.backend, to: this.client, flags, ...fields});
 	}
 
 	/** Sends the client's packet; a forwarded one tells which backend it went to. */
-	fromClient(flags: string, fields: {seq?: number; ack?: number} = {}): Outcome {
+	fromClient(flags = '', fields: {seq?: number; ack?: number} = {}): Outcome {
 		const outcome = this.#balancer.send(this.request(flags, fields));
 		if (outcome.verdict.startsWith('V_FORWARD')) this.backend = destination(outcome.frame);
 		return outcome;
 	}
 
-	fromServer(flags: string, fields: {seq?: number; ack?: number} = {}): Outcome {
+	fromServer(flags = '', fields: {seq?: number; ack?: number} = {}): Outcome {
 		return this.#balancer.send(this.answer(flags, fields), 'internal');
 	}
 
@@ -73,10 +87,10 @@ export class Connection {
 	}
 }
 
-/** Destination address and port of an IPv4 TCP frame. */
+/** Destination address and port of an IPv4 frame. */
 export function destination(frame: Uint8Array): string {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	return `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(tcpOffset(frame) + 2)}`;
+	return `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(transportOffset(frame) + 2)}`;
 }
 
 /** The n-th of many clients: another address and port each. */

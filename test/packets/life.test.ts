@@ -1,13 +1,23 @@
 /** A connection's life, as both directions tell it. */
 
 import {execFileSync} from 'node:child_process';
-import {FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
-import {type Balancer, backendMac, balancer, CLIENT_MAC, enableForwarding, packetTest} from './balancer.js';
+import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {isHalfOpen} from '../../src/xdp/time.js';
+import {
+	type Balancer,
+	backendMac,
+	balancer,
+	CLIENT_MAC,
+	enableForwarding,
+	type JobService,
+	packetTest,
+} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
 import {describe, translated} from './frame.js';
 
 const VIP = '192.168.1.1:80';
-const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
+const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}] as const;
+const UDP_JOB: readonly JobService[] = [{...JOB[0], protocol: 'udp'}];
 const PAYLOAD = Buffer.from('GET / HTTP/1.1\r\n\r\n');
 
 function states(b: Balancer): string[] {
@@ -23,7 +33,7 @@ function age(b: Balancer, seconds: number): void {
 	if (settings === undefined) throw new Error('no settings');
 	b.changeFlows(slot => {
 		const state = Number((slot.word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
-		const halfOpen = state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK;
+		const halfOpen = isHalfOpen(state);
 		const ticks = BigInt(Math.ceil(seconds * settings.hz) >> (halfOpen ? settings.fineShift : settings.coarseShift));
 		const mask = halfOpen ? 0xffffn : 0xffff_ffffn;
 		return {...slot, word: (slot.word & ~mask) | (((slot.word & mask) - ticks) & mask)};
@@ -128,6 +138,87 @@ for (const [title, seconds, open] of [
 		t.is(d.fromServer('A').verdict, 'V_PASS_BACKEND_NO_FLOW');
 		t.is(d.fromClient('S').verdict, 'V_FORWARD_NEW');
 	});
+
+packetTest('a conversation in datagrams: one way, then both', t => {
+	const b = balancer(t, UDP_JOB);
+	const c = new Connection(b, client(1), VIP, 'udp');
+	c.assertForwarded(t, c.request(), 'V_FORWARD_NEW');
+	c.assertForwarded(t, c.request());
+	t.deepEqual(states(b), ['FLOW_UDP_ONE_WAY']);
+	c.assertReplied(t, c.answer());
+	t.deepEqual(states(b), ['FLOW_UDP_BOTH_WAYS']);
+	for (let length = 0; length < 40; length++) {
+		c.assertForwarded(t, c.request('', {payload: PAYLOAD.subarray(0, length), ttl: 2 + length}));
+		c.assertReplied(t, c.answer('', {payload: PAYLOAD.subarray(0, length), ttl: 255 - length}));
+	}
+	t.deepEqual(states(b), ['FLOW_UDP_BOTH_WAYS']);
+	t.is(b.maps.ticket(1), 1n, 'one ticket of the turn');
+});
+
+for (const answered of [false, true])
+	packetTest(`a UDP flow that was ${answered ? '' : 'not '}answered lives 300 s without a packet`, t => {
+		const b = balancer(t, UDP_JOB);
+		const open = (n: number): Connection => {
+			const c = new Connection(b, client(n), VIP, 'udp');
+			c.fromClient();
+			if (answered) c.fromServer();
+			return c;
+		};
+		const c = open(1);
+		age(b, 296);
+		t.is(c.fromClient().verdict, 'V_FORWARD');
+		age(b, 296);
+		t.is(c.fromServer().verdict, 'V_REPLY', 'a packet of either side keeps it');
+		const d = open(2);
+		age(b, 304);
+		t.is(d.fromServer().verdict, 'V_PASS_BACKEND_NO_FLOW');
+		t.is(d.fromClient().verdict, 'V_FORWARD_NEW');
+	});
+
+packetTest(
+	'a client in datagrams never hangs on a failed backend, and takes one ticket for each that it is dealt',
+	t => {
+		const b = balancer(t, UDP_JOB);
+		const c = new Connection(b, client(1), VIP, 'udp');
+		c.fromClient();
+		c.fromServer();
+		const failed = c.answer();
+		t.is(c.backend, '10.0.0.71:80');
+		b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		t.is(b.send(failed, 'internal').verdict, 'V_DROP_BACKEND_DOWN', 'until the client speaks again');
+		c.assertForwarded(t, c.request(), 'V_FORWARD_NEW');
+		t.is(c.backend, '10.0.0.72:8080');
+		t.deepEqual(states(b), ['FLOW_UDP_ONE_WAY'], 'in the same slot');
+		c.assertForwarded(t, c.request());
+		t.is(b.send(failed, 'internal').verdict, 'V_PASS_BACKEND_NO_FLOW');
+		t.is(b.maps.ticket(1), 2n);
+
+		b.setState('10.0.0.72', BackendState.BACKEND_DOWN);
+		t.is(c.fromClient().verdict, 'V_DROP_NO_BACKEND');
+		t.deepEqual(states(b), ['FLOW_EMPTY']);
+		b.setState('10.0.0.71', BackendState.BACKEND_UP);
+		c.assertForwarded(t, c.request(), 'V_FORWARD_NEW');
+		t.is(c.backend, '10.0.0.71:80');
+		b.setState('10.0.0.71', BackendState.BACKEND_DRAIN);
+		c.assertForwarded(t, c.request());
+		t.is(c.backend, '10.0.0.71:80', 'a drained backend keeps its clients');
+	},
+);
+
+packetTest('UDP flows give way to TCP, never the other way round', t => {
+	const b = balancer(t, [...JOB, {at: VIP, protocol: 'udp', backends: ['10.0.0.71:80']}]);
+	const settings = b.maps.settings.get(0);
+	if (settings === undefined) return t.fail();
+	b.maps.settings.set(0, {...settings, flowBucketMask: 1});
+	for (let n = 0; n < 100; n++) {
+		const c = new Connection(b, client(n), VIP, 'udp');
+		t.is(c.fromClient().verdict, 'V_FORWARD_NEW');
+		c.fromServer();
+	}
+	const live = Array.from({length: 4}, (_, n) => new Connection(b, client(n), VIP).establish());
+	for (let n = 0; n < 100; n++) new Connection(b, client(100 + n), VIP, 'udp').fromClient();
+	for (const c of live) c.assertForwarded(t, c.request('PA'));
+});
 
 packetTest('established flows survive a flood of SYNs', t => {
 	const b = balancer(t, JOB);

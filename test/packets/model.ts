@@ -3,8 +3,8 @@
  * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table.
  */
 import {formatAddress, formatMac} from '../../src/net/address.js';
-import {type Balancer, backendMac, type JobService, type Side, type VerdictName} from './balancer.js';
-import {ETHERNET, endpoint, mac, tcpOffset} from './frame.js';
+import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
+import {ETHERNET, endpoint, ICMP, mac, PROTOCOL, transportOffset, untagged, withTags} from './frame.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 
@@ -16,6 +16,7 @@ interface ModelBackend {
 
 interface ModelService {
 	readonly at: string;
+	readonly protocol: Transport;
 	readonly persistent: boolean;
 	readonly backends: ModelBackend[];
 	readonly clients: Map<string, ModelBackend>;
@@ -34,6 +35,7 @@ interface ModelFlow {
 }
 
 interface Parsed {
+	readonly protocol: Transport;
 	readonly from: string;
 	readonly to: string;
 	readonly ttl: number;
@@ -43,6 +45,12 @@ interface Parsed {
 	readonly rst: boolean;
 	readonly seqLow: number;
 	readonly ackLow: number;
+}
+
+/** Where a frame came in, and whether it was in a VLAN. */
+interface Arrival {
+	readonly side: Side;
+	readonly inVlan: boolean;
 }
 
 export interface Expected {
@@ -58,9 +66,10 @@ export class Model {
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
-		this.#services = job.map(({at, backends, persistenceS}) => {
+		this.#services = job.map(({at, protocol, backends, persistenceS}) => {
 			const service: ModelService = {
 				at,
+				protocol: protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
 				backends: [],
 				clients: new Map(),
@@ -76,38 +85,57 @@ export class Model {
 			for (const backend of backends) if (backend.at.startsWith(`${address}:`)) backend.up = up;
 	}
 
+	/** VLAN tags are taken off, and whatever leaves has them again. */
 	receive(frame: Uint8Array, side: Side): Expected {
-		const parsed = parse(frame, this.#ports[side].mac);
+		if (formatMac(frame.subarray(0, 6)) !== this.#ports[side].mac) return {verdict: 'V_PASS_OTHER_MAC', frame};
+		const split = untagged(frame);
+		if (split === undefined) return {verdict: 'V_PASS_MALFORMED', frame};
+		const {tags, bare} = split;
+		const inVlan = tags.some((byte, n) => (n % 4 === 2 && (byte & 15) !== 0) || (n % 4 === 3 && byte !== 0));
+		const {verdict, frame: out} = this.#receive(bare, {side, inVlan});
+		return {verdict, frame: withTags(out, tags)};
+	}
+
+	#receive(frame: Uint8Array, arrival: Arrival): Expected {
+		const parsed = parse(frame);
+		if (parsed === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
-		const toService = this.#services.find(({at}) => at === parsed.to);
-		if (this.#services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
-			const flow = this.#flows.find(({client, backend}) => client === parsed.to && backend.at === parsed.from);
-			if (flow !== undefined) return this.#reply(frame, parsed, flow);
+		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
+		const toService = services.find(({at}) => at === parsed.to);
+		if (services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
+			const flow = this.#flows.find(
+				({client, backend}) =>
+					client === parsed.to && backend.at === parsed.from && backend.service.protocol === parsed.protocol,
+			);
+			if (flow !== undefined) return this.#reply(frame, parsed, flow, arrival);
 			if (toService === undefined) return {verdict: 'V_PASS_BACKEND_NO_FLOW', frame};
 		}
 		if (toService === undefined) return {verdict: 'V_PASS_NOT_OURS', frame};
-		return this.#request(frame, parsed, toService, side);
+		return this.#request(frame, parsed, toService, arrival);
 	}
 
-	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow): Expected {
+	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow, {side, inVlan}: Arrival): Expected {
 		const {backend, cameFrom} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		advanceByServer(flow, parsed);
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
+		if (inVlan && cameFrom.side !== side) return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
-		putEndpoint(out, backend.service.at, ETHERNET + 12, tcpOffset(out));
+		putEndpoint(out, backend.service.at, ETHERNET + 12, transportOffset(out));
 		return {verdict: 'V_REPLY', frame: out};
 	}
 
-	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, side: Side): Expected {
-		const fresh = parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst;
+	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, {side, inVlan}: Arrival): Expected {
+		const isUdp = parsed.protocol === 'udp';
+		const opens = isUdp || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
 		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
 		let verdict: VerdictName = 'V_FORWARD';
-		if (flow !== undefined && !(fresh && flow.state === 'over')) {
+		const anew = flow !== undefined && (isUdp ? !flow.backend.up : opens && flow.state === 'over');
+		if (flow !== undefined && !anew) {
 			advanceByClient(flow, parsed);
 		} else {
-			if (!fresh) return {verdict: 'V_PASS_NO_FLOW', frame};
+			if (!opens) return {verdict: 'V_PASS_NO_FLOW', frame};
 			const opened = this.#open(parsed.from, service, {mac: formatMac(frame.subarray(6, 12)), side});
 			if (typeof opened === 'string') return {verdict: opened, frame};
 			flow = opened;
@@ -116,9 +144,37 @@ export class Model {
 		const {backend} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
+		if (inVlan && side !== 'internal') return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
-		putEndpoint(out, backend.at, ETHERNET + 16, tcpOffset(out) + 2);
+		putEndpoint(out, backend.at, ETHERNET + 16, transportOffset(out) + 2);
 		return {verdict, frame: out};
+	}
+
+	#icmp(frame: Uint8Array, arrival: Arrival): Expected {
+		const about = quotedByError(frame);
+		if (about === undefined) return {verdict: 'V_PASS_ICMP', frame};
+		const flows = this.#flows.filter(({backend}) => backend.service.protocol === about.protocol);
+		const request = flows.find(({client, backend}) => client === about.from && backend.at === about.to);
+		const reply = flows.find(({client, backend}) => client === about.to && backend.service.at === about.from);
+		const flow = request ?? reply;
+		if (flow === undefined) return {verdict: 'V_PASS_ICMP', frame};
+		const {backend, cameFrom} = flow;
+		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const way = request ? cameFrom : {mac: backendMac(endpoint(backend.at)[0]), side: 'internal' as const};
+		if (way.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
+		if (arrival.inVlan && way.side !== arrival.side) return {verdict: 'V_DROP_VLAN', frame};
+		const out = readdressed(frame, way.mac, this.#ports[way.side].mac);
+		const quoted = transportOffset(out) + ICMP;
+		const ports = quoted + ((out[quoted] ?? 0) & 15) * 4;
+		if (request) {
+			putAddress(out, backend.service.at, ETHERNET + 12);
+			putEndpoint(out, backend.service.at, quoted + 16, ports + 2);
+			return {verdict: 'V_REPLY_ICMP', frame: out};
+		}
+		putAddress(out, backend.at, ETHERNET + 16);
+		putEndpoint(out, backend.at, quoted + 12, ports);
+		return {verdict: 'V_FORWARD_ICMP', frame: out};
 	}
 
 	#open(client: string, service: ModelService, cameFrom: ModelFlow['cameFrom']): ModelFlow | VerdictName {
@@ -147,7 +203,10 @@ export class Model {
 	}
 
 	#isAmbiguous(client: string, backend: ModelBackend): boolean {
-		return this.#flows.some(flow => flow.client === client && flow.backend.at === backend.at);
+		const {protocol} = backend.service;
+		return this.#flows.some(
+			flow => flow.client === client && flow.backend.at === backend.at && flow.backend.service.protocol === protocol,
+		);
 	}
 }
 
@@ -181,9 +240,8 @@ function advanceByServer(flow: ModelFlow, {syn, ack, fin, rst, seqLow}: Parsed):
 	else if (fin && flow.state === 'close-wait') flow.state = 'over';
 }
 
-function parse(frame: Uint8Array, ownMac: string): Parsed | VerdictName {
+function parse(frame: Uint8Array): Parsed | VerdictName {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	if (formatMac(frame.subarray(0, 6)) !== ownMac) return 'V_PASS_OTHER_MAC';
 	const etherType = view.getUint16(12);
 	if (etherType === 0x86dd) return 'V_PASS_IPV6';
 	if (etherType === 0x8100 || etherType === 0x88a8) return 'V_PASS_VLAN';
@@ -195,24 +253,45 @@ function parse(frame: Uint8Array, ownMac: string): Parsed | VerdictName {
 	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20) return 'V_PASS_MALFORMED';
 	if ((view.getUint16(ETHERNET + 6) & 0x3fff) !== 0) return 'V_PASS_FRAGMENT';
 	const protocol = view.getUint8(ETHERNET + 9);
-	if (protocol === 17) return 'V_PASS_UDP';
-	if (protocol === 1) return 'V_PASS_ICMP';
-	if (protocol !== 6) return 'V_PASS_PROTOCOL';
+	if (protocol === PROTOCOL.icmp) return 'V_PASS_ICMP';
+	const isUdp = protocol === PROTOCOL.udp;
+	if (protocol !== PROTOCOL.tcp && !isUdp) return 'V_PASS_PROTOCOL';
 	const length = view.getUint16(ETHERNET + 2);
-	if (length < header + 20 || length > packet) return 'V_PASS_MALFORMED';
+	if (length < header + (isUdp ? 8 : 20) || length > packet) return 'V_PASS_MALFORMED';
 
-	const tcp = ETHERNET + header;
-	const flags = view.getUint8(tcp + 13);
+	const transport = ETHERNET + header;
+	const flags = isUdp ? 0 : view.getUint8(transport + 13);
 	return {
-		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(tcp)}`,
-		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(tcp + 2)}`,
+		protocol: isUdp ? 'udp' : 'tcp',
+		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(transport)}`,
+		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(transport + 2)}`,
 		ttl: view.getUint8(ETHERNET + 8),
 		syn: (flags & 2) !== 0,
 		ack: (flags & 16) !== 0,
 		fin: (flags & 1) !== 0,
 		rst: (flags & 4) !== 0,
-		seqLow: view.getUint16(tcp + 6),
-		ackLow: view.getUint16(tcp + 10),
+		seqLow: isUdp ? 0 : view.getUint16(transport + 6),
+		ackLow: isUdp ? 0 : view.getUint16(transport + 10),
+	};
+}
+
+/** The packet that an ICMP frame says never arrived, if it went out from where the error goes to. */
+function quotedByError(frame: Uint8Array): Pick<Parsed, 'protocol' | 'from' | 'to'> | undefined {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	const icmp = transportOffset(frame);
+	const ip = icmp + ICMP;
+	if (frame.length < ip + 20 || ![3, 11].includes(view.getUint8(icmp))) return undefined;
+	const header = (view.getUint8(ip) & 15) * 4;
+	const protocol = view.getUint8(ip + 9);
+	const length = view.getUint16(ETHERNET + 2);
+	if (view.getUint8(ip) >> 4 !== 4 || header < 20 || (view.getUint16(ip + 6) & 0x1fff) !== 0) return undefined;
+	if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return undefined;
+	if (ETHERNET + length < ip + header + 8 || ETHERNET + length > frame.length) return undefined;
+	if (view.getUint32(ip + 12) !== view.getUint32(ETHERNET + 16)) return undefined;
+	return {
+		protocol: protocol === PROTOCOL.udp ? 'udp' : 'tcp',
+		from: `${formatAddress(frame.subarray(ip + 12, ip + 16))}:${view.getUint16(ip + header)}`,
+		to: `${formatAddress(frame.subarray(ip + 16, ip + 20))}:${view.getUint16(ip + header + 2)}`,
 	};
 }
 
@@ -225,7 +304,10 @@ function readdressed(frame: Uint8Array, toMac: string, fromMac: string): Uint8Ar
 }
 
 function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
-	const [address, port] = endpoint(text);
-	frame.set(address.split('.').map(Number), addressAt);
-	new DataView(frame.buffer).setUint16(portAt, port);
+	putAddress(frame, text, addressAt);
+	new DataView(frame.buffer).setUint16(portAt, endpoint(text)[1]);
+}
+
+function putAddress(frame: Uint8Array, text: string, at: number): void {
+	frame.set(endpoint(text)[0].split('.').map(Number), at);
 }

@@ -1,7 +1,24 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
+import {formatAddress} from '../../src/net/address.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {type Balancer, backendMac, balancer, CLIENT_MAC, packetTest, type Side} from './balancer.js';
-import {describe, ETHERNET, fullChecksums, tcpFrame, tcpOffset} from './frame.js';
+import {type Balancer, backendMac, balancer, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
+import {
+	checksumOffset,
+	describe,
+	ETHERNET,
+	fullChecksums,
+	headerChecksum,
+	ICMP,
+	icmpErrorFrame,
+	isIcmp,
+	isUdp,
+	tagged,
+	tcpFrame,
+	transportOffset,
+	udpFrame,
+	untagged,
+	withTags,
+} from './frame.js';
 import {Model} from './model.js';
 
 const FRAMES = 10_000;
@@ -9,10 +26,12 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 const SERVICES = ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'] as const;
 const BACKENDS = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443'] as const;
-const JOB = [
+const JOB: readonly JobService[] = [
 	{at: SERVICES[0], backends: [BACKENDS[0], BACKENDS[1]]},
 	{at: SERVICES[1], backends: [BACKENDS[0], BACKENDS[1]]},
 	{at: SERVICES[2], backends: [BACKENDS[2], '10.0.0.71:443'], persistenceS: 7200},
+	{at: SERVICES[0], protocol: 'udp', backends: [BACKENDS[0], BACKENDS[1]]},
+	{at: SERVICES[1], protocol: 'udp', backends: [BACKENDS[1], BACKENDS[2]], persistenceS: 7200},
 ];
 const CLIENTS = Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`);
 const FLAGS = ['S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
@@ -37,10 +56,16 @@ function pick<T>(random: Random, list: readonly T[]): T {
 }
 
 function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
+	const frame = randomPacket(random, b, side);
+	return random(4) > 0 ? frame : tagged(frame, ...Array.from({length: 1 + random(3)}, () => random(2)));
+}
+
+function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	const backend = pick(random, [...BACKENDS, '10.0.0.71:443']);
 	const client = pick(random, CLIENTS);
-	const fromServer = side === 'internal';
-	return tcpFrame({
+	if (random(3) === 0) return randomError(random, b, side);
+	const fromServer = side === 'internal' && random(5) > 0;
+	const parts = {
 		toMac: b.ports[side].mac,
 		fromMac: fromServer ? backendMac(backend.split(':')[0] ?? '') : CLIENT_MAC,
 		from: fromServer ? backend : client,
@@ -51,6 +76,38 @@ function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
 		ttl: 1 + random(4),
 		options: new Uint8Array(4 * random(2)).fill(1),
 		payload: Uint8Array.from({length: random(30)}, () => random(256)),
+	};
+	if (random(3) > 0) return tcpFrame(parts);
+	const frame = udpFrame(parts);
+	if (random(4) === 0) frame.fill(0, checksumOffset(frame), checksumOffset(frame) + 2);
+	return frame;
+}
+
+/** An ICMP error about what a backend or a client was sent. */
+function randomError(random: Random, b: Balancer, side: Side): Uint8Array {
+	const client = pick(random, CLIENTS);
+	const toClient = side === 'internal';
+	const about = pick(random, [tcpFrame, udpFrame])({
+		toMac: CLIENT_MAC,
+		fromMac: CLIENT_MAC,
+		from: toClient ? client : pick(random, SERVICES),
+		to: toClient ? pick(random, BACKENDS) : client,
+		flags: 'A',
+		options: new Uint8Array(4 * random(2)).fill(1),
+		payload: new Uint8Array(8),
+	});
+	return icmpErrorFrame({
+		toMac: b.ports[side].mac,
+		fromMac: CLIENT_MAC,
+		from: pick(random, ['10.0.0.71', '172.16.9.9']),
+		to: random(20) === 0 ? '192.168.1.3' : formatAddress(about.subarray(ETHERNET + 12, ETHERNET + 16)),
+		ttl: 1 + random(4),
+		options: new Uint8Array(4 * random(2)).fill(1),
+		type: pick(random, [3, 3, 3, 11, 11, 11, 12, 8]),
+		code: random(5),
+		rest: random(1500),
+		quoted: 7 + random(9),
+		about,
 	});
 }
 
@@ -63,22 +120,28 @@ function mutated(random: Random, frame: Uint8Array): Uint8Array {
 	return copy;
 }
 
-/** How far both checksums are from what they should be, in one's complement, where 0 and 0xffff are the same. */
-function deviation(frame: Uint8Array): {ip: number; tcp: number} {
+/** How far both checksums, and that of a quoted header, are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
+ * of 0 must stay 0. */
+function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none'; quoted: number} {
+	const frame = untagged(tagged)?.bare ?? tagged;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
+	const stored = view.getUint16(checksumOffset(frame));
+	const quoted = transportOffset(frame) + ICMP;
 	return {
 		ip: (view.getUint16(ETHERNET + 10) - full.ip + 0xffff) % 0xffff,
-		tcp: (view.getUint16(tcpOffset(frame) + 16) - full.tcp + 0xffff) % 0xffff,
+		transport: isUdp(frame) && stored === 0 ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
+		quoted: isIcmp(frame) ? (view.getUint16(quoted + 10) - headerChecksum(frame, quoted) + 0xffff) % 0xffff : 0,
 	};
 }
 
 function withoutChecksums(frame: Uint8Array): Uint8Array {
-	const copy = frame.slice();
-	const view = new DataView(copy.buffer);
+	const {tags, bare} = untagged(frame) ?? {tags: new Uint8Array(0), bare: frame.slice()};
+	const view = new DataView(bare.buffer);
 	view.setUint16(ETHERNET + 10, 0);
-	view.setUint16(tcpOffset(copy) + 16, 0);
-	return copy;
+	view.setUint16(checksumOffset(bare), 0);
+	if (isIcmp(bare)) view.setUint16(transportOffset(bare) + ICMP + 10, 0);
+	return withTags(bare, tags);
 }
 
 packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${SEED})`, t => {
@@ -102,7 +165,7 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		const frame = random(3) === 0 ? mutated(random, clean) : clean;
 		const expected = model.receive(frame, side);
 		const outcome = b.send(frame, side);
-		const rewritten = expected.verdict.startsWith('V_FORWARD') || expected.verdict === 'V_REPLY';
+		const rewritten = expected.verdict.startsWith('V_FORWARD') || expected.verdict.startsWith('V_REPLY');
 		const same =
 			outcome.verdict === expected.verdict &&
 			(rewritten
@@ -124,7 +187,10 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		'V_PASS_NO_FLOW',
 		'V_DROP_TTL',
 		'V_DROP_BACKEND_DOWN',
-	])
+		'V_DROP_VLAN',
+		'V_REPLY_ICMP',
+		'V_FORWARD_ICMP',
+	] as const)
 		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
 });

@@ -6,6 +6,7 @@ import {
 	type Balancer,
 	balancer,
 	CLIENT_MAC,
+	type JobService,
 	packetTest,
 	type Side,
 	VERDICTS,
@@ -13,12 +14,27 @@ import {
 	XDP,
 } from './balancer.js';
 import {Connection} from './connection.js';
-import {describe, otherFrame, patched, tcpFrame, translated, withChecksums} from './frame.js';
+import {
+	describe,
+	fullChecksums,
+	type IcmpErrorParts,
+	icmpErrorFrame,
+	mac,
+	otherFrame,
+	patched,
+	renamed,
+	tagged,
+	tcpFrame,
+	translated,
+	udpFrame,
+	withChecksums,
+} from './frame.js';
 
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
+const NAME_SERVICE = '192.168.1.1:53';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
-const ETHERTYPE = {arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd} as const;
+const ETHERTYPE = {arp: 0x0806, ipv6: 0x86dd} as const;
 
 interface Case {
 	readonly description: string;
@@ -32,12 +48,19 @@ interface Case {
 	readonly action?: number;
 }
 
+const arp = (b: Balancer): Uint8Array =>
+	otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28));
 const syn = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('S');
 const data = (b: Balancer): Uint8Array => new Connection(b, CLIENT, VIP).request('PA', {payload: Buffer.from('odd')});
 const reply = (b: Balancer): Uint8Array => {
 	const connection = new Connection(b, CLIENT, VIP);
 	connection.backend = '10.0.0.71:80';
 	return connection.answer('SA', {payload: Buffer.from('hello')});
+};
+const datagram = (b: Balancer): Uint8Array =>
+	new Connection(b, CLIENT, NAME_SERVICE, 'udp').request('', {payload: Buffer.from('odd')});
+const openUdp = (b: Balancer): void => {
+	new Connection(b, CLIENT, NAME_SERVICE, 'udp').fromClient();
 };
 const open = (b: Balancer): void => {
 	new Connection(b, CLIENT, VIP).fromClient('S');
@@ -68,8 +91,72 @@ const toBackend =
 	(frame: Uint8Array, b: Balancer): Uint8Array =>
 		translated(frame, {toMac: backendMac, fromMac: b.ports.internal.mac, to: backend});
 const toFirst = toBackend('10.0.0.71:80', '02:00:00:00:01:47');
+const toNameServer = toBackend('10.0.0.73:53', '02:00:00:00:01:49');
+/** A datagram whose translation has a checksum of 0, which is written as all ones: its payload makes up for the rest. */
+const becomesZero = (b: Balancer): Uint8Array => {
+	const connection = new Connection(b, CLIENT, NAME_SERVICE, 'udp');
+	const {transport} = fullChecksums(toNameServer(connection.request('', {payload: new Uint8Array(2)}), b));
+	return connection.request('', {payload: Uint8Array.of(transport >> 8, transport & 255)});
+};
 const toClient = (frame: Uint8Array, b: Balancer): Uint8Array =>
 	translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: VIP});
+
+type ErrorFields = Partial<Omit<IcmpErrorParts, 'toMac' | 'fromMac' | 'from'>>;
+const ROUTER = '203.0.113.9';
+const tooBig = {type: 3, code: 4, rest: 1400} as const;
+/** What a router on the way to the client says of the server's answer, as the client would have seen it. */
+const aboutReply = (b: Balancer, fields: ErrorFields = {}): Uint8Array =>
+	icmpErrorFrame({
+		toMac: b.ports.external.mac,
+		fromMac: CLIENT_MAC,
+		from: ROUTER,
+		to: '192.168.1.1',
+		about: toClient(reply(b), b),
+		...fields,
+	});
+/** What the backend, or a router before it, says of the client's data, as the backend would have seen them. */
+const aboutRequest = (b: Balancer, fields: ErrorFields = {}): Uint8Array =>
+	icmpErrorFrame({
+		toMac: b.ports.internal.mac,
+		fromMac: '02:00:00:00:01:47',
+		from: '10.0.0.1',
+		to: '192.168.1.50',
+		about: toFirst(data(b), b),
+		...fields,
+	});
+/** An error about a request as the client is to see it: from the service, which never got the packet. */
+const fromService = (b: Balancer, fields: ErrorFields & Pick<IcmpErrorParts, 'about'>, service: string): Uint8Array =>
+	icmpErrorFrame({
+		toMac: CLIENT_MAC,
+		fromMac: b.ports.external.mac,
+		from: '192.168.1.1',
+		to: '192.168.1.50',
+		ttl: 63,
+		...fields,
+		about: renamed(fields.about, {to: service}),
+	});
+/** A name server without the port, with options in both IPv4 headers. */
+const refusal = (b: Balancer): ErrorFields & Pick<IcmpErrorParts, 'about'> => {
+	const options = new Uint8Array(4).fill(1);
+	const toMac = '02:00:00:00:01:49';
+	const about = udpFrame({toMac, fromMac: b.ports.internal.mac, from: CLIENT, to: '10.0.0.73:53', options});
+	return {type: 3, code: 3, options, about};
+};
+
+/** A flow whose backend is behind the NIC that its client is behind. */
+const oneArmed = (b: Balancer): void => {
+	establish(b);
+	const [entry] = [...b.tables.backends.values()];
+	const nic = BigInt(b.ports.external.ifindex) << BigInt(FlowShift.NEXT_HOP_NIC_SHIFT);
+	b.setBackend('10.0.0.71', {nextHop: ((entry?.nextHop ?? 0n) & 0xffff_ffff_ffffn) | nic});
+};
+const toFirstOneArmed = (frame: Uint8Array, b: Balancer): Uint8Array =>
+	translated(frame, {toMac: '02:00:00:00:01:47', fromMac: b.ports.external.mac, to: '10.0.0.71:80'});
+const oneArmedReply = (b: Balancer): Uint8Array => {
+	const frame = reply(b);
+	frame.set(mac(b.ports.external.mac));
+	return frame;
+};
 
 const CASES: readonly Case[] = [
 	{
@@ -88,13 +175,15 @@ const CASES: readonly Case[] = [
 	{
 		description: 'ARP',
 		verdict: 'V_PASS_ETHERTYPE',
-		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28)),
+		frame: arp,
 	},
+	{description: 'three VLAN tags', verdict: 'V_PASS_VLAN', frame: b => tagged(syn(b), 1, 2, 3)},
 	{
-		description: 'a VLAN tag',
-		verdict: 'V_PASS_VLAN',
-		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.vlan, syn(b).subarray(10)),
+		description: 'a tagged frame that ends in its tag',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => tagged(syn(b), 1).slice(0, 17),
 	},
+	{description: 'ARP in a VLAN', verdict: 'V_PASS_ETHERTYPE', frame: b => tagged(arp(b), 1)},
 	{
 		description: 'IPv6',
 		verdict: 'V_PASS_IPV6',
@@ -106,8 +195,41 @@ const CASES: readonly Case[] = [
 		frame: b => patched(syn(b), {20: 0x20}),
 	},
 	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
-	{description: 'ICMP', verdict: 'V_PASS_ICMP', frame: b => patched(syn(b), {23: 1})},
-	{description: 'UDP', verdict: 'V_PASS_UDP', frame: b => patched(syn(b), {23: 17})},
+	{
+		description: 'an echo request',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {type: 8, code: 0}),
+	},
+	{description: 'an error about nothing that we know', verdict: 'V_PASS_ICMP', frame: b => aboutReply(b)},
+	{
+		description: 'an error that goes to another address than the packet came from',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {to: '192.168.1.2'}),
+	},
+	{
+		description: 'an error that quotes too little',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {quoted: 7}),
+	},
+	{
+		description: 'an error about a later fragment',
+		verdict: 'V_PASS_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, {about: patched(toClient(reply(b), b), {20: 0, 21: 1})}),
+	},
+	{
+		description: 'a UDP header that is padding',
+		verdict: 'V_PASS_MALFORMED',
+		frame: b => patched(datagram(b), {16: 0, 17: 27}),
+	},
+	{
+		description: 'UDP to the port of a TCP service',
+		verdict: 'V_PASS_NOT_OURS',
+		frame: b => new Connection(b, CLIENT, VIP, 'udp').request(),
+	},
 	{description: 'VRRP', verdict: 'V_PASS_PROTOCOL', frame: b => patched(syn(b), {23: 112})},
 	{description: 'an IPv4 header of four words', verdict: 'V_PASS_MALFORMED', frame: b => patched(syn(b), {14: 0x44})},
 	{
@@ -187,16 +309,49 @@ const CASES: readonly Case[] = [
 	{
 		description: 'a backend behind the NIC that the packet came in on',
 		verdict: 'V_FORWARD',
-		prepare: b => {
-			establish(b);
-			const [entry] = [...b.tables.backends.values()];
-			const nic = BigInt(b.ports.external.ifindex) << BigInt(FlowShift.NEXT_HOP_NIC_SHIFT);
-			b.setBackend('10.0.0.71', {nextHop: ((entry?.nextHop ?? 0n) & 0xffff_ffff_ffffn) | nic});
-		},
+		prepare: oneArmed,
 		frame: data,
-		out: (frame, b) =>
-			translated(frame, {toMac: '02:00:00:00:01:47', fromMac: b.ports.external.mac, to: '10.0.0.71:80'}),
+		out: toFirstOneArmed,
 		action: XDP.tx,
+	},
+	...[[7], [7, 0], [0, 4094]].map(
+		(ids): Case => ({
+			description: `a request in VLAN ${ids.join(' of ')} leaves in it through the same NIC`,
+			verdict: 'V_FORWARD',
+			prepare: oneArmed,
+			frame: b => tagged(data(b), ...ids),
+			out: (_, b) => tagged(toFirstOneArmed(data(b), b), ...ids),
+			action: XDP.tx,
+		}),
+	),
+	{
+		description: 'a reply in a VLAN leaves in it through the same NIC',
+		verdict: 'V_REPLY',
+		prepare: oneArmed,
+		frame: b => tagged(oneArmedReply(b), 7, 8),
+		out: (_, b) => tagged(toClient(oneArmedReply(b), b), 7, 8),
+		action: XDP.tx,
+	},
+	{
+		description: 'a tag of mere priority crosses from NIC to NIC',
+		verdict: 'V_FORWARD',
+		prepare: establish,
+		frame: b => tagged(data(b), 0),
+		out: (_, b) => tagged(toFirst(data(b), b), 0),
+		action: XDP.redirect,
+	},
+	{
+		description: 'a request in a VLAN for a backend behind the other NIC',
+		verdict: 'V_DROP_VLAN',
+		prepare: establish,
+		frame: b => tagged(data(b), 7),
+	},
+	{
+		description: 'a reply in a VLAN to a client behind the other NIC',
+		verdict: 'V_DROP_VLAN',
+		side: 'internal',
+		prepare: establish,
+		frame: b => tagged(reply(b), 0, 7),
 	},
 	{
 		description: "the server's answer",
@@ -217,6 +372,114 @@ const CASES: readonly Case[] = [
 		frame: data,
 		out: toFirst,
 		action: XDP.redirect,
+	},
+	{
+		description: 'the first datagram of a client',
+		verdict: 'V_FORWARD_NEW',
+		frame: datagram,
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram whose checksum becomes 0',
+		verdict: 'V_FORWARD_NEW',
+		frame: becomesZero,
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram without a checksum',
+		verdict: 'V_FORWARD',
+		prepare: openUdp,
+		frame: b => patched(datagram(b), {40: 0, 41: 0}),
+		out: toNameServer,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a datagram whose backend has failed is dealt anew',
+		verdict: 'V_FORWARD_NEW',
+		prepare: b => {
+			openUdp(b);
+			b.setState('10.0.0.73', BackendState.BACKEND_DOWN);
+		},
+		frame: datagram,
+		out: toBackend('10.0.0.74:5353', '02:00:00:00:01:4a'),
+		action: XDP.redirect,
+	},
+	{
+		description: "the server's datagram",
+		verdict: 'V_REPLY',
+		side: 'internal',
+		prepare: openUdp,
+		frame: b => {
+			const connection = new Connection(b, CLIENT, NAME_SERVICE, 'udp');
+			connection.backend = '10.0.0.73:53';
+			return connection.answer('', {payload: Buffer.from('answer')});
+		},
+		out: (frame, b) => translated(frame, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: NAME_SERVICE}),
+		action: XDP.redirect,
+	},
+	{
+		description: 'a reply was too big for a hop near the client',
+		verdict: 'V_FORWARD_ICMP',
+		prepare: establish,
+		frame: b => aboutReply(b, tooBig),
+		out: (_, b) =>
+			icmpErrorFrame({
+				...tooBig,
+				toMac: '02:00:00:00:01:47',
+				fromMac: b.ports.internal.mac,
+				from: ROUTER,
+				to: '10.0.0.71',
+				ttl: 63,
+				about: renamed(toClient(reply(b), b), {from: '10.0.0.71:80'}),
+			}),
+		action: XDP.redirect,
+	},
+	...([20, 8] as const).map(
+		(quoted): Case => ({
+			description: `a request ran out of hops behind us; ${quoted} bytes quoted`,
+			verdict: 'V_REPLY_ICMP',
+			side: 'internal',
+			prepare: establish,
+			frame: b => aboutRequest(b, {type: 11, code: 0, quoted}),
+			out: (_, b) => fromService(b, {type: 11, code: 0, quoted, about: toFirst(data(b), b)}, VIP),
+			action: XDP.redirect,
+		}),
+	),
+	{
+		description: 'the backend has no such port; IPv4 options outside and inside',
+		verdict: 'V_REPLY_ICMP',
+		side: 'internal',
+		prepare: openUdp,
+		frame: b => aboutRequest(b, refusal(b)),
+		out: (_, b) => fromService(b, refusal(b), NAME_SERVICE),
+		action: XDP.redirect,
+	},
+	{
+		description: 'an error from a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		side: 'internal',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: b => aboutRequest(b),
+	},
+	{
+		description: 'an error about a reply of a failed backend',
+		verdict: 'V_DROP_BACKEND_DOWN',
+		prepare: b => {
+			establish(b);
+			b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+		},
+		frame: b => aboutReply(b),
+	},
+	{
+		description: 'the last hop of an error',
+		verdict: 'V_DROP_TTL',
+		prepare: establish,
+		frame: b => aboutReply(b, {ttl: 1}),
 	},
 	{
 		description: 'no backend is up',
@@ -336,8 +599,9 @@ const CASES: readonly Case[] = [
 	},
 ];
 
-const SHARED = [
+const SHARED: readonly JobService[] = [
 	...JOB,
+	{at: NAME_SERVICE, protocol: 'udp', backends: ['10.0.0.73:53', '10.0.0.74:5353']},
 	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
 ];

@@ -2,7 +2,7 @@
 import type {ExecutionContext} from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {packetTest, XDP} from '../packets/balancer.js';
-import {ETHERNET, tcpFrame, tcpOffset} from '../packets/frame.js';
+import {ETHERNET, tcpFrame, transportOffset} from '../packets/frame.js';
 import {backend, Seeded, service} from '../plan/random-job.js';
 import {freshName, LOOPBACK_MAC, open, send, serve} from './plane.js';
 
@@ -41,7 +41,7 @@ function frame(from: string, to: string, flags: string): Uint8Array {
 /** Source and destination of an IPv4 TCP frame. */
 function ends(frame: Uint8Array): [string, string] {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	const tcp = tcpOffset(frame);
+	const tcp = transportOffset(frame);
 	const address = (offset: number): string => formatAddress(frame.subarray(ETHERNET + offset, ETHERNET + offset + 4));
 	return [`${address(12)}:${view.getUint16(tcp)}`, `${address(16)}:${view.getUint16(tcp + 2)}`];
 }

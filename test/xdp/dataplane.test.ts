@@ -205,7 +205,7 @@ packetTest('what is applied is what the maps hold', async t => {
 packetTest('timeouts and the route generation can be changed while flows go on', async t => {
 	const plane = await open(t);
 	const before = plane.settings;
-	plane.setTimeouts({tcp: 10, tcpFin: 120});
+	plane.setTimeouts({tcp: 10, tcpFin: 120, udp: 300});
 	t.notDeepEqual(plane.settings.timeouts, before.timeouts);
 	for (let turn = 0; turn < 256; turn++) plane.bumpRouteGeneration();
 	t.is(plane.settings.routeGeneration, before.routeGeneration);

@@ -14,7 +14,7 @@ const SETTINGS: Settings = {
 	coarseShift: SHIFTS.coarse,
 	hz: HZ,
 	routeGeneration: 0,
-	timeouts: flowTimeouts({tcp: 900, tcpFin: 120}, HZ),
+	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 };
 /** Both clocks have wrapped around since boot. */
 const NOW = (1n << 41n) + 12_345n;

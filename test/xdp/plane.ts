@@ -33,7 +33,7 @@ export async function open(t: ExecutionContext, overrides: Partial<DataPlaneOpti
 		name: overrides.name ?? freshName(t),
 		objectPath: OBJECT,
 		sizes: SIZES,
-		timeouts: {tcp: 900, tcpFin: 120},
+		timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 		clock: realClock,
 		log: new FakeLog(),
 		...overrides,

@@ -1,7 +1,7 @@
 import {endpointName} from '../../net/address.js';
 import {none, one, onOff} from '../args.js';
 import type {Report} from '../diagnostics.js';
-import type {Backend, Place} from '../model.js';
+import type {Backend, Place, Protocol} from '../model.js';
 import {accepted, block, type Draft, draftAt, fixed, full, type Keywords, placeOf, refused, rows} from '../table.js';
 import {integer} from '../values.js';
 import * as because from './because.js';
@@ -76,7 +76,7 @@ export interface BackendDefaults extends CheckOptions {
 	readonly inhibitOnFailure: boolean;
 }
 
-export function toBackend(draft: BackendDraft, service: BackendDefaults, report: Report): Backend {
+export function toBackend(draft: BackendDraft, service: BackendDefaults, protocol: Protocol, report: Report): Backend {
 	const {place, address} = draft;
 	if (draft.alpha && draft.checks.length === 0) {
 		report.warning('contradiction', placeOf(draft, 'alpha'), 'alpha is ignored without a check', 'add a TCP_CHECK');
@@ -84,7 +84,7 @@ export function toBackend(draft: BackendDraft, service: BackendDefaults, report:
 	const port = draft.port || service.port;
 	return {
 		place,
-		name: endpointName(address, port, 'tcp'),
+		name: endpointName(address, port, protocol),
 		address,
 		port,
 		weight: draft.weight ?? service.weight,

@@ -111,8 +111,8 @@ const scheduler = oneOf<Scheduler>({
 
 const protocols = oneOf<Protocol>({
 	TCP: 'tcp',
-	UDP: new Unsupported('TCP is the only protocol yet'),
-	SCTP: new Unsupported('TCP is the only protocol yet'),
+	UDP: 'udp',
+	SCTP: new Unsupported('TCP and UDP are the only protocols yet'),
 });
 const protocol: Value<Protocol> = {
 	usage: protocols.usage,
@@ -189,7 +189,7 @@ export const service: Keywords<ServiceDraft> = {
 
 	sorry_server: refused('a service without backends refuses connections'),
 	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
-	ops: refused('it is for UDP'),
+	ops: refused('datagrams of a client belong to a flow'),
 	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
 	'sh-port': hashFlag('sh-port', 'hashPort', ['sh']),
 	'sh-fallback': hashFlag('sh-fallback', 'hashFallback', ['sh']),
@@ -218,7 +218,7 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 		return null;
 	}
 	const backends = withoutDuplicates(
-		draft.backends.map(backend => toBackend(backend, draft, report)),
+		draft.backends.map(backend => toBackend(backend, draft, protocol, report)),
 		report,
 	);
 	return {
@@ -237,15 +237,14 @@ export function toService(draft: ServiceDraft, report: Report): Service | null {
 	};
 }
 
-/** keepalived's defaults are UDP, which surprises most people and is not supported yet, wlc and NAT. */
+/** keepalived's defaults, UDP, wlc and NAT, surprise most people. */
 function requireChoices(
 	draft: ServiceDraft,
 	report: Report,
 ): {readonly protocol: Protocol | null; readonly scheduler: Scheduler} {
 	const {place, protocol, scheduler, written} = draft;
 	if (!written.has('protocol')) {
-		const text = 'virtual_server has no protocol, which means UDP: not supported yet';
-		report.error('missing', place, text, `add 'protocol TCP'`);
+		report.warning('missing', place, 'virtual_server has no protocol, which means UDP', `add 'protocol TCP' or UDP`);
 	}
 	if (!written.has('lb_algo') && !written.has('lvs_sched')) {
 		report.warning('missing', place, 'virtual_server has no lb_algo, which means wlc', `add 'lb_algo wlc'`);
@@ -253,7 +252,7 @@ function requireChoices(
 	if (!written.has('lb_kind') && !written.has('lvs_method')) {
 		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
 	}
-	return {protocol, scheduler: scheduler ?? 'wlc'};
+	return {protocol: written.has('protocol') ? protocol : 'udp', scheduler: scheduler ?? 'wlc'};
 }
 
 function reportStrayFlags({strayFlags}: ServiceDraft, report: Report): void {
