@@ -75,16 +75,17 @@ static __always_inline int is_dealt_to(__u32 id, const struct backend *backend)
 }
 
 /* Notes that a backend was dealt a connection, if its service is counted. */
-static __always_inline void count_opening(__u32 service, __u32 id)
+__noinline int count_opening(__u32 service, __u32 id)
 {
 	struct service *entry = bpf_map_lookup_elem(&services, &service);
 	struct openings *ours = bpf_map_lookup_elem(&openings, &id);
 	struct backend *backend = get_backend(id);
 
 	if (!entry || !(entry->flags & SERVICE_COUNTED) || !ours || !backend)
-		return;
+		return 0;
 	__sync_fetch_and_add(&ours->opened, 1);
 	is_overloaded(id, backend); /* this one may have been the last */
+	return 0;
 }
 
 #endif

@@ -8,12 +8,14 @@
 
 #include "candidate.h"
 
+/* What recall() knows of a client: `backend` and `deals` of its entry, with this bit if the entry still holds; or 0. */
+#define REMEMBERED_WELL (1ull << 32)
+
 /* A packet to a service that has no flow: what open_flow needs to know, and what it finds out. */
 struct new_flow {
 	struct flow_key key;
 	struct flow_hit hit;
 	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u64 used_up;   /* out: backend and deals of the client's persistence entry, if it holds no longer; else 0 */
 	__u32 flags;     /* enum flow_event */
 	__u32 service;   /* out: set as soon as it is known */
 };
@@ -36,27 +38,25 @@ static __always_inline struct persistence_key persistence_key_of(const struct se
 	return (struct persistence_key){.client = client & service->persistence_mask, .service = new->service};
 }
 
-/* The backend that the client is remembered with, or NO_BACKEND. */
-__noinline int recall(struct new_flow *new)
+/* Looks a client up, and restarts its entry if it holds. */
+__noinline __u64 recall(const struct new_flow *new)
 {
 	if (!new)
-		return NO_BACKEND;
+		return 0;
 	__u32 id = new->service;
 	struct service *service = bpf_map_lookup_elem(&services, &id);
 	if (!service)
-		return NO_BACKEND;
+		return 0;
 	struct persistence_key key = persistence_key_of(service, new);
 	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
 	if (!known)
-		return NO_BACKEND;
+		return 0;
 	__u64 now = bpf_jiffies64();
 	__u64 dealt = flow_load((__u64 *)&known->backend);
-	if (known->expires <= now || !keeps_clients((__u16)dealt, id)) {
-		new->used_up = dealt;
-		return NO_BACKEND;
-	}
+	if (known->expires <= now || !keeps_clients((__u16)dealt, id))
+		return dealt;
 	known->expires = now + service->persistence_jiffies;
-	return (__u16)dealt;
+	return dealt | REMEMBERED_WELL;
 }
 
 /* Deals an entry anew whose backend is used up; or as another CPU has just decided. */
@@ -69,8 +69,11 @@ static __always_inline int deal_again(struct persistence_entry *entry, __u64 use
 	return seen == used_up ? backend : (__u16)seen;
 }
 
-/* Remembers a client's new backend. Of two CPUs that do so at once, the first decides for both; returns its backend. */
-__noinline int remember(const struct new_flow *new, __u32 backend)
+/*
+ * Remembers a client's new backend, in place of what recall() knew. Of two CPUs that do so at once, the first decides for
+ * both; returns its backend.
+ */
+__noinline int remember(const struct new_flow *new, __u64 recalled, __u32 backend)
 {
 	if (!new)
 		return NO_BACKEND;
@@ -83,7 +86,7 @@ __noinline int remember(const struct new_flow *new, __u32 backend)
 		.expires = bpf_jiffies64() + service->persistence_jiffies,
 		.backend = backend,
 	};
-	struct persistence_entry *known = new->used_up ? bpf_map_lookup_elem(&persistence, &key) : NULL;
+	struct persistence_entry *known = recalled ? bpf_map_lookup_elem(&persistence, &key) : NULL;
 	if (!known && !bpf_map_update_elem(&persistence, &key, &fresh, BPF_NOEXIST))
 		return backend;
 	if (!known)
@@ -92,7 +95,7 @@ __noinline int remember(const struct new_flow *new, __u32 backend)
 		count_event(id, EVENT_PERSISTENCE_FULL);
 		return backend;
 	}
-	backend = deal_again(known, new->used_up, backend);
+	backend = deal_again(known, recalled, backend);
 	known->expires = fresh.expires;
 	return backend;
 }

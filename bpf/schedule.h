@@ -100,20 +100,20 @@ static __always_inline int deal(const struct service *service, const struct new_
 }
 
 /* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
-static __always_inline int schedule(struct new_flow *new)
+static __always_inline int schedule(const struct new_flow *new)
 {
 	__u32 id = new->service;
 	struct service *service = bpf_map_lookup_elem(&services, &id);
 
 	if (!service)
 		return NO_BACKEND;
-	if (!service->persistence_jiffies)
-		return deal(service, new);
-	int backend = recall(new);
-	if (backend >= 0)
+	__u64 recalled = service->persistence_jiffies ? recall(new) : 0;
+	if (recalled & REMEMBERED_WELL)
+		return (__u16)recalled;
+	int backend = deal(service, new);
+	if (backend < 0 || !service->persistence_jiffies)
 		return backend;
-	backend = deal(service, new);
-	return backend < 0 ? NO_BACKEND : remember(new, backend);
+	return remember(new, recalled, backend);
 }
 
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */

@@ -30,7 +30,7 @@ export function flowStateName(state: FlowState): string {
 /** Live flows by backend and by state. */
 export interface FlowCounts {
 	readonly byBackend: ReadonlyMap<BackendId, number>;
-	/** Of those, the ones that are opening or established: IPVS's active connections. */
+	/** Of those, the ones that are not closing or closed: IPVS's active connections. */
 	readonly activeByBackend: ReadonlyMap<BackendId, number>;
 	readonly byState: ReadonlyMap<FlowState, number>;
 }
@@ -45,6 +45,12 @@ const STATE_AT = 5;
 /** Buckets copied out of the mapping at a time: 128 KiB. */
 const CHUNK_BUCKETS = 1024;
 const STATE_IN_HIGH = FlowShift.FLOW_STATE_SHIFT - 32;
+/** A bit for each state that IPVS counts as inactive (net/netfilter/ipvs/ip_vs_proto_tcp.c). */
+const CLOSING_STATES =
+	(1 << FlowState.FLOW_FIN_WAIT) |
+	(1 << FlowState.FLOW_CLOSE_WAIT) |
+	(1 << FlowState.FLOW_TIME_WAIT) |
+	(1 << FlowState.FLOW_CLOSED);
 
 /** The slots of the table, a chunk at a time: `words` are valid until the next chunk. */
 function* chunks(memory: FlowMemory): Generator<Uint32Array> {
@@ -91,7 +97,7 @@ export function countFlows(memory: FlowMemory, settings: Settings, jiffies: bigi
 			if (state <= FlowState.FLOW_BUSY || ages.ticks(state, words[at + STAMP_AT] ?? 0) >= ages.limit(state)) continue;
 			const backend = (words[at + STATE_AT] ?? 0) & 0xffff;
 			increment(byBackend, backend);
-			if (state <= FlowState.FLOW_ESTABLISHED) increment(activeByBackend, backend);
+			if (!((CLOSING_STATES >> state) & 1)) increment(activeByBackend, backend);
 			increment(byState, state as FlowState);
 		}
 	}
