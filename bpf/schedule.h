@@ -184,7 +184,7 @@ struct new_flow {
 	struct flow_key key;
 	struct flow_hit hit;
 	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u32 flags;     /* enum flow_event */
+	__u32 events;    /* enum flow_event */
 	__u32 service;   /* out: set as soon as it is known */
 };
 
@@ -200,12 +200,6 @@ static __always_inline __u32 service_of(const struct flow_key *key)
 	return service ? *service : 0;
 }
 
-/* Whether this packet may open a flow: a SYN without anything else, or any UDP packet. */
-static __always_inline int may_open(const struct new_flow *new)
-{
-	return flow_proto(&new->key) == IPPROTO_UDP || (new->flags & FLOW_TCP_FLAGS) == FLOW_SYN;
-}
-
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
 __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 {
@@ -216,7 +210,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;
-	if (!may_open(new))
+	if (!(new->events & FLOW_OPENS))
 		return V_PASS_NO_FLOW;
 	__u64 next_hop = route_to_client(ctx, &new->key, set->route_generation);
 	if (!next_hop) {
