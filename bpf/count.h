@@ -51,7 +51,7 @@ static __always_inline void count_connection(const struct settings *set, __u32 b
 		counters->connections++;
 }
 
-static __always_inline void count_in(const struct settings *set, __u32 backend, __u32 bytes)
+static __always_inline void count_in(const struct settings *set, __u32 backend, __u64 bytes)
 {
 	struct traffic *counters = backend_traffic(set, backend);
 
@@ -61,7 +61,7 @@ static __always_inline void count_in(const struct settings *set, __u32 backend, 
 	counters->bytes_in += bytes;
 }
 
-static __always_inline void count_out(const struct settings *set, __u32 backend, __u32 bytes)
+static __always_inline void count_out(const struct settings *set, __u32 backend, __u64 bytes)
 {
 	struct traffic *counters = backend_traffic(set, backend);
 

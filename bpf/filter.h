@@ -17,7 +17,8 @@ static __always_inline int filter_has(const __u64 *bits, __u64 hash)
 	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
 }
 
-static __always_inline struct ends whose_ends(__be32 source, __be16 source_port, __be32 dest, __be16 dest_port, __u8 proto)
+static __always_inline struct ends whose_ends(__be32 source, __be16 source_port, __be32 dest, __be16 dest_port,
+					      __u8 proto)
 {
 	__u32 zero = 0;
 	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);

@@ -148,13 +148,14 @@ enum flow_claim {
 	FLOW_RACED,     /* somebody touched the slot: try again, up to FLOW_CLAIM_ATTEMPTS */
 };
 
-/* What a packet tells its flow: TCP's own flag bits, and one of ours in the place of URG. */
+/* What a packet tells its flow: TCP's own flag bits, and two of ours in the place of URG and ECE. */
 enum flow_event {
 	FLOW_FIN = 0x01,
 	FLOW_SYN = 0x02,
 	FLOW_RST = 0x04,
 	FLOW_ACK = 0x10,
 	FLOW_FROM_SERVER = 0x20,
+	FLOW_OPENS = 0x40, /* it may open a flow: a SYN and nothing else, or any datagram */
 };
 #define FLOW_TCP_FLAGS (FLOW_FIN | FLOW_SYN | FLOW_RST | FLOW_ACK)
 

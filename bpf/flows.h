@@ -57,17 +57,28 @@ static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_
 
 /* An established flow, or a UDP flow both ways, that was heard of in this very tick, as all but one packet a second of a
  * busy flow find it. */
-static __always_inline int is_current(__u64 word, const struct flow_clock *now)
+static __always_inline int is_current(__u64 word, __u32 now)
 {
-	__u64 current = (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT | now->coarse;
+	__u64 current = (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT | now;
 	__u64 udp = (__u64)FLOW_UDP << FLOW_STATE_SHIFT;
 
 	return !((word ^ current) & ((FLOW_STATE_MASK & ~udp) | FLOW_STAMP_MASK));
 }
 
-/* Looks a flow up. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
+/* Whether a flow's timeout has passed. A function of its own, because its values would cost the hot path stack. */
+__noinline int has_expired(__u64 word)
+{
+	struct settings *set = get_settings();
+
+	if (!set)
+		return 1;
+	struct flow_clock now = flow_now(set);
+	return flow_expired(word, &now, &set->timeouts);
+}
+
+/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
-						      const struct settings *set, const struct flow_clock *now)
+						      const struct settings *set, __u32 now)
 {
 	struct flow_buckets buckets = buckets_of(key, set);
 
@@ -82,7 +93,7 @@ static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key
 		if (found == FLOW_HIT && is_current(hit->word, now))
 			return FLOW_HIT;
 		if (found == FLOW_HIT)
-			return flow_expired(hit->word, now, &set->timeouts) ? FLOW_MISS : FLOW_HIT;
+			return has_expired(hit->word) ? FLOW_MISS : FLOW_HIT;
 		if (first == FLOW_MISS && found == FLOW_MISS)
 			return FLOW_MISS;
 	}
@@ -96,8 +107,7 @@ __noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
 
 	if (!key || !hit || !set)
 		return FLOW_MISS;
-	struct flow_clock now = flow_now(set);
-	return find_flow_now(key, hit, set, &now);
+	return find_flow_now(key, hit, set, flow_now(set).coarse);
 }
 
 /* Carries an event into a flow that was found. Returns the word now in force, or 0 if the slot was reused meanwhile. */
@@ -116,7 +126,7 @@ __noinline __u64 update_flow(const struct flow_key *key, const struct flow_hit *
 
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
 static __always_inline __u64 track_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event,
-					__u32 number, const struct flow_clock *now)
+					__u32 number, __u32 now)
 {
 	if (is_current(hit->word, now) && !(event & (FLOW_FIN | FLOW_SYN | FLOW_RST)))
 		return hit->word;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors about packets of known flows, translated as RFC 5508 has it: the outer header like any packet of the flow, and
- * the beginning of the packet that it is about, so that its sender recognises it. Path MTU discovery lives on this.
+ * ICMP errors about packets of known flows, translated as RFC 5508 has it: the outer header like any packet of the flow,
+ * and the beginning of the packet that it is about, so that its sender recognises it. Path MTU discovery lives on this.
  *
  * The embedded TCP or UDP checksum stays: it covers what is cut off, and nobody looks at it.
  */
@@ -48,7 +48,7 @@ static __always_inline int parse_icmp_error(struct xdp_md *ctx, const struct pac
 		return 0;
 	cursor.at = (void *)ip + ip->ihl * 4;
 	error->ports = TAKE(&cursor, struct ports);
-	return error->ports && has_room(p, sizeof(struct icmp_header) + ip->ihl * 4 + ICMP_QUOTED);
+	return error->ports && has_room(p, &cursor, sizeof(struct icmp_header) + ip->ihl * 4 + ICMP_QUOTED);
 }
 
 /* Gives one end of the embedded packet another address and port. To the ICMP checksum only the port has changed: the
@@ -94,12 +94,12 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	rewrite_embedded(error, &error->ip->daddr, service, &error->ports->dest, (__u32)reply.key.ports >> 16);
 	rewrite_ipv4_source(p->ip, service);
 	rewrite_ethernet(p->eth, next_hop, out);
-	count_out(p->set, id, p->bytes);
+	count_out(p->set, id, frame_bytes(ctx, p));
 	return V_REPLY_ICMP;
 }
 
 /* About a reply: from behind the client's side to the backend, from whoever sent it. */
-static __always_inline enum verdict icmp_to_backend(struct packet *p, struct icmp_error *error)
+static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct packet *p, struct icmp_error *error)
 {
 	struct flow_key key = flow_key_of(error->ip->daddr, error->ports->dest, error->ip->saddr, error->ports->source,
 					  error->ip->protocol);
@@ -121,7 +121,7 @@ static __always_inline enum verdict icmp_to_backend(struct packet *p, struct icm
 	rewrite_embedded(error, &error->ip->saddr, backend->addr, &error->ports->source, backend->port);
 	rewrite_ipv4_destination(p->ip, backend->addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
-	count_in(p->set, id, p->bytes);
+	count_in(p->set, id, frame_bytes(ctx, p));
 	return V_FORWARD_ICMP;
 }
 
@@ -140,7 +140,7 @@ static __always_inline enum verdict balance_icmp(struct xdp_md *ctx, struct pack
 		if (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW)
 			return verdict;
 	}
-	return ends.to_service ? icmp_to_backend(p, &error) : V_PASS_ICMP;
+	return ends.to_service ? icmp_to_backend(ctx, p, &error) : V_PASS_ICMP;
 }
 
 #endif

@@ -47,12 +47,17 @@ struct packet {
 	struct ports *ports; /* where the TCP or UDP header begins */
 	struct tcphdr *tcp;  /* NULL: it is UDP */
 	const struct settings *set;
-	__u32 bytes;    /* length of the frame */
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
 	__u32 vlan;     /* not 0: it is in a VLAN */
 	__u32 service;  /* for the counters; 0 until it is known */
 	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
 };
+
+/* Length of the frame. */
+static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
+{
+	return (void *)(long)ctx->data_end - (void *)p->eth;
+}
 
 /* The index in `nics` of an interface, or -1. */
 static __always_inline int nic_index(__u32 ifindex)
@@ -126,17 +131,17 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 }
 
 /* Whether the IPv4 packet holds a header of this size. The rest of a short frame is padding, which is no header. */
-static __always_inline int has_room(const struct packet *p, __u32 size)
+static __always_inline int has_room(const struct packet *p, const struct cursor *cursor, __u32 size)
 {
 	__u32 length = bpf_ntohs(p->ip->tot_len);
-	__u32 available = p->bytes - ((void *)p->ip - (void *)p->eth);
+	__u32 available = cursor->end - (void *)p->ip;
 
 	return length >= p->ip->ihl * 4 + size && length <= available;
 }
 
 static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct packet *p)
 {
-	if (!has_room(p, sizeof(struct tcphdr)))
+	if (!has_room(p, cursor, sizeof(struct tcphdr)))
 		return V_PASS_MALFORMED;
 	p->tcp = TAKE(cursor, struct tcphdr);
 	p->ports = (struct ports *)p->tcp;
@@ -145,7 +150,7 @@ static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct pack
 
 static __always_inline enum verdict parse_udp(struct cursor *cursor, struct packet *p)
 {
-	if (!has_room(p, sizeof(struct udphdr)))
+	if (!has_room(p, cursor, sizeof(struct udphdr)))
 		return V_PASS_MALFORMED;
 	p->ports = (struct ports *)TAKE(cursor, struct udphdr);
 	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
@@ -178,17 +183,19 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	enum verdict verdict;
 
-	p->bytes = cursor.end - cursor.at;
 	verdict = parse_ethernet(ctx, &cursor, p);
 	if (verdict)
 		return verdict;
 	return parse_ipv4(&cursor, p);
 }
 
-/* SYN, ACK, FIN and RST as enum flow_event; a UDP packet has none. */
-static __always_inline __u32 tcp_flags(const struct packet *p)
+/* What the packet itself tells its flow; enum flow_event. */
+static __always_inline __u32 packet_events(const struct packet *p)
 {
-	return p->tcp ? ((const __u8 *)p->tcp)[13] & FLOW_TCP_FLAGS : 0;
+	if (!p->tcp)
+		return FLOW_OPENS;
+	__u32 flags = ((const __u8 *)p->tcp)[13] & FLOW_TCP_FLAGS;
+	return flags == FLOW_SYN ? FLOW_SYN | FLOW_OPENS : flags;
 }
 
 #endif

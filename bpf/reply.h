@@ -33,7 +33,7 @@ __noinline int find_reply(struct reply *reply)
 	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
 	if (!bucket)
 		return V_DROP_LAYOUT;
-	struct flow_clock now = flow_now(set);
+	__u32 now = flow_now(set).coarse;
 	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
 		struct endpoint *endpoint = &bucket->endpoints[i];
 
@@ -42,7 +42,7 @@ __noinline int find_reply(struct reply *reply)
 		verdict = V_PASS_BACKEND_NO_FLOW;
 		reply->key = flow_key_of(reply->client, reply->client_port, endpoint->service_addr,
 					 endpoint->service_port, reply->proto);
-		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, &now);
+		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, now);
 		if (found == FLOW_MOVING)
 			return V_DROP_CONTENDED;
 		if (found == FLOW_MISS)

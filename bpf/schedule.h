@@ -70,12 +70,6 @@ static __always_inline __u32 service_of(const struct flow_key *key)
 	return service ? *service : 0;
 }
 
-/* Whether this packet may open a flow: a SYN without anything else, or any UDP packet. */
-static __always_inline int may_open(const struct new_flow *new)
-{
-	return flow_proto(&new->key) == IPPROTO_UDP || (new->flags & FLOW_TCP_FLAGS) == FLOW_SYN;
-}
-
 /* Chooses a backend by the service's scheduler, or NO_BACKEND. */
 static __always_inline int deal(const struct service *service, const struct new_flow *new)
 {
@@ -126,7 +120,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;
-	if (!may_open(new))
+	if (!(new->events & FLOW_OPENS))
 		return V_PASS_NO_FLOW;
 	__u64 next_hop = route_to_client(ctx, &new->key, set->route_generation);
 	if (!next_hop) {

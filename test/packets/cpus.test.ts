@@ -7,8 +7,8 @@ import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import {mountBpffs} from 'libbpf-ts';
-import {FlowShift, FlowState, Verdict} from '../../src/xdp/layout.gen.js';
-import {addressNumber, type Balancer, balancer, packetTest} from './balancer.js';
+import {BackendState, FlowShift, FlowState, Verdict} from '../../src/xdp/layout.gen.js';
+import {addressNumber, type Balancer, balancer, packetTest, type Transport} from './balancer.js';
 import {Connection} from './connection.js';
 import type {Storm} from './storm.js';
 
@@ -19,11 +19,17 @@ const SOURCE = fileURLToPath(new URL('../../../test/packets/storm.bpf.c', import
 const FLOOD = addressNumber('172.20.0.0');
 const PORT = 7000;
 
+/** A storm of TCP packets with these flags, or of datagrams. */
+interface Weather extends Pick<Storm, 'firstClient' | 'clients' | 'step' | 'packets'> {
+	readonly flags: string;
+	readonly protocol?: Transport;
+}
+
 /** Runs storms at the same time, each on a CPU of its own; returns how often each verdict was counted meanwhile. */
 async function rage(
 	t: ExecutionContext,
 	b: Balancer,
-	storms: ReadonlyArray<Pick<Storm, 'firstClient' | 'clients' | 'step' | 'packets'> & {readonly flags: string}>,
+	storms: readonly Weather[],
 ): Promise<(verdict: keyof typeof Verdict) => number> {
 	const folder = mkdtempSync(join(tmpdir(), 'sluice-storm-'));
 	const bpffs = mkdtempSync(join(tmpdir(), 'sluice-bpffs-'));
@@ -40,15 +46,15 @@ async function rage(
 
 	const before = b.counters();
 	await Promise.all(
-		storms.map(async ({flags, ...rest}, cpu) => {
-			const payload = new Uint8Array(10);
-			const frame = new Connection(b, `172.20.0.0:${PORT}`, VIP).request(flags, {payload});
+		storms.map(async ({flags, protocol = 'tcp', ...rest}, cpu) => {
+			const payload = new Uint8Array(protocol === 'tcp' ? 10 : 22);
+			const frame = new Connection(b, `172.20.0.0:${PORT}`, VIP, protocol).request(flags, {payload});
 			const program = join(bpffs, 'lb');
 			const {ifindex} = b.ports.external;
 			const storm: Storm = {object, program, ifindex, frame: Buffer.from(frame).toString('hex'), ...rest};
 			const argv = ['-c', String(cpu), process.execPath, PROCESS, JSON.stringify(storm)];
 			const {stdout} = await promisify(execFile)('taskset', argv);
-			t.log(`CPU ${cpu}, ${flags}: ${stdout.trim()} ns a packet`);
+			t.log(`CPU ${cpu}, ${protocol} ${flags}: ${stdout.trim()} ns a packet`);
 		}),
 	);
 	const after = b.counters();
@@ -136,6 +142,26 @@ packetTest('two CPUs that compare backends lose no count, and keep them even', a
 		connections,
 	);
 	t.true(Math.abs(first - second) <= 2, `both CPUs may choose the same at once, no more: ${connections}`);
+});
+
+packetTest('two CPUs open UDP flows once each, and deal those of a failed backend anew once each', async t => {
+	const b = balancer(t, [{at: VIP, protocol: 'udp', backends: ['10.0.0.71:80', '10.0.0.72:80']}]);
+	const clients = 1024;
+	const storm: Weather = {flags: '', protocol: 'udp', firstClient: FLOOD, clients, packets: 200_000, step: 1};
+	const storms = [storm, {...storm, step: 2_654_435_761}];
+	const opened = await rage(t, b, storms);
+	t.is(opened('V_FORWARD_NEW') + opened('V_FORWARD') + opened('V_DROP_CONTENDED'), 400_000);
+	t.is(opened('V_FORWARD_NEW'), clients);
+	t.is(b.maps.ticket(1), BigInt(clients), 'every ticket is a flow');
+
+	b.setState('10.0.0.71', BackendState.BACKEND_DOWN);
+	const again = await rage(t, b, storms);
+	t.is(again('V_FORWARD_NEW') + again('V_FORWARD') + again('V_DROP_CONTENDED'), 400_000);
+	t.is(again('V_FORWARD_NEW'), clients / 2);
+	const backends = b.flows().map(({word}) => Number((word >> BigInt(FlowShift.FLOW_BACKEND_SHIFT)) & 0xffffn));
+	t.is(backends.length, clients);
+	t.is(new Set(backends).size, 1);
+	assertSound(t, b);
 });
 
 packetTest('no packet of an established flow is lost while another CPU floods the table', async t => {
