@@ -7,7 +7,7 @@ import {type Flows, HANDSHAKE, type Path, REQUEST, type Stream, SYN, Traffic} fr
 import {FIRST_CLIENT, type Wiring} from './wiring.js';
 import {Yardsticks} from './yardsticks.js';
 
-const SECTION = 'SYN flood, every other packet';
+const SECTION = 'established packets, every other one a flood';
 const ESTABLISHED: Flows = {count: 2 ** 16, firstClient: FIRST_CLIENT};
 const ATTACKERS: Flows = {count: 2 ** 24, firstClient: 0x0c_00_00_00};
 /** Enough to leave no slot of the table empty. */
@@ -15,8 +15,8 @@ const FILL = 2 ** 21;
 const CHUNK = 2 ** 16;
 const CHUNKS = 4;
 
-const SYN_FLOOD = 'established packets beside SYNs';
-const FOREIGN_FLOOD = 'established packets beside foreign packets';
+const SYN_FLOOD = 'beside SYNs';
+const FOREIGN_FLOOD = 'beside foreign packets';
 
 /** Measures what of the established connections' packets is forwarded, and how many connections are lost. */
 export async function flood(wiring: Wiring, rounds: number): Promise<Figure[]> {

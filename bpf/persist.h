@@ -16,7 +16,7 @@ struct new_flow {
 	struct flow_key key;
 	struct flow_hit hit;
 	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u32 events;     /* enum flow_event */
+	__u32 events;    /* enum flow_event */
 	__u32 service;   /* out: set as soon as it is known */
 };
 
