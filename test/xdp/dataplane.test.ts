@@ -175,7 +175,11 @@ packetTest('maps of another layout are refused with a way out, and stay as they 
 	const settings = {...first.settings, layoutVersion: 99};
 	first.maps.settings.set(0, settings);
 	const [link, program] = [readdirSync(`${pins.directory}/links`), pinnedProgram(pins)];
-	await refused(t, name, new RegExp(`layout 99, not 1: made by another version.*lbctl --name ${name} unload`));
+	await refused(
+		t,
+		name,
+		new RegExp(`layout 99, not ${Limits.LIMIT_LAYOUT_VERSION}: made by another version.*lbctl --name ${name} unload`),
+	);
 	t.deepEqual(first.maps.settings.get(0), settings);
 	t.deepEqual([readdirSync(`${pins.directory}/links`), pinnedProgram(pins)], [link, program]);
 });

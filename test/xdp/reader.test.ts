@@ -60,8 +60,8 @@ packetTest('services and backends, with what went to them', async t => {
 	const nothing = {connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0};
 	const seen = await view();
 	t.deepEqual(seen.services(), [
-		{service: '192.168.1.1:80', persistenceS: 0, nextTicket: 1, ...traffic},
-		{service: '192.168.1.2:80', persistenceS: 300, nextTicket: 0, ...nothing},
+		{service: '192.168.1.1:80', scheduler: 'rr', persistenceS: 0, nextTicket: 1, ...traffic},
+		{service: '192.168.1.2:80', scheduler: 'rr', persistenceS: 300, nextTicket: 0, ...nothing},
 	]);
 	const nextHop = {mac: '02:00:00:00:00:71', nic: 'lo'};
 	const [web, standby, shop] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'];
