@@ -86,7 +86,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	p->service = backend->service;
 	if (!is_serving(backend))
 		return V_DROP_BACKEND_DOWN;
-	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->set);
+	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
 	verdict = find_way_out(p, next_hop, &out);
 	if (verdict)
 		return verdict;

@@ -43,7 +43,7 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0;
 	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
 		return V_PASS_BACKEND_NO_FLOW;
-	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->set);
+	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
 	verdict = nat_to_client(p, reply.key.addrs >> 32, (__u32)reply.key.ports >> 16, next_hop);
 	if (verdict)
 		return verdict;
@@ -67,7 +67,7 @@ static __always_inline int is_opened_anew(const struct packet *p, struct new_flo
 }
 
 /* The flow of a client's packet, found or opened; `new->hit` has it. Returns V_FORWARD, V_FORWARD_NEW or why not. */
-static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+static __always_inline enum verdict flow_of_client(struct packet *p, struct new_flow *new)
 {
 	__u32 now = flow_now(p->set).coarse;
 	enum flow_lookup found = find_flow_now(&new->key, &new->hit, p->set, now);
@@ -80,8 +80,9 @@ static __always_inline enum verdict flow_of_client(struct xdp_md *ctx, struct pa
 		if (track_flow(&new->key, &new->hit, new->events, number, now))
 			return V_FORWARD;
 	}
-	new->came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation);
-	enum verdict verdict = open_flow(ctx, new);
+	/* of a generation that is over, so that the first reply looks the route up */
+	new->came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1);
+	enum verdict verdict = open_flow(new);
 	p->service = new->service;
 	return verdict;
 }
@@ -93,7 +94,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 		.key = flow_key_of(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol),
 		.events = packet_events(p),
 	};
-	enum verdict forwarded = flow_of_client(ctx, p, &new);
+	enum verdict forwarded = flow_of_client(p, &new);
 
 	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
 		return forwarded;

@@ -43,25 +43,31 @@ static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct fl
 	return nic < 0 ? 0 : next_hop_of(fib.dmac, nic, generation);
 }
 
-/* A flow's next hop, looked up again if routes have changed since: what was good then is better than nothing. */
-__noinline __u64 refresh_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit)
+/*
+ * A flow's next hop, looked up for its first reply and again when routes have changed since: what was good then is better
+ * than nothing. Not for the packet that opens it: the lookup would be a fifth of its cost, and a flood is never answered.
+ */
+__noinline __u64 refresh_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit,
+				  __u32 service)
 {
 	struct settings *set = get_settings();
 
 	if (!key || !hit || !set)
 		return 0;
 	__u64 next_hop = route_to_client(ctx, key, set->route_generation);
-	if (!next_hop)
+	if (!next_hop) {
+		count_event(service, EVENT_ROUTE_UNKNOWN);
 		next_hop = hit->next_hop << 8 >> 8 | (__u64)set->route_generation << NEXT_HOP_GENERATION_SHIFT;
+	}
 	replace_next_hop(key, hit, next_hop);
 	return next_hop;
 }
 
 static __always_inline __u64 client_next_hop(struct xdp_md *ctx, const struct flow_key *key, const struct flow_hit *hit,
-					     const struct settings *set)
+					     __u32 service, const struct settings *set)
 {
 	if ((__u8)set->route_generation != hit->next_hop >> NEXT_HOP_GENERATION_SHIFT)
-		return refresh_next_hop(ctx, key, hit);
+		return refresh_next_hop(ctx, key, hit, service);
 	return hit->next_hop;
 }
 

@@ -111,7 +111,7 @@ static __always_inline int schedule(const struct new_flow *new)
 }
 
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
-__noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
+__noinline int open_flow(struct new_flow *new)
 {
 	struct settings *set = get_settings();
 
@@ -122,11 +122,6 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 		return V_PASS_NOT_OURS;
 	if (!(new->events & FLOW_OPENS))
 		return V_PASS_NO_FLOW;
-	__u64 next_hop = route_to_client(ctx, &new->key, set->route_generation);
-	if (!next_hop) {
-		count_event(new->service, EVENT_ROUTE_UNKNOWN);
-		next_hop = new->came_from;
-	}
 	switch (claim_flow(&new->key, &new->hit, set)) {
 	case FLOW_CLAIMED:
 		break;
@@ -138,7 +133,7 @@ __noinline int open_flow(struct xdp_md *ctx, struct new_flow *new)
 		return V_DROP_CONTENDED;
 	}
 	int backend = schedule(new);
-	settle_flow(&new->key, &new->hit, next_hop, backend);
+	settle_flow(&new->key, &new->hit, new->came_from, backend);
 	if (backend < 0)
 		return V_DROP_NO_BACKEND;
 	backend = disambiguate(&new->key, &new->hit, new->service, backend);
