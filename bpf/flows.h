@@ -110,6 +110,17 @@ __noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
 	return find_flow_now(key, hit, set, flow_now(set).coarse);
 }
 
+/* The slot that a flow was found in; NULL where there is no bucket. */
+static __always_inline struct flow_slot *slot_of(const struct flow_key *key, const struct flow_hit *hit,
+						 const struct settings *set)
+{
+	struct flow_buckets buckets = buckets_of(key, set);
+
+	if (!buckets.primary || !buckets.secondary)
+		return NULL;
+	return flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
+}
+
 /* Carries an event into a flow that was found. Returns the word now in force, or 0 if the slot was reused meanwhile. */
 __noinline __u64 update_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event, __u32 number)
 {
@@ -117,11 +128,11 @@ __noinline __u64 update_flow(const struct flow_key *key, const struct flow_hit *
 
 	if (!key || !hit || !set)
 		return 0;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
+	struct flow_slot *slot = slot_of(key, hit, set);
+	if (!slot)
 		return 0;
 	struct flow_clock now = flow_now(set);
-	return flow_update(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit->word, event, number, &now);
+	return flow_update(slot, hit->word, event, number, &now);
 }
 
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
@@ -140,10 +151,9 @@ static __always_inline void replace_next_hop(const struct flow_key *key, const s
 
 	if (!set)
 		return;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
-		return;
-	flow_cas(&flow_slot_at(buckets.primary, buckets.secondary, hit->slot)->next_hop, hit->next_hop, next_hop);
+	struct flow_slot *slot = slot_of(key, hit, set);
+	if (slot)
+		flow_cas(&slot->next_hop, hit->next_hop, next_hop);
 }
 
 __noinline int lock_bucket(struct flow_bucket *primary)
@@ -207,10 +217,9 @@ __noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, i
 
 	if (!key || !hit || !set)
 		return 0;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
+	struct flow_slot *slot = slot_of(key, hit, set);
+	if (!slot)
 		return 0;
-	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
 	return backend < 0 ? flow_withdraw(slot, hit) : flow_redirect(slot, hit, backend);
 }
 
@@ -221,10 +230,8 @@ __noinline int close_flow(const struct flow_key *key, struct flow_hit *hit)
 
 	if (!key || !hit || !set)
 		return 0;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
-		return 0;
-	return flow_close(flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit);
+	struct flow_slot *slot = slot_of(key, hit, set);
+	return slot ? flow_close(slot, hit) : 0;
 }
 
 #endif

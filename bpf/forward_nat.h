@@ -6,6 +6,16 @@
 #include "csum.h"
 #include "neigh.h"
 
+/* The backend that a packet's flow names, if it may go on; the packet counts as its service's from here on. */
+static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, struct backend **backend)
+{
+	*backend = get_backend(id);
+	if (!*backend)
+		return V_DROP_LAYOUT;
+	p->service = (*backend)->service;
+	return is_serving(*backend) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
+}
+
 /* Writes both MAC addresses. struct nic keeps its own in three aligned halves. */
 static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop, const struct nic *out)
 {

@@ -80,12 +80,10 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	if (verdict)
 		return verdict;
 	__u32 id = flow_backend(reply.hit.word);
-	struct backend *backend = get_backend(id);
-	if (!backend)
-		return V_DROP_LAYOUT;
-	p->service = backend->service;
-	if (!is_serving(backend))
-		return V_DROP_BACKEND_DOWN;
+	struct backend *backend;
+	verdict = serving_backend(p, id, &backend);
+	if (verdict)
+		return verdict;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
 	verdict = find_way_out(p, next_hop, &out);
 	if (verdict)
@@ -109,13 +107,11 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	if (find_flow(&key, &hit) != FLOW_HIT)
 		return V_PASS_ICMP;
 	__u32 id = flow_backend(hit.word);
-	struct backend *backend = get_backend(id);
-	if (!backend)
-		return V_DROP_LAYOUT;
-	p->service = backend->service;
-	if (!is_serving(backend))
-		return V_DROP_BACKEND_DOWN;
-	enum verdict verdict = find_way_out(p, backend->next_hop, &out);
+	struct backend *backend;
+	enum verdict verdict = serving_backend(p, id, &backend);
+	if (verdict)
+		return verdict;
+	verdict = find_way_out(p, backend->next_hop, &out);
 	if (verdict)
 		return verdict;
 	rewrite_embedded(error, &error->ip->saddr, backend->addr, &error->ports->source, backend->port);

@@ -33,12 +33,10 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	if (verdict)
 		return verdict;
 	__u32 id = flow_backend(reply.hit.word);
-	struct backend *backend = get_backend(id);
-	if (!backend)
-		return V_DROP_LAYOUT;
-	p->service = backend->service;
-	if (!is_serving(backend))
-		return V_DROP_BACKEND_DOWN;
+	struct backend *backend;
+	verdict = serving_backend(p, id, &backend);
+	if (verdict)
+		return verdict;
 	__u32 now = flow_now(p->set).coarse;
 	__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0;
 	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
@@ -99,13 +97,11 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
 		return forwarded;
 	__u32 id = flow_backend(new.hit.word);
-	struct backend *backend = get_backend(id);
-	if (!backend)
-		return V_DROP_LAYOUT;
-	p->service = backend->service;
-	if (!is_serving(backend))
-		return V_DROP_BACKEND_DOWN;
-	enum verdict verdict = nat_to_backend(p, backend->addr, backend->port, backend->next_hop);
+	struct backend *backend;
+	enum verdict verdict = serving_backend(p, id, &backend);
+	if (verdict)
+		return verdict;
+	verdict = nat_to_backend(p, backend->addr, backend->port, backend->next_hop);
 	if (verdict)
 		return verdict;
 	count_in(p->set, id, frame_bytes(ctx, p));
