@@ -17,8 +17,8 @@ static __always_inline int filter_has(const __u64 *bits, __u64 hash)
 	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
 }
 
-static __always_inline struct ends whose_ends(__be32 source, __be16 source_port, __be32 dest, __be16 dest_port,
-					      __u8 proto)
+static __always_inline struct ends whose_ends(const struct address *source, __be16 source_port,
+					      const struct address *dest, __be16 dest_port, __u8 proto)
 {
 	__u32 zero = 0;
 	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
@@ -29,6 +29,11 @@ static __always_inline struct ends whose_ends(__be32 source, __be16 source_port,
 	ends.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto));
 	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
 	return ends;
+}
+
+static __always_inline struct ends ends_of(const struct packet *p)
+{
+	return whose_ends(source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
 }
 
 #endif

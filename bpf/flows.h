@@ -32,8 +32,9 @@ struct flow_buckets {
 static __always_inline struct flow_buckets buckets_of(const struct flow_key *key, const struct settings *set)
 {
 	__u64 hash = flow_hash(key);
-	__u32 primary = hash >> 32 & set->flow_bucket_mask;
-	__u32 secondary = hash & set->flow_bucket_mask;
+	__u32 mask = OF_FAMILY(set->flow_bucket_mask, set->flow6_bucket_mask);
+	__u32 primary = hash >> 32 & mask;
+	__u32 secondary = hash & mask;
 
 	return (struct flow_buckets){bpf_map_lookup_elem(&flows, &primary), bpf_map_lookup_elem(&flows, &secondary)};
 }
@@ -46,13 +47,41 @@ static __always_inline struct flow_clock flow_now(const struct settings *set)
 }
 
 /* The key of a connection, from the client's side. */
-static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_port, __be32 service,
-						   __be16 service_port, __u8 proto)
+static __always_inline struct flow_key flow_key_of(const struct address *client, __be16 client_port,
+						   const struct address *service, __be16 service_port, __u8 proto)
 {
-	return (struct flow_key){
-		.addrs = client | (__u64)service << 32,
-		.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32,
-	};
+	struct flow_key key = {.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32};
+	struct address *ends = (struct address *)key.addrs;
+
+	ends[0] = *client;
+	ends[1] = *service;
+	return key;
+}
+
+static __always_inline const struct address *key_client(const struct flow_key *key)
+{
+	return (const struct address *)key->addrs;
+}
+
+static __always_inline const struct address *key_service(const struct flow_key *key)
+{
+	return key_client(key) + 1;
+}
+
+static __always_inline void set_key_service(struct flow_key *key, const struct address *addr, __be16 port)
+{
+	((struct address *)key->addrs)[1] = *addr;
+	key->ports = (key->ports & ~(0xffffull << 16)) | (__u32)port << 16;
+}
+
+static __always_inline __be16 key_client_port(const struct flow_key *key)
+{
+	return key->ports;
+}
+
+static __always_inline __be16 key_service_port(const struct flow_key *key)
+{
+	return (__u32)key->ports >> 16;
 }
 
 /* An established flow, or a UDP flow both ways, that was heard of in this very tick, as all but one packet a second of a
@@ -76,6 +105,34 @@ __noinline int has_expired(__u64 word)
 	return flow_expired(word, &now, &set->timeouts);
 }
 
+/* One look at both buckets. */
+static __always_inline enum flow_lookup look_up(const struct flow_buckets *buckets, const struct flow_key *key,
+						struct flow_hit *hit)
+{
+	enum flow_lookup first = flow_probe(buckets->primary, 0, key, hit);
+
+	if (first == FLOW_HIT)
+		return FLOW_HIT;
+	enum flow_lookup second = flow_probe(buckets->secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+	return second == FLOW_MISS ? first : second;
+}
+
+/* Looks a flow up that another CPU was changing a moment ago, a few times; enum flow_lookup. */
+__noinline int find_moving_flow(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+	enum flow_lookup found = FLOW_MOVING;
+
+	if (!key || !hit || !set)
+		return FLOW_MISS;
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
+		return FLOW_MISS;
+	for (int attempt = 0; attempt < FIND_ATTEMPTS && found == FLOW_MOVING; attempt++)
+		found = look_up(&buckets, key, hit);
+	return found;
+}
+
 /* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
 						      const struct settings *set, __u32 now)
@@ -84,20 +141,12 @@ static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key
 
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
-	for (int attempt = 0; attempt < FIND_ATTEMPTS; attempt++) {
-		enum flow_lookup first = flow_probe(buckets.primary, 0, key, hit);
-		enum flow_lookup found = first;
-
-		if (first != FLOW_HIT)
-			found = flow_probe(buckets.secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-		if (found == FLOW_HIT && is_current(hit->word, now))
-			return FLOW_HIT;
-		if (found == FLOW_HIT)
-			return has_expired(hit->word) ? FLOW_MISS : FLOW_HIT;
-		if (first == FLOW_MISS && found == FLOW_MISS)
-			return FLOW_MISS;
-	}
-	return FLOW_MOVING;
+	enum flow_lookup found = look_up(&buckets, key, hit);
+	if (found == FLOW_MOVING)
+		found = find_moving_flow(key, hit);
+	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
+		return FLOW_MISS;
+	return found;
 }
 
 /* The same for those who are not in a hurry; enum flow_lookup. */

@@ -3,7 +3,6 @@
 #ifndef SLUICE_FORWARD_NAT_H
 #define SLUICE_FORWARD_NAT_H
 
-#include "csum.h"
 #include "neigh.h"
 
 /* The backend that a packet's flow names, if it may go on; the packet counts as its service's from here on. */
@@ -25,38 +24,12 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop,
 	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
 }
 
-/* One hop less, and an address changed; `address_change` as of csum_change32. */
-static __always_inline void rewrite_ipv4(struct iphdr *ip, __u32 address_change)
-{
-	__u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
-	__u16 before = *ttl_and_protocol;
-
-	ip->ttl--;
-	ip->check = csum_apply(ip->check, address_change + csum_change16(before, *ttl_and_protocol));
-}
-
-static __always_inline void rewrite_ipv4_source(struct iphdr *ip, __be32 addr)
-{
-	__u32 change = csum_change32(ip->saddr, addr);
-
-	ip->saddr = addr;
-	rewrite_ipv4(ip, change);
-}
-
-static __always_inline void rewrite_ipv4_destination(struct iphdr *ip, __be32 addr)
-{
-	__u32 change = csum_change32(ip->daddr, addr);
-
-	ip->daddr = addr;
-	rewrite_ipv4(ip, change);
-}
-
 /* Decides the way out; nothing is rewritten before it is found. */
 static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
-	if (p->ip->ttl <= 1)
+	if (hops_left(p->ip) <= 1)
 		return V_DROP_TTL;
 	if (!(next_hop & NEXT_HOP_MAC_MASK))
 		return V_DROP_NO_NEIGHBOUR;
@@ -80,30 +53,32 @@ static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
 		udp->check = csum_apply(udp->check, change) ?: 0xffff;
 }
 
-static __always_inline enum verdict nat_to_backend(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
+static __always_inline enum verdict nat_to_backend(struct packet *p, const struct address *addr, __be16 port,
+						   __u64 next_hop)
 {
 	struct nic *out;
 	enum verdict verdict = find_way_out(p, next_hop, &out);
 
 	if (verdict)
 		return verdict;
-	rewrite_l4_check(p, csum_change32(p->ip->daddr, addr) + csum_change16(p->ports->dest, port));
+	rewrite_l4_check(p, address_change(dest_of(p->ip), addr) + csum_change16(p->ports->dest, port));
 	p->ports->dest = port;
-	rewrite_ipv4_destination(p->ip, addr);
+	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, next_hop, out);
 	return V_UNDECIDED;
 }
 
-static __always_inline enum verdict nat_to_client(struct packet *p, __be32 addr, __be16 port, __u64 next_hop)
+static __always_inline enum verdict nat_to_client(struct packet *p, const struct address *addr, __be16 port,
+						  __u64 next_hop)
 {
 	struct nic *out;
 	enum verdict verdict = find_way_out(p, next_hop, &out);
 
 	if (verdict)
 		return verdict;
-	rewrite_l4_check(p, csum_change32(p->ip->saddr, addr) + csum_change16(p->ports->source, port));
+	rewrite_l4_check(p, address_change(source_of(p->ip), addr) + csum_change16(p->ports->source, port));
 	p->ports->source = port;
-	rewrite_ipv4_source(p->ip, addr);
+	rewrite_source(p->ip, addr);
 	rewrite_ethernet(p->eth, next_hop, out);
 	return V_UNDECIDED;
 }

@@ -12,53 +12,44 @@
 #include "forward_nat.h"
 #include "reply.h"
 
-#define IP_OFFSET 0x1fff
-#define ICMP_DEST_UNREACH 3
-#define ICMP_TIME_EXCEEDED 11
-/* What an error quotes at least of the packet behind its IPv4 header (RFC 792). */
+/* What an error quotes at least of the packet behind its IP header (RFC 792). */
 #define ICMP_QUOTED 8
-
-/* linux/icmp.h would bring the C library along. */
-struct icmp_header {
-	__u8 type;
-	__u8 code;
-	__be16 check;
-	__be32 rest; /* of an error: unused, or the MTU */
-};
 
 /* An error, and the packet it is about. */
 struct icmp_error {
 	struct icmp_header *icmp;
-	struct iphdr *ip;
+	ip_header *ip;
 	struct ports *ports;
+	__u32 proto;
 };
 
 /* Whether the packet is an error about TCP or UDP that we may know; on the way to whoever sent what it is about. */
 static __always_inline int parse_icmp_error(struct xdp_md *ctx, const struct packet *p, struct icmp_error *error)
 {
-	struct cursor cursor = {(void *)p->ip + p->ip->ihl * 4, (void *)(long)ctx->data_end};
+	__u8 proto = 0;
 
-	error->icmp = TAKE(&cursor, struct icmp_header);
-	if (!error->icmp || (error->icmp->type != ICMP_DEST_UNREACH && error->icmp->type != ICMP_TIME_EXCEEDED))
+	error->icmp = (struct icmp_header *)p->ports;
+	if (!error->icmp || !is_icmp_error(error->icmp))
 		return 0;
-	struct iphdr *ip = error->ip = TAKE(&cursor, struct iphdr);
-	if (!ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS || ip->frag_off & bpf_htons(IP_OFFSET))
+	struct cursor cursor = {error->icmp + 1, (void *)(long)ctx->data_end};
+	error->ip = take_quoted(&cursor, &proto);
+	if (!error->ip || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
 		return 0;
-	if ((ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) || ip->saddr != p->ip->daddr)
+	if (!same_address(source_of(error->ip), dest_of(p->ip)) || !has_room(p, &cursor, ICMP_QUOTED))
 		return 0;
-	cursor.at = (void *)ip + ip->ihl * 4;
+	error->proto = proto;
 	error->ports = TAKE(&cursor, struct ports);
-	return error->ports && has_room(p, &cursor, sizeof(struct icmp_header) + ip->ihl * 4 + ICMP_QUOTED);
+	return error->ports != NULL;
 }
 
-/* Gives one end of the embedded packet another address and port. To the ICMP checksum only the port has changed: the
- * embedded header's own checksum makes up for the address. */
-static __always_inline void rewrite_embedded(struct icmp_error *error, __be32 *addr_at, __be32 addr, __be16 *port_at,
-					     __be16 port)
+/* Gives one end of the quoted packet another address and port, and corrects the ICMP checksum for that and for the
+ * packet's own changed address. */
+static __always_inline void rewrite_error(struct icmp_error *error, struct address *addr_at, const struct address *addr,
+					  __be16 *port_at, __be16 port, __u32 own_change)
 {
-	error->ip->check = csum_apply(error->ip->check, csum_change32(*addr_at, addr));
-	error->icmp->check = csum_apply(error->icmp->check, csum_change16(*port_at, port));
-	*addr_at = addr;
+	__u32 change = rewrite_quoted(error->ip, addr_at, addr) + csum_change16(*port_at, port) + own_change;
+
+	error->icmp->check = csum_apply(error->icmp->check, change);
 	*port_at = port;
 }
 
@@ -67,11 +58,10 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 						   const struct ends *ends)
 {
 	struct reply reply = {
-		.addr = error->ip->daddr,
-		.client = error->ip->saddr,
+		.key = flow_key_of(source_of(error->ip), error->ports->source, dest_of(error->ip), error->ports->dest,
+				   error->proto),
+		.addr = *dest_of(error->ip),
 		.port = error->ports->dest,
-		.client_port = error->ports->source,
-		.proto = error->ip->protocol,
 		.bucket = endpoint_bucket_of(ends->source_hash),
 	};
 	struct nic *out;
@@ -88,9 +78,10 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	verdict = find_way_out(p, next_hop, &out);
 	if (verdict)
 		return verdict;
-	__be32 service = reply.key.addrs >> 32;
-	rewrite_embedded(error, &error->ip->daddr, service, &error->ports->dest, (__u32)reply.key.ports >> 16);
-	rewrite_ipv4_source(p->ip, service);
+	const struct address *service = key_service(&reply.key);
+	rewrite_error(error, dest_of(error->ip), service, &error->ports->dest, key_service_port(&reply.key),
+		      icmp_address_change(source_of(p->ip), service));
+	rewrite_source(p->ip, service);
 	rewrite_ethernet(p->eth, next_hop, out);
 	count_out(p->set, id, frame_bytes(ctx, p));
 	return V_REPLY_ICMP;
@@ -99,8 +90,8 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 /* About a reply: from behind the client's side to the backend, from whoever sent it. */
 static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct packet *p, struct icmp_error *error)
 {
-	struct flow_key key = flow_key_of(error->ip->daddr, error->ports->dest, error->ip->saddr, error->ports->source,
-					  error->ip->protocol);
+	struct flow_key key = flow_key_of(dest_of(error->ip), error->ports->dest, source_of(error->ip),
+					  error->ports->source, error->proto);
 	struct flow_hit hit = {};
 	struct nic *out;
 
@@ -114,8 +105,10 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	verdict = find_way_out(p, backend->next_hop, &out);
 	if (verdict)
 		return verdict;
-	rewrite_embedded(error, &error->ip->saddr, backend->addr, &error->ports->source, backend->port);
-	rewrite_ipv4_destination(p->ip, backend->addr);
+	const struct address *addr = address_in(backend->addr);
+	rewrite_error(error, source_of(error->ip), addr, &error->ports->source, backend->port,
+		      icmp_address_change(dest_of(p->ip), addr));
+	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
 	count_in(p->set, id, frame_bytes(ctx, p));
 	return V_FORWARD_ICMP;
@@ -128,8 +121,8 @@ static __always_inline enum verdict balance_icmp(struct xdp_md *ctx, struct pack
 
 	if (!parse_icmp_error(ctx, p, &error))
 		return V_PASS_ICMP;
-	struct ends ends = whose_ends(error.ip->daddr, error.ports->dest, error.ip->saddr, error.ports->source,
-				      error.ip->protocol);
+	struct ends ends = whose_ends(dest_of(error.ip), error.ports->dest, source_of(error.ip), error.ports->source,
+				      error.proto);
 	if (ends.from_backend) {
 		enum verdict verdict = icmp_to_client(ctx, p, &error, &ends);
 

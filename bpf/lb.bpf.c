@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey of a packet: parse, filter, find its flow or open one, forward, leave.
+ * The journey of a packet: parse, filter, find its flow, forward, leave. What is rare has a program of its own, which `lb`
+ * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp.
  *
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
- * and one line that may be cold: its bucket. Everything that only new connections need is in schedule.h.
+ * and one line that may be cold: its bucket.
  *
- * 512 bytes of stack must do for the deepest chain of calls, each rounded up to 32 by Linux 6.1: lb() may use 224.
+ * Compiled once for each family. 512 bytes of stack must do for the deepest chain of calls of each program, each rounded
+ * up to 32 by Linux 6.1.
  */
 #include "icmp.h"
 #include "schedule.h"
@@ -20,16 +22,9 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 /* Backend to client. */
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
-	struct reply reply = {
-		.addr = p->ip->saddr,
-		.client = p->ip->daddr,
-		.port = p->ports->source,
-		.client_port = p->ports->dest,
-		.proto = p->ip->protocol,
-		.bucket = endpoint_bucket_of(ends->source_hash),
-	};
-
+	struct reply reply = reply_of(p, ends);
 	enum verdict verdict = find_reply(&reply);
+
 	if (verdict)
 		return verdict;
 	__u32 id = flow_backend(reply.hit.word);
@@ -42,11 +37,95 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
 		return V_PASS_BACKEND_NO_FLOW;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
-	verdict = nat_to_client(p, reply.key.addrs >> 32, (__u32)reply.key.ports >> 16, next_hop);
+	verdict = nat_to_client(p, key_service(&reply.key), key_service_port(&reply.key), next_hop);
 	if (verdict)
 		return verdict;
 	count_out(p->set, id, frame_bytes(ctx, p));
 	return V_REPLY;
+}
+
+static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, __u32 id,
+						    const struct backend *backend)
+{
+	enum verdict verdict = nat_to_backend(p, address_in(backend->addr), backend->port, backend->next_hop);
+
+	if (!verdict)
+		count_in(p->set, id, frame_bytes(ctx, p));
+	return verdict;
+}
+
+static __always_inline struct flow_key key_of_client(const struct packet *p)
+{
+	return flow_key_of(source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
+}
+
+/* What the client acknowledges; the low half. */
+static __always_inline __u32 acknowledged(const struct packet *p)
+{
+	return p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
+}
+
+/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. */
+static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
+{
+	struct flow_key key = key_of_client(p);
+	struct flow_hit hit = {};
+	__u32 events = packet_events(p);
+	__u32 now = flow_now(p->set).coarse;
+
+	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
+		return V_UNDECIDED;
+	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
+		return V_UNDECIDED;
+	__u32 id = flow_backend(hit.word);
+	struct backend *backend;
+	if (serving_backend(p, id, &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
+		return V_UNDECIDED;
+	return send_to_backend(ctx, p, id, backend) ?: V_FORWARD;
+}
+
+/* V_UNDECIDED: for lb_new. */
+static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p)
+{
+	enum verdict verdict = parse(ctx, p);
+
+	if (verdict)
+		return verdict;
+	struct ends ends = ends_of(p);
+	verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
+	/* a backend may itself be a client of a service */
+	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
+		return verdict;
+	return forward_to_backend(ctx, p);
+}
+
+/* What goes on as another program, or else is no verdict. */
+static __always_inline int program_for(enum verdict verdict)
+{
+	switch ((int)verdict) {
+	case V_UNDECIDED:
+		return OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6);
+	case V_PASS_ICMP:
+		return OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6);
+	case V_PASS_IPV6:
+		return PROGRAM_IPV6;
+	default:
+		return NO_PROGRAM;
+	}
+}
+
+SEC("xdp") int lb(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+
+	if (!p.set) /* cannot be: the map has one entry */
+		return XDP_PASS;
+	enum verdict verdict = balance(ctx, &p);
+	int program = program_for(verdict);
+	if (program == NO_PROGRAM)
+		return leave(&p, verdict);
+	bpf_tail_call(ctx, &programs, program);
+	return leave(&p, V_DROP_LAYOUT); /* it is not there */
 }
 
 /* Whether the packet begins its flow again: a connection that is over, or UDP whose backend is down, which no client
@@ -67,73 +146,73 @@ static __always_inline int is_opened_anew(const struct packet *p, struct new_flo
 /* The flow of a client's packet, found or opened; `new->hit` has it. Returns V_FORWARD, V_FORWARD_NEW or why not. */
 static __always_inline enum verdict flow_of_client(struct packet *p, struct new_flow *new)
 {
-	__u32 now = flow_now(p->set).coarse;
-	enum flow_lookup found = find_flow_now(&new->key, &new->hit, p->set, now);
+	enum flow_lookup found = find_flow(&new->key, &new->hit);
 
 	if (found == FLOW_MOVING && !(new->events & FLOW_OPENS))
 		return V_DROP_CONTENDED;
-	if (found == FLOW_HIT && !is_opened_anew(p, new)) {
-		__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
-
-		if (track_flow(&new->key, &new->hit, new->events, number, now))
-			return V_FORWARD;
-	}
-	/* of a generation that is over, so that the first reply looks the route up */
-	new->came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1);
-	enum verdict verdict = open_flow(new);
+	if (found == FLOW_HIT && !is_opened_anew(p, new) &&
+	    update_flow(&new->key, &new->hit, new->events, acknowledged(p)))
+		return V_FORWARD;
+	enum verdict verdict = open_flow(p->set, new);
 	p->service = new->service;
 	return verdict;
 }
 
-/* Client to backend. */
-static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
+/* Why a packet to no service at all is none of ours: it may still come from a backend. */
+static __always_inline enum verdict why_not_ours(const struct packet *p)
 {
+	struct ends ends = ends_of(p);
+	struct reply reply = reply_of(p, &ends);
+
+	return ends.from_backend ? find_reply(&reply) : V_PASS_NOT_OURS;
+}
+
+static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p)
+{
+	enum verdict verdict = parse(ctx, p);
+
+	if (verdict)
+		return verdict;
 	struct new_flow new = {
-		.key = flow_key_of(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol),
+		.key = key_of_client(p),
 		.events = packet_events(p),
+		/* of a generation that is over, so that the first reply looks the route up */
+		.came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1),
 	};
 	enum verdict forwarded = flow_of_client(p, &new);
-
+	if (forwarded == V_PASS_NOT_OURS)
+		return why_not_ours(p);
 	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
 		return forwarded;
 	__u32 id = flow_backend(new.hit.word);
 	struct backend *backend;
-	enum verdict verdict = serving_backend(p, id, &backend);
+	verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
-	verdict = nat_to_backend(p, backend->addr, backend->port, backend->next_hop);
-	if (verdict)
-		return verdict;
-	count_in(p->set, id, frame_bytes(ctx, p));
-	return forwarded;
+	return send_to_backend(ctx, p, id, backend) ?: forwarded;
 }
 
-static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p)
-{
-	enum verdict verdict = parse(ctx, p);
-
-	if (verdict == V_PASS_ICMP)
-		return balance_icmp(ctx, p);
-	if (verdict)
-		return verdict;
-	struct ends ends = whose_ends(p->ip->saddr, p->ports->source, p->ip->daddr, p->ports->dest, p->ip->protocol);
-	enum verdict reply = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
-	/* a backend may itself be a client of a service */
-	if (!ends.to_service || (reply != V_PASS_NOT_OURS && reply != V_PASS_BACKEND_NO_FLOW))
-		return reply;
-	verdict = forward_to_backend(ctx, p);
-	return verdict == V_PASS_NOT_OURS ? reply : verdict;
-}
-
-SEC("xdp") int lb(struct xdp_md *ctx)
+/* A client's packet that no live flow carries: opens a flow, or says why not. */
+SEC("xdp") int lb_new(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
-	if (!p.set) /* cannot be: the map has one entry */
+	if (!p.set)
 		return XDP_PASS;
-	return leave(&p, balance(ctx, &p));
+	return leave(&p, open_to_backend(ctx, &p));
 }
 
+SEC("xdp") int lb_icmp(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+
+	if (!p.set)
+		return XDP_PASS;
+	enum verdict verdict = parse(ctx, &p);
+	return leave(&p, verdict == V_PASS_ICMP ? balance_icmp(ctx, &p) : verdict);
+}
+
+#if FAMILY == 4
 /* Not for packets: the daemon runs it once through BPF_PROG_TEST_RUN, twice a known time apart, to learn how many
  * jiffies a second has. Writes jiffies and the monotonic clock in ns over the first 16 bytes of the frame. */
 SEC("xdp") int read_clock(struct xdp_md *ctx)
@@ -148,5 +227,6 @@ SEC("xdp") int read_clock(struct xdp_md *ctx)
 	*monotonic_ns = bpf_ktime_get_ns();
 	return XDP_PASS;
 }
+#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -12,10 +12,25 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "flow_table.h"
+#include "address.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
+
+/* Each family has maps of its own for what addresses are the key to; `flows` is `flows6` in the program for IPv6. */
+#if FAMILY == 6
+#define flows flows6
+#define services_by_key services_by_key6
+#define endpoints endpoints6
+#define persistence persistence6
+#define flow_slot flow_slot6
+#define flow_bucket flow_bucket6
+#define service_key service_key6
+#define endpoint endpoint6
+#define endpoint_bucket endpoint_bucket6
+#define persistence_key persistence_key6
+#endif
+#include "flow_table.h"
 
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 
@@ -40,6 +55,17 @@ enum limits {
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
 	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
 };
+
+/* Index into `programs`. */
+enum program {
+	PROGRAM_IPV6,  /* lb of IPv6 */
+	PROGRAM_NEW,   /* lb_new */
+	PROGRAM_NEW6,
+	PROGRAM_ICMP,  /* lb_icmp */
+	PROGRAM_ICMP6,
+	PROGRAMS,      /* their number, and none of them */
+};
+#define NO_PROGRAM PROGRAMS
 
 enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */
@@ -75,22 +101,24 @@ enum service_flag {
 
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
 struct service_key {
-	__be32 addr;
+	ADDRESS(addr);
 	__be16 port;
 	__u8 proto;
 	__u8 pad;
 };
 
 struct service {
-	__be32 addr;
-	__be16 port;
-	__u8 proto;
-	__u8 scheduler;            /* enum scheduler */
 	__u64 turn;                /* the service's stretch of `turns`: offset << 32 | length, one word so that it changes at once */
 	__u64 persistence_jiffies; /* 0: no persistence */
-	__be32 persistence_mask;
+	ADDRESS_OF_ANY_FAMILY(addr);
+	ADDRESS_OF_ANY_FAMILY(persistence_mask);
+	__be16 port;
+	__u8 proto;
+	__u8 family;               /* 4 or 6 */
+	__u8 scheduler;            /* enum scheduler */
+	__u8 pad[3];
 	__u32 flags;               /* enum service_flag */
-	__u64 pad3[4];
+	__u32 pad2;
 };
 
 /* The next ticket of a service; a cache line of its own, because every CPU takes tickets from it. */
@@ -100,17 +128,18 @@ struct ticket {
 };
 
 struct backend {
-	__be32 addr;
+	ADDRESS_OF_ANY_FAMILY(addr);
 	__be16 port;
 	__u8 proto;
 	__u8 state;      /* enum backend_state */
-	__u64 next_hop;  /* as in a flow: mac:48 | nic:8 | route generation:8 (unused here); 0: not known yet */
 	__u16 service;
 	__u16 shared;    /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
+	__u64 next_hop;  /* as in a flow: mac:48 | nic:8 | route generation:8 (unused here); 0: not known yet */
 	__u32 weight;
 	__u32 upper_threshold; /* connections from which on it is dealt no more; 0: no limit */
 	__u32 lower_threshold; /* connections below which it is dealt to again */
-	__u64 pad[4];
+	__u8 family;     /* 4 or 6 */
+	__u8 pad[19];
 };
 
 /*
@@ -140,17 +169,17 @@ struct census {
 /* A backend's address and port as replies carry it, and the service address to put in its place. One endpoint that
  * serves several services has several entries in its bucket; the flow table tells which one a reply belongs to. */
 struct endpoint {
-	__be32 addr;
+	ADDRESS(addr);
 	__be16 port;
 	__u8 proto;
 	__u8 pad;
-	__be32 service_addr;
+	ADDRESS(service_addr);
 	__be16 service_port;
 	__u16 service;
 };
 
 struct endpoint_bucket {
-	struct endpoint endpoints[ENDPOINTS_PER_BUCKET];
+	struct endpoint slots[ENDPOINTS_PER_BUCKET];
 };
 
 /*
@@ -158,12 +187,11 @@ struct endpoint_bucket {
  *
  *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = hash >> 38 & (ENDPOINT_BUCKETS - 1)
  *
- * Address and port enter as the little-endian number of their bytes on the wire: 10.0.0.71 is 0x4700000a, port 80 is
- * 0x5000. Multiplication is modulo 2^64.
+ * The port enters as the little-endian number of its bytes on the wire: 80 is 0x5000. Multiplication is modulo 2^64.
  */
-static __always_inline __u64 local_hash(__be32 addr, __be16 port, __u8 proto)
+static __always_inline __u64 local_hash(const struct address *addr, __be16 port, __u8 proto)
 {
-	__u64 hash = ((__u64)addr << 32 | (__u32)proto << 16 | port) * 0x9e3779b97f4a7c15ull;
+	__u64 hash = (address_number(addr) ^ ((__u32)proto << 16 | port)) * 0x9e3779b97f4a7c15ull;
 
 	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 }
@@ -181,7 +209,7 @@ static __always_inline __u32 endpoint_bucket_of(__u64 hash)
  * One more round than local_hash(), whose low half shows patterns of
  * neighbouring addresses. Without a secret, so that every balancer answers alike.
  */
-static __always_inline __u64 ring_hash(__be32 addr, __be16 port)
+static __always_inline __u64 ring_hash(const struct address *addr, __be16 port)
 {
 	__u64 hash = local_hash(addr, port, 0);
 
@@ -202,7 +230,7 @@ struct nic {
 };
 
 struct persistence_key {
-	__be32 client; /* under the service's mask */
+	ADDRESS(client); /* under the service's mask */
 	__u16 service;
 	__u16 pad;
 };
@@ -234,6 +262,7 @@ struct traffic {
 struct settings {
 	__u32 layout_version;
 	__u32 flow_bucket_mask;
+	__u32 flow6_bucket_mask;
 	__u32 services;         /* capacity: index into `verdicts` = cpu * services + service */
 	__u32 backends;         /* capacity: index into `traffic` = cpu * backends + backend */
 	__u32 fine_shift;       /* jiffies >> fine_shift: clock of half-open flows, about 16 ms a tick */
@@ -262,6 +291,14 @@ struct settings {
 
 /* connections; the daemon keeps flow_bucket_mask in step with the size, a power of two */
 ARRAY(flows, DEFAULT_FLOW_BUCKETS, struct flow_bucket, BPF_F_MMAPABLE);
+
+/* programs that `lb` continues as, by enum program */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, PROGRAMS);
+	__type(key, __u32);
+	__type(value, __u32);
+} programs SEC(".maps");
 
 /* configuration and health, written by the daemon */
 ARRAY(settings, 1, struct settings, 0);
@@ -293,6 +330,7 @@ ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 
 /* Anchors: enums that only TypeScript uses by name must appear in BTF. */
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
+const enum program btf_anchor_program __attribute__((used)) = PROGRAM_IPV6;
 const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;

@@ -7,7 +7,6 @@
 #include "flows.h"
 #include "parse.h"
 
-#define AF_INET 2
 #define NEXT_HOP_MAC_MASK ((1ull << NEXT_HOP_NIC_SHIFT) - 1)
 
 /* The MAC lies in the word as it lies in the frame: its first byte is the lowest. */
@@ -30,13 +29,9 @@ static __always_inline __u32 next_hop_nic(__u64 next_hop)
  */
 static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct flow_key *key, __u32 generation)
 {
-	struct bpf_fib_lookup fib = {
-		.family = AF_INET,
-		.ifindex = ctx->ingress_ifindex,
-		.ipv4_src = key->addrs >> 32,
-		.ipv4_dst = key->addrs,
-	};
+	struct bpf_fib_lookup fib = {.family = IP_FIB_FAMILY, .ifindex = ctx->ingress_ifindex};
 
+	ask_route(&fib, key_service(key), key_client(key));
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
 	int nic = nic_index(fib.ifindex);

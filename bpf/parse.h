@@ -1,63 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From bytes to struct packet. A cursor takes one header after the other, so bounds and step are in one place. */
+/* From bytes to struct packet. */
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H
 
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-#include <bpf/bpf_endian.h>
+#if FAMILY == 6
+#include "ipv6.h"
+#else
+#include "ipv4.h"
+#endif
 
-#include "maps.h"
-
-#define IP_FRAGMENT 0x3fff /* offset and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
-#define IP_HEADER_WORDS 5  /* without options */
 #define VLAN_TAGS 2        /* IEEE 802.1ad: a service tag around a customer tag */
 #define VLAN_ID 0x0fff     /* the rest of a tag is priority; an ID of 0 means no VLAN */
-
-struct cursor {
-	void *at;
-	void *end;
-};
-
-/* NULL: the frame ends before. */
-static __always_inline void *take(struct cursor *cursor, __u32 size)
-{
-	void *taken = cursor->at;
-
-	if (taken + size > cursor->end)
-		return NULL;
-	cursor->at = taken + size;
-	return taken;
-}
-#define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
-
-/* What TCP and UDP headers begin with. */
-struct ports {
-	__be16 source;
-	__be16 dest;
-};
-
-/* A TCP or UDP packet over IPv4, and what becomes of it. */
-struct packet {
-	struct ethhdr *eth;
-	struct iphdr *ip;
-	struct ports *ports; /* where the TCP or UDP header begins */
-	struct tcphdr *tcp;  /* NULL: it is UDP */
-	const struct settings *set;
-	__u32 nic;      /* index in `nics` of the NIC it came in on */
-	__u32 vlan;     /* not 0: it is in a VLAN */
-	__u32 service;  /* for the counters; 0 until it is known */
-	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
-};
-
-/* Length of the frame. */
-static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
-{
-	return (void *)(long)ctx->data_end - (void *)p->eth;
-}
 
 /* The index in `nics` of an interface, or -1. */
 static __always_inline int nic_index(__u32 ifindex)
@@ -118,10 +71,12 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	if (verdict)
 		return verdict;
 	switch (type) {
-	case bpf_htons(ETH_P_IP):
+	case bpf_htons(IP_ETHERTYPE):
 		return V_UNDECIDED;
+#if FAMILY == 4
 	case bpf_htons(ETH_P_IPV6):
 		return V_PASS_IPV6;
+#endif
 	case bpf_htons(ETH_P_8021Q):
 	case bpf_htons(ETH_P_8021AD):
 		return V_PASS_VLAN;
@@ -130,13 +85,14 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	}
 }
 
-/* Whether the IPv4 packet holds a header of this size. The rest of a short frame is padding, which is no header. */
+/* Whether the packet holds so many bytes at the cursor. The rest of a short frame is padding. */
 static __always_inline int has_room(const struct packet *p, const struct cursor *cursor, __u32 size)
 {
-	__u32 length = bpf_ntohs(p->ip->tot_len);
+	__u32 length = packet_bytes(p->ip);
+	__u32 begin = cursor->at - (void *)p->ip;
 	__u32 available = cursor->end - (void *)p->ip;
 
-	return length >= p->ip->ihl * 4 + size && length <= available;
+	return length >= begin + size && length <= available;
 }
 
 static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct packet *p)
@@ -156,22 +112,15 @@ static __always_inline enum verdict parse_udp(struct cursor *cursor, struct pack
 	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
-static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct packet *p)
+static __always_inline enum verdict parse_transport(struct cursor *cursor, struct packet *p, __u8 proto)
 {
-	struct iphdr *ip = cursor->at;
-
-	p->ip = TAKE(cursor, struct iphdr);
-	if (!p->ip || ip->version != 4 || ip->ihl < IP_HEADER_WORDS)
-		return V_PASS_MALFORMED;
-	cursor->at = (void *)ip + ip->ihl * 4; /* not a step of what remains: 6.1 would see a difference without bounds */
-	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
-		return V_PASS_FRAGMENT;
-	switch (ip->protocol) {
+	switch (proto) {
 	case IPPROTO_TCP:
 		return parse_tcp(cursor, p);
 	case IPPROTO_UDP:
 		return parse_udp(cursor, p);
-	case IPPROTO_ICMP:
+	case IP_ICMP:
+		p->ports = (struct ports *)TAKE(cursor, struct icmp_header);
 		return V_PASS_ICMP;
 	default:
 		return V_PASS_PROTOCOL;
@@ -181,12 +130,16 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct pac
 static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	__u8 proto = 0;
 	enum verdict verdict;
 
 	verdict = parse_ethernet(ctx, &cursor, p);
 	if (verdict)
 		return verdict;
-	return parse_ipv4(&cursor, p);
+	verdict = parse_ip(ctx, &cursor, p, &proto);
+	if (verdict)
+		return verdict;
+	return parse_transport(&cursor, p, proto);
 }
 
 /* What the packet itself tells its flow; enum flow_event. */

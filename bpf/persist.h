@@ -33,9 +33,11 @@ static __always_inline int keeps_clients(__u32 id, __u32 service)
 static __always_inline struct persistence_key persistence_key_of(const struct service *service,
 								 const struct new_flow *new)
 {
-	__be32 client = new->key.addrs;
+	struct address client = masked(key_client(&new->key), address_in(service->persistence_mask));
+	struct persistence_key key = {.service = new->service};
 
-	return (struct persistence_key){.client = client & service->persistence_mask, .service = new->service};
+	put_address(key.client, &client);
+	return key;
 }
 
 /* Looks a client up, and restarts its entry if it holds. */

@@ -3,20 +3,28 @@
 #ifndef SLUICE_REPLY_H
 #define SLUICE_REPLY_H
 
+#include "filter.h"
 #include "flows.h"
 
 /* A packet from a backend, and the flow that it answers. */
 struct reply {
-	struct flow_key key;
+	struct flow_key key; /* with the client; the service in it is what is looked for */
 	struct flow_hit hit;
-	__be32 addr;
-	__be32 client;
+	struct address addr;
 	__be16 port;
-	__be16 client_port;
 	__u16 bucket; /* of its endpoint */
-	__u8 proto;
-	__u8 pad;
 };
+
+/* A packet as a reply from the backend it comes from. */
+static __always_inline struct reply reply_of(const struct packet *p, const struct ends *ends)
+{
+	return (struct reply){
+		.key = flow_key_of(dest_of(p->ip), p->ports->dest, source_of(p->ip), p->ports->source, protocol_of(p)),
+		.addr = *source_of(p->ip),
+		.port = p->ports->source,
+		.bucket = endpoint_bucket_of(ends->source_hash),
+	};
+}
 
 /*
  * Finds the flow of a reply, or says why there is none; enum verdict, V_UNDECIDED when found. The endpoint's bucket gives
@@ -35,20 +43,20 @@ __noinline int find_reply(struct reply *reply)
 		return V_DROP_LAYOUT;
 	__u32 now = flow_now(set).coarse;
 	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
-		struct endpoint *endpoint = &bucket->endpoints[i];
+		struct endpoint *endpoint = &bucket->slots[i];
 
-		if (endpoint->addr != reply->addr || endpoint->port != reply->port || endpoint->proto != reply->proto)
+		if (!same_address(address_in(endpoint->addr), &reply->addr) || endpoint->port != reply->port ||
+		    endpoint->proto != flow_proto(&reply->key))
 			continue;
 		verdict = V_PASS_BACKEND_NO_FLOW;
-		reply->key = flow_key_of(reply->client, reply->client_port, endpoint->service_addr,
-					 endpoint->service_port, reply->proto);
+		set_key_service(&reply->key, address_in(endpoint->service_addr), endpoint->service_port);
 		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, now);
 		if (found == FLOW_MOVING)
 			return V_DROP_CONTENDED;
 		if (found == FLOW_MISS)
 			continue;
 		struct backend *backend = get_backend(flow_backend(reply->hit.word));
-		if (backend && backend->addr == reply->addr && backend->port == reply->port)
+		if (backend && same_address(address_in(backend->addr), &reply->addr) && backend->port == reply->port)
 			return V_UNDECIDED;
 	}
 	return verdict;

@@ -11,6 +11,36 @@
 
 #define AMBIGUITY_ATTEMPTS 8
 
+static __always_inline int is_same_endpoint(const struct backend *a, const struct backend *b)
+{
+	return same_address(address_in(a->addr), address_in(b->addr)) && a->port == b->port;
+}
+
+/* Whether the service of an endpoint's entry, the n-th of its bucket, has a flow of the same client to the same backend. */
+__noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
+{
+	struct backend *ours = get_backend(backend);
+	struct settings *set = get_settings();
+	struct flow_hit hit = {};
+
+	if (!key || !ours || !set)
+		return 0;
+	__u32 index = endpoint_bucket_of(local_hash(address_in(ours->addr), ours->port, ours->proto));
+	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
+	if (!bucket)
+		return 0;
+	struct endpoint *endpoint = &bucket->slots[n & (ENDPOINTS_PER_BUCKET - 1)];
+	if (!same_address(address_in(endpoint->addr), address_in(ours->addr)) || endpoint->port != ours->port ||
+	    endpoint->proto != ours->proto || endpoint->service == ours->service)
+		return 0;
+	struct flow_key rival = flow_key_of(key_client(key), key_client_port(key), address_in(endpoint->service_addr),
+					    endpoint->service_port, endpoint->proto);
+	if (find_flow_now(&rival, &hit, set, flow_now(set).coarse) != FLOW_HIT)
+		return 0;
+	struct backend *theirs = get_backend(flow_backend(hit.word));
+	return theirs && is_same_endpoint(theirs, ours);
+}
+
 /*
  * Whether this client port reaches the same backend through another service already: a reply could then belong to
  * either. Looked for after our own flow is published, so of two CPUs that do so at once at least one sees the other.
@@ -21,25 +51,9 @@ __noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
 
 	if (!key || !ours || !ours->shared)
 		return 0;
-	__u32 index = endpoint_bucket_of(local_hash(ours->addr, ours->port, ours->proto));
-	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
-	if (!bucket)
-		return 0;
-	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
-		struct endpoint *endpoint = &bucket->endpoints[i];
-
-		if (endpoint->addr != ours->addr || endpoint->port != ours->port || endpoint->proto != ours->proto ||
-		    endpoint->service == ours->service)
-			continue;
-		struct flow_key rival = flow_key_of(key->addrs, key->ports, endpoint->service_addr,
-						    endpoint->service_port, endpoint->proto);
-		struct flow_hit hit = {};
-		if (find_flow(&rival, &hit) != FLOW_HIT)
-			continue;
-		struct backend *theirs = get_backend(flow_backend(hit.word));
-		if (theirs && theirs->addr == ours->addr && theirs->port == ours->port)
+	for (int n = 0; n < ENDPOINTS_PER_BUCKET; n++)
+		if (is_rival(key, backend, n))
 			return 1;
-	}
 	return 0;
 }
 
@@ -60,13 +74,10 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 
 static __always_inline __u32 service_of(const struct flow_key *key)
 {
-	struct service_key at = {
-		.addr = key->addrs >> 32,
-		.port = (__u32)key->ports >> 16,
-		.proto = flow_proto(key),
-	};
-	__u32 *service = bpf_map_lookup_elem(&services_by_key, &at);
+	struct service_key at = {.port = key_service_port(key), .proto = flow_proto(key)};
 
+	put_address(at.addr, key_service(key));
+	__u32 *service = bpf_map_lookup_elem(&services_by_key, &at);
 	return service ? *service : 0;
 }
 
@@ -111,12 +122,8 @@ static __always_inline int schedule(const struct new_flow *new)
 }
 
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
-__noinline int open_flow(struct new_flow *new)
+static __always_inline enum verdict open_flow(const struct settings *set, struct new_flow *new)
 {
-	struct settings *set = get_settings();
-
-	if (!new || !set)
-		return V_DROP_LAYOUT;
 	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * IP addresses. The program is compiled once for each family, with FAMILY 4 or 6; what differs between the two is here,
+ * in ipv4.h and in ipv6.h, and nowhere else.
+ */
+#ifndef SLUICE_ADDRESS_H
+#define SLUICE_ADDRESS_H
+
+#include <linux/types.h>
+
+#ifndef FAMILY
+#define FAMILY 4
+#endif
+
+#if FAMILY == 6
+#define ADDRESS_WORDS 4
+#define FLOW_ADDR_WORDS 4
+#else
+#define ADDRESS_WORDS 1
+#define FLOW_ADDR_WORDS 1
+#endif
+#define OF_FAMILY(ipv4, ipv6) (FAMILY == 6 ? (ipv6) : (ipv4))
+#define ADDRESS_BYTES (4 * ADDRESS_WORDS)
+
+/* As the packet carries it. */
+struct address {
+	__be32 words[ADDRESS_WORDS];
+};
+
+/* A member of an entry: plain bytes, as TypeScript takes them. An entry that both families share has room for either. */
+#define ADDRESS(name) __u8 name[ADDRESS_BYTES] __attribute__((aligned(4)))
+#define ADDRESS_OF_ANY_FAMILY(name) __u8 name[16] __attribute__((aligned(4)))
+
+static __always_inline const struct address *address_in(const __u8 *member)
+{
+	return (const struct address *)member;
+}
+
+static __always_inline void put_address(__u8 *member, const struct address *address)
+{
+	*(struct address *)member = *address;
+}
+
+static __always_inline int same_address(const struct address *a, const struct address *b)
+{
+	__u32 differs = 0;
+
+#pragma unroll
+	for (int i = 0; i < ADDRESS_WORDS; i++)
+		differs |= a->words[i] ^ b->words[i];
+	return !differs;
+}
+
+/* The bits of an address that a mask keeps. */
+static __always_inline struct address masked(const struct address *address, const struct address *mask)
+{
+	struct address under;
+
+#pragma unroll
+	for (int i = 0; i < ADDRESS_WORDS; i++)
+		under.words[i] = address->words[i] & mask->words[i];
+	return under;
+}
+
+/*
+ * An address as a number, different for different IPv4 addresses and as good as that for IPv6. Words enter as the
+ * little-endian numbers of their bytes on the wire: 10.0.0.71 is 0x4700000a. Arithmetic is modulo 2^64.
+ */
+static __always_inline __u64 address_number(const struct address *address)
+{
+#if FAMILY == 6
+	__u64 network = address->words[0] | (__u64)address->words[1] << 32;
+	__u64 host = address->words[2] | (__u64)address->words[3] << 32;
+
+	return (network * 0xc2b2ae3d27d4eb4full ^ host) * 0x9fb21c651e98df25ull;
+#else
+	return (__u64)address->words[0] << 32;
+#endif
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All that the program knows of IPv4 and ICMP; ipv6.h is its counterpart. */
+#ifndef SLUICE_IPV4_H
+#define SLUICE_IPV4_H
+
+#include "csum.h"
+#include "packet.h"
+
+#define IP_ETHERTYPE ETH_P_IP
+#define IP_VERSION 4
+#define IP_OFFSET 0x1fff   /* of a fragment */
+#define IP_FRAGMENT 0x3fff /* that, and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
+#define IP_HEADER_WORDS 5  /* without options */
+#define IP_FIB_FAMILY 2    /* AF_INET */
+
+#define IP_ICMP IPPROTO_ICMP
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+
+static __always_inline struct address *source_of(ip_header *ip)
+{
+	return (struct address *)&ip->saddr;
+}
+
+static __always_inline struct address *dest_of(ip_header *ip)
+{
+	return (struct address *)&ip->daddr;
+}
+
+static __always_inline __u8 hops_left(const ip_header *ip)
+{
+	return ip->ttl;
+}
+
+/* Of the whole packet, with its header. */
+static __always_inline __u32 packet_bytes(const ip_header *ip)
+{
+	return bpf_ntohs(ip->tot_len);
+}
+
+/* Takes the IP header and its options; `proto` becomes what follows. */
+static __always_inline enum verdict parse_ip(struct xdp_md *ctx __attribute__((unused)), struct cursor *cursor,
+					     struct packet *p, __u8 *proto)
+{
+	struct iphdr *ip = cursor->at;
+
+	p->ip = TAKE(cursor, struct iphdr);
+	if (!p->ip || ip->version != IP_VERSION || ip->ihl < IP_HEADER_WORDS)
+		return V_PASS_MALFORMED;
+	cursor->at = (void *)ip + ip->ihl * 4; /* not a step of what remains: 6.1 would see a difference without bounds */
+	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
+		return V_PASS_FRAGMENT;
+	*proto = ip->protocol;
+	return V_UNDECIDED;
+}
+
+/* What a changed address adds to a checksum; of the transport's pseudo header as of others. */
+static __always_inline __u32 address_change(const struct address *old, const struct address *new)
+{
+	return csum_change32(old->words[0], new->words[0]);
+}
+
+/* One hop less, and an address changed. */
+static __always_inline void rewrite_ip(struct iphdr *ip, __u32 change)
+{
+	__u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
+	__u16 before = *ttl_and_protocol;
+
+	ip->ttl--;
+	ip->check = csum_apply(ip->check, change + csum_change16(before, *ttl_and_protocol));
+}
+
+static __always_inline void rewrite_source(ip_header *ip, const struct address *addr)
+{
+	__u32 change = address_change(source_of(ip), addr);
+
+	ip->saddr = addr->words[0];
+	rewrite_ip(ip, change);
+}
+
+static __always_inline void rewrite_dest(ip_header *ip, const struct address *addr)
+{
+	__u32 change = address_change(dest_of(ip), addr);
+
+	ip->daddr = addr->words[0];
+	rewrite_ip(ip, change);
+}
+
+static __always_inline void ask_route(struct bpf_fib_lookup *fib, const struct address *from, const struct address *to)
+{
+	fib->ipv4_src = from->words[0];
+	fib->ipv4_dst = to->words[0];
+}
+
+static __always_inline int is_icmp_error(const struct icmp_header *icmp)
+{
+	return icmp->type == ICMP_DEST_UNREACH || icmp->type == ICMP_TIME_EXCEEDED;
+}
+
+/* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
+static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+{
+	struct iphdr *ip = TAKE(cursor, struct iphdr);
+
+	if (!ip || ip->version != IP_VERSION || ip->ihl < IP_HEADER_WORDS || ip->frag_off & bpf_htons(IP_OFFSET))
+		return NULL;
+	*proto = ip->protocol;
+	cursor->at = (void *)ip + ip->ihl * 4;
+	return ip;
+}
+
+/* Changes an address of a quoted header. Returns what that adds to the ICMP checksum: nothing, because the quoted
+ * header's own checksum makes up for it. */
+static __always_inline __u32 rewrite_quoted(ip_header *ip, struct address *at, const struct address *addr)
+{
+	ip->check = csum_apply(ip->check, address_change(at, addr));
+	*at = *addr;
+	return 0;
+}
+
+/* What a changed address of the packet itself adds to its ICMP checksum, which covers no pseudo header. */
+static __always_inline __u32 icmp_address_change(const struct address *old __attribute__((unused)),
+						 const struct address *new __attribute__((unused)))
+{
+	return 0;
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A packet's headers, and the cursor that takes one after the other, so bounds and step are in one place. */
+#ifndef SLUICE_PACKET_H
+#define SLUICE_PACKET_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+
+#include "maps.h"
+
+struct cursor {
+	void *at;
+	void *end;
+};
+
+/* NULL: the frame ends before. */
+static __always_inline void *take(struct cursor *cursor, __u32 size)
+{
+	void *taken = cursor->at;
+
+	if (taken + size > cursor->end)
+		return NULL;
+	cursor->at = taken + size;
+	return taken;
+}
+#define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
+
+/* What TCP and UDP headers begin with. */
+struct ports {
+	__be16 source;
+	__be16 dest;
+};
+
+/* An ICMP or ICMPv6 header; of an error, `rest` is unused or the MTU. linux/icmp.h would bring the C library along. */
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__be16 check;
+	__be32 rest;
+};
+
+#if FAMILY == 6
+/* linux/ipv6.h would bring the C library along. */
+struct ipv6_header {
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next_header;
+	__u8 hop_limit;
+	struct address source;
+	struct address dest;
+};
+typedef struct ipv6_header ip_header;
+#else
+typedef struct iphdr ip_header;
+#endif
+
+/* A TCP or UDP packet, and what becomes of it. */
+struct packet {
+	struct ethhdr *eth;
+	ip_header *ip;
+	struct ports *ports; /* where the TCP or UDP header begins, or the ICMP header */
+	struct tcphdr *tcp;  /* NULL: it is UDP */
+	const struct settings *set;
+	__u32 nic;      /* index in `nics` of the NIC it came in on */
+	__u32 vlan;     /* not 0: it is in a VLAN */
+	__u32 service;  /* for the counters; 0 until it is known */
+	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
+};
+
+/* Length of the frame. */
+static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
+{
+	return (void *)(long)ctx->data_end - (void *)p->eth;
+}
+
+static __always_inline __u8 protocol_of(const struct packet *p)
+{
+	return p->tcp ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+#endif
