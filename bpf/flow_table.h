@@ -3,9 +3,11 @@
  * The flow table: one slot per connection, found from both sides.
  *
  * A set-associative table without pointers: a key hashes to a primary and a secondary bucket of four slots each, so it
- * has eight candidate slots. A bucket is 128 bytes, a slot four 64-bit words, and every access is one whole word:
+ * has eight candidate slots. FLOW_ADDR_WORDS says how wide addresses are: 1 for IPv4, 4 for IPv6. A slot is four 64-bit
+ * words (IPv6: eight), a bucket 128 bytes (256), and every access is one whole word:
  *
- *   addrs     client address | service address << 32              as the packet carries them; written only while BUSY
+ *   addrs     client address | service address << 32              as the packet carries them; written only while BUSY;
+ *             IPv6: two words of client, two of service address
  *   ports     client port | service port << 16 | protocol << 32   likewise
  *   word      stamp:32 | backend:16 | state:4 | unused:3 | lock:1 | generation:8   changed only atomically
  *   next_hop  towards the client: MAC:48 | nic:8 | route generation:8; written while BUSY, a stale one replaced by CAS
@@ -37,6 +39,10 @@
 
 #include <linux/in.h>
 #include <linux/types.h>
+
+#ifndef FLOW_ADDR_WORDS
+#define FLOW_ADDR_WORDS 1
+#endif
 
 #ifndef FLOW_TABLE_FAULT
 #define FLOW_TABLE_FAULT 0
@@ -101,20 +107,23 @@ enum flow_shift {
 #define FLOW_DEAD_STATES (1u << FLOW_TIME_WAIT | 1u << FLOW_CLOSED)
 
 struct flow_key {
-	__u64 addrs;
+	__u64 addrs[FLOW_ADDR_WORDS];
 	__u64 ports;
 };
 
 struct flow_slot {
-	__u64 addrs;
+	__u64 addrs[FLOW_ADDR_WORDS];
 	__u64 ports;
 	__u64 word;
 	__u64 next_hop;
+#if FLOW_ADDR_WORDS > 1
+	__u64 pad; /* a slot is a cache line */
+#endif
 };
 
 struct flow_bucket {
 	struct flow_slot slots[FLOW_SLOTS_PER_BUCKET];
-} __attribute__((aligned(128)));
+} __attribute__((aligned(FLOW_SLOTS_PER_BUCKET * sizeof(struct flow_slot))));
 
 /* Both clocks come from jiffies; see struct settings for their ticks. */
 struct flow_clock {
@@ -181,12 +190,18 @@ flow_inline __u64 flow_with_stamp(__u64 word, __u32 stamp)
 
 /*
  * Primary bucket: the high half, secondary: the low half, each under the table's mask. Multiplications carry entropy
- * upwards only, hence the shifts between them.
+ * upwards only, hence the shifts between them, and before those of IPv6's further words: the bytes in which addresses
+ * differ most are the highest of two words, where they would meet.
  */
 flow_inline __u64 flow_hash(const struct flow_key *key)
 {
-	__u64 hash = key->addrs * 0x9e3779b97f4a7c15ull ^ key->ports * 0xc2b2ae3d27d4eb4full;
+	static const __u64 multipliers[] = {0x9e3779b97f4a7c15ull, 0x165667b19e3779f9ull, 0x85ebca77c2b2ae63ull,
+					    0x27d4eb2f165667c5ull};
+	__u64 hash = key->addrs[0] * multipliers[0] ^ key->ports * 0xc2b2ae3d27d4eb4full;
 
+#pragma GCC unroll 4
+	for (__u32 i = 1; i < FLOW_ADDR_WORDS; i++)
+		hash ^= (key->addrs[i] ^ key->addrs[i] >> 32) * multipliers[i];
 	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
 	return hash ^ hash >> 32;
@@ -197,18 +212,28 @@ flow_inline struct flow_slot *flow_slot_at(struct flow_bucket *primary, struct f
 	return slot < FLOW_SLOTS_PER_BUCKET ? &primary->slots[slot & 3] : &secondary->slots[slot & 3];
 }
 
+/* Compares a slot's key; not 0 if it is another one. No branch in here. */
+flow_inline __u64 flow_differs(struct flow_slot *slot, const struct flow_key *key)
+{
+	__u64 differs = flow_load(&slot->ports) ^ key->ports;
+
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		differs |= flow_load(&slot->addrs[i]) ^ key->addrs[i];
+	return differs;
+}
+
 /* Reads one slot as a seqlock. */
 flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow_key *key, struct flow_hit *hit)
 {
 	__u64 before = flow_load(&slot->word);
-	__u64 addrs = flow_load(&slot->addrs);
-	__u64 ports = flow_load(&slot->ports);
+
+	if (flow_differs(slot, key))
+		return FLOW_MISS;
 	__u64 next_hop = flow_load(&slot->next_hop);
 	__u64 after = flow_load(&slot->word);
 	int moving = ((before ^ after) & FLOW_GENERATION_MASK) || flow_state(before) == FLOW_BUSY;
 
-	if (addrs != key->addrs || ports != key->ports)
-		return FLOW_MISS;
 	if (moving && FLOW_TABLE_FAULT != 2) /* 2: readers trust what they see */
 		return FLOW_MOVING;
 	if (flow_state(before) == FLOW_EMPTY)
@@ -344,7 +369,7 @@ flow_inline void flow_scan_bucket(struct flow_bucket *bucket, __u32 which, const
 		struct flow_slot *slot = &bucket->slots[i];
 		__u32 number = which * FLOW_SLOTS_PER_BUCKET + i;
 		__u64 word = flow_load(&slot->word);
-		__u64 differs = (flow_load(&slot->addrs) ^ key->addrs) | (flow_load(&slot->ports) ^ key->ports);
+		__u64 differs = flow_differs(slot, key);
 		/* negative for EMPTY and BUSY; fault 7: a BUSY slot counts as own */
 		__s64 vacant = (__s64)flow_state(word) - (FLOW_TABLE_FAULT == 7 ? FLOW_BUSY : FLOW_SYN_RECV);
 		__u64 foreign = flow_is_negative(differs | -differs | vacant);
@@ -458,7 +483,9 @@ flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slo
 {
 	enum flow_state state = flow_proto(key) == IPPROTO_UDP ? FLOW_UDP_ONE_WAY : FLOW_SYN_RECV;
 
-	flow_store(&slot->addrs, key->addrs);
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		flow_store(&slot->addrs[i], key->addrs[i]);
 	flow_store(&slot->ports, key->ports);
 	flow_store(&slot->next_hop, next_hop);
 	hit->next_hop = next_hop;

@@ -50,7 +50,7 @@ static __always_inline struct flow_key flow_key_of(__be32 client, __be16 client_
 						   __be16 service_port, __u8 proto)
 {
 	return (struct flow_key){
-		.addrs = client | (__u64)service << 32,
+		.addrs = {client | (__u64)service << 32},
 		.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32,
 	};
 }

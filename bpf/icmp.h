@@ -88,7 +88,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	verdict = find_way_out(p, next_hop, &out);
 	if (verdict)
 		return verdict;
-	__be32 service = reply.key.addrs >> 32;
+	__be32 service = reply.key.addrs[0] >> 32;
 	rewrite_embedded(error, &error->ip->daddr, service, &error->ports->dest, (__u32)reply.key.ports >> 16);
 	rewrite_ipv4_source(p->ip, service);
 	rewrite_ethernet(p->eth, next_hop, out);

@@ -42,7 +42,7 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
 		return V_PASS_BACKEND_NO_FLOW;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
-	verdict = nat_to_client(p, reply.key.addrs >> 32, (__u32)reply.key.ports >> 16, next_hop);
+	verdict = nat_to_client(p, reply.key.addrs[0] >> 32, (__u32)reply.key.ports >> 16, next_hop);
 	if (verdict)
 		return verdict;
 	count_out(p->set, id, frame_bytes(ctx, p));

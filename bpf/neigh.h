@@ -33,8 +33,8 @@ static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct fl
 	struct bpf_fib_lookup fib = {
 		.family = AF_INET,
 		.ifindex = ctx->ingress_ifindex,
-		.ipv4_src = key->addrs >> 32,
-		.ipv4_dst = key->addrs,
+		.ipv4_src = key->addrs[0] >> 32,
+		.ipv4_dst = key->addrs[0],
 	};
 
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)

@@ -33,7 +33,7 @@ static __always_inline int keeps_clients(__u32 id, __u32 service)
 static __always_inline struct persistence_key persistence_key_of(const struct service *service,
 								 const struct new_flow *new)
 {
-	__be32 client = new->key.addrs;
+	__be32 client = new->key.addrs[0];
 
 	return (struct persistence_key){.client = client & service->persistence_mask, .service = new->service};
 }

@@ -21,12 +21,12 @@ struct ring_walk {
 
 static __always_inline __u64 hash_of_client(const struct flow_key *key, __u32 flags)
 {
-	return ring_hash(key->addrs, flags & SERVICE_HASH_PORT ? key->ports : 0);
+	return ring_hash(key->addrs[0], flags & SERVICE_HASH_PORT ? key->ports : 0);
 }
 
 static __always_inline __u64 hash_of_service(const struct flow_key *key)
 {
-	return ring_hash(key->addrs >> 32, 0);
+	return ring_hash(key->addrs[0] >> 32, 0);
 }
 
 /* Looks at one place. Returns 1 when the walk is over: at a backend, or at one that takes nothing new. */

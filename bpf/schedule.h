@@ -31,7 +31,7 @@ __noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
 		if (endpoint->addr != ours->addr || endpoint->port != ours->port || endpoint->proto != ours->proto ||
 		    endpoint->service == ours->service)
 			continue;
-		struct flow_key rival = flow_key_of(key->addrs, key->ports, endpoint->service_addr,
+		struct flow_key rival = flow_key_of(key->addrs[0], key->ports, endpoint->service_addr,
 						    endpoint->service_port, endpoint->proto);
 		struct flow_hit hit = {};
 		if (find_flow(&rival, &hit) != FLOW_HIT)
@@ -61,7 +61,7 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 static __always_inline __u32 service_of(const struct flow_key *key)
 {
 	struct service_key at = {
-		.addr = key->addrs >> 32,
+		.addr = key->addrs[0] >> 32,
 		.port = (__u32)key->ports >> 16,
 		.proto = flow_proto(key),
 	};
