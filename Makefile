@@ -19,7 +19,7 @@ UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control f
 ROOT     := $(foreach area,addon packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table test-root test-lab lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table test-root test-lab lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -85,6 +85,13 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
+
+fuzz: fuzz-flow-table ## random operations against checkers, in some minutes; FUZZ_OPERATIONS=1000 (millions)
+
+FUZZ_OPERATIONS ?= 100
+
+fuzz-flow-table:
+	@$(MAKE) --no-print-directory -C test/flow-table fuzz FUZZ_OPERATIONS=$(FUZZ_OPERATIONS)
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)

@@ -74,7 +74,7 @@ SEC("xdp") int cold_line(struct xdp_md *ctx)
 	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end || !mask)
 		return XDP_ABORTED;
 	struct flow_key key = {
-		.addrs = ip->saddr | (__u64)ip->daddr << 32,
+		.addrs = {ip->saddr | (__u64)ip->daddr << 32},
 		.ports = tcp->source | (__u32)tcp->dest << 16 | (__u64)IPPROTO_TCP << 32,
 	};
 	__u32 index = flow_hash(&key) >> 32 & *mask;

@@ -261,7 +261,7 @@ export const flowBucket: Codec<FlowBucket> = {
 
 /** struct flow_slot, 32 bytes. */
 export interface FlowSlot {
-	readonly addrs: bigint;
+	readonly addrs: readonly bigint[];
 	readonly ports: bigint;
 	readonly word: bigint;
 	readonly nextHop: bigint;
@@ -270,13 +270,13 @@ export const flowSlot: Codec<FlowSlot> = {
 	name: 'flow_slot',
 	size: 32,
 	encode(value, view) {
-		putU64(view, 0, value.addrs, 'flow_slot.addrs');
+		put(view, 0, arrayOf(u64, 1), value.addrs, 'flow_slot.addrs');
 		putU64(view, 8, value.ports, 'flow_slot.ports');
 		putU64(view, 16, value.word, 'flow_slot.word');
 		putU64(view, 24, value.nextHop, 'flow_slot.next_hop');
 	},
 	decode: view => ({
-		addrs: view.getBigUint64(0, true),
+		addrs: take(view, 0, arrayOf(u64, 1)),
 		ports: view.getBigUint64(8, true),
 		word: view.getBigUint64(16, true),
 		nextHop: view.getBigUint64(24, true),

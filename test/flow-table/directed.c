@@ -5,7 +5,7 @@
 
 #include "flow_table.h"
 
-static const struct flow_key key = {.addrs = 5, .ports = 7};
+static const struct flow_key key = {.addrs = {5}, .ports = 7};
 static const struct flow_clock now = {.fine = 1000, .coarse = 1000};
 static struct flow_timeouts timeouts;
 static struct flow_bucket buckets[2];
@@ -39,7 +39,16 @@ static __u64 word_of(enum flow_state state, __u32 stamp)
 /* Puts a stranger's flow into a slot. */
 static void occupy(__u32 number, enum flow_state state, __u32 stamp)
 {
-	*slot_at(number) = (struct flow_slot){.addrs = 100 + number, .ports = 9, .word = word_of(state, stamp)};
+	*slot_at(number) = (struct flow_slot){.addrs = {100 + number}, .ports = 9, .word = word_of(state, stamp)};
+}
+
+/* Puts our key into a slot. */
+static void hold(__u32 number, __u64 word, __u64 next_hop)
+{
+	struct flow_slot *slot = slot_at(number);
+
+	*slot = (struct flow_slot){.ports = key.ports, .word = word, .next_hop = next_hop};
+	memcpy(slot->addrs, key.addrs, sizeof(key.addrs));
 }
 
 /* One insert without rivals; the lock is held after FLOW_CLAIMED. */
@@ -67,8 +76,8 @@ static void busy_slot_does_not_hide_our_own(void)
 			if (own == leaving)
 				continue;
 			clear_table();
-			*slot_at(own) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_CLOSED, 999), 0};
-			*slot_at(leaving) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_BUSY, 0), 0};
+			hold(own, word_of(FLOW_CLOSED, 999), 0);
+			hold(leaving, word_of(FLOW_BUSY, 0), 0);
 			EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == own);
 		}
 	}
@@ -147,13 +156,32 @@ static void own_live_flow_is_kept(void)
 	struct flow_hit hit;
 
 	clear_table();
-	*slot_at(6) = (struct flow_slot){key.addrs, key.ports, word_of(FLOW_ESTABLISHED, 1000), 77};
+	hold(6, word_of(FLOW_ESTABLISHED, 1000), 77);
 	EXPECT(claim(&hit) == FLOW_KEPT && hit.slot == 6 && hit.next_hop == 77);
 	slot_at(6)->word = word_of(FLOW_ESTABLISHED, 900); /* its timeout is over */
 	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 6);
 	flow_release(&buckets[0], slot_at(6), &hit);
 	EXPECT(flow_probe(&buckets[1], 4, &key, &hit) == FLOW_MISS);
 	EXPECT(!(slot_at(0)->word & FLOW_LOCK));
+}
+
+/* A flow whose key differs from ours in any one word is another one, and hashes elsewhere. */
+static void every_word_of_the_key_counts(void)
+{
+	for (__u32 word = 0; word <= FLOW_ADDR_WORDS; word++) {
+		for (__u32 bit = 0; bit < 64; bit++) {
+			struct flow_key other = key;
+			struct flow_hit hit;
+
+			*(word < FLOW_ADDR_WORDS ? &other.addrs[word] : &other.ports) ^= 1ull << bit;
+			clear_table();
+			hold(2, word_of(FLOW_ESTABLISHED, 1000), 77);
+			EXPECT(flow_probe(&buckets[0], 0, &key, &hit) == FLOW_HIT);
+			EXPECT(flow_probe(&buckets[0], 0, &other, &hit) == FLOW_MISS);
+			EXPECT(flow_hash(&other) >> 32 != flow_hash(&key) >> 32);
+			EXPECT((__u32)flow_hash(&other) != (__u32)flow_hash(&key));
+		}
+	}
 }
 
 static void timeout_zero_means_never(void)
@@ -232,6 +260,7 @@ int main(void)
 	live_flows_are_never_victims();
 	primary_is_preferred_while_sparse();
 	own_live_flow_is_kept();
+	every_word_of_the_key_counts();
 	timeout_zero_means_never();
 	update_of_a_reused_slot_is_a_miss();
 	states_follow_the_packets();

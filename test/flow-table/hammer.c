@@ -103,16 +103,19 @@ static struct flow_clock read_clock(void)
 
 static struct flow_key key_of(__u32 id)
 {
-	return (struct flow_key){
-		.addrs = (0x0a000000ull + id) | 0xc0a80101ull << 32,
-		.ports = (id * 40503u & 0xffff) | 80ull << 16 | 6ull << 32,
-	};
+	struct flow_key key = {.ports = (id * 40503u & 0xffff) | 80ull << 16 | 6ull << 32};
+
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		key.addrs[i] = (0x0a000000ull + id) | (0xc0a80101ull + i) << 32;
+	return key;
 }
 
 static __u64 signature(const struct flow_key *key, __u16 backend)
 {
-	struct flow_key mixed = {key->addrs ^ backend, key->ports + backend * 77ull};
+	struct flow_key mixed = *key;
 
+	mixed.addrs[0] ^= backend;
+	mixed.ports += backend * 77ull;
 	return flow_hash(&mixed);
 }
 
@@ -158,9 +161,11 @@ static enum flow_lookup look_up(const struct flow_key *key, struct flow_hit *hit
 static void check_single(struct flow_slot *slot)
 {
 	__u64 word = flow_load(&slot->word);
-	struct flow_key key = {flow_load(&slot->addrs), flow_load(&slot->ports)};
+	struct flow_key key = {.ports = flow_load(&slot->ports)};
 	struct flow_hit hit, other;
 
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		key.addrs[i] = flow_load(&slot->addrs[i]);
 	if (flow_state(word) <= FLOW_BUSY || flow_read(slot, &key, &hit) != FLOW_HIT)
 		return;
 	for (__u32 i = 0; i < FLOW_CANDIDATES; i++) {
@@ -374,8 +379,8 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	inspect_remains();
 
-	printf("%d threads, %d M operations in %.1f s, %u slots, seed %llu: hits %llu, inserts %llu, tickets %llu, refusals %llu\n",
-	       threads, millions, end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9,
+	printf("IPv%d: %d threads, %d M operations in %.1f s, %u slots, seed %llu: hits %llu, inserts %llu, tickets %llu, refusals %llu\n",
+	       FLOW_ADDR_WORDS == 1 ? 4 : 6, threads, millions, end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9,
 	       (bucket_mask + 1) * FLOW_SLOTS_PER_BUCKET, seed, hits, inserts, tickets, refusals);
 	for (int i = 0; i < VIOLATIONS; i++) {
 		wrong += violations[i];

@@ -174,7 +174,10 @@ export class Balancer {
 			if (bytes === undefined || bytes.every(byte => byte === 0)) continue;
 			const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 			const bucket = flowBucket.decode(view);
-			flowBucket.encode({slots: bucket.slots.map(slot => (slot.addrs === 0n ? slot : change(slot)))}, view);
+			flowBucket.encode(
+				{slots: bucket.slots.map(slot => (slot.addrs.every(word => word === 0n) ? slot : change(slot)))},
+				view,
+			);
 			flows.update(key, bytes);
 		}
 	}

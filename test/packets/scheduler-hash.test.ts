@@ -101,7 +101,7 @@ packetTest('only the clients of a failed backend move, and they come back', t =>
 	const b = balancer(t, [MAGLEV]);
 	const before = deal(b, CLIENTS);
 	b.setState(endpoint(failed)[0], BackendState.BACKEND_DOWN);
-	b.fillFlows(Array.from({length: 4}, () => ({addrs: 0n, ports: 0n, word: 0n, nextHop: 0n})));
+	b.fillFlows(Array.from({length: 4}, () => ({addrs: [0n], ports: 0n, word: 0n, nextHop: 0n})));
 	const meanwhile = deal(b, CLIENTS);
 	const heirs = BACKENDS.slice(1).map(
 		heir => meanwhile.filter((now, n) => before[n] === failed && now === heir).length,
@@ -115,7 +115,7 @@ packetTest('only the clients of a failed backend move, and they come back', t =>
 		else t.is(meanwhile[n], backend);
 	}
 	b.setState(endpoint(failed)[0], BackendState.BACKEND_UP);
-	b.fillFlows(Array.from({length: 4}, () => ({addrs: 0n, ports: 0n, word: 0n, nextHop: 0n})));
+	b.fillFlows(Array.from({length: 4}, () => ({addrs: [0n], ports: 0n, word: 0n, nextHop: 0n})));
 	t.deepEqual(deal(b, CLIENTS), before);
 });
 

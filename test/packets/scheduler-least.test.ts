@@ -142,7 +142,7 @@ packetTest('what the census corrects stays correct: errors do not add up', t => 
 	const b = balancer(t, [{at: VIP, backends: [A, B], scheduler: 'lc'}]);
 	for (let round = 0; round < 20; round++) {
 		deal(b, 10, round * 10);
-		b.fillFlows(Array.from({length: 4}, () => ({addrs: 0n, ports: 0n, word: 0n, nextHop: 0n})));
+		b.fillFlows(Array.from({length: 4}, () => ({addrs: [0n], ports: 0n, word: 0n, nextHop: 0n})));
 	}
 	b.takeCensus();
 	for (const id of b.tables.backends.keys())

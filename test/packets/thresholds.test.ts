@@ -13,7 +13,7 @@ function end(b: Balancer, count: number): void {
 		const ofA = ((slot.word >> 32n) & 0xffffn) === 1n && slot.word >> 48n !== 0n;
 		if (!ofA || left === 0) return slot;
 		left--;
-		return {addrs: 0n, ports: 0n, word: 0n, nextHop: 0n};
+		return {addrs: [0n], ports: 0n, word: 0n, nextHop: 0n};
 	});
 }
 

@@ -72,11 +72,11 @@ const establish = (b: Balancer): void => {
 const fill = (b: Balancer): void => {
 	const {coarse} = ticks(b);
 	const word = (BigInt(FlowState.FLOW_ESTABLISHED) << BigInt(FlowShift.FLOW_STATE_SHIFT)) | coarse;
-	b.fillFlows([1n, 2n, 3n, 4n].map(addrs => ({addrs, ports: 1n, word, nextHop: 0n})));
+	b.fillFlows([1n, 2n, 3n, 4n].map(client => ({addrs: [client], ports: 1n, word, nextHop: 0n})));
 };
 const lockAll = (b: Balancer): void => {
 	const word = 1n << BigInt(FlowShift.FLOW_LOCK_SHIFT);
-	const empty = {addrs: 0n, ports: 0n, word: 0n, nextHop: 0n};
+	const empty = {addrs: [0n], ports: 0n, word: 0n, nextHop: 0n};
 	b.fillFlows([{...empty, word}, empty, empty, empty]);
 };
 

@@ -37,7 +37,7 @@ function slot(state: number, agoJiffies: number): FlowSlot {
 		? sequence | BigInt.asUintN(16, heard >> BigInt(SHIFTS.fine))
 		: BigInt.asUintN(32, heard >> BigInt(SHIFTS.coarse));
 	return {
-		addrs: 0x0101_a8c0_3200_000an,
+		addrs: [0x0101_a8c0_3200_000an],
 		ports: (6n << 32n) | 0x5000_409cn,
 		word: (0xabn << 56n) | (1n << 55n) | (BigInt(state) << 48n) | (7n << 32n) | stamp,
 		nextHop: 0n,
