@@ -7,7 +7,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/build/node/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 CLANG       ?= clang
-BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -fno-strict-aliasing
 BPF_INCLUDE  = -I/usr/include/$(shell gcc -print-multiarch)
 BPF_SOURCES := $(wildcard bpf/*.h bpf/*.c)
 TS_SOURCES  := $(shell find src test lab bench scripts addon/lib -name '*.ts' 2>/dev/null)
@@ -36,11 +36,12 @@ node_modules/.package-lock.json: package-lock.json package.json addon/package.js
 	npm ci --no-audit --no-fund
 	@touch $@
 
-bpf: build/lb.bpf.o
+bpf: build/lb.bpf.o build/lb6.bpf.o
 
-build/lb.bpf.o: $(BPF_SOURCES) | setup
+build/lb6.bpf.o: FAMILY = -DFAMILY=6
+build/lb.bpf.o build/lb6.bpf.o: $(BPF_SOURCES) | setup
 	@mkdir -p build
-	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
+	$(CLANG) $(BPF_CFLAGS) $(FAMILY) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
 	llvm-strip -g $@
 
 build/bench/%.bpf.o: bench/%.bpf.c $(BPF_SOURCES) | setup
@@ -64,9 +65,10 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	tsc -b
 	@touch $@
 
-gen: build/lb.bpf.o build/bench/traffic.bpf.o node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
+gen: bpf build/bench/traffic.bpf.o node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
+	node addon/dist/gen/main.js build/lb6.bpf.o src/xdp/layout6.gen.ts build/lb.bpf.o
 	node addon/dist/gen/main.js build/bench/traffic.bpf.o bench/traffic.gen.ts
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
@@ -109,7 +111,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts bench/traffic.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts bench/traffic.gen.ts
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js

@@ -6,6 +6,7 @@ import ipaddr from 'ipaddr.js';
  */
 
 export type Family = 4 | 6;
+export const FAMILIES: readonly Family[] = [4, 6];
 
 /** Longest text an address can have: an IPv6 address with an embedded IPv4 one. */
 const TEXT_MAX = 45;
@@ -29,7 +30,7 @@ export function family(address: string): Family {
 }
 
 /** Length in bits of the addresses of a family: the longest prefix. */
-function addressBits(of: Family): 32 | 128 {
+export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;
 }
 

@@ -4,10 +4,19 @@
  */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
+import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
 import {type Backend, BackendState, type Endpoint, Limits, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
-import {type BackendId, emptyTables, type ServiceId, serviceKeyText, type Tables} from '../xdp/tables.js';
+import {
+	addressIn,
+	type BackendId,
+	emptyTables,
+	type ServiceId,
+	serviceKeyText,
+	type Tables,
+	withRoom,
+} from '../xdp/tables.js';
 import {type Capacity, Ids} from './ids.js';
-import {addressNumber, endpointKey, type NextHop, nextHopWord, prefixMask, protocolNumber} from './key.js';
+import {endpointKey, type NextHop, nextHopWord, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
 import {type Member, SCHEDULERS} from './schedulers.js';
 import {allocateTurns} from './turns.js';
@@ -66,13 +75,15 @@ class Draft implements Desired {
 			this.problems.push(`${service.name}: no service id is left; it is not served`);
 			return;
 		}
-		const key = {addr: addressNumber(service.address), port: service.port, proto: protocolNumber(service.protocol)};
+		const key = {addr: addressBytes(service.address), port: service.port, proto: protocolNumber(service.protocol)};
 		this.tables.services.set(id, {
 			...key,
+			addr: withRoom(key.addr),
+			family: family(service.address),
 			scheduler: SCHEDULERS[service.scheduler].number,
 			turn: 0n,
 			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
-			persistenceMask: prefixMask(service.persistence?.granularity ?? 32),
+			persistenceMask: withRoom(persistenceMask(service)),
 			flags: serviceFlags(service),
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
@@ -96,7 +107,8 @@ class Draft implements Desired {
 			return null;
 		}
 		const entry: Backend = {
-			addr: addressNumber(backend.address),
+			addr: withRoom(addressBytes(backend.address)),
+			family: family(backend.address),
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
 			state: backendState(backend, this.#circumstances.isUp(service, backend)),
@@ -118,15 +130,18 @@ class Draft implements Desired {
 	}
 
 	/** Enters the endpoint by which the replies of a backend are known; false when its bucket is full. */
-	#putEndpoint({addr, port, proto, service}: Backend): boolean {
+	#putEndpoint(backend: Backend): boolean {
+		const {port, proto, service} = backend;
+		const addr = addressIn(backend);
 		const at = this.tables.services.get(service);
 		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
+		const endpoints = this.tables.endpoints[at.family === 6 ? 6 : 4];
 		const hash = localHash({addr, port, proto});
 		const bucket = endpointBucket(hash);
-		const residents = this.tables.endpoints.get(bucket) ?? [];
+		const residents = endpoints.get(bucket) ?? [];
 		if (residents.length >= Limits.LIMIT_ENDPOINTS_PER_BUCKET) return false;
-		const endpoint: Endpoint = {addr, port, proto, serviceAddr: at.addr, servicePort: at.port, service};
-		this.tables.endpoints.set(bucket, [...residents, endpoint]);
+		const endpoint: Endpoint = {addr, port, proto, serviceAddr: addressIn(at), servicePort: at.port, service};
+		endpoints.set(bucket, [...residents, endpoint]);
 		this.tables.filter.add(filterBit('backend', hash));
 		return true;
 	}
@@ -171,6 +186,11 @@ class Draft implements Desired {
 		}
 		for (const id of refused) this.problems.push(`service id ${id}: no room is left for its turn; it deals to nobody`);
 	}
+}
+
+function persistenceMask({address, persistence}: ConfService): Uint8Array {
+	const of = family(address);
+	return prefixMask(persistence?.granularity ?? addressBits(of), of);
 }
 
 function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService): number {

@@ -1,5 +1,6 @@
 /** From what is to what should be: the map changes, in an order in which no packet sees a hole. Pure. */
 import {isDeepStrictEqual} from 'node:util';
+import {FAMILIES} from '../net/address.js';
 import type {Op, Tables} from '../xdp/tables.js';
 
 /**
@@ -14,7 +15,11 @@ export function diff(actual: Tables, wanted: Tables): Op[] {
 function* additions(actual: Tables, wanted: Tables): Generator<Op> {
 	for (const [index, value] of changed(actual.nics, wanted.nics)) yield {map: 'nics', index, value};
 	for (const [index, value] of changed(actual.backends, wanted.backends)) yield {map: 'backends', index, value};
-	for (const [index, value] of changed(actual.endpoints, wanted.endpoints)) yield {map: 'endpoints', index, value};
+	for (const family of FAMILIES) {
+		for (const [index, value] of changed(actual.endpoints[family], wanted.endpoints[family])) {
+			yield {map: 'endpoints', family, index, value};
+		}
+	}
 	const both = new Set([...actual.filter, ...wanted.filter]);
 	if (both.size > actual.filter.size) yield {map: 'filter', value: both};
 	for (const [index, value] of changed(actual.turns, wanted.turns)) yield {map: 'turns', index, value};
@@ -31,7 +36,11 @@ function* removals(actual: Tables, wanted: Tables): Generator<Op> {
 	for (const index of gone(actual.services, wanted.services).keys()) yield {map: 'services', index, value: null};
 	for (const index of gone(actual.turns, wanted.turns).keys()) yield {map: 'turns', index, value: 0};
 	if ([...actual.filter].some(bit => !wanted.filter.has(bit))) yield {map: 'filter', value: wanted.filter};
-	for (const index of gone(actual.endpoints, wanted.endpoints).keys()) yield {map: 'endpoints', index, value: []};
+	for (const family of FAMILIES) {
+		for (const index of gone(actual.endpoints[family], wanted.endpoints[family]).keys()) {
+			yield {map: 'endpoints', family, index, value: []};
+		}
+	}
 	for (const index of gone(actual.backends, wanted.backends).keys()) yield {map: 'backends', index, value: null};
 	for (const index of gone(actual.nics, wanted.nics).keys()) yield {map: 'nics', index, value: null};
 }

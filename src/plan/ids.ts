@@ -1,7 +1,8 @@
 /** Which id a service or backend has in the maps. Flows name backends by id, so an id outlives restarts and reloads. */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
-import type {BackendId, ServiceId, Tables} from '../xdp/tables.js';
-import {addressNumber, protocolNumber} from './key.js';
+import {addressBytes} from '../net/address.js';
+import {addressIn, type BackendId, type ServiceId, type Tables} from '../xdp/tables.js';
+import {protocolNumber} from './key.js';
 
 /** The lowest numbers from 1 that are not taken; 0 means "none" in the maps. */
 class Numbers {
@@ -45,26 +46,32 @@ export class Ids {
 	constructor(actual: Tables, capacity: Capacity) {
 		this.#services = new Numbers(capacity.services);
 		this.#backends = new Numbers(capacity.backends);
-		for (const [id, service] of actual.services) this.#services.keep(serviceIdentity(service), id);
-		for (const [id, backend] of actual.backends) this.#backends.keep(backendIdentity(backend.service, backend), id);
+		for (const [id, service] of actual.services) this.#services.keep(serviceIdentity({...service, addr: addressIn(service)}), id);
+		for (const [id, backend] of actual.backends) {
+			this.#backends.keep(backendIdentity(backend.service, {...backend, addr: addressIn(backend)}), id);
+		}
 	}
 
 	/** null: no id is left. */
 	service(service: ConfService): ServiceId | null {
 		const proto = protocolNumber(service.protocol);
-		return this.#services.of(serviceIdentity({addr: addressNumber(service.address), port: service.port, proto}));
+		return this.#services.of(serviceIdentity({addr: addressBytes(service.address), port: service.port, proto}));
 	}
 
 	/** null: no id is left. */
 	backend(service: ServiceId, backend: ConfBackend): BackendId | null {
-		return this.#backends.of(backendIdentity(service, {addr: addressNumber(backend.address), port: backend.port}));
+		return this.#backends.of(backendIdentity(service, {addr: addressBytes(backend.address), port: backend.port}));
 	}
 }
 
-function serviceIdentity(service: {readonly addr: number; readonly port: number; readonly proto: number}): string {
-	return `${service.addr}:${service.port}/${service.proto}`;
+function serviceIdentity(service: {
+	readonly addr: Uint8Array;
+	readonly port: number;
+	readonly proto: number;
+}): string {
+	return `${service.addr.join('.')}:${service.port}/${service.proto}`;
 }
 
-function backendIdentity(service: ServiceId, backend: {readonly addr: number; readonly port: number}): string {
-	return `${service} ${backend.addr}:${backend.port}`;
+function backendIdentity(service: ServiceId, backend: {readonly addr: Uint8Array; readonly port: number}): string {
+	return `${service} ${backend.addr.join('.')}:${backend.port}`;
 }

@@ -1,6 +1,5 @@
 /** Values of the model in the form that the map layout wants. */
 import type {Protocol} from '../conf/model.js';
-import {addressBytes} from '../net/address.js';
 import type {Backend} from '../xdp/layout.gen.js';
 
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sctp: 132};
@@ -8,17 +7,6 @@ const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sc
 /** IP protocol number of a service. */
 export function protocolNumber(protocol: Protocol): number {
 	return PROTOCOL_NUMBER[protocol];
-}
-
-/** An IPv4 address as the number that the layout's `__be32` members take. */
-export function addressNumber(address: string): number {
-	const bytes = addressBytes(address);
-	return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0);
-}
-
-/** A prefix length as a mask in the form of a `__be32` member. */
-export function prefixMask(prefix: number): number {
-	return prefix === 0 ? 0 : (0xffff_ffff << (32 - prefix)) >>> 0;
 }
 
 /** The link-layer way to an address: to which MAC, out of which NIC slot. */
@@ -39,6 +27,6 @@ export function nextHopWord(hop: NextHop | null): bigint {
 }
 
 /** The endpoint of a backend entry: equal for entries of several services that share one address and port. */
-export function endpointKey(entry: Pick<Backend, 'addr' | 'port' | 'proto'>): string {
-	return `${entry.addr}:${entry.port}/${entry.proto}`;
+export function endpointKey(entry: Pick<Backend, 'addr' | 'family' | 'port' | 'proto'>): string {
+	return `${entry.family} ${entry.addr.join('.')}:${entry.port}/${entry.proto}`;
 }

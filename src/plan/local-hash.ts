@@ -1,9 +1,9 @@
 /** The hash of local endpoints, exactly as bpf/maps.h defines it: the program and the plan must agree on every bit. */
 import {localFilter, maps} from '../xdp/layout.gen.js';
 
-/** An address and port as the map layout has them, in host order. */
+/** An address (4 or 16 bytes) and port, in host order, as the map layout has them. */
 export interface LocalEndpoint {
-	readonly addr: number;
+	readonly addr: Uint8Array;
 	readonly port: number;
 	readonly proto: number;
 }
@@ -13,9 +13,17 @@ const WORD_BITS = 64;
 const FILTER_WORDS = localFilter.size / 8 / 2;
 const ENDPOINT_BUCKETS = BigInt(maps.endpoints.maxEntries);
 
+/** address_number() of bpf/address.h. */
+function addressNumber(addr: Uint8Array): bigint {
+	const view = new DataView(addr.buffer, addr.byteOffset, addr.byteLength);
+	if (addr.length === 4) return BigInt(view.getUint32(0, true)) << 32n;
+	const network = BigInt.asUintN(64, view.getBigUint64(0, true) * 0xc2b2ae3d27d4eb4fn);
+	return BigInt.asUintN(64, (network ^ view.getBigUint64(8, true)) * 0x9fb21c651e98df25n);
+}
+
 /** local_hash() of bpf/maps.h. */
 export function localHash({addr, port, proto}: LocalEndpoint): bigint {
-	const key = (BigInt(swap32(addr)) << 32n) | (BigInt(proto) << 16n) | BigInt(swap16(port));
+	const key = addressNumber(addr) ^ ((BigInt(proto) << 16n) | BigInt(swap16(port)));
 	const hash = BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
 	return BigInt.asUintN(64, (hash ^ (hash >> 32n)) * 0xd6e8feb86659fd93n);
 }
@@ -39,10 +47,6 @@ export function endpointBucket(hash: bigint): number {
 }
 
 /** The number that the same bytes are on a little-endian machine. */
-function swap32(value: number): number {
-	return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
-}
-
 function swap16(value: number): number {
 	return ((value & 0xff) << 8) | (value >>> 8);
 }

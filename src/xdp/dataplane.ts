@@ -3,10 +3,11 @@
  * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
  * NICs attaching XDP resets the port.
  */
-import {BpfError, type BpfObject, type BpfProgram} from 'libbpf-ts';
+import {BpfError, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
+import type {Family} from '../net/address.js';
 import {Attachments} from './attachments.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
@@ -21,25 +22,23 @@ import {
 import {
 	ensureBpffs,
 	hasSizes,
-	loadObject,
-	mapOf,
 	measureHz,
+	Objects,
 	openPinnedMaps,
-	programOf,
 	readClock,
 	type Sizes,
 } from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, type Op, type Tables} from './tables.js';
+import {applyOp, familyOf, type Op, type Tables, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
 	readonly name: string;
-	/** The compiled program. */
-	readonly objectPath: string;
+	/** Where the compiled program is. */
+	readonly objectDirectory: string;
 	readonly sizes: Sizes;
 	readonly timeouts: ConfiguredTimeouts;
 	readonly clock: Clock;
@@ -52,28 +51,30 @@ const GENERATION_MASK = 0xff;
 
 /** Entries of maps that no longer mean anything. */
 const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
-const UNUSED_ENDPOINT = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
+const UNUSED_ADDRESS = withRoom(new Uint8Array());
 const UNUSED_SERVICE = {
-	addr: 0,
-	port: 0,
-	proto: 0,
-	scheduler: 0,
 	turn: 0n,
 	persistenceJiffies: 0n,
-	persistenceMask: 0,
+	addr: UNUSED_ADDRESS,
+	persistenceMask: UNUSED_ADDRESS,
+	port: 0,
+	proto: 0,
+	family: 0,
+	scheduler: 0,
 	flags: 0,
 };
 const UNUSED_BACKEND = {
-	addr: 0,
+	addr: UNUSED_ADDRESS,
 	port: 0,
 	proto: 0,
 	state: 0,
-	nextHop: 0n,
 	service: 0,
 	shared: 0,
+	nextHop: 0n,
 	weight: 0,
 	upperThreshold: 0,
 	lowerThreshold: 0,
+	family: 0,
 };
 
 export class DataPlane {
@@ -85,7 +86,7 @@ export class DataPlane {
 	/** Whether the maps of an earlier run were taken over, with its flows. */
 	readonly adopted: boolean;
 	readonly #pins: Pins;
-	readonly #object: BpfObject;
+	readonly #objects: Objects;
 	readonly #clockReader: BpfProgram;
 	readonly #attachments: Attachments;
 
@@ -95,7 +96,7 @@ export class DataPlane {
 		tables: Tables;
 		adopted: boolean;
 		pins: Pins;
-		object: BpfObject;
+		objects: Objects;
 		attachments: Attachments;
 	}) {
 		this.maps = parts.maps;
@@ -103,8 +104,8 @@ export class DataPlane {
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
 		this.#pins = parts.pins;
-		this.#object = parts.object;
-		this.#clockReader = programOf(parts.object, 'read_clock');
+		this.#objects = parts.objects;
+		this.#clockReader = parts.objects.program('read_clock');
 		this.#attachments = parts.attachments;
 	}
 
@@ -126,20 +127,21 @@ export class DataPlane {
 	}
 
 	static async #prepare(options: DataPlaneOptions, pins: Pins, adopted: boolean): Promise<DataPlane> {
-		const {objectPath, sizes, timeouts, clock, log} = options;
-		const object = load(objectPath, sizes, pins, adopted);
-		const closeables: {close(): void}[] = [object];
+		const {objectDirectory, sizes, timeouts, clock, log} = options;
+		const objects = load(objectDirectory, sizes, pins, adopted);
+		const closeables: {close(): void}[] = [objects];
 		try {
-			const maps = new Maps(name => mapOf(object, name));
+			const maps = new Maps(name => objects.map(name));
 			closeables.push(maps);
 			if (!hasSizes(maps, sizes)) log.warn({}, 'the maps of the earlier run keep their sizes until they are unloaded');
-			const hz = await measureHz(programOf(object, 'read_clock'), clock);
+			const hz = await measureHz(objects.program('read_clock'), clock);
 			const tables = await readTables(maps);
-			const attachments = new Attachments(programOf(object, 'lb'), pins, log);
+			const attachments = new Attachments(objects.program('lb'), pins, log);
 			closeables.push(attachments);
 			const inForce = settings(maps, hz, timeouts);
-			pinObject(object, pins, adopted);
-			return new DataPlane({maps, settings: inForce, tables, adopted, pins, object, attachments});
+			objects.connect(maps);
+			pinObjects(objects, pins, adopted);
+			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
 			throw error;
@@ -227,16 +229,18 @@ export class DataPlane {
 			case 'backends':
 				return maps.backends.set(op.index, op.value ?? UNUSED_BACKEND);
 			case 'endpoints':
-				return maps.endpoints.set(op.index, endpointBucket(op.value));
+				return maps.endpoints[op.family].set(op.index, endpointBucket(op.family, op.value));
 			case 'filter':
 				return maps.localFilter.set(0, localFilter(op.value));
 			case 'turns':
 				return maps.turns.set(op.index, op.value);
 			case 'services':
 				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
-			case 'serviceKeys':
-				if (op.value === null) maps.servicesByKey.delete(op.key);
-				else maps.servicesByKey.set(op.key, op.value);
+			case 'serviceKeys': {
+				const servicesByKey = maps.servicesByKey[familyOf(op.key.addr)];
+				if (op.value === null) servicesByKey.delete(op.key);
+				else servicesByKey.set(op.key, op.value);
+			}
 		}
 	}
 
@@ -244,7 +248,7 @@ export class DataPlane {
 	close(): void {
 		this.#attachments.close();
 		this.maps.close();
-		this.#object.close();
+		this.#objects.close();
 	}
 
 	/** Takes back a start that failed: what this run has pinned goes, what it adopted stays. */
@@ -262,11 +266,11 @@ export function unload(name: string): void {
 	pins.remove();
 }
 
-function load(objectPath: string, sizes: Sizes, pins: Pins, adopted: boolean): BpfObject {
-	if (!adopted) return loadObject(objectPath, sizes, null);
+function load(objectDirectory: string, sizes: Sizes, pins: Pins, adopted: boolean): Objects {
+	if (!adopted) return new Objects(objectDirectory, sizes, null);
 	const pinned = openPinnedMaps(pins);
 	try {
-		return loadObject(objectPath, sizes, pinned);
+		return new Objects(objectDirectory, sizes, pinned);
 	} finally {
 		pinned.close();
 	}
@@ -277,7 +281,8 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts): Setting
 	const shifts = tickShifts(hz);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
-		flowBucketMask: maps.buckets - 1,
+		flowBucketMask: maps.buckets(4) - 1,
+		flow6BucketMask: maps.buckets(6) - 1,
 		services: maps.services.raw.maxEntries,
 		backends: maps.backends.raw.maxEntries,
 		fineShift: shifts.fine,
@@ -295,15 +300,17 @@ function nextGeneration(generation: number): number {
 }
 
 /** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
-function pinObject(object: BpfObject, pins: Pins, adopted: boolean): void {
+function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 	if (!adopted) pins.create();
-	for (const name of PROGRAMS) pins.replaceProgram(name, path => programOf(object, name).pin(path));
-	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => mapOf(object, name).pin(path));
+	for (const name of PROGRAMS) pins.replaceProgram(name, path => objects.program(name).pin(path));
+	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
 }
 
-function endpointBucket(endpoints: readonly Endpoint[]): EndpointBucket {
-	const unused = new Array<Endpoint>(Limits.LIMIT_ENDPOINTS_PER_BUCKET - endpoints.length).fill(UNUSED_ENDPOINT);
-	return {endpoints: [...endpoints, ...unused]};
+/** A bucket with these endpoints; the rest of its slots unused. */
+export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): EndpointBucket {
+	const none = new Uint8Array(family === 4 ? 4 : 16);
+	const unused = {addr: none, port: 0, proto: 0, serviceAddr: none, servicePort: 0, service: 0};
+	return {slots: Array.from({length: Limits.LIMIT_ENDPOINTS_PER_BUCKET}, (_, slot) => endpoints[slot] ?? unused)};
 }
 
 function localFilter(positions: ReadonlySet<number>): LocalFilter {

@@ -1,14 +1,16 @@
 /** Reading the flow table through its mapping: no system call, no lock; a slot that is just changing is left out. */
 import type {MapMemory} from 'libbpf-ts';
-import {FlowShift, FlowState, flowBucket, flowSlot, type Settings} from './layout.gen.js';
+import {FAMILIES, type Family} from '../net/address.js';
+import {FlowShift, FlowState, type Settings} from './layout.gen.js';
+import {type ByFamily, FLOW_SIZES} from './maps.js';
 import type {BackendId} from './tables.js';
 import {isHalfOpen, tickJiffies} from './time.js';
 
-/** One live flow. Addresses are numbers as in the layout's `__be32` members. */
+/** One live flow. Addresses are 4 or 16 bytes. */
 export interface Flow {
-	readonly clientAddr: number;
+	readonly clientAddr: Uint8Array;
 	readonly clientPort: number;
-	readonly serviceAddr: number;
+	readonly serviceAddr: Uint8Array;
 	readonly servicePort: number;
 	readonly proto: number;
 	readonly backend: BackendId;
@@ -35,14 +37,24 @@ export interface FlowCounts {
 	readonly byState: ReadonlyMap<FlowState, number>;
 }
 
-/** What is needed of the mapping. */
-export type FlowMemory = Pick<MapMemory, 'size' | 'copy'>;
+/** What is needed of the mappings. */
+export type FlowMemory = ByFamily<Pick<MapMemory, 'size' | 'copy'>>;
 
-/** A slot is four 64-bit words; seen as 32-bit ones, these are the halves of `word`. */
-const SLOT_U32 = flowSlot.size / 4;
-const STAMP_AT = 4;
-const STATE_AT = 5;
-/** Buckets copied out of the mapping at a time: 128 KiB. */
+/** Of a family's slots, in 32-bit words: their size, the client's address (the service's follows), ports, halves of `word`. */
+interface Shape {
+	readonly family: Family;
+	readonly slot: number;
+	readonly address: number;
+	readonly ports: number;
+	readonly stamp: number;
+	readonly state: number;
+}
+
+const SHAPES: ByFamily<Shape> = {
+	4: {family: 4, slot: FLOW_SIZES[4].slot / 4, address: 1, ports: 2, stamp: 4, state: 5},
+	6: {family: 6, slot: FLOW_SIZES[6].slot / 4, address: 4, ports: 8, stamp: 10, state: 11},
+};
+/** Buckets copied out of a mapping at a time: 128 or 256 KiB. */
 const CHUNK_BUCKETS = 1024;
 const STATE_IN_HIGH = FlowShift.FLOW_STATE_SHIFT - 32;
 /** A bit for each state that IPVS counts as inactive (net/netfilter/ipvs/ip_vs_proto_tcp.c). */
@@ -53,8 +65,8 @@ const CLOSING_STATES =
 	(1 << FlowState.FLOW_CLOSED);
 
 /** The slots of the table, a chunk at a time: `words` are valid until the next chunk. */
-function* chunks(memory: FlowMemory): Generator<Uint32Array> {
-	const buffer = new Uint8Array(Math.min(CHUNK_BUCKETS * flowBucket.size, memory.size));
+function* chunks(memory: FlowMemory[Family], {family}: Shape): Generator<Uint32Array> {
+	const buffer = new Uint8Array(Math.min(CHUNK_BUCKETS * FLOW_SIZES[family].bucket, memory.size));
 	for (let offset = 0; offset < memory.size; offset += buffer.length) {
 		const part = buffer.subarray(0, Math.min(buffer.length, memory.size - offset));
 		memory.copy(offset, part);
@@ -85,40 +97,56 @@ class Ages {
 	}
 }
 
-/** Counts the live flows of the whole table: about 10 ms for a million slots. */
+/** Counts the live flows of both tables: about 10 ms for a million slots. */
 export function countFlows(memory: FlowMemory, settings: Settings, jiffies: bigint): FlowCounts {
 	const ages = new Ages(settings, jiffies);
 	const byBackend = new Map<BackendId, number>();
 	const activeByBackend = new Map<BackendId, number>();
 	const byState = new Map<FlowState, number>();
-	for (const words of chunks(memory)) {
-		for (let at = 0; at < words.length; at += SLOT_U32) {
-			const state = stateAt(words, at);
-			if (state <= FlowState.FLOW_BUSY || ages.ticks(state, words[at + STAMP_AT] ?? 0) >= ages.limit(state)) continue;
-			const backend = (words[at + STATE_AT] ?? 0) & 0xffff;
-			increment(byBackend, backend);
-			if (!((CLOSING_STATES >> state) & 1)) increment(activeByBackend, backend);
-			increment(byState, state as FlowState);
+	for (const family of FAMILIES) {
+		const shape = SHAPES[family];
+		for (const words of chunks(memory[family], shape)) {
+			for (let at = 0; at < words.length; at += shape.slot) {
+				const high = words[at + shape.state] ?? 0;
+				const state = stateIn(high);
+				if (state <= FlowState.FLOW_BUSY || ages.ticks(state, words[at + shape.stamp] ?? 0) >= ages.limit(state)) {
+					continue;
+				}
+				const backend = high & 0xffff;
+				increment(byBackend, backend);
+				if (!((CLOSING_STATES >> state) & 1)) increment(activeByBackend, backend);
+				increment(byState, state as FlowState);
+			}
 		}
 	}
 	return {byBackend, activeByBackend, byState};
 }
 
-/** Every live flow, in the order of the table. */
+/** Every live flow, in the order of the tables. */
 export function* liveFlows(memory: FlowMemory, settings: Settings, jiffies: bigint): Generator<Flow> {
+	for (const family of FAMILIES) yield* liveFlowsOf(memory[family], SHAPES[family], settings, jiffies);
+}
+
+function* liveFlowsOf(
+	memory: FlowMemory[Family],
+	shape: Shape,
+	settings: Settings,
+	jiffies: bigint,
+): Generator<Flow> {
 	const ages = new Ages(settings, jiffies);
 	const shifts = {fine: settings.fineShift, coarse: settings.coarseShift};
-	for (const words of chunks(memory)) {
-		for (let at = 0; at < words.length; at += SLOT_U32) {
-			const state = stateAt(words, at);
+	for (const words of chunks(memory, shape)) {
+		for (let at = 0; at < words.length; at += shape.slot) {
+			const high = words[at + shape.state] ?? 0;
+			const state = stateIn(high);
 			if (state <= FlowState.FLOW_BUSY) continue;
-			const age = ages.ticks(state, words[at + STAMP_AT] ?? 0);
+			const age = ages.ticks(state, words[at + shape.stamp] ?? 0);
 			const limit = ages.limit(state);
 			if (age >= limit) continue;
 			const jiffiesPerTick = tickJiffies(state, shifts);
 			yield {
-				...keyAt(words, at),
-				backend: (words[at + STATE_AT] ?? 0) & 0xffff,
+				...keyAt(words, at, shape),
+				backend: high & 0xffff,
 				state: state as FlowState,
 				idleJiffies: Math.max(0, age) * jiffiesPerTick,
 				leftJiffies: (limit - age) * jiffiesPerTick,
@@ -127,19 +155,27 @@ export function* liveFlows(memory: FlowMemory, settings: Settings, jiffies: bigi
 	}
 }
 
-function stateAt(words: Uint32Array, at: number): number {
-	return ((words[at + STATE_AT] ?? 0) >>> STATE_IN_HIGH) & 0xf;
+/** The state in the upper half of `word`. */
+function stateIn(high: number): number {
+	return (high >>> STATE_IN_HIGH) & 0xf;
 }
 
 /** The key words hold addresses and ports in the order of their bytes on the wire. */
-function keyAt(words: Uint32Array, at: number): Omit<Flow, 'backend' | 'state' | 'idleJiffies' | 'leftJiffies'> {
-	const view = new DataView(words.buffer, words.byteOffset + at * 4, 16);
+function keyAt(
+	words: Uint32Array,
+	at: number,
+	shape: Shape,
+): Omit<Flow, 'backend' | 'state' | 'idleJiffies' | 'leftJiffies'> {
+	const address = shape.address * 4;
+	const ports = shape.ports * 4;
+	const bytes = new Uint8Array(words.buffer, words.byteOffset + at * 4, shape.slot * 4).slice();
+	const view = new DataView(bytes.buffer);
 	return {
-		clientAddr: view.getUint32(0),
-		serviceAddr: view.getUint32(4),
-		clientPort: view.getUint16(8),
-		servicePort: view.getUint16(10),
-		proto: view.getUint8(12),
+		clientAddr: bytes.subarray(0, address),
+		serviceAddr: bytes.subarray(address, 2 * address),
+		clientPort: view.getUint16(ports),
+		servicePort: view.getUint16(ports + 2),
+		proto: view.getUint8(ports + 4),
 	};
 }
 

@@ -6,7 +6,6 @@ import {
 	MapType,
 	put,
 	putBe16,
-	putBe32,
 	putBytes,
 	putPad,
 	putU16,
@@ -66,12 +65,23 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 2,
+	LIMIT_LAYOUT_VERSION: 3,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
+
+/** enum program */
+export const Program = {
+	PROGRAM_IPV6: 0,
+	PROGRAM_NEW: 1,
+	PROGRAM_NEW6: 2,
+	PROGRAM_ICMP: 3,
+	PROGRAM_ICMP6: 4,
+	PROGRAMS: 5,
+} as const;
+export type Program = (typeof Program)[keyof typeof Program];
 
 /** enum scheduler */
 export const Scheduler = {
@@ -133,44 +143,47 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 /** struct backend, 64 bytes. */
 export interface Backend {
-	readonly addr: number;
+	readonly addr: Uint8Array;
 	readonly port: number;
 	readonly proto: number;
 	readonly state: number;
-	readonly nextHop: bigint;
 	readonly service: number;
 	readonly shared: number;
+	readonly nextHop: bigint;
 	readonly weight: number;
 	readonly upperThreshold: number;
 	readonly lowerThreshold: number;
+	readonly family: number;
 }
 export const backend: Codec<Backend> = {
 	name: 'backend',
 	size: 64,
 	encode(value, view) {
-		putBe32(view, 0, value.addr, 'backend.addr');
-		putBe16(view, 4, value.port, 'backend.port');
-		putU8(view, 6, value.proto, 'backend.proto');
-		putU8(view, 7, value.state, 'backend.state');
-		putU64(view, 8, value.nextHop, 'backend.next_hop');
-		putU16(view, 16, value.service, 'backend.service');
-		putU16(view, 18, value.shared, 'backend.shared');
-		putU32(view, 20, value.weight, 'backend.weight');
-		putU32(view, 24, value.upperThreshold, 'backend.upper_threshold');
-		putU32(view, 28, value.lowerThreshold, 'backend.lower_threshold');
-		putPad(view, 32, 32);
+		putBytes(view, 0, 16, value.addr, 'backend.addr');
+		putBe16(view, 16, value.port, 'backend.port');
+		putU8(view, 18, value.proto, 'backend.proto');
+		putU8(view, 19, value.state, 'backend.state');
+		putU16(view, 20, value.service, 'backend.service');
+		putU16(view, 22, value.shared, 'backend.shared');
+		putU64(view, 24, value.nextHop, 'backend.next_hop');
+		putU32(view, 32, value.weight, 'backend.weight');
+		putU32(view, 36, value.upperThreshold, 'backend.upper_threshold');
+		putU32(view, 40, value.lowerThreshold, 'backend.lower_threshold');
+		putU8(view, 44, value.family, 'backend.family');
+		putPad(view, 45, 19);
 	},
 	decode: view => ({
-		addr: view.getUint32(0),
-		port: view.getUint16(4),
-		proto: view.getUint8(6),
-		state: view.getUint8(7),
-		nextHop: view.getBigUint64(8, true),
-		service: view.getUint16(16, true),
-		shared: view.getUint16(18, true),
-		weight: view.getUint32(20, true),
-		upperThreshold: view.getUint32(24, true),
-		lowerThreshold: view.getUint32(28, true),
+		addr: takeBytes(view, 0, 16),
+		port: view.getUint16(16),
+		proto: view.getUint8(18),
+		state: view.getUint8(19),
+		service: view.getUint16(20, true),
+		shared: view.getUint16(22, true),
+		nextHop: view.getBigUint64(24, true),
+		weight: view.getUint32(32, true),
+		upperThreshold: view.getUint32(36, true),
+		lowerThreshold: view.getUint32(40, true),
+		family: view.getUint8(44),
 	}),
 };
 
@@ -200,10 +213,10 @@ export const census: Codec<Census> = {
 
 /** struct endpoint, 16 bytes. */
 export interface Endpoint {
-	readonly addr: number;
+	readonly addr: Uint8Array;
 	readonly port: number;
 	readonly proto: number;
-	readonly serviceAddr: number;
+	readonly serviceAddr: Uint8Array;
 	readonly servicePort: number;
 	readonly service: number;
 }
@@ -211,19 +224,19 @@ export const endpoint: Codec<Endpoint> = {
 	name: 'endpoint',
 	size: 16,
 	encode(value, view) {
-		putBe32(view, 0, value.addr, 'endpoint.addr');
+		putBytes(view, 0, 4, value.addr, 'endpoint.addr');
 		putBe16(view, 4, value.port, 'endpoint.port');
 		putU8(view, 6, value.proto, 'endpoint.proto');
 		putPad(view, 7, 1);
-		putBe32(view, 8, value.serviceAddr, 'endpoint.service_addr');
+		putBytes(view, 8, 4, value.serviceAddr, 'endpoint.service_addr');
 		putBe16(view, 12, value.servicePort, 'endpoint.service_port');
 		putU16(view, 14, value.service, 'endpoint.service');
 	},
 	decode: view => ({
-		addr: view.getUint32(0),
+		addr: takeBytes(view, 0, 4),
 		port: view.getUint16(4),
 		proto: view.getUint8(6),
-		serviceAddr: view.getUint32(8),
+		serviceAddr: takeBytes(view, 8, 4),
 		servicePort: view.getUint16(12),
 		service: view.getUint16(14, true),
 	}),
@@ -231,16 +244,16 @@ export const endpoint: Codec<Endpoint> = {
 
 /** struct endpoint_bucket, 128 bytes. */
 export interface EndpointBucket {
-	readonly endpoints: readonly Endpoint[];
+	readonly slots: readonly Endpoint[];
 }
 export const endpointBucket: Codec<EndpointBucket> = {
 	name: 'endpoint_bucket',
 	size: 128,
 	encode(value, view) {
-		put(view, 0, arrayOf(endpoint, 8), value.endpoints, 'endpoint_bucket.endpoints');
+		put(view, 0, arrayOf(endpoint, 8), value.slots, 'endpoint_bucket.slots');
 	},
 	decode: view => ({
-		endpoints: take(view, 0, arrayOf(endpoint, 8)),
+		slots: take(view, 0, arrayOf(endpoint, 8)),
 	}),
 };
 
@@ -375,63 +388,67 @@ export const persistenceEntry: Codec<PersistenceEntry> = {
 
 /** struct persistence_key, 8 bytes. */
 export interface PersistenceKey {
-	readonly client: number;
+	readonly client: Uint8Array;
 	readonly service: number;
 }
 export const persistenceKey: Codec<PersistenceKey> = {
 	name: 'persistence_key',
 	size: 8,
 	encode(value, view) {
-		putBe32(view, 0, value.client, 'persistence_key.client');
+		putBytes(view, 0, 4, value.client, 'persistence_key.client');
 		putU16(view, 4, value.service, 'persistence_key.service');
 		putPad(view, 6, 2);
 	},
 	decode: view => ({
-		client: view.getUint32(0),
+		client: takeBytes(view, 0, 4),
 		service: view.getUint16(4, true),
 	}),
 };
 
 /** struct service, 64 bytes. */
 export interface Service {
-	readonly addr: number;
-	readonly port: number;
-	readonly proto: number;
-	readonly scheduler: number;
 	readonly turn: bigint;
 	readonly persistenceJiffies: bigint;
-	readonly persistenceMask: number;
+	readonly addr: Uint8Array;
+	readonly persistenceMask: Uint8Array;
+	readonly port: number;
+	readonly proto: number;
+	readonly family: number;
+	readonly scheduler: number;
 	readonly flags: number;
 }
 export const service: Codec<Service> = {
 	name: 'service',
 	size: 64,
 	encode(value, view) {
-		putBe32(view, 0, value.addr, 'service.addr');
-		putBe16(view, 4, value.port, 'service.port');
-		putU8(view, 6, value.proto, 'service.proto');
-		putU8(view, 7, value.scheduler, 'service.scheduler');
-		putU64(view, 8, value.turn, 'service.turn');
-		putU64(view, 16, value.persistenceJiffies, 'service.persistence_jiffies');
-		putBe32(view, 24, value.persistenceMask, 'service.persistence_mask');
-		putU32(view, 28, value.flags, 'service.flags');
-		putPad(view, 32, 32);
+		putU64(view, 0, value.turn, 'service.turn');
+		putU64(view, 8, value.persistenceJiffies, 'service.persistence_jiffies');
+		putBytes(view, 16, 16, value.addr, 'service.addr');
+		putBytes(view, 32, 16, value.persistenceMask, 'service.persistence_mask');
+		putBe16(view, 48, value.port, 'service.port');
+		putU8(view, 50, value.proto, 'service.proto');
+		putU8(view, 51, value.family, 'service.family');
+		putU8(view, 52, value.scheduler, 'service.scheduler');
+		putPad(view, 53, 3);
+		putU32(view, 56, value.flags, 'service.flags');
+		putPad(view, 60, 4);
 	},
 	decode: view => ({
-		addr: view.getUint32(0),
-		port: view.getUint16(4),
-		proto: view.getUint8(6),
-		scheduler: view.getUint8(7),
-		turn: view.getBigUint64(8, true),
-		persistenceJiffies: view.getBigUint64(16, true),
-		persistenceMask: view.getUint32(24),
-		flags: view.getUint32(28, true),
+		turn: view.getBigUint64(0, true),
+		persistenceJiffies: view.getBigUint64(8, true),
+		addr: takeBytes(view, 16, 16),
+		persistenceMask: takeBytes(view, 32, 16),
+		port: view.getUint16(48),
+		proto: view.getUint8(50),
+		family: view.getUint8(51),
+		scheduler: view.getUint8(52),
+		flags: view.getUint32(56, true),
 	}),
 };
 
 /** struct service_key, 8 bytes. */
 export interface ServiceKey {
-	readonly addr: number;
+	readonly addr: Uint8Array;
 	readonly port: number;
 	readonly proto: number;
 }
@@ -439,22 +456,23 @@ export const serviceKey: Codec<ServiceKey> = {
 	name: 'service_key',
 	size: 8,
 	encode(value, view) {
-		putBe32(view, 0, value.addr, 'service_key.addr');
+		putBytes(view, 0, 4, value.addr, 'service_key.addr');
 		putBe16(view, 4, value.port, 'service_key.port');
 		putU8(view, 6, value.proto, 'service_key.proto');
 		putPad(view, 7, 1);
 	},
 	decode: view => ({
-		addr: view.getUint32(0),
+		addr: takeBytes(view, 0, 4),
 		port: view.getUint16(4),
 		proto: view.getUint8(6),
 	}),
 };
 
-/** struct settings, 96 bytes. */
+/** struct settings, 100 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
+	readonly flow6BucketMask: number;
 	readonly services: number;
 	readonly backends: number;
 	readonly fineShift: number;
@@ -465,28 +483,30 @@ export interface Settings {
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 96,
+	size: 100,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
-		putU32(view, 8, value.services, 'settings.services');
-		putU32(view, 12, value.backends, 'settings.backends');
-		putU32(view, 16, value.fineShift, 'settings.fine_shift');
-		putU32(view, 20, value.coarseShift, 'settings.coarse_shift');
-		putU32(view, 24, value.hz, 'settings.hz');
-		putU32(view, 28, value.routeGeneration, 'settings.route_generation');
-		put(view, 32, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 8, value.flow6BucketMask, 'settings.flow6_bucket_mask');
+		putU32(view, 12, value.services, 'settings.services');
+		putU32(view, 16, value.backends, 'settings.backends');
+		putU32(view, 20, value.fineShift, 'settings.fine_shift');
+		putU32(view, 24, value.coarseShift, 'settings.coarse_shift');
+		putU32(view, 28, value.hz, 'settings.hz');
+		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
+		put(view, 36, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
 		flowBucketMask: view.getUint32(4, true),
-		services: view.getUint32(8, true),
-		backends: view.getUint32(12, true),
-		fineShift: view.getUint32(16, true),
-		coarseShift: view.getUint32(20, true),
-		hz: view.getUint32(24, true),
-		routeGeneration: view.getUint32(28, true),
-		timeouts: take(view, 32, flowTimeouts),
+		flow6BucketMask: view.getUint32(8, true),
+		services: view.getUint32(12, true),
+		backends: view.getUint32(16, true),
+		fineShift: view.getUint32(20, true),
+		coarseShift: view.getUint32(24, true),
+		hz: view.getUint32(28, true),
+		routeGeneration: view.getUint32(32, true),
+		timeouts: take(view, 36, flowTimeouts),
 	}),
 };
 
@@ -625,6 +645,14 @@ export const maps = {
 		key: persistenceKey,
 		value: persistenceEntry,
 	} satisfies MapLayout<PersistenceKey, PersistenceEntry>,
+	programs: {
+		name: 'programs',
+		type: MapType.programArray,
+		maxEntries: 5,
+		flags: 0,
+		key: u32,
+		value: u32,
+	} satisfies MapLayout<number, number>,
 	services: {
 		name: 'services',
 		type: MapType.array,

@@ -1,21 +1,22 @@
 /** From the compiled object to a loaded program and its maps: sizes, adoption of pinned maps, the rate of jiffies. */
 import {existsSync} from 'node:fs';
+import {join} from 'node:path';
 import {BpfError, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus, RawMap} from 'libbpf-ts';
 import {Bug, ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
-import {flowBucket, flowSlot, Limits, maps as layouts} from './layout.gen.js';
-import {Maps} from './maps.js';
+import type {Family} from '../net/address.js';
+import {Limits, maps as layouts, Program} from './layout.gen.js';
+import {FLOW_SIZES, Maps} from './maps.js';
 import {BPFFS, type Pins} from './pins.js';
 import {settingsOf} from './read.js';
 
 /** Sizes that the configuration decides. */
 export interface Sizes {
-	/** Slots wanted in the flow table; rounded up to a power of two. */
+	/** Slots wanted in the flow table of IPv4, and in that of IPv6; rounded up to powers of two. */
 	readonly flows: number;
+	readonly flows6: number;
 	readonly persistenceEntries: number;
 }
-
-const SLOTS_PER_BUCKET = flowBucket.size / flowSlot.size;
 
 /** Bytes of zeroes to run the clock reader on. */
 const CLOCK_FRAME = new Uint8Array(64);
@@ -37,18 +38,73 @@ export function ensureBpffs(): void {
 	}
 }
 
-/** Opens the object, gives its maps their sizes or puts the pinned ones in their place, and loads it. */
-export function loadObject(path: string, sizes: Sizes, pinned: Maps | null): BpfObject {
-	const object = BpfObject.open(path);
-	try {
-		if (pinned === null) sizeMaps(object, sizes);
-		else for (const [name, map] of pinned.all()) mapOf(object, name).reuse(map);
-		object.load();
-	} catch (error) {
-		object.close();
-		throw error;
+/** The program for both families, which share most of their maps. */
+export class Objects {
+	readonly #ipv4: BpfObject;
+	readonly #ipv6: BpfObject;
+
+	/**
+	 * Loads the objects that a build has left in a directory. Their maps get their sizes, or the pinned ones take their
+	 * place. Nothing continues as another program before `connect`.
+	 */
+	constructor(directory: string, sizes: Sizes, pinned: Maps | null) {
+		this.#ipv4 = BpfObject.open(join(directory, 'lb.bpf.o'));
+		try {
+			this.#ipv6 = BpfObject.open(join(directory, 'lb6.bpf.o'));
+		} catch (error) {
+			this.#ipv4.close();
+			throw error;
+		}
+		try {
+			this.#load(sizes, pinned);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
 	}
-	return object;
+
+	#load(sizes: Sizes, pinned: Maps | null): void {
+		if (pinned === null) sizeMaps(this.#ipv4, this.#ipv6, sizes);
+		for (const object of [this.#ipv4, this.#ipv6]) {
+			for (const [name, map] of pinned?.all() ?? []) object.maps.get(name)?.reuse(map);
+		}
+		this.#ipv4.load();
+		for (const [name, map] of this.#ipv6.maps) {
+			const shared = pinned === null ? this.#ipv4.maps.get(name) : undefined;
+			if (shared !== undefined) map.reuse(shared);
+		}
+		this.#ipv6.load();
+	}
+
+	/** A map of the layout; every one is in one of the objects. */
+	map(name: string): RawMap {
+		const map = this.#ipv4.maps.get(name) ?? this.#ipv6.maps.get(name);
+		if (map === undefined) throw new Bug(`the objects have no map ${name}: they and the layout are of different builds`);
+		return map;
+	}
+
+	/** A program of the object for IPv4, where packets enter. */
+	program(name: string): BpfProgram {
+		return programOf(this.#ipv4, name);
+	}
+
+	/** Lets the programs continue as one another, from now on as those of these objects. */
+	connect(maps: Maps): void {
+		for (const [slot, object, name] of [
+			[Program.PROGRAM_IPV6, this.#ipv6, 'lb'],
+			[Program.PROGRAM_NEW, this.#ipv4, 'lb_new'],
+			[Program.PROGRAM_NEW6, this.#ipv6, 'lb_new'],
+			[Program.PROGRAM_ICMP, this.#ipv4, 'lb_icmp'],
+			[Program.PROGRAM_ICMP6, this.#ipv6, 'lb_icmp'],
+		] as const) {
+			maps.programs.set(slot, programOf(object, name).fd);
+		}
+	}
+
+	close(): void {
+		this.#ipv6.close();
+		this.#ipv4.close();
+	}
 }
 
 /** Opens the maps that a daemon has pinned. Throws KernelError if they are not of this version's layout. */
@@ -75,32 +131,32 @@ function otherVersion(pins: Pins, errno: string, what: string, cause?: BpfError)
 	return new KernelError('open maps', pins.directory, errno, hint, {cause, exitCode: ExitCode.kernel});
 }
 
-function sizeMaps(object: BpfObject, sizes: Sizes): void {
+function sizeMaps(ipv4: BpfObject, ipv6: BpfObject, sizes: Sizes): void {
 	const cpus = possibleCpus();
-	mapOf(object, 'flows').setMaxEntries(bucketsFor(sizes.flows));
-	mapOf(object, 'persistence').setMaxEntries(sizes.persistenceEntries);
-	mapOf(object, 'verdicts').setMaxEntries(layouts.services.maxEntries * cpus);
-	mapOf(object, 'traffic').setMaxEntries(layouts.backends.maxEntries * cpus);
+	ipv4.maps.get('flows')?.setMaxEntries(bucketsFor(4, sizes.flows));
+	ipv6.maps.get('flows6')?.setMaxEntries(bucketsFor(6, sizes.flows6));
+	ipv4.maps.get('persistence')?.setMaxEntries(sizes.persistenceEntries);
+	ipv6.maps.get('persistence6')?.setMaxEntries(sizes.persistenceEntries);
+	ipv4.maps.get('verdicts')?.setMaxEntries(layouts.services.maxEntries * cpus);
+	ipv4.maps.get('traffic')?.setMaxEntries(layouts.backends.maxEntries * cpus);
 }
 
-/** Buckets of a flow table for so many slots. */
-function bucketsFor(slots: number): number {
-	return 2 ** Math.ceil(Math.log2(Math.max(1, slots / SLOTS_PER_BUCKET)));
+/** Buckets of a family's flow table for so many slots. */
+function bucketsFor(family: Family, slots: number): number {
+	const {bucket, slot} = FLOW_SIZES[family];
+	return 2 ** Math.ceil(Math.log2(Math.max(1, slots / (bucket / slot))));
 }
 
 /** Whether maps have the sizes that are wanted. */
-export function hasSizes(maps: Maps, {flows, persistenceEntries}: Sizes): boolean {
-	return maps.buckets === bucketsFor(flows) && maps.persistence.raw.maxEntries === persistenceEntries;
+export function hasSizes(maps: Maps, {flows, flows6, persistenceEntries}: Sizes): boolean {
+	return (
+		maps.buckets(4) === bucketsFor(4, flows) &&
+		maps.buckets(6) === bucketsFor(6, flows6) &&
+		Object.values(maps.persistence).every(({raw}) => raw.maxEntries === persistenceEntries)
+	);
 }
 
-/** A map of the object; every map of the layout is in it. */
-export function mapOf(object: BpfObject, name: string): RawMap {
-	const map = object.maps.get(name);
-	if (map === undefined) throw new Bug(`the object has no map ${name}: it and the layout are of different builds`);
-	return map;
-}
-
-export function programOf(object: BpfObject, name: string): BpfProgram {
+function programOf(object: BpfObject, name: string): BpfProgram {
 	const program = object.programs.get(name);
 	if (program === undefined)
 		throw new Bug(`the object has no program ${name}: it and the layout are of different builds`);

@@ -1,26 +1,41 @@
 /** The program's maps with their types, whether they come from a loaded object or from pins. */
 import {BpfMap, type MapLayout, type MapMemory, type RawMap} from 'libbpf-ts';
 import {Bug} from '../errors.js';
+import type {Family} from '../net/address.js';
 import * as layout from './layout.gen.js';
+import * as layout6 from './layout6.gen.js';
 
 /** The C names of all maps. */
-export const MAP_NAMES: readonly string[] = Object.values(layout.maps).map(({name}) => name);
+export const MAP_NAMES: readonly string[] = [...Object.values(layout.maps), ...Object.values(layout6.maps)].map(
+	({name}) => name,
+);
+
+/** What there is of each address family. */
+export type ByFamily<T> = Readonly<Record<Family, T>>;
+
+/** Bytes of a bucket and of a slot of each flow table. */
+export const FLOW_SIZES: ByFamily<{readonly bucket: number; readonly slot: number}> = {
+	4: {bucket: layout.flowBucket.size, slot: layout.flowSlot.size},
+	6: {bucket: layout6.flowBucket6.size, slot: layout6.flowSlot6.size},
+};
 
 /** Typed maps, and readers of those that are mapped into memory. */
 export class Maps {
-	readonly servicesByKey: BpfMap<layout.ServiceKey, number>;
+	readonly servicesByKey: ByFamily<BpfMap<layout.ServiceKey, number>>;
 	readonly services: BpfMap<number, layout.Service>;
 	readonly turns: BpfMap<number, number>;
 	readonly backends: BpfMap<number, layout.Backend>;
-	readonly endpoints: BpfMap<number, layout.EndpointBucket>;
+	readonly endpoints: ByFamily<BpfMap<number, layout.EndpointBucket>>;
 	readonly localFilter: BpfMap<number, layout.LocalFilter>;
 	readonly nics: BpfMap<number, layout.Nic>;
 	readonly nicPorts: BpfMap<number, number>;
-	readonly persistence: BpfMap<layout.PersistenceKey, layout.PersistenceEntry>;
+	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
+	/** Takes the descriptors of programs. */
+	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
 	readonly census: BpfMap<number, layout.Census>;
 	/** Arrays of flow_bucket, ticket, openings, verdict_counters and traffic. */
-	readonly flows: MapMemory;
+	readonly flows: ByFamily<MapMemory>;
 	readonly tickets: MapMemory;
 	readonly openings: MapMemory;
 	readonly verdicts: MapMemory;
@@ -32,22 +47,25 @@ export class Maps {
 	constructor(open: (name: string) => RawMap) {
 		try {
 			for (const name of MAP_NAMES) this.#raw.set(name, open(name));
-			this.servicesByKey = this.#typed(layout.maps.servicesByKey);
-			this.services = this.#typed(layout.maps.services);
-			this.turns = this.#typed(layout.maps.turns);
-			this.backends = this.#typed(layout.maps.backends);
-			this.endpoints = this.#typed(layout.maps.endpoints);
-			this.localFilter = this.#typed(layout.maps.localFilter);
-			this.nics = this.#typed(layout.maps.nics);
-			this.nicPorts = this.#typed(layout.maps.nicPorts);
-			this.persistence = this.#typed(layout.maps.persistence);
-			this.settings = this.#typed(layout.maps.settings);
-			this.census = this.#typed(layout.maps.census);
-			this.flows = this.#mapped(layout.maps.flows);
-			this.tickets = this.#mapped(layout.maps.tickets);
-			this.openings = this.#mapped(layout.maps.openings);
-			this.verdicts = this.#mapped(layout.maps.verdicts);
-			this.traffic = this.#mapped(layout.maps.traffic);
+			const {maps} = layout;
+			const maps6 = layout6.maps;
+			this.servicesByKey = {4: this.#typed(maps.servicesByKey), 6: this.#typed(maps6.servicesByKey6)};
+			this.services = this.#typed(maps.services);
+			this.turns = this.#typed(maps.turns);
+			this.backends = this.#typed(maps.backends);
+			this.endpoints = {4: this.#typed(maps.endpoints), 6: this.#typed(maps6.endpoints6)};
+			this.localFilter = this.#typed(maps.localFilter);
+			this.nics = this.#typed(maps.nics);
+			this.nicPorts = this.#typed(maps.nicPorts);
+			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
+			this.programs = this.#typed(maps.programs);
+			this.settings = this.#typed(maps.settings);
+			this.census = this.#typed(maps.census);
+			this.flows = {4: this.#mapped(maps.flows), 6: this.#mapped(maps6.flows6)};
+			this.tickets = this.#mapped(maps.tickets);
+			this.openings = this.#mapped(maps.openings);
+			this.verdicts = this.#mapped(maps.verdicts);
+			this.traffic = this.#mapped(maps.traffic);
 		} catch (error) {
 			this.close();
 			throw error;
@@ -70,14 +88,14 @@ export class Maps {
 		return map;
 	}
 
-	/** Buckets of the flow table, a power of two. */
-	get buckets(): number {
-		return this.flows.size / layout.flowBucket.size;
+	/** Buckets of a family's flow table, a power of two. */
+	buckets(family: Family): number {
+		return this.flows[family].size / FLOW_SIZES[family].bucket;
 	}
 
-	/** Slots of the flow table. */
-	get slots(): number {
-		return this.flows.size / layout.flowSlot.size;
+	/** Slots of a family's flow table. */
+	slots(family: Family): number {
+		return this.flows[family].size / FLOW_SIZES[family].slot;
 	}
 
 	/** The next ticket of a service's turn: how many have been taken. */

@@ -6,10 +6,12 @@ import type {Maps} from './maps.js';
  */
 export async function sweepPersistence(maps: Maps, jiffies: bigint): Promise<number> {
 	let left = 0;
-	for (const [key, {expires}] of await maps.persistence.entries()) {
-		const over = expires <= jiffies && maps.persistence.get(key)?.expires === expires;
-		if (over) maps.persistence.delete(key);
-		else left++;
+	for (const persistence of Object.values(maps.persistence)) {
+		for (const [key, {expires}] of await persistence.entries()) {
+			const over = expires <= jiffies && persistence.get(key)?.expires === expires;
+			if (over) persistence.delete(key);
+			else left++;
+		}
 	}
 	return left;
 }

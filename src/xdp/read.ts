@@ -1,4 +1,5 @@
 import {Bug} from '../errors.js';
+import {FAMILIES} from '../net/address.js';
 import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
 import {emptyTables, serviceKeyText, type Tables} from './tables.js';
@@ -12,13 +13,17 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	for (const [id, backend] of await maps.backends.entries()) {
 		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
 	}
-	for (const [bucket, {endpoints}] of await maps.endpoints.entries()) {
-		const used = endpoints.filter(endpoint => endpoint.proto !== 0);
-		if (used.length > 0) tables.endpoints.set(bucket, used);
-	}
 	for (const [index, backend] of await maps.turns.entries()) if (backend !== 0) tables.turns.set(index, backend);
 	for (const [id, service] of await maps.services.entries()) if (service.proto !== 0) tables.services.set(id, service);
-	for (const [key, id] of await maps.servicesByKey.entries()) tables.serviceKeys.set(serviceKeyText(key), {key, id});
+	for (const family of FAMILIES) {
+		for (const [bucket, {slots}] of await maps.endpoints[family].entries()) {
+			const used = slots.filter(endpoint => endpoint.proto !== 0);
+			if (used.length > 0) tables.endpoints[family].set(bucket, used);
+		}
+		for (const [key, id] of await maps.servicesByKey[family].entries()) {
+			tables.serviceKeys.set(serviceKeyText(key), {key, id});
+		}
+	}
 	for (const bit of filterBits(maps)) tables.filter.add(bit);
 	return tables;
 }

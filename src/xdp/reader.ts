@@ -1,7 +1,7 @@
 /** The pinned maps as an operator wants to see them, with or without a daemon. */
 import {BpfProgram, MapType} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
-import {endpointName, formatAddress, formatMac} from '../net/address.js';
+import {endpointName, type Family, formatAddress, formatMac, maskPrefix} from '../net/address.js';
 import {isDrop, readTraffic, readVerdicts} from './counters.js';
 import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
 import {
@@ -13,11 +13,12 @@ import {
 	type Service,
 	type Settings,
 } from './layout.gen.js';
+import {maps as layouts6} from './layout6.gen.js';
 import {openPinnedMaps, readClock} from './load.js';
 import type {Maps} from './maps.js';
 import {Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import type {BackendId, ServiceId, Tables} from './tables.js';
+import {addressIn, type BackendId, familyOf, type ServiceId, type Tables} from './tables.js';
 import type {
 	BackendView,
 	DropView,
@@ -131,8 +132,8 @@ class PinnedView implements MapView {
 	async *flows(filter: FlowFilter): AsyncGenerator<FlowView> {
 		for (const flow of liveFlows(this.#maps.flows, this.#settings, this.#jiffies)) {
 			const view = {
-				client: nameOf({addr: flow.clientAddr, port: flow.clientPort, proto: TCP}),
-				service: nameOf({addr: flow.serviceAddr, port: flow.servicePort, proto: flow.proto}),
+				client: nameAt(flow.clientAddr, flow.clientPort, TCP),
+				service: nameAt(flow.serviceAddr, flow.servicePort, flow.proto),
 				backend: this.#backendName(flow.backend),
 				state: flowStateName(flow.state),
 				idleS: this.#seconds(flow.idleJiffies),
@@ -143,16 +144,29 @@ class PinnedView implements MapView {
 	}
 
 	async *persistence(): AsyncGenerator<PersistenceView> {
-		for (const [{client, service}, {backend, expires}] of await this.#maps.persistence.entries()) {
+		for (const [{client, service}, {backend, expires}] of await this.#persistenceEntries()) {
 			if (expires <= this.#jiffies) continue;
-			const mask = this.#tables.services.get(service)?.persistenceMask ?? FULL_MASK;
+			const prefix = this.#persistencePrefix(service);
 			yield {
-				client: mask === FULL_MASK ? addressText(client) : `${addressText(client)}/${prefixLength(mask)}`,
+				client: prefix < client.length * 8 ? `${formatAddress(client)}/${prefix}` : formatAddress(client),
 				service: this.#serviceName(service),
 				backend: this.#backendName(backend),
 				expiresInS: this.#seconds(expires - this.#jiffies),
 			};
 		}
+	}
+
+	async #persistenceEntries() {
+		const {persistence} = this.#maps;
+		return [...(await persistence[4].entries()), ...(await persistence[6].entries())];
+	}
+
+	/** Bits of a client's address that count. */
+	#persistencePrefix(id: ServiceId): number {
+		const service = this.#tables.services.get(id);
+		if (service === undefined) return Number.POSITIVE_INFINITY;
+		const mask = addressIn({addr: service.persistenceMask, family: service.family});
+		return maskPrefix(formatAddress(mask)) ?? Number.POSITIVE_INFINITY;
 	}
 
 	drops(): DropView[] {
@@ -170,11 +184,15 @@ class PinnedView implements MapView {
 
 	maps(): MapInfo[] {
 		const {services, backends, endpoints, turns, nics, serviceKeys} = this.#tables;
+		const keysOf = (family: Family) =>
+			[...serviceKeys.values()].filter(({key}) => familyOf(key.addr) === family).length;
 		const entries = new Map<string, number>([
 			['services', services.size],
-			['services_by_key', serviceKeys.size],
+			['services_by_key', keysOf(4)],
+			['services_by_key6', keysOf(6)],
 			['backends', backends.size],
-			['endpoints', [...endpoints.values()].flat().length],
+			['endpoints', [...endpoints[4].values()].flat().length],
+			['endpoints6', [...endpoints[6].values()].flat().length],
 			['turns', turns.size],
 			['nics', nics.size],
 			['nic_ports', nics.size],
@@ -191,7 +209,7 @@ class PinnedView implements MapView {
 	}
 
 	async *dump(map: string): AsyncGenerator<MapEntry> {
-		const layout = Object.values(layouts).find(({name}) => name === map);
+		const layout = [...Object.values(layouts), ...Object.values(layouts6)].find(({name}) => name === map);
 		const raw = this.#maps.all().get(map);
 		if (layout === undefined || raw === undefined) {
 			throw new KernelError('dump', map, 'ENOENT', `maps are ${[...this.#maps.all().keys()].join(' ')}`, {
@@ -227,7 +245,6 @@ class PinnedView implements MapView {
 
 const TCP = 6;
 const NO_SERVICE = 0;
-const FULL_MASK = 0xffff_ffff;
 const PROTOCOL_NAMES = new Map([
 	[6, 'tcp'],
 	[17, 'udp'],
@@ -252,18 +269,13 @@ function jiffiesNow(pins: Pins): bigint {
 	}
 }
 
-function nameOf({addr, port, proto}: {readonly addr: number; readonly port: number; readonly proto: number}): string {
-	return endpointName(addressText(addr), port, PROTOCOL_NAMES.get(proto) ?? String(proto));
+/** What a service or backend is called. */
+function nameOf(entry: Service | Backend): string {
+	return nameAt(addressIn(entry), entry.port, entry.proto);
 }
 
-function addressText(addr: number): string {
-	const bytes = new Uint8Array(4);
-	new DataView(bytes.buffer).setUint32(0, addr);
-	return formatAddress(bytes);
-}
-
-function prefixLength(mask: number): number {
-	return Math.clz32(~mask);
+function nameAt(addr: Uint8Array, port: number, proto: number): string {
+	return endpointName(formatAddress(addr), port, PROTOCOL_NAMES.get(proto) ?? String(proto));
 }
 
 /** A client matches with or without its port. */

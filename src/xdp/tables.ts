@@ -1,5 +1,7 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
+import type {Family} from '../net/address.js';
 import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
+import type {ByFamily} from './maps.js';
 
 export type ServiceId = number;
 export type BackendId = number;
@@ -10,7 +12,7 @@ export interface Tables {
 	readonly nics: Map<number, Nic>;
 	readonly backends: Map<BackendId, Backend>;
 	/** By bucket: the endpoints in it. */
-	readonly endpoints: Map<number, readonly Endpoint[]>;
+	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
 	/** Positions of the bits that are set, see local-hash.ts. */
 	readonly filter: Set<number>;
 	readonly turns: Map<number, BackendId>;
@@ -23,7 +25,7 @@ export function emptyTables(): Tables {
 	return {
 		nics: new Map(),
 		backends: new Map(),
-		endpoints: new Map(),
+		endpoints: {4: new Map(), 6: new Map()},
 		filter: new Set(),
 		turns: new Map(),
 		services: new Map(),
@@ -33,14 +35,38 @@ export function emptyTables(): Tables {
 
 /** A service key as a string, for use as the key of a Map. */
 export function serviceKeyText(key: ServiceKey): string {
-	return `${key.addr}:${key.port}/${key.proto}`;
+	return `${key.addr.join('.')}:${key.port}/${key.proto}`;
+}
+
+const ADDRESS_BYTES = {4: 4, 6: 16} as const;
+
+/** The family of an address of 4 or 16 bytes. */
+export function familyOf(addr: Uint8Array): Family {
+	return addr.length === ADDRESS_BYTES[4] ? 4 : 6;
+}
+
+/** The address of an entry that has room for either family. */
+export function addressIn({addr, family}: {readonly addr: Uint8Array; readonly family: number}): Uint8Array {
+	return addr.subarray(0, ADDRESS_BYTES[family === 6 ? 6 : 4]);
+}
+
+/** An address, or a mask, as an entry takes it that has room for either family. */
+export function withRoom(addr: Uint8Array): Uint8Array {
+	const room = new Uint8Array(ADDRESS_BYTES[6]);
+	room.set(addr);
+	return room;
 }
 
 /** One change of one map entry; `null` means: no longer in use. */
 export type Op =
 	| {readonly map: 'nics'; readonly index: number; readonly value: Nic | null}
 	| {readonly map: 'backends'; readonly index: BackendId; readonly value: Backend | null}
-	| {readonly map: 'endpoints'; readonly index: number; readonly value: readonly Endpoint[]}
+	| {
+			readonly map: 'endpoints';
+			readonly family: Family;
+			readonly index: number;
+			readonly value: readonly Endpoint[];
+	  }
 	| {readonly map: 'filter'; readonly value: ReadonlySet<number>}
 	| {readonly map: 'turns'; readonly index: number; readonly value: BackendId}
 	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
@@ -54,7 +80,7 @@ export function applyOp(tables: Tables, op: Op): void {
 		case 'backends':
 			return put(tables.backends, op.index, op.value);
 		case 'endpoints':
-			return put(tables.endpoints, op.index, op.value.length === 0 ? null : op.value);
+			return put(tables.endpoints[op.family], op.index, op.value.length === 0 ? null : op.value);
 		case 'turns':
 			return put(tables.turns, op.index, op.value === 0 ? null : op.value);
 		case 'services':

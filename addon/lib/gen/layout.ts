@@ -58,6 +58,19 @@ export function layoutOf(btf: Btf): Layout {
 	return new Resolver(btf).layout();
 }
 
+/** A layout without what another one has under the same name. */
+export function without(layout: Layout, known: Layout): Layout {
+	return {
+		enums: unknown(layout.enums, known.enums),
+		structs: unknown(layout.structs, known.structs),
+		maps: unknown(layout.maps, known.maps),
+	};
+}
+
+function unknown<T extends {readonly name: string}>(items: readonly T[], known: readonly T[]): T[] {
+	return items.filter(({name}) => !known.some(other => other.name === name));
+}
+
 const BIG_ENDIAN: Readonly<Record<string, ScalarName>> = {__be16: 'be16', __be32: 'be32', __be64: 'be64'};
 
 const SCALARS: Readonly<Record<string, ScalarName>> = {
