@@ -29,7 +29,7 @@ export function family(address: string): Family {
 }
 
 /** Length in bits of the addresses of a family: the longest prefix. */
-function addressBits(of: Family): 32 | 128 {
+export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;
 }
 
@@ -73,6 +73,22 @@ export function networkAddress(address: string, prefix: number): string {
 export function broadcastAddress(address: string, prefix: number): string {
 	const mask = prefixMask(prefix, 4);
 	return formatAddress(addressBytes(address).map((byte, index) => byte | (~(mask[index] ?? 0) & 0xff)));
+}
+
+/** How many addresses there are from one to another of its family, both included; none or fewer when `last` is before. */
+export function rangeSize(first: string, last: string): bigint {
+	return addressNumber(last) - addressNumber(first) + 1n;
+}
+
+/** The address `steps` behind another one. */
+export function addressBehind(address: string, steps: number): string {
+	const bytes = addressBytes(address).length;
+	const digits = (addressNumber(address) + BigInt(steps)).toString(16).padStart(bytes * 2, '0');
+	return formatAddress(Uint8Array.from(Buffer.from(digits, 'hex')));
+}
+
+function addressNumber(address: string): bigint {
+	return BigInt(`0x${Buffer.from(addressBytes(address)).toString('hex')}`);
 }
 
 /** The six bytes of `02:00:00:00:00:01`, or undefined. */
