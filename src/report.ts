@@ -109,15 +109,15 @@ export class Reporter {
 	}
 
 	health(): HealthReport {
-		const health = this.#seams.checks.health();
-		const quorums = this.#seams.checks.quorums();
+		const {checks} = this.#seams;
+		const health = checks.health();
 		return {
 			services: this.#services().map(service => ({
 				service: service.name,
 				scheduler: service.scheduler,
-				forwarding: service.forwarding,
+				forwarding: [...new Set(service.backends.map(({forwarding}) => forwarding.method))].join(' '),
 				persistenceS: service.persistence?.timeoutS ?? null,
-				quorumUp: quorums.get(service.name) ?? false,
+				quorumUp: checks.hasQuorum(service),
 				backends: service.backends.flatMap(backend => {
 					const state = health.get(healthKey(service, backend));
 					return state === undefined ? [] : [this.#backendHealth(backend, state)];
@@ -205,14 +205,13 @@ export class Reporter {
 		const {dataPlane, checks} = this.#seams;
 		const ids = new Ids(dataPlane.tables, dataPlane.capacity);
 		const health = checks.health();
-		const quorums = checks.quorums();
 		return this.#services().flatMap(service => {
 			const id = ids.service(service);
 			if (id === null) return [];
 			return {
 				service: service.name,
 				verdicts: numbers(readVerdicts(dataPlane.maps.verdicts, dataPlane.settings, id).verdicts),
-				quorumUp: quorums.get(service.name) ?? false,
+				quorumUp: checks.hasQuorum(service),
 				backends: service.backends.flatMap(backend => {
 					const backendId = ids.backend(id, backend);
 					const state = health.get(healthKey(service, backend));

@@ -7,7 +7,7 @@ import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
 import {tcpChecker} from './tcp.js';
 import {type BackendHealth, Watch} from './watch.js';
-import {quorumWords} from './words.js';
+import {quorumWords, virtualServerName} from './words.js';
 
 export type {CheckHealth} from './probe.js';
 export type {BackendHealth} from './watch.js';
@@ -15,7 +15,7 @@ export type {BackendHealth} from './watch.js';
 /** Checks in flight at once: 10,000 dead backends with 5 s timeouts are still gone through in 50 s. */
 const CONCURRENCY = 1024;
 
-/** A backend went up or down. `atUs` is of the host's monotonic clock. */
+/** A real server, named as its `virtual_server` names it, went up or down. `atUs` is of the host's monotonic clock. */
 export interface HealthChange {
 	readonly service: string;
 	readonly backend: string;
@@ -24,9 +24,12 @@ export interface HealthChange {
 	readonly atUs: number;
 }
 
-/** The key of `CheckRunner.health()`. */
-export function healthKey(service: Pick<Service, 'name'>, backend: Pick<Backend, 'name'>): string {
-	return `${service.name} ${backend.name}`;
+/** The key of `CheckRunner.health()`: what the services of a group ask of one real server is asked once. */
+export function healthKey(
+	service: Pick<Service, 'name' | 'group' | 'protocol'>,
+	backend: Pick<Backend, 'realServer'>,
+): string {
+	return `${virtualServerName(service)} ${backend.realServer}`;
 }
 
 /** Runs every check of every backend, forever, and says when a backend changes. */
@@ -62,14 +65,14 @@ export class CheckRunner {
 	 */
 	configure(services: readonly Service[]): void {
 		const watches = new Map<string, Watch>();
-		for (const service of services) {
+		const virtualServers = onePerVirtualServer(services);
+		for (const service of virtualServers.values()) {
 			for (const backend of service.backends) watches.set(healthKey(service, backend), this.#watch(service, backend));
 		}
 		for (const [key, watch] of this.#watches) if (!watches.has(key)) watch.stop();
 		this.#watches = watches;
-		const names = new Set(services.map(({name}) => name));
-		for (const name of this.#quorums.keys()) if (!names.has(name)) this.#quorums.delete(name);
-		for (const service of services) this.#updateQuorum(service);
+		for (const name of this.#quorums.keys()) if (!virtualServers.has(name)) this.#quorums.delete(name);
+		for (const service of virtualServers.values()) this.#updateQuorum(service);
 	}
 
 	/** By `healthKey`. */
@@ -82,9 +85,9 @@ export class CheckRunner {
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
 	}
 
-	/** By service name: whether the live backends' weights reach the service's quorum. */
-	quorums(): ReadonlyMap<string, boolean> {
-		return new Map(this.#quorums);
+	/** Whether the live backends' weights reach the service's quorum. */
+	hasQuorum(service: Service): boolean {
+		return this.#quorums.get(virtualServerName(service)) ?? false;
 	}
 
 	/** Ends all checks, also those in flight. */
@@ -104,18 +107,30 @@ export class CheckRunner {
 
 	#changed(watch: Watch): void {
 		const {up, reason, sinceUs} = watch.health();
-		this.#onChange({service: watch.service.name, backend: watch.backend.name, up, reason, atUs: sinceUs});
-		this.#updateQuorum(watch.service);
+		const {service, backend} = watch;
+		this.#onChange({service: virtualServerName(service), backend: backend.realServer, up, reason, atUs: sinceUs});
+		this.#updateQuorum(service);
 	}
 
 	#updateQuorum(service: Service): void {
 		const live = service.backends.filter(backend => this.isUp(service, backend));
 		const weight = live.reduce((sum, backend) => sum + backend.weight, 0);
-		const had = this.#quorums.get(service.name);
+		const name = virtualServerName(service);
+		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? true, weight, service);
-		this.#quorums.set(service.name, has);
+		this.#quorums.set(name, has);
 		if (had !== undefined && has !== had) {
-			this.#log.info({service: service.name, weight}, quorumWords(service, has, weight));
+			this.#log.info({service: name, weight}, quorumWords(service, has, weight));
 		}
 	}
+}
+
+/** The first service of each `virtual_server`, by its name: it stands for the others, which have the same real servers. */
+function onePerVirtualServer(services: readonly Service[]): ReadonlyMap<string, Service> {
+	const byName = new Map<string, Service>();
+	for (const service of services) {
+		const name = virtualServerName(service);
+		if (!byName.has(name)) byName.set(name, service);
+	}
+	return byName;
 }

@@ -2,7 +2,7 @@ import {isDeepStrictEqual} from 'node:util';
 import type {Backend, Check, Service} from '../conf/model.js';
 import type {Log} from '../log.js';
 import {type CheckHealth, Probe, type ProbeSetting} from './probe.js';
-import {backendWord, changeWords, serviceWord} from './words.js';
+import {backendWord, changeWords, serviceWord, virtualServerName} from './words.js';
 
 /** Whether a backend may be used, since when and why. Times are of the host's monotonic clock. */
 export interface BackendHealth {
@@ -26,7 +26,7 @@ export class Watch {
 
 	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, onChange: (watch: Watch) => void) {
 		this.#setting = setting;
-		this.#log = log.child({service: service.name, backend: backend.name});
+		this.#log = log.child({service: virtualServerName(service), backend: backend.realServer});
 		this.service = service;
 		this.backend = backend;
 		this.#onChange = onChange;

@@ -91,6 +91,20 @@ export function pair<A, B, F>(
 	};
 }
 
+/** At least one word. */
+export function several<V>(value: Value<V>): Args<readonly V[]> {
+	return {
+		usage: `${value.usage} …`,
+		read(words) {
+			const all: (V | undefined)[] = [];
+			do all.push(words.take(value));
+			while (words.peek() !== undefined);
+			const fine = all.filter(one => one !== undefined);
+			return fine.length === all.length ? fine : undefined;
+		},
+	};
+}
+
 /** All the words there are. */
 export const anything: Args<readonly string[]> = {
 	usage: '…',

@@ -1,32 +1,64 @@
+import {family} from '../net/address.js';
+import {blockList} from './block-list.js';
 import {crossCheck} from './cross-check.js';
 import type {Report} from './diagnostics.js';
+import type {Files} from './files.js';
 import {toGlobals} from './keywords/globals.js';
+import {SERVICES_MAX} from './keywords/group.js';
 import {toInstance} from './keywords/instance.js';
-import {toService} from './keywords/service.js';
+import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
 import {toSyncGroup} from './keywords/sync-group.js';
-import {newConfig, top} from './keywords/top.js';
-import type {Config} from './model.js';
+import {type ConfigDraft, newConfig, top} from './keywords/top.js';
+import type {Config, Service} from './model.js';
+import {type NotYet, refuse} from './not-yet.js';
 import type {Statement} from './parser.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';
 const homes = keywordHomes(top, FILE);
 
+export interface CompileOptions {
+	/** For block lists. */
+	readonly files: Files;
+	readonly notYet: readonly NotYet[];
+}
+
 /** What the tree of a file means by the keyword table, with all defaults; null if there is an error. */
-export function compile(file: string, statements: readonly Statement[], report: Report): Config | null {
+export function compile(
+	file: string,
+	statements: readonly Statement[],
+	{files, notYet}: CompileOptions,
+	report: Report,
+): Config | null {
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
+	const services = servicesOf(draft, report);
+	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
 		file,
 		globals: toGlobals(draft.globals),
-		settings: toSettings(draft.settings),
-		services: present(draft.services.map(service => toService(service, report))),
+		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
+		services,
 		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals.garp, report))),
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
 	};
 	crossCheck(config, draft, report);
+	refuse(notYet, draft, report);
 	return report.failed ? null : config;
+}
+
+/** As many as there is room for, in the order of the file. */
+function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
+	const services: Service[] = [];
+	for (const one of draft.services) {
+		services.push(...toServices(one, draft, report));
+		if (services.length <= SERVICES_MAX) continue;
+		const text = `this virtual_server has no room: there are ${SERVICES_MAX} services, each address and port being one`;
+		report.error('too-many', one.place, text, 'remove some, or use several balancers');
+		break;
+	}
+	return services;
 }
 
 function present<T>(values: readonly (T | null)[]): T[] {

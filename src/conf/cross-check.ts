@@ -1,6 +1,11 @@
 import {type DiagnosticCode, formatPlace, quote, type Report} from './diagnostics.js';
+import {type GroupDraft, SERVICES_MAX} from './keywords/group.js';
+import {protocolOf} from './keywords/services.js';
+import {groupTitle, type ServiceSettingsDraft, serviceTitle} from './keywords/settings.js';
 import type {ConfigDraft} from './keywords/top.js';
 import type {Config, Instance, Place, Service} from './model.js';
+import {placeOf} from './table.js';
+import {suggestion} from './values.js';
 
 interface Placed {
 	readonly place: Place;
@@ -10,12 +15,16 @@ interface Placed {
 export function crossCheck(config: Config, draft: ConfigDraft, report: Report): void {
 	const {services, instances, syncGroups} = config;
 	unique(services, ({name}) => `virtual_server ${name}`, report);
+	unique(draft.groups, ({name}) => `virtual_server_group ${quote(name)}`, report);
+	unique(draft.settings.services, ({title}) => `service ${title}`, report);
 	unique(draft.instances, ({name}) => `vrrp_instance ${quote(name)}`, report);
 	unique(syncGroups, ({name}) => `vrrp_sync_group ${quote(name)}`, report);
 	unique(instances, ({vrid, interface: device}) => `virtual_router_id ${vrid} on interface ${device}`, report);
 	checkMembers(config, draft, report);
 	checkAddresses(instances, report);
-	for (const service of services) checkOwned(service, instances, report);
+	for (const group of draft.groups) checkSize(group, report);
+	checkServiceSettings(draft, report);
+	checkOwned(services, instances, report);
 }
 
 function unique<T extends Placed>(things: readonly T[], name: (thing: T) => string, report: Report): void {
@@ -61,11 +70,57 @@ function checkAddresses(instances: readonly Instance[], report: Report): void {
 	}
 }
 
-function checkOwned({address, name, forwarding, place}: Service, instances: readonly Instance[], report: Report): void {
-	const owned = instances.some(({addresses, excludedAddresses}) =>
-		[...addresses, ...excludedAddresses].some(virtual => virtual.address === address),
+function checkSize({name, excess}: GroupDraft, report: Report): void {
+	if (excess === null) return;
+	const text = `virtual_server_group ${quote(name)} has more than ${SERVICES_MAX} addresses from here on`;
+	report.error('too-many', excess, text, 'each is a service, and there is no room for more');
+}
+
+function checkServiceSettings(draft: ConfigDraft, report: Report): void {
+	const known = new Set(titles(draft));
+	for (const settings of draft.settings.services) {
+		const {title, place} = settings;
+		if (known.has(title)) {
+			checkFailedBackend(settings, report);
+			continue;
+		}
+		const wayOut = known.has(`${title} udp`) ? `did you mean '${title} udp'?` : suggestion(title, known);
+		report.error('missing', place, `service ${title} is no virtual_server of this file`, wayOut);
+	}
+}
+
+/** What `service` in the `lbd` block may name. From the drafts, so that what is wrong in itself is not called unknown as well. */
+function* titles({services, groups}: ConfigDraft): Iterable<string> {
+	for (const service of services) {
+		const protocol = protocolOf(service) ?? 'tcp';
+		const {target} = service;
+		if ('group' in target) yield groupTitle(target.group, protocol);
+		const lines =
+			'group' in target ? groups.filter(({name}) => name === target.group).flatMap(({lines}) => lines) : [target];
+		for (const {addresses, port} of lines) {
+			for (const address of addresses) yield serviceTitle({address, port, protocol});
+		}
+	}
+}
+
+function checkFailedBackend(settings: ServiceSettingsDraft, report: Report): void {
+	if (!settings.title.endsWith(' udp') || (settings.failedBackend ?? 'reschedule') === 'reschedule') return;
+	const text = `failed_backend ${settings.failedBackend} is ignored: UDP flows are always rescheduled`;
+	report.warning('contradiction', placeOf(settings, 'failed_backend'), text, 'remove it');
+}
+
+/** One warning a line of the file, as a range may hold many. */
+function checkOwned(services: readonly Service[], instances: readonly Instance[], report: Report): void {
+	const owned = new Set(
+		instances.flatMap(({addresses, excludedAddresses}) =>
+			[...addresses, ...excludedAddresses].map(({address}) => address),
+		),
 	);
-	if (owned || forwarding !== 'nat') return;
-	const text = `address of virtual_server ${name} is in no vrrp_instance: nothing moves it to the other balancer`;
-	report.warning('missing', place, text, `add ${address} to a virtual_ipaddress block`);
+	const warned = new Set<Place>();
+	for (const {address, name, place} of services) {
+		if (owned.has(address) || warned.has(place)) continue;
+		warned.add(place);
+		const text = `address of virtual_server ${name} is in no vrrp_instance: nothing moves it to the other balancer`;
+		report.warning('missing', place, text, `add ${address} to a virtual_ipaddress block`);
+	}
 }

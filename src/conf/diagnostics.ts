@@ -13,6 +13,7 @@ const exitCodes = {
 	'include-unreadable': ExitCode.badSyntax,
 	'include-cycle': ExitCode.badSyntax,
 	'include-limit': ExitCode.badSyntax,
+	'list-unreadable': ExitCode.badValue,
 	'line-too-long': ExitCode.badSyntax,
 	'not-text': ExitCode.badSyntax,
 	'unterminated-quote': ExitCode.badSyntax,

@@ -11,3 +11,15 @@ export interface Files {
 
 /** Why a file could not be read. */
 export type FileReason = 'missing' | 'unreadable' | 'not-regular' | 'too-large';
+
+const reasons: Readonly<Record<FileReason, string>> = {
+	missing: 'does not exist',
+	unreadable: 'cannot be read',
+	'not-regular': 'is not a regular file, or is executable',
+	'too-large': 'is larger than',
+};
+
+/** Why in words: behind `file x`. */
+export function readFailure(reason: FileReason, sizeMax: number): string {
+	return reason === 'too-large' ? `${reasons[reason]} ${sizeMax} bytes` : reasons[reason];
+}

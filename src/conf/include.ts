@@ -1,6 +1,6 @@
 import {posix} from 'node:path';
 import {quote, type Report} from './diagnostics.js';
-import type {FileReason, Files} from './files.js';
+import {type FileReason, type Files, readFailure} from './files.js';
 import {expandGlob, isPattern} from './glob.js';
 import {lex, TOKENS_MAX, type Token, type Word} from './lexer.js';
 
@@ -71,7 +71,7 @@ class IncludeReader {
 		// A pattern may match directories and scripts; keepalived passes over those as well.
 		else if (bytes !== 'not-regular' || !isPattern(pattern.text)) {
 			const code = bytes === 'missing' ? 'include-missing' : 'include-unreadable';
-			this.#report.error(code, place, `included file ${quote(path)} ${reasons[bytes]}`);
+			this.#report.error(code, place, `included file ${quote(path)} ${readFailure(bytes, FILE_BYTES_MAX)}`);
 		}
 	}
 
@@ -84,14 +84,12 @@ class IncludeReader {
 	}
 }
 
-const reasons: Readonly<Record<FileReason, string>> = {
-	missing: 'does not exist',
-	unreadable: 'cannot be read',
-	'not-regular': 'is not a regular file, or is executable',
-	'too-large': `is larger than ${FILE_BYTES_MAX} bytes`,
-};
-
 function reportUnreadable(path: string, reason: FileReason, report: Report): void {
 	const place = {file: path, line: 1, column: 1};
-	report.error(`file-${reason}`, place, `configuration file ${reasons[reason]}`, 'name another with -f FILE');
+	report.error(
+		`file-${reason}`,
+		place,
+		`configuration file ${readFailure(reason, FILE_BYTES_MAX)}`,
+		'name another with -f FILE',
+	);
 }

@@ -12,27 +12,70 @@ export interface Place {
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sed' | 'nq' | 'sh' | 'dh' | 'mh' | 'fo' | 'ovf';
-export type Forwarding = 'nat' | 'dr' | 'tun';
 
-/** One `virtual_server`. */
+/** How packets reach a backend: with its address in the service's place, in a frame of its own, or in a tunnel to it. */
+export type Forwarding =
+	| {readonly method: 'nat'}
+	| {readonly method: 'dr'}
+	| {readonly method: 'tun'; readonly type: 'ipip'}
+	| {readonly method: 'tun'; readonly type: 'gre'; readonly checksum: 'none' | 'full'}
+	/** `port` is where the backend listens for GUE; `remote` is its remote checksum offload. */
+	| {
+			readonly method: 'tun';
+			readonly type: 'gue';
+			readonly port: number;
+			readonly checksum: 'none' | 'full' | 'remote';
+	  };
+
+/**
+ * One address and port of a `virtual_server`: of one that names a group, one of the many that the group has. Those have
+ * their real servers and checks in common.
+ */
 export interface Service {
+	/** Of the `virtual_server`, or of the line of its group. */
 	readonly place: Place;
 	/** `192.168.1.1:80`, or `[2001:db8::1]:80`; `/udp` behind it for other protocols than TCP. Unique. */
 	readonly name: string;
+	/** The `virtual_server_group` that the `virtual_server` names, or null. A group and a protocol make one `virtual_server`. */
+	readonly group: string | null;
 	readonly address: string;
+	/** 0: all ports that no other service of the address has. */
 	readonly port: number;
 	readonly protocol: Protocol;
 	readonly scheduler: Scheduler;
 	/** Of `sh` and `mh`: the client's port counts as well (`sh-port`); a quiesced backend's clients go elsewhere (`sh-fallback`). */
 	readonly hashPort: boolean;
 	readonly hashFallback: boolean;
-	readonly forwarding: Forwarding;
-	/** `timeoutS` in seconds; `granularity` is the prefix length under which clients count as one. */
+	/** `timeoutS` in seconds; `granularity` is the prefix length under which clients count as one: up to 32, or 128. */
 	readonly persistence: {readonly timeoutS: number; readonly granularity: number} | null;
+	readonly policy: Policy;
+	readonly limits: ConnectionLimits;
 	readonly quorum: number;
 	readonly hysteresis: number;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
+}
+
+/** What happens to packets that no backend takes. */
+export interface Policy {
+	/** Of a flow whose backend is down. UDP flows are always rescheduled: nothing is lost by it. */
+	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
+	/** Of a new flow. `reject`: ICMP port unreachable; `reset`: that for UDP, RST for TCP. */
+	readonly noBackend: 'reject' | 'reset' | 'drop';
+}
+
+/** How many new connections are taken; null: without limit. */
+export interface ConnectionLimits {
+	/** From one IPv4 address, or from one /64 of IPv6. */
+	readonly perSource: Rate | null;
+	readonly perService: Rate | null;
+}
+
+export interface Rate {
+	/** In the long run. */
+	readonly perSecond: number;
+	/** At once, after a pause. */
+	readonly burst: number;
 }
 
 /** One `real_server` of a service. */
@@ -40,8 +83,12 @@ export interface Backend {
 	readonly place: Place;
 	/** `10.0.0.71:80`, or `10.0.0.71:53/udp`; unique within its service. */
 	readonly name: string;
+	/** As the `real_server` calls itself: `name`, but port 0 where it has that of the service. Services of a group share it. */
+	readonly realServer: string;
 	readonly address: string;
+	/** 0, of a service with port 0: the one that the client asked for. */
 	readonly port: number;
+	readonly forwarding: Forwarding;
 	readonly weight: number;
 	/** Connections from which on nothing new is dealt to it, and below which it is dealt to again; 0: no limit. */
 	readonly upperThreshold: number;
@@ -138,9 +185,14 @@ export interface Globals {
 
 /** The `lbd { … }` block: our own settings; nothing needs it. */
 export interface Settings {
-	/** Connections the flow table has slots for. */
+	/** Connections the flow table has slots for, of IPv4 and of IPv6. */
 	readonly flows: number;
+	readonly flows6: number;
 	readonly persistenceEntries: number;
+	/** Fragmented datagrams whose ports are remembered at a time. */
+	readonly fragments: number;
+	/** Sources that nothing is taken from: `192.0.2.0/24`, `2001:db8::/32`. IPv4 first, in order, each once. */
+	readonly blocked: readonly string[];
 	/** Where /metrics is served, or null for nowhere but the control socket. */
 	readonly metrics: {readonly address: string; readonly port: number} | null;
 }

@@ -21,6 +21,8 @@ export interface Row<D, V = unknown> {
 	readonly support: Support;
 	/** Why not in full; '' if in full. */
 	readonly because: string;
+	/** Whether each of several adds to those before; otherwise the last one holds. */
+	readonly adds: boolean;
 	readonly body: Body<D, V> | null;
 }
 
@@ -52,7 +54,12 @@ export function placeOf(draft: Draft, keyword: string): Place {
 
 /** A keyword that does all it does in keepalived. */
 export function full<D, V>(args: Args<V>, set: (draft: D, value: V, place: Place) => void): Row<D> {
-	return row({args, set, support: 'full', because: '', body: null});
+	return row({args, set, support: 'full', because: '', adds: false, body: null});
+}
+
+/** As `full`, for a keyword that may stand several times. */
+export function each<D, V>(args: Args<V>, add: (draft: D, value: V, place: Place) => void): Row<D> {
+	return {...full(args, add), adds: true};
 }
 
 /** A keyword of which only the value that holds anyway is supported; it is read to refuse the others. */
@@ -72,34 +79,45 @@ export function block<D, V, C extends Draft>(
 			reader.read(block?.statements ?? [], keywords, open(draft, value, keyword.place), keyword.text);
 		},
 	};
-	return row<D, V>({args, set: () => {}, support: 'full', because: '', body});
+	return row<D, V>({args, set: () => {}, support: 'full', because: '', adds: true, body});
 }
 
 /** A block of plain lines, each of which `add` is called with. */
 export function items<D, V>(item: Args<V>, add: (draft: D, value: V, place: Place) => void): Row<D> {
-	const body: Body<D, true> = {
+	return namedItems(none, draft => draft, item, add);
+}
+
+/** As `items`, with words before the block: `open` makes of them the draft that is filled. */
+export function namedItems<D, V, C, I>(
+	args: Args<V>,
+	open: (draft: D, value: V, place: Place) => C,
+	item: Args<I>,
+	add: (draft: C, value: I, place: Place) => void,
+): Row<D> {
+	const body: Body<D, V> = {
 		keywords: null,
-		read(draft, _, {keyword, block}, reader) {
+		read(draft, value, {keyword, block}, reader) {
+			const opened = open(draft, value, keyword.place);
 			for (const line of block?.statements ?? [])
-				reader.item(keyword, line, item, (value, at) => add(draft, value, at));
+				reader.item(keyword, line, item, (value, at) => add(opened, value, at));
 		},
 	};
-	return row({args: none, set: () => {}, support: 'full', because: '', body});
+	return row<D, V>({args, set: () => {}, support: 'full', because: '', adds: true, body});
 }
 
 /** A keyword that is read and does nothing here, because … */
 export function accepted<D>(because: string, args: Args<unknown> = anything): Row<D> {
-	return row({args, set: () => {}, support: 'accepted', because, body: null});
+	return row({args, set: () => {}, support: 'accepted', because, adds: true, body: null});
 }
 
 /** A row whose values are kept but have no effect yet. */
 export function withoutEffect<D>(because: string, of: Row<D>): Row<D> {
-	return {...of, support: 'accepted', because};
+	return {...of, support: 'accepted', because, adds: true};
 }
 
 /** A keyword that stops the start, because … */
 export function refused<D>(because: string): Row<D> {
-	return row({args: anything, set: () => {}, support: 'refused', because, body: null});
+	return row({args: anything, set: () => {}, support: 'refused', because, adds: true, body: null});
 }
 
 /** Several keywords with the same row. */
@@ -135,7 +153,7 @@ export class TableReader {
 				this.#unknown(statement, keywords, owner);
 				continue;
 			}
-			if (row.body === null && row.support === 'full') this.#noteRepetition(draft, statement.keyword);
+			if (!row.adds) this.#noteRepetition(draft, statement.keyword);
 			draft.written.set(text, place);
 			this.#apply(row, draft, statement);
 		}

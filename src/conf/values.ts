@@ -1,4 +1,4 @@
-import {parseAddress} from '../net/address.js';
+import {addressBits, family, networkAddress, parseAddress} from '../net/address.js';
 import type {DiagnosticCode} from './diagnostics.js';
 
 /**
@@ -89,16 +89,46 @@ export function oneOf<const V>(choices: Readonly<Record<string, V | Unsupported>
 /** keepalived's booleans. */
 export const boolean: Value<boolean> = oneOf({on: true, off: false, true: true, false: false, yes: true, no: false});
 
+/** An IP address in canonical text. */
+export const ip: Value<string> = {
+	usage: 'IP',
+	parse(text) {
+		const address = parseAddress(text);
+		if (address !== undefined) return {value: address};
+		return {why: 'is not an IP address', wayOut: 'write it like 192.0.2.1; names are not looked up'};
+	},
+};
+
 /** An IPv4 address in canonical text. */
 export const ipv4: Value<string> = {
 	usage: 'IPV4',
 	parse(text) {
-		const address = parseAddress(text);
-		if (address === undefined) {
-			return {why: 'is not an IP address', wayOut: 'write it like 192.0.2.1; names are not looked up'};
-		}
-		if (address.includes(':')) return {code: 'not-supported', why: 'is not supported: no IPv6 yet'};
-		return {value: address};
+		const address = ip.parse(text);
+		if ('why' in address || family(address.value) === 4) return address;
+		return {code: 'not-supported', why: 'is not supported: no IPv6 yet'};
+	},
+};
+
+/** All addresses that begin alike. */
+export interface Network {
+	/** The first of them. */
+	readonly address: string;
+	readonly prefix: number;
+}
+
+/** `192.0.2.0/24` or `2001:db8::/32`; without a length, one address. */
+export const network: Value<Network> = {
+	usage: 'IP[/LENGTH]',
+	parse(text) {
+		const [written = '', length, ...rest] = text.split('/');
+		const address = ip.parse(written);
+		if ('why' in address) return address;
+		const bits = addressBits(family(address.value));
+		const prefix = length === undefined ? {value: bits} : integer(0, bits).parse(length);
+		if ('why' in prefix || rest.length > 0) return {why: `has no prefix length in 0-${bits}`};
+		const first = networkAddress(address.value, prefix.value);
+		if (first === address.value) return {value: {address: first, prefix: prefix.value}};
+		return {why: 'has bits set behind its prefix', wayOut: `did you mean '${first}/${length}'?`};
 	},
 };
 

@@ -76,6 +76,22 @@ export function broadcastAddress(address: string, prefix: number): string {
 	return formatAddress(addressBytes(address).map((byte, index) => byte | (~(mask[index] ?? 0) & 0xff)));
 }
 
+/** How many addresses there are from one to another of its family, both included; none or fewer when `last` is before. */
+export function rangeSize(first: string, last: string): bigint {
+	return addressNumber(last) - addressNumber(first) + 1n;
+}
+
+/** The address `steps` behind another one. */
+export function addressBehind(address: string, steps: number): string {
+	const bytes = addressBytes(address).length;
+	const digits = (addressNumber(address) + BigInt(steps)).toString(16).padStart(bytes * 2, '0');
+	return formatAddress(Uint8Array.from(Buffer.from(digits, 'hex')));
+}
+
+function addressNumber(address: string): bigint {
+	return BigInt(`0x${Buffer.from(addressBytes(address)).toString('hex')}`);
+}
+
 /** The six bytes of `02:00:00:00:00:01`, or undefined. */
 export function macBytes(mac: string): Uint8Array | undefined {
 	return MAC.test(mac) ? Uint8Array.from(mac.split(':'), byte => Number.parseInt(byte, 16)) : undefined;

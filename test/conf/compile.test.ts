@@ -222,19 +222,24 @@ test('quorum within the weights', t => {
 });
 
 for (const [block, settings] of [
-	['', {flows: 262_144, persistenceEntries: 65_536, metrics: {address: '127.0.0.1', port: 9633}}],
-	['lbd { metrics off }', {flows: 262_144, persistenceEntries: 65_536, metrics: null}],
+	['', {}],
+	['lbd { metrics off }', {metrics: null}],
 	[
-		'lbd { flows 1024\npersistence_entries 1\nmetrics 0.0.0.0 80 }',
-		{flows: 1024, persistenceEntries: 1, metrics: {address: '0.0.0.0', port: 80}},
+		'lbd { flows 2048\nflows6 4096\npersistence_entries 1\nfragments 64\nmetrics 0.0.0.0 80 }',
+		{flows: 2048, flows6: 4096, persistenceEntries: 1, fragments: 64, metrics: {address: '0.0.0.0', port: 80}},
 	],
-	[
-		'lbd { metrics 10.0.0.1 }',
-		{flows: 262_144, persistenceEntries: 65_536, metrics: {address: '10.0.0.1', port: 9633}},
-	],
+	['lbd { metrics 10.0.0.1 }', {metrics: {address: '10.0.0.1', port: 9633}}],
 ] as const) {
 	test(`settings: ${block.replaceAll('\n', ' ⏎ ')}`, t =>
-		t.deepEqual(configOf(sound({top: block})).settings, settings));
+		t.deepEqual(configOf(sound({top: block})).settings, {
+			flows: 262_144,
+			flows6: 1024,
+			persistenceEntries: 65_536,
+			fragments: 16_384,
+			blocked: [],
+			metrics: {address: '127.0.0.1', port: 9633},
+			...settings,
+		}));
 }
 
 test('blocks of global_defs and lbd may be repeated', t => {

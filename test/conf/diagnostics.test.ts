@@ -118,7 +118,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'lvs_sched lblc',
 		`16:11: error: lvs_sched 'lblc' is not supported: it is for proxy farms, by destination address`,
 	],
-	['backend', 'lvs_method DR', `18:12: error: lvs_method 'DR' is not supported: NAT is the only forwarding yet`],
+	['backend', 'lvs_method DR', '18:1: error: DR is not supported yet (remove it if you can do without)'],
 	['instance', 'version 3', `7:9: error: version '3' is not supported: only VRRP version 2 is spoken`],
 	['address', '2001:db8::1/64', `9:1: error: virtual_ipaddress '2001:db8::1/64' is not supported: no IPv6 yet`],
 	[
@@ -126,11 +126,26 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'192.168.1.2 peer 192.168.1.3',
 		'9:13: error: peer is not supported: point-to-point addresses are not set yet',
 	],
-	['top', 'virtual_server fwmark 1 { }', '24:16: error: virtual_server fwmark is not supported yet (name IP and port)'],
 	[
 		'top',
-		'virtual_server 10.0.0.1 { }',
-		'24:1: error: virtual_server without a port, for all ports, is not supported yet (name the port)',
+		'virtual_server fwmark 1 { }',
+		'24:16: error: virtual_server fwmark is not supported: packets are taken before netfilter could mark them (name addresses and ports, many of them in a virtual_server_group)',
+	],
+	[
+		'top',
+		'virtual_server_group G {\n192.168.1.1 82\nfwmark 1\n}',
+		'26:1: error: virtual_server_group fwmark is not supported: packets are taken before netfilter could mark them (name addresses and ports, many of them in a virtual_server_group)',
+	],
+	[
+		'service',
+		'protocol SCTP',
+		`16:1: warning: protocol replaces the one at lb.conf:13:1 (keep one)`,
+		`16:10: error: protocol 'SCTP' is not supported: its associations move between addresses, and a flow here is one pair of them`,
+	],
+	[
+		'service',
+		'ops',
+		'16:1: error: ops is not supported: datagrams of a client belong to a flow (remove it if you can do without)',
 	],
 	// Known and without effect
 	[

@@ -9,6 +9,15 @@ export function read(text: string | Uint8Array): {readonly config: Config | null
 	return {config, printed: diagnostics.map(formatDiagnostic)};
 }
 
+/** As `read`, of all that the language has: nothing is refused because the program does not do it yet. */
+export function readAll(
+	text: string,
+	lists: Readonly<Record<string, string>> = {},
+): {readonly config: Config | null; readonly printed: readonly string[]} {
+	const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles({...lists, 'lb.conf': text}), []);
+	return {config, printed: diagnostics.map(formatDiagnostic)};
+}
+
 /** A sound configuration with room for one more line in each kind of block. The line is where the comment says. */
 export interface Extra {
 	/** Line 2. */
@@ -56,9 +65,9 @@ ${extra.top ?? ''}
 `;
 }
 
-/** The configuration of a text that must have one. */
-export function configOf(text: string): Config {
-	const {config, printed} = read(text);
+/** The configuration of a text that must have one, what the program does not do yet included; `lists` are other files. */
+export function configOf(text: string, lists: Readonly<Record<string, string>> = {}): Config {
+	const {config, printed} = readAll(text, lists);
 	if (config === null) throw new Error(printed.join('\n'));
 	return config;
 }

@@ -335,14 +335,16 @@ function confService(job: JobService): ConfService {
 	return {
 		place: PLACE,
 		name: at,
+		group: null,
 		address,
 		port: portNumber,
 		protocol,
 		scheduler,
 		hashPort,
 		hashFallback,
-		forwarding: 'nat',
 		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
+		policy: {failedBackend: 'drop', noBackend: 'reject'},
+		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
 		backends: job.backends.map((name, index) =>
@@ -360,8 +362,10 @@ function confBackend(
 	return {
 		place: PLACE,
 		name,
+		realServer: name,
 		address,
 		port: portNumber,
+		forwarding: {method: 'nat'},
 		weight,
 		inhibitOnFailure: false,
 		upperThreshold,

@@ -1,34 +1,27 @@
-import {endpointName, maskPrefix} from '../../net/address.js';
+import {type Family, maskPrefix} from '../../net/address.js';
 import {type Args, none, one, onOff, optional, pair} from '../args.js';
-import {formatPlace, type Report} from '../diagnostics.js';
-import type {Backend, Forwarding, Place, Protocol, Scheduler, Service} from '../model.js';
-import {
-	accepted,
-	block,
-	type Draft,
-	draftAt,
-	fixed,
-	full,
-	type Keywords,
-	placeOf,
-	type Row,
-	refused,
-	rows,
-} from '../table.js';
-import {integer, ipv4, oneOf, Unsupported, type Value} from '../values.js';
-import {type BackendDraft, backend, newBackend, toBackend, WEIGHT_MAX} from './backend.js';
+import type {Forwarding, Place, Protocol, Scheduler} from '../model.js';
+import {accepted, block, type Draft, draftAt, full, type Keywords, type Row, refused, rows} from '../table.js';
+import {integer, ip, ipv4, map, oneOf, Unsupported, type Value, word} from '../values.js';
+import {type BackendDraft, backend, newBackend, WEIGHT_MAX} from './backend.js';
 import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
-import {forwarding} from './forwarding.js';
+import {forwardingArgs} from './forwarding.js';
+import {port, readAddresses, refusesFwmark, type ServiceAddresses} from './group.js';
 
-/** Which traffic a `virtual_server` takes. */
-export interface ServiceAddress {
-	readonly address: string;
-	readonly port: number;
+/** Which traffic a `virtual_server` takes: that of an address of its own, or of a group that `place` names. */
+export type ServiceTarget = ServiceAddresses | {readonly group: string; readonly place: Place};
+
+/** A prefix length; a netmask is only for IPv4. */
+export interface Granularity {
+	readonly prefix: number;
+	readonly isMask: boolean;
 }
 
 /** `virtual_server`. null: not written. */
-export interface ServiceDraft extends Draft, CheckOptions, ServiceAddress {
+export interface ServiceDraft extends Draft, CheckOptions {
+	readonly target: ServiceTarget;
+	family: Family | null;
 	protocol: Protocol | null;
 	scheduler: Scheduler | null;
 	hashPort: boolean;
@@ -37,7 +30,7 @@ export interface ServiceDraft extends Draft, CheckOptions, ServiceAddress {
 	readonly strayFlags: {readonly keyword: string; readonly place: Place}[];
 	forwarding: Forwarding | null;
 	persistenceTimeoutS: number | null;
-	persistenceGranularity: number | null;
+	persistenceGranularity: Granularity | null;
 	quorum: number;
 	hysteresis: number;
 	weight: number;
@@ -45,12 +38,12 @@ export interface ServiceDraft extends Draft, CheckOptions, ServiceAddress {
 	readonly backends: BackendDraft[];
 }
 
-export function newService({address, port}: ServiceAddress, place: Place): ServiceDraft {
+export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 	return {
 		...draftAt(place),
 		...newCheckOptions(),
-		address,
-		port,
+		target,
+		family: null,
 		protocol: null,
 		scheduler: null,
 		hashPort: false,
@@ -67,29 +60,21 @@ export function newService({address, port}: ServiceAddress, place: Place): Servi
 	};
 }
 
-const port = integer(0, 65_535);
+const oneAddress = map(ip, address => [address]);
 
-export const serviceArgs: Args<ServiceAddress> = {
-	usage: 'IP PORT',
+export const serviceArgs: Args<ServiceTarget> = {
+	usage: 'IP [PORT] | group NAME',
 	read(words) {
-		const first = words.peek();
-		if (first?.text === 'fwmark' || first?.text === 'group') {
-			const text = `virtual_server ${first.text} is not supported yet`;
-			words.report.error('not-supported', first.place, text, 'name IP and port');
-			return undefined;
-		}
-		const address = words.take(ipv4);
-		const second = words.peek();
-		const number = second === undefined ? 0 : words.take(port);
-		if (address === undefined || number === undefined) return undefined;
-		if (number !== 0) return {address, port: number};
-		const text = 'virtual_server without a port, for all ports, is not supported yet';
-		words.report.error('not-supported', (second ?? words.keyword).place, text, 'name the port');
-		return undefined;
+		if (refusesFwmark(words)) return undefined;
+		if (words.peek()?.text !== 'group') return readAddresses(words, oneAddress);
+		words.shift();
+		const {place} = words.peek() ?? words.keyword;
+		const group = words.take(word);
+		return group === undefined ? undefined : {group, place};
 	},
 };
 
-const backendArgs = pair(ipv4, port, null);
+const backendArgs = pair(ip, port, null);
 
 const forProxies = new Unsupported('it is for proxy farms, by destination address');
 const scheduler = oneOf<Scheduler>({
@@ -112,9 +97,10 @@ const scheduler = oneOf<Scheduler>({
 const protocols = oneOf<Protocol>({
 	TCP: 'tcp',
 	UDP: 'udp',
-	SCTP: new Unsupported('TCP and UDP are the only protocols yet'),
+	SCTP: new Unsupported('its associations move between addresses, and a flow here is one pair of them'),
 });
-const protocol: Value<Protocol> = {
+/** In any case, as keepalived reads it. */
+export const protocol: Value<Protocol> = {
 	usage: protocols.usage,
 	parse: text => protocols.parse(text.toUpperCase()),
 };
@@ -122,24 +108,24 @@ const protocol: Value<Protocol> = {
 /** The longest time an IPVS service remembers a client: 31 days. */
 const PERSISTENCE_S_MAX = 31 * 24 * 3600;
 /** What keepalived takes when persistence is asked for without a time. */
-const PERSISTENCE_S_DEFAULT = 360;
+export const PERSISTENCE_S_DEFAULT = 360;
 
-/** `24` or `255.255.255.0`. */
-const granularity: Value<number> = {
-	usage: 'NETMASK|PREFIX',
+/** `24`, `64` or `255.255.255.0`. */
+const granularity: Value<Granularity> = {
+	usage: 'NETMASK|LENGTH',
 	parse(text) {
-		if (!text.includes('.')) return integer(1, 32).parse(text);
+		if (!text.includes('.')) return map(integer(1, 128), prefix => ({prefix, isMask: false})).parse(text);
 		const mask = ipv4.parse(text);
 		if ('why' in mask) return mask;
 		const prefix = maskPrefix(mask.value);
-		return prefix === undefined || prefix === 0 ? {why: 'is not a netmask'} : {value: prefix};
+		return prefix === undefined || prefix === 0 ? {why: 'is not a netmask'} : {value: {prefix, isMask: true}};
 	},
 };
 
 const schedulerRow = full<ServiceDraft, Scheduler>(one(scheduler), (draft, value) => {
 	draft.scheduler = value;
 });
-const forwardingRow = full<ServiceDraft, Forwarding>(one(forwarding), (draft, value) => {
+const forwardingRow = full<ServiceDraft, Forwarding>(forwardingArgs, (draft, value) => {
 	draft.forwarding = value;
 });
 
@@ -198,106 +184,12 @@ export const service: Keywords<ServiceDraft> = {
 	'flag-1': hashFlag('flag-1', 'hashFallback', ['sh', 'mh']),
 	'flag-2': hashFlag('flag-2', 'hashPort', ['sh', 'mh']),
 	...rows('flag-3 hashed', accepted('no scheduler goes by it')),
-	ip_family: fixed(one(oneOf({inet: 4, inet6: new Unsupported(because.noIpv6)}))),
+	ip_family: full(one(oneOf<Family>({inet: 4, inet6: 6})), (draft, family) => {
+		draft.family = family;
+	}),
 	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
 	ha_suspend: accepted('checks always run'),
 	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
 	snmp_name: accepted(because.noSnmp),
 	smtp_alert: accepted(because.noMail, onOff),
 };
-
-/** The service with keepalived's defaults and corrections, or null if it cannot be or serves nothing. */
-export function toService(draft: ServiceDraft, report: Report): Service | null {
-	const {place, address, port} = draft;
-	const {protocol, scheduler} = requireChoices(draft, report);
-	if (protocol === null) return null;
-	reportStrayFlags(draft, report);
-	const name = endpointName(address, port, protocol);
-	if (draft.backends.length === 0) {
-		report.warning('missing', place, `virtual_server ${name} has no real_server and is left out`, 'add one');
-		return null;
-	}
-	const backends = withoutDuplicates(
-		draft.backends.map(backend => toBackend(backend, draft, protocol, report)),
-		report,
-	);
-	return {
-		place,
-		name,
-		address,
-		port,
-		protocol,
-		scheduler,
-		hashPort: draft.hashPort,
-		hashFallback: draft.hashFallback,
-		forwarding: draft.forwarding ?? 'nat',
-		persistence: resolvePersistence(draft),
-		...resolveQuorum(draft, backends, report),
-		backends,
-	};
-}
-
-/** keepalived's defaults, UDP, wlc and NAT, surprise most people. */
-function requireChoices(
-	draft: ServiceDraft,
-	report: Report,
-): {readonly protocol: Protocol | null; readonly scheduler: Scheduler} {
-	const {place, protocol, scheduler, written} = draft;
-	if (!written.has('protocol')) {
-		report.warning('missing', place, 'virtual_server has no protocol, which means UDP', `add 'protocol TCP' or UDP`);
-	}
-	if (!written.has('lb_algo') && !written.has('lvs_sched')) {
-		report.warning('missing', place, 'virtual_server has no lb_algo, which means wlc', `add 'lb_algo wlc'`);
-	}
-	if (!written.has('lb_kind') && !written.has('lvs_method')) {
-		report.warning('missing', place, 'virtual_server has no lb_kind, which means NAT', `add 'lb_kind NAT'`);
-	}
-	return {protocol: written.has('protocol') ? protocol : 'udp', scheduler: scheduler ?? 'wlc'};
-}
-
-function reportStrayFlags({strayFlags}: ServiceDraft, report: Report): void {
-	for (const {keyword, place} of strayFlags) {
-		const text = `${keyword} is ignored: no lb_algo that it is for stands before it`;
-		report.warning('contradiction', place, text, `remove it, or put it behind 'lb_algo sh' or 'lb_algo mh'`);
-	}
-}
-
-function withoutDuplicates(backends: readonly Backend[], report: Report): readonly Backend[] {
-	const places = new Map<string, Place>();
-	return backends.filter(({name, place}) => {
-		const earlier = places.get(name);
-		if (earlier === undefined) {
-			places.set(name, place);
-			return true;
-		}
-		const text = `real_server ${name} is there already, at ${formatPlace(earlier)}; this one is ignored`;
-		report.warning('duplicate', place, text, 'remove one');
-		return false;
-	});
-}
-
-function resolvePersistence(draft: ServiceDraft): Service['persistence'] {
-	const {persistenceTimeoutS: timeoutS, persistenceGranularity: granularity} = draft;
-	if (timeoutS === null && granularity === null) return null;
-	return {timeoutS: timeoutS ?? PERSISTENCE_S_DEFAULT, granularity: granularity ?? 32};
-}
-
-/** A quorum beyond all weights, or a hysteresis beyond the quorum, could never be met: keepalived lowers both. */
-function resolveQuorum(
-	draft: ServiceDraft,
-	backends: readonly Backend[],
-	report: Report,
-): {readonly quorum: number; readonly hysteresis: number} {
-	const weight = backends.reduce((sum, backend) => sum + backend.weight, 0);
-	const quorum = Math.max(1, Math.min(draft.quorum, weight));
-	if (quorum !== draft.quorum) {
-		const text = `quorum ${draft.quorum} is more than all backends weigh together, so it is ${quorum}`;
-		report.warning('adjusted', placeOf(draft, 'quorum'), text);
-	}
-	const hysteresis = Math.min(draft.hysteresis, quorum - 1);
-	if (hysteresis !== draft.hysteresis) {
-		const text = `hysteresis ${draft.hysteresis} is not below quorum ${quorum}, so it is ${hysteresis}`;
-		report.warning('adjusted', placeOf(draft, 'hysteresis'), text);
-	}
-	return {quorum, hysteresis};
-}

@@ -1,24 +1,48 @@
-import {type Args, one} from '../args.js';
-import type {Place, Settings} from '../model.js';
-import {type Draft, draftAt, full, type Keywords} from '../table.js';
-import {integer, ipv4} from '../values.js';
+import {type Args, one, several} from '../args.js';
+import type {Place, Protocol, Service, Settings} from '../model.js';
+import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
+import {integer, ip, ipv4, type Network, network, word} from '../values.js';
+import {port} from './group.js';
+import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
+import {protocol} from './service.js';
 
 /** The `lbd { … }` block: our own settings. */
-export interface SettingsDraft extends Draft {
+export interface SettingsDraft extends Draft, PolicyDraft {
 	flows: number;
+	/** null: as many as of IPv4, if there is an IPv6 service. */
+	flows6: number | null;
 	persistenceEntries: number;
+	fragments: number;
+	readonly blocked: Network[];
+	readonly blockFiles: {readonly path: string; readonly place: Place}[];
 	metrics: Settings['metrics'];
+	readonly services: ServiceSettingsDraft[];
+}
+
+/** `service … { … }` in it. */
+export interface ServiceSettingsDraft extends Draft, PolicyDraft {
+	/** Which: as `serviceTitle` or `groupTitle` says. */
+	readonly title: string;
 }
 
 const METRICS_PORT = 9633;
+const FLOWS_MIN = 1024;
+/** Of 32 bytes, in IPv6 of 64: at most 2 GiB. */
+const FLOWS_MAX = 2 ** 26;
+const FLOWS6_MAX = 2 ** 25;
 
 /** What holds if the block, or one of its keywords, is not there. */
 export function newSettings(place: Place): SettingsDraft {
 	return {
 		...draftAt(place),
 		flows: 262_144,
+		flows6: null,
 		persistenceEntries: 65_536,
+		fragments: 16_384,
+		blocked: [],
+		blockFiles: [],
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
+		services: [],
 	};
 }
 
@@ -35,19 +59,84 @@ const metricsArgs: Args<Settings['metrics']> = {
 	},
 };
 
+/** `192.168.1.1 80` or `192.168.1.1 53 udp`: what `service` in the block calls a service. */
+export function serviceTitle({address, port, protocol}: Pick<Service, 'address' | 'port' | 'protocol'>): string {
+	return withProtocol(`${address} ${port}`, protocol);
+}
+
+/** `group DNS udp`: all services of a group. */
+export function groupTitle(group: string, protocol: Protocol): string {
+	return withProtocol(`group ${group}`, protocol);
+}
+
+function withProtocol(title: string, protocol: Protocol): string {
+	return protocol === 'tcp' ? title : `${title} ${protocol}`;
+}
+
+const titleArgs: Args<string> = {
+	usage: 'IP PORT [udp] | group NAME [udp]',
+	read(words) {
+		if (words.peek()?.text === 'group') {
+			words.shift();
+			const group = words.take(word);
+			const of = words.peek() === undefined ? 'tcp' : words.take(protocol);
+			return group === undefined || of === undefined ? undefined : groupTitle(group, of);
+		}
+		const address = words.take(ip);
+		const number = words.take(port);
+		const of = words.peek() === undefined ? 'tcp' : words.take(protocol);
+		if (address === undefined || number === undefined || of === undefined) return undefined;
+		return serviceTitle({address, port: number, protocol: of});
+	},
+};
+
+const serviceSettings: Keywords<ServiceSettingsDraft> = policyKeywords<ServiceSettingsDraft>();
+
 export const settings: Keywords<SettingsDraft> = {
-	// 32 bytes a flow: at most 2 GiB.
-	flows: full(one(integer(1024, 2 ** 26)), (draft, flows) => {
+	flows: full(one(integer(FLOWS_MIN, FLOWS_MAX)), (draft, flows) => {
 		draft.flows = flows;
+	}),
+	flows6: full(one(integer(FLOWS_MIN, FLOWS6_MAX)), (draft, flows) => {
+		draft.flows6 = flows;
 	}),
 	persistence_entries: full(one(integer(1, 2 ** 24)), (draft, entries) => {
 		draft.persistenceEntries = entries;
 	}),
+	fragments: full(one(integer(64, 2 ** 20)), (draft, fragments) => {
+		draft.fragments = fragments;
+	}),
+	...policyKeywords<SettingsDraft>(),
+	block: each(several(network), ({blocked}, networks) => {
+		for (const one of networks) blocked.push(one);
+	}),
+	block_file: each(one(word), ({blockFiles}, path, place) => {
+		blockFiles.push({path, place});
+	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
 	}),
+	service: block(serviceSettings, titleArgs, ({services}, title, place) => {
+		const draft = {...draftAt(place), title};
+		services.push(draft);
+		return draft;
+	}),
 };
 
-export function toSettings({place, written, ...settings}: SettingsDraft): Settings {
-	return settings;
+/** What holds for a service: what is said for it, else for its group, else for all. */
+export function policyOf(
+	service: Pick<Service, 'address' | 'port' | 'protocol' | 'group'>,
+	settings: SettingsDraft,
+): Pick<Service, 'policy' | 'limits'> {
+	const {group, protocol} = service;
+	const titles = [serviceTitle(service), ...(group === null ? [] : [groupTitle(group, protocol)])];
+	const own = titles.flatMap(title => settings.services.filter(draft => draft.title === title));
+	const {policy, limits} = toPolicy(...own, settings);
+	return {policy: protocol === 'udp' ? {...policy, failedBackend: 'reschedule'} : policy, limits};
+}
+
+/** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */
+export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: readonly string[]): Settings {
+	const {flows, flows6, persistenceEntries, fragments, metrics} = draft;
+	const flows6Default = hasIpv6 ? Math.min(flows, FLOWS6_MAX) : FLOWS_MIN;
+	return {flows, flows6: flows6 ?? flows6Default, persistenceEntries, fragments, blocked, metrics};
 }

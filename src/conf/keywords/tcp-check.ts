@@ -1,7 +1,8 @@
 import {one} from '../args.js';
+import type {Report} from '../diagnostics.js';
 import type {Check, Place} from '../model.js';
 import {accepted, type Draft, draftAt, full, type Keywords, refused} from '../table.js';
-import {integer, ipv4} from '../values.js';
+import {integer, ip} from '../values.js';
 import {type CheckOptions, checkOptionKeywords, inherit, newCheckOptions} from './check-options.js';
 
 /** `TCP_CHECK`. null: not written. */
@@ -16,13 +17,13 @@ export function newTcpCheck(place: Place): TcpCheckDraft {
 }
 
 export const tcpCheck: Keywords<TcpCheckDraft> = {
-	connect_ip: full(one(ipv4), (draft, address) => {
+	connect_ip: full(one(ip), (draft, address) => {
 		draft.connectAddress = address;
 	}),
 	connect_port: full(one(integer(1, 65_535)), (draft, port) => {
 		draft.connectPort = port;
 	}),
-	bindto: full(one(ipv4), (draft, address) => {
+	bindto: full(one(ip), (draft, address) => {
 		draft.bindAddress = address;
 	}),
 	...checkOptionKeywords<TcpCheckDraft>(),
@@ -32,9 +33,18 @@ export const tcpCheck: Keywords<TcpCheckDraft> = {
 	fwmark: refused('the packets of checks are not marked'),
 };
 
-/** The check of a backend at `address`:`port`. `outer`: the backend's options, then the service's. */
-export function toTcpCheck(draft: TcpCheckDraft, address: string, port: number, outer: readonly CheckOptions[]): Check {
+/** The check of a backend at `address`:`port`, 0 if it has many. `outer`: the backend's options, then the service's. */
+export function toTcpCheck(
+	draft: TcpCheckDraft,
+	{address, port}: {readonly address: string; readonly port: number},
+	outer: readonly CheckOptions[],
+	report: Report,
+): Check {
 	const levels = [draft, ...outer];
+	if (port === 0 && draft.connectPort === null) {
+		const text = 'TCP_CHECK has no port to connect to: its real_server has that of every connection';
+		report.error('missing', draft.place, text, `add 'connect_port PORT'`);
+	}
 	const delayLoopUs = inherit('delayLoopUs', ...levels) ?? 60_000_000;
 	return {
 		place: draft.place,

@@ -1,9 +1,10 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, type Keywords, refused, rows} from '../table.js';
+import {accepted, block, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
+import {addLine, type GroupDraft, groupLineArgs, newGroup} from './group.js';
 import {type InstanceDraft, instance, newInstance} from './instance.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
@@ -14,6 +15,7 @@ export interface ConfigDraft extends Draft {
 	readonly globals: GlobalsDraft;
 	readonly settings: SettingsDraft;
 	readonly services: ServiceDraft[];
+	readonly groups: GroupDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
 }
@@ -24,6 +26,7 @@ export function newConfig(place: Place): ConfigDraft {
 		globals: newGlobals(place),
 		settings: newSettings(place),
 		services: [],
+		groups: [],
 		instances: [],
 		syncGroups: [],
 	};
@@ -43,13 +46,22 @@ export const top: Keywords<ConfigDraft> = {
 		syncGroups.push(draft);
 		return draft;
 	}),
-	virtual_server: block(service, serviceArgs, ({services}, address, place) => {
-		const draft = newService(address, place);
+	virtual_server: block(service, serviceArgs, ({services}, target, place) => {
+		const draft = newService(target, place);
 		services.push(draft);
 		return draft;
 	}),
+	virtual_server_group: namedItems(
+		one(word),
+		({groups}: ConfigDraft, name, place) => {
+			const draft = newGroup(name, place);
+			groups.push(draft);
+			return draft;
+		},
+		groupLineArgs,
+		addLine,
+	),
 
-	virtual_server_group: refused('a service has one address and port yet'),
 	...rows('vrrp_script vrrp_track_process bfd_instance', refused('nothing is tracked yet')),
 	...rows('track_file vrrp_track_file track_group interface_up_down_delays', refused('nothing is tracked yet')),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
