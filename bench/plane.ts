@@ -62,8 +62,8 @@ export class Plane {
 		pinned.add(name);
 		const plane = await DataPlane.open({
 			name,
-			objectPath: 'build/lb.bpf.o',
-			sizes: {flows: connections / FLOW_TABLE_LOAD, persistenceEntries},
+			objectDirectory: 'build',
+			sizes: {flows: connections / FLOW_TABLE_LOAD, flows6: 1024, persistenceEntries},
 			timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 			clock: realClock,
 			log: SILENT,
@@ -75,12 +75,12 @@ export class Plane {
 
 	/** Buckets of the flow table. */
 	get buckets(): number {
-		return this.#plane.maps.buckets;
+		return this.#plane.maps.buckets(4);
 	}
 
 	/** Bytes of the flow table. */
 	get bytes(): number {
-		return this.#plane.maps.flows.size;
+		return this.#plane.maps.flows[4].size;
 	}
 
 	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */

@@ -107,8 +107,6 @@ static __always_inline int program_for(enum verdict verdict)
 		return OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6);
 	case V_PASS_ICMP:
 		return OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6);
-	case V_PASS_IPV6:
-		return PROGRAM_IPV6;
 	default:
 		return NO_PROGRAM;
 	}

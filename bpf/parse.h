@@ -75,7 +75,8 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 		return V_UNDECIDED;
 #if FAMILY == 4
 	case bpf_htons(ETH_P_IPV6):
-		return V_PASS_IPV6;
+		bpf_tail_call(ctx, &programs, PROGRAM_IPV6);
+		return V_DROP_LAYOUT; /* it is not there */
 #endif
 	case bpf_htons(ETH_P_8021Q):
 	case bpf_htons(ETH_P_8021AD):

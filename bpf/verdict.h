@@ -20,7 +20,6 @@ enum verdict {
 	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
 	V_PASS_VLAN,            /* more than two tags */
-	V_PASS_IPV6,
 	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
 	V_PASS_ICMP,            /* no error about a flow of ours: echo requests, … */
 	V_PASS_PROTOCOL,        /* neither TCP, UDP nor ICMP: VRRP, … */
@@ -67,7 +66,6 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_PASS_OTHER_MAC:
 	case V_PASS_ETHERTYPE:
 	case V_PASS_VLAN:
-	case V_PASS_IPV6:
 	case V_PASS_FRAGMENT:
 	case V_PASS_ICMP:
 	case V_PASS_PROTOCOL:

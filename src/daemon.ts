@@ -23,7 +23,7 @@ import type {VrrpConfig} from './vrrp/protocol.js';
 import {keepCounting} from './xdp/census.js';
 import {DataPlane} from './xdp/dataplane.js';
 
-const OBJECT_PATH = fileURLToPath(new URL('../lb.bpf.o', import.meta.url));
+const OBJECT_DIRECTORY = fileURLToPath(new URL('..', import.meta.url));
 
 export interface DaemonOptions {
 	readonly name: string;
@@ -63,7 +63,7 @@ export class Daemon {
 			const {globals, settings} = options.config;
 			const dataPlane = await DataPlane.open({
 				name: options.name,
-				objectPath: OBJECT_PATH,
+				objectDirectory: OBJECT_DIRECTORY,
 				sizes: settings,
 				timeouts: globals.timeoutsS,
 				clock: options.host.clock,

@@ -193,9 +193,9 @@ export class Reporter {
 			services: this.#serviceSamples(flows),
 			otherVerdicts: numbers(readVerdicts(maps.verdicts, settings, NO_SERVICE).verdicts),
 			flows: Object.fromEntries([...flows.byState].map(([state, count]) => [flowStateName(state), count])),
-			flowSlots: maps.slots,
+			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
-			persistenceEntriesMax: maps.persistence.raw.maxEntries,
+			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
 			instances: (await this.#instances()).map(instanceSample),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};

@@ -126,7 +126,7 @@ class Draft implements Desired {
 			return null;
 		}
 		this.tables.backends.set(id, entry);
-		return {id, ...entry};
+		return {id, addr: addressIn(entry), port: entry.port, weight: entry.weight};
 	}
 
 	/** Enters the endpoint by which the replies of a backend are known; false when its bucket is full. */

@@ -46,7 +46,8 @@ export class Ids {
 	constructor(actual: Tables, capacity: Capacity) {
 		this.#services = new Numbers(capacity.services);
 		this.#backends = new Numbers(capacity.backends);
-		for (const [id, service] of actual.services) this.#services.keep(serviceIdentity({...service, addr: addressIn(service)}), id);
+		for (const [id, service] of actual.services)
+			this.#services.keep(serviceIdentity({...service, addr: addressIn(service)}), id);
 		for (const [id, backend] of actual.backends) {
 			this.#backends.keep(backendIdentity(backend.service, {...backend, addr: addressIn(backend)}), id);
 		}
@@ -64,11 +65,7 @@ export class Ids {
 	}
 }
 
-function serviceIdentity(service: {
-	readonly addr: Uint8Array;
-	readonly port: number;
-	readonly proto: number;
-}): string {
+function serviceIdentity(service: {readonly addr: Uint8Array; readonly port: number; readonly proto: number}): string {
 	return `${service.addr.join('.')}:${service.port}/${service.proto}`;
 }
 

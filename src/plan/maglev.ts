@@ -9,7 +9,8 @@ import {ringHash} from './local-hash.js';
 export const RING_PLACES = 4093;
 
 export interface RingMember {
-	readonly addr: number;
+	/** 4 or 16 bytes. */
+	readonly addr: Uint8Array;
 	readonly port: number;
 	/** At least 1. */
 	readonly weight: number;
@@ -63,5 +64,5 @@ class Taker<M extends RingMember> {
 }
 
 function byAddress(a: RingMember, b: RingMember): number {
-	return a.addr - b.addr || a.port - b.port;
+	return Buffer.compare(a.addr, b.addr) || a.port - b.port;
 }

@@ -19,15 +19,7 @@ import {
 	localFilter as localFilterCodec,
 	type Settings,
 } from './layout.gen.js';
-import {
-	ensureBpffs,
-	hasSizes,
-	measureHz,
-	Objects,
-	openPinnedMaps,
-	readClock,
-	type Sizes,
-} from './load.js';
+import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';

@@ -127,12 +127,7 @@ export function* liveFlows(memory: FlowMemory, settings: Settings, jiffies: bigi
 	for (const family of FAMILIES) yield* liveFlowsOf(memory[family], SHAPES[family], settings, jiffies);
 }
 
-function* liveFlowsOf(
-	memory: FlowMemory[Family],
-	shape: Shape,
-	settings: Settings,
-	jiffies: bigint,
-): Generator<Flow> {
+function* liveFlowsOf(memory: FlowMemory[Family], shape: Shape, settings: Settings, jiffies: bigint): Generator<Flow> {
 	const ages = new Ages(settings, jiffies);
 	const shifts = {fine: settings.fineShift, coarse: settings.coarseShift};
 	for (const words of chunks(memory, shape)) {

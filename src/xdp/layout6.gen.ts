@@ -103,6 +103,28 @@ export const flowSlot6: Codec<FlowSlot6> = {
 	}),
 };
 
+/** struct persistence_entry, 16 bytes. */
+export interface PersistenceEntry {
+	readonly expires: bigint;
+	readonly backend: number;
+	readonly deals: number;
+}
+export const persistenceEntry: Codec<PersistenceEntry> = {
+	name: 'persistence_entry',
+	size: 16,
+	encode(value, view) {
+		putU64(view, 0, value.expires, 'persistence_entry.expires');
+		putU16(view, 8, value.backend, 'persistence_entry.backend');
+		putU16(view, 10, value.deals, 'persistence_entry.deals');
+		putPad(view, 12, 4);
+	},
+	decode: view => ({
+		expires: view.getBigUint64(0, true),
+		backend: view.getUint16(8, true),
+		deals: view.getUint16(10, true),
+	}),
+};
+
 /** struct persistence_key6, 20 bytes. */
 export interface PersistenceKey6 {
 	readonly client: Uint8Array;

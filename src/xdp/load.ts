@@ -79,7 +79,8 @@ export class Objects {
 	/** A map of the layout; every one is in one of the objects. */
 	map(name: string): RawMap {
 		const map = this.#ipv4.maps.get(name) ?? this.#ipv6.maps.get(name);
-		if (map === undefined) throw new Bug(`the objects have no map ${name}: they and the layout are of different builds`);
+		if (map === undefined)
+			throw new Bug(`the objects have no map ${name}: they and the layout are of different builds`);
 		return map;
 	}
 

@@ -83,5 +83,5 @@ test('names a file that is missing, and says how to use it', async t => {
 	t.is(code, 1);
 	t.regex(stderr, /^btf-layout: none\.o: ENOENT/);
 	const usage = await t.throwsAsync(promisify(execFile)(process.execPath, [MAIN]));
-	t.like(usage, {code: 64, stderr: 'usage: btf-layout OBJECT.bpf.o OUTPUT.ts\n'});
+	t.like(usage, {code: 64, stderr: 'usage: btf-layout OBJECT.bpf.o OUTPUT.ts [KNOWN.bpf.o]\n'});
 });

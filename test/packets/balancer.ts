@@ -5,11 +5,11 @@
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
-import {BpfObject, possibleCpus} from 'libbpf-ts';
 import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
-import {formatMac} from '../../src/net/address.js';
+import {FAMILIES, formatAddress, formatMac} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {takeCensus} from '../../src/xdp/census.js';
+import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {
 	type Backend,
 	type BackendState,
@@ -19,17 +19,19 @@ import {
 	maps as layouts,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
+import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
-import {emptyTables, type Tables} from '../../src/xdp/tables.js';
+import {addressIn, emptyTables, familyOf, type Tables} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
 import {endpoint, mac} from './frame.js';
 
-export const OBJECT = 'build/lb.bpf.o';
+export const OBJECT_DIRECTORY = 'build';
 export const XDP = {aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4} as const;
 
 /** Flow ages are set by hand in tests, so any rate will do. */
 const HZ = 250;
 export const FLOW_BUCKETS = 4096;
+const FLOW_SLOTS = 4 * FLOW_BUCKETS;
 const PLACE: Place = {file: 'test', line: 1, column: 1};
 
 export type Side = 'external' | 'internal';
@@ -82,25 +84,14 @@ export class Balancer {
 	readonly maps: Maps;
 	readonly tables: Tables;
 	readonly ports: Readonly<Record<Side, Port>>;
-	readonly #object: BpfObject;
+	readonly #objects: Objects;
 
 	constructor(job: readonly JobService[], options: {readonly persistenceEntries?: number} = {}) {
 		this.ports = ports();
-		this.#object = BpfObject.open(OBJECT);
-		const cpus = possibleCpus();
-		for (const [name, entries] of [
-			['flows', FLOW_BUCKETS],
-			['persistence', options.persistenceEntries ?? 1024],
-			['verdicts', layouts.services.maxEntries * cpus],
-			['traffic', layouts.backends.maxEntries * cpus],
-		] as const)
-			this.#object.maps.get(name)?.setMaxEntries(entries);
-		this.#object.load();
-		this.maps = new Maps(name => {
-			const map = this.#object.maps.get(name);
-			if (map === undefined) throw new Error(`no map ${name}`);
-			return map;
-		});
+		const {persistenceEntries = 1024} = options;
+		this.#objects = new Objects(OBJECT_DIRECTORY, {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries}, null);
+		this.maps = new Maps(name => this.#objects.map(name));
+		this.#objects.connect(this.maps);
 		this.tables = this.#plan(job);
 		this.#write();
 	}
@@ -124,9 +115,7 @@ export class Balancer {
 		side: Side,
 		repeat = 1,
 	): {retval: number; data: Uint8Array; durationNs: number} {
-		const loaded = this.#object.programs.get(program);
-		if (loaded === undefined) throw new Error(`no program ${program}`);
-		return loaded.testRun({data, ifindex: this.ports[side].ifindex, repeat});
+		return this.#objects.program(program).testRun({data, ifindex: this.ports[side].ifindex, repeat});
 	}
 
 	/** Counts connections, as the daemon does every second. */
@@ -143,7 +132,7 @@ export class Balancer {
 
 	/** Pins a program at a path of a bpffs. */
 	pin(program: string, path: string): void {
-		this.#object.programs.get(program)?.pin(path);
+		this.#objects.program(program).pin(path);
 	}
 
 	/** Packets by verdict, then events, of all services and CPUs. */
@@ -154,7 +143,7 @@ export class Balancer {
 
 	setBackend(address: string, change: Partial<Backend>): void {
 		for (const [id, entry] of this.tables.backends) {
-			if (entry.addr !== addressNumber(address)) continue;
+			if (formatAddress(addressIn(entry)) !== address) continue;
 			this.tables.backends.set(id, {...entry, ...change});
 			this.maps.backends.set(id, {...entry, ...change});
 		}
@@ -206,13 +195,11 @@ export class Balancer {
 
 	close(): void {
 		this.maps.close();
-		this.#object.close();
+		this.#objects.close();
 	}
 
 	#flowsMap() {
-		const flows = this.#object.maps.get('flows');
-		if (flows === undefined) throw new Error('no map flows');
-		return flows;
+		return this.#objects.map('flows');
 	}
 
 	#plan(job: readonly JobService[]): Tables {
@@ -239,6 +226,7 @@ export class Balancer {
 		maps.settings.set(0, {
 			layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 			flowBucketMask: FLOW_BUCKETS - 1,
+			flow6BucketMask: FLOW_BUCKETS - 1,
 			services: layouts.services.maxEntries,
 			backends: layouts.backends.maxEntries,
 			fineShift: shifts.fine,
@@ -250,10 +238,11 @@ export class Balancer {
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
 		for (const [index, value] of tables.turns) maps.turns.set(index, value);
 		for (const [index, value] of tables.services) maps.services.set(index, value);
-		for (const {key, id} of tables.serviceKeys.values()) maps.servicesByKey.set(key, id);
-		for (const [index, endpoints] of tables.endpoints) {
-			const unused = {addr: 0, port: 0, proto: 0, serviceAddr: 0, servicePort: 0, service: 0};
-			maps.endpoints.set(index, {endpoints: Array.from({length: 8}, (_, slot) => endpoints[slot] ?? unused)});
+		for (const {key, id} of tables.serviceKeys.values()) maps.servicesByKey[familyOf(key.addr)].set(key, id);
+		for (const family of FAMILIES) {
+			for (const [index, endpoints] of tables.endpoints[family]) {
+				maps.endpoints[family].set(index, endpointBucket(family, endpoints));
+			}
 		}
 		for (const [index, value] of tables.nics) {
 			maps.nics.set(index, value);
@@ -318,10 +307,6 @@ function port(name: string): Port {
 /** Lets the kernel route between NICs of the namespace, which its route lookups insist on. */
 export function enableForwarding(): void {
 	writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
-}
-
-export function addressNumber(address: string): number {
-	return address.split('.').reduce((number, part) => number * 256 + Number(part), 0);
 }
 
 export function nextHopMac(word: bigint): string {

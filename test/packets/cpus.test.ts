@@ -8,7 +8,7 @@ import {promisify} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import {mountBpffs} from 'libbpf-ts';
 import {BackendState, FlowShift, FlowState, Verdict} from '../../src/xdp/layout.gen.js';
-import {addressNumber, type Balancer, balancer, packetTest, type Transport} from './balancer.js';
+import {type Balancer, balancer, packetTest, type Transport} from './balancer.js';
 import {Connection} from './connection.js';
 import type {Storm} from './storm.js';
 
@@ -16,7 +16,7 @@ const VIP = '192.168.1.1:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80']}];
 const PROCESS = fileURLToPath(new URL('storm.js', import.meta.url));
 const SOURCE = fileURLToPath(new URL('../../../test/packets/storm.bpf.c', import.meta.url));
-const FLOOD = addressNumber('172.20.0.0');
+const FLOOD = 0xac14_0000; // 172.20.0.0
 const PORT = 7000;
 
 /** A storm of TCP packets with these flags, or of datagrams. */
@@ -167,7 +167,7 @@ packetTest('two CPUs open UDP flows once each, and deal those of a failed backen
 packetTest('no packet of an established flow is lost while another CPU floods the table', async t => {
 	const b = balancer(t, JOB);
 	shrink(b, 16);
-	const established = addressNumber('172.19.0.0');
+	const established = 0xac13_0000; // 172.19.0.0
 	for (let n = 0; n < 16; n++) new Connection(b, `172.19.0.${n}:${PORT}`, VIP).establish();
 	const counted = await rage(t, b, [
 		// More clients than packets: a client that came again while its half-open flow lasts would be forwarded too.

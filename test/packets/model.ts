@@ -243,7 +243,7 @@ function advanceByServer(flow: ModelFlow, {syn, ack, fin, rst, seqLow}: Parsed):
 function parse(frame: Uint8Array): Parsed | VerdictName {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const etherType = view.getUint16(12);
-	if (etherType === 0x86dd) return 'V_PASS_IPV6';
+	if (etherType === 0x86dd) return 'V_PASS_MALFORMED'; // the frames of this model are IPv4 inside
 	if (etherType === 0x8100 || etherType === 0x88a8) return 'V_PASS_VLAN';
 	if (etherType !== 0x0800) return 'V_PASS_ETHERTYPE';
 

@@ -1,6 +1,7 @@
 /** A client returns to its backend, for as long as the persistence timeout says. */
+import {addressBytes} from '../../src/net/address.js';
 import {BackendState, Event} from '../../src/xdp/layout.gen.js';
-import {addressNumber, type Balancer, balancer, packetTest} from './balancer.js';
+import {type Balancer, balancer, packetTest} from './balancer.js';
 import {Connection} from './connection.js';
 
 const VIP = '192.168.1.1:80';
@@ -17,8 +18,8 @@ function connect(b: Balancer, address: string): string {
 }
 
 function entryOf(b: Balancer, address: string) {
-	const key = {client: addressNumber(address), service: 1};
-	const entry = b.maps.persistence.get(key);
+	const key = {client: addressBytes(address), service: 1};
+	const entry = b.maps.persistence[4].get(key);
 	if (entry === undefined) throw new Error(`no entry of ${address}`);
 	return {key, entry};
 }
@@ -36,10 +37,10 @@ packetTest('an entry whose time is up is dealt anew, and each new connection res
 	const b = balancer(t, JOB);
 	connect(b, '10.1.0.1');
 	const {key, entry} = entryOf(b, '10.1.0.1');
-	b.maps.persistence.set(key, {...entry, expires: entry.expires - 7199n * 250n});
+	b.maps.persistence[4].set(key, {...entry, expires: entry.expires - 7199n * 250n});
 	t.is(connect(b, '10.1.0.1'), A);
 	t.true(entryOf(b, '10.1.0.1').entry.expires >= entry.expires);
-	b.maps.persistence.set(key, {...entry, expires: entry.expires - 7201n * 250n});
+	b.maps.persistence[4].set(key, {...entry, expires: entry.expires - 7201n * 250n});
 	t.is(connect(b, '10.1.0.1'), B);
 	t.is(connect(b, '10.1.0.1'), B);
 	t.is(entryOf(b, '10.1.0.1').entry.deals, 1);
@@ -86,6 +87,6 @@ packetTest('an entry whose backend id was given to another service is dealt anew
 	const b = balancer(t, [...JOB, {at: '192.168.1.2:80', backends: ['10.0.0.73:80']}]);
 	t.is(connect(b, '10.1.0.1'), A);
 	const {key, entry} = entryOf(b, '10.1.0.1');
-	b.maps.persistence.set(key, {...entry, backend: 3});
+	b.maps.persistence[4].set(key, {...entry, backend: 3});
 	t.is(connect(b, '10.1.0.1'), B);
 });

@@ -1,9 +1,10 @@
 /** sh, dh and mh: the same client, the same backend, on every balancer. */
 
+import {addressBytes} from '../../src/net/address.js';
 import {ringHash} from '../../src/plan/local-hash.js';
 import {maglevRing} from '../../src/plan/maglev.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {addressNumber, type Balancer, balancer, packetTest} from './balancer.js';
+import {type Balancer, balancer, packetTest} from './balancer.js';
 import {Connection, client, deal} from './connection.js';
 import {endpoint} from './frame.js';
 
@@ -24,14 +25,14 @@ class RingModel {
 	constructor(backends: readonly string[], weights: readonly number[] = []) {
 		const members = backends.map((name, index) => {
 			const [address, port] = endpoint(name);
-			return {name, addr: addressNumber(address), port, weight: weights[index] ?? 1};
+			return {name, addr: addressBytes(address), port, weight: weights[index] ?? 1};
 		});
 		this.#ring = maglevRing(members.filter(({weight}) => weight > 0));
 	}
 
 	choose(text: string, {port, fallback}: {port: boolean; fallback: boolean}): string {
 		const [address, clientPort] = endpoint(text);
-		const hash = ringHash({addr: addressNumber(address), port: port ? clientPort : 0});
+		const hash = ringHash({addr: addressBytes(address), port: port ? clientPort : 0});
 		const start = Number(hash >> 32n);
 		const stride = (Number(hash & 0xffff_ffffn) % (this.#ring.length - 1)) + 1;
 		for (let step = 0; step < this.#ring.length; step++) {

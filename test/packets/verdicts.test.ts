@@ -1,8 +1,9 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. Every verdict has a case. */
 import test from 'ava';
+import {formatAddress} from '../../src/net/address.js';
 import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {addressIn} from '../../src/xdp/tables.js';
 import {
-	addressNumber,
 	type Balancer,
 	balancer,
 	CLIENT_MAC,
@@ -185,8 +186,8 @@ const CASES: readonly Case[] = [
 	},
 	{description: 'ARP in a VLAN', verdict: 'V_PASS_ETHERTYPE', frame: b => tagged(arp(b), 1)},
 	{
-		description: 'IPv6',
-		verdict: 'V_PASS_IPV6',
+		description: 'IPv6 that is none',
+		verdict: 'V_PASS_MALFORMED',
 		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.ipv6, new Uint8Array(60)),
 	},
 	{
@@ -639,7 +640,7 @@ packetTest('a refused connection leaves no BUSY slot and no lock behind', t => {
 packetTest('verdicts and traffic are counted for the service and backend they belong to', t => {
 	const b = balancer(t, JOB);
 	new Connection(b, CLIENT, VIP).establish();
-	const [id] = [...b.tables.backends].find(([, {addr}]) => addr === addressNumber('10.0.0.71')) ?? [0];
+	const [id] = [...b.tables.backends].find(([, entry]) => formatAddress(addressIn(entry)) === '10.0.0.71') ?? [0];
 	const totals = b.maps.traffic.sumU64(id * 64, 4096 * 64, b.maps.traffic.size / (4096 * 64), 5);
 	t.deepEqual([...totals], [1n, 2n, 108n, 1n, 54n]);
 });

@@ -3,7 +3,11 @@ import {maglevRing, RING_PLACES, type RingMember} from '../../src/plan/maglev.js
 import {Seeded} from './random-job.js';
 
 function members(count: number, weight: (index: number) => number = () => 1): RingMember[] {
-	return Array.from({length: count}, (_, index) => ({addr: 0x0a000047 + index, port: 80, weight: weight(index)}));
+	return Array.from({length: count}, (_, index) => ({
+		addr: Uint8Array.of(10, 0, 0, 71 + index),
+		port: 80,
+		weight: weight(index),
+	}));
 }
 
 /** Places by member, in the order of the members. */

@@ -1,5 +1,5 @@
 /** Loading, adopting and refusing: what is pinned, what is kept, what is left behind. */
-import {existsSync, readdirSync} from 'node:fs';
+import {cpSync, existsSync, mkdirSync, readdirSync, writeFileSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import {BpfProgram, RawMap, unpin} from 'libbpf-ts';
@@ -13,7 +13,7 @@ import {readTables} from '../../src/xdp/read.js';
 import {emptyTables} from '../../src/xdp/tables.js';
 import {beside, compile, scratch} from '../addon/fixture.js';
 import {FakeLog} from '../fake/log.js';
-import {packetTest, XDP} from '../packets/balancer.js';
+import {OBJECT_DIRECTORY, packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
 import {backend, randomServices, Seeded, service} from '../plan/random-job.js';
 import {descriptors, freshName, LOOPBACK_MAC, open, SIZES, send, serve} from './plane.js';
@@ -30,9 +30,9 @@ function syn(client: string): Uint8Array {
 }
 
 /** Opening is refused with such a message, and leaves neither descriptors nor, unless they were there before, pins. */
-async function refused(t: ExecutionContext, name: string, message: RegExp, objectPath?: string): Promise<void> {
+async function refused(t: ExecutionContext, name: string, message: RegExp, objectDirectory?: string): Promise<void> {
 	const before = descriptors();
-	const error = await t.throwsAsync(open(t, objectPath === undefined ? {name} : {name, objectPath}), {
+	const error = await t.throwsAsync(open(t, objectDirectory === undefined ? {name} : {name, objectDirectory}), {
 		instanceOf: KernelError,
 		message,
 	});
@@ -44,13 +44,14 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	const name = freshName(t);
 	const plane = await open(t, {name});
 	t.false(plane.adopted);
-	t.is(plane.maps.slots, SIZES.flows);
-	t.is(plane.maps.persistence.raw.maxEntries, SIZES.persistenceEntries);
+	t.is(plane.maps.slots(4), SIZES.flows);
+	t.is(plane.maps.persistence[4].raw.maxEntries, SIZES.persistenceEntries);
 	t.true([100, 250, 300, 1000].includes(plane.settings.hz));
 	t.deepEqual(plane.maps.settings.get(0), plane.settings);
 	t.like(plane.settings, {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
-		flowBucketMask: plane.maps.buckets - 1,
+		flowBucketMask: plane.maps.buckets(4) - 1,
+		flow6BucketMask: plane.maps.buckets(6) - 1,
 		services: plane.capacity.services,
 		backends: plane.capacity.backends,
 	});
@@ -77,7 +78,7 @@ packetTest('the measured rate of jiffies is the one at which they pass', async t
 
 packetTest('flow tables have a power of two of buckets', async t => {
 	const plane = await open(t, {sizes: {...SIZES, flows: 5000}});
-	t.is(plane.maps.slots, 8192);
+	t.is(plane.maps.slots(4), 8192);
 });
 
 packetTest('a name with dots can be pinned, although bpffs has no dots', async t => {
@@ -116,7 +117,7 @@ packetTest('adopted maps keep their sizes, and that is said', async t => {
 	(await open(t, {name})).close();
 	const log = new FakeLog();
 	const plane = await open(t, {name, log, sizes: {...SIZES, flows: 65_536}});
-	t.is(plane.maps.slots, SIZES.flows);
+	t.is(plane.maps.slots(4), SIZES.flows);
 	t.deepEqual(log.take(), ['warn the maps of the earlier run keep their sizes until they are unloaded']);
 });
 
@@ -143,11 +144,15 @@ packetTest('unload removes everything, and says when there is nothing', async t 
 
 packetTest('an object that is missing, or no object, or refused by the verifier, leaves nothing', async t => {
 	const name = freshName(t);
-	await refused(t, name, /object open: \/nonexistent\.o: ENOENT/, '/nonexistent.o');
-	await refused(t, name, /ENOENT|LIBBPF/, scratch('none.o'));
-	const objectPath = compile('refused', beside('../xdp/refused.bpf.c'));
+	await refused(t, name, /object open: \/nonexistent\/lb\.bpf\.o: ENOENT/, '/nonexistent');
+	const objectDirectory = scratch('objects');
+	mkdirSync(objectDirectory);
+	writeFileSync(`${objectDirectory}/lb.bpf.o`, 'no object');
+	await refused(t, name, /ENOENT|LIBBPF/, objectDirectory);
+	cpSync(compile('refused', beside('../xdp/refused.bpf.c')), `${objectDirectory}/lb.bpf.o`);
+	cpSync(`${OBJECT_DIRECTORY}/lb6.bpf.o`, `${objectDirectory}/lb6.bpf.o`);
 	const message = /program unbounded: .*outside of the packet/;
-	await t.throwsAsync(open(t, {name, objectPath}), {instanceOf: KernelError, message});
+	await t.throwsAsync(open(t, {name, objectDirectory}), {instanceOf: KernelError, message});
 	t.false(existsSync(new Pins(name).directory));
 });
 

@@ -8,6 +8,7 @@ const SHIFTS = tickShifts(HZ);
 const SETTINGS: Settings = {
 	layoutVersion: 1,
 	flowBucketMask: 0,
+	flow6BucketMask: 0,
 	services: 256,
 	backends: 4096,
 	fineShift: SHIFTS.fine,
@@ -19,13 +20,17 @@ const SETTINGS: Settings = {
 /** Both clocks have wrapped around since boot. */
 const NOW = (1n << 41n) + 12_345n;
 
+function memory(bytes: Uint8Array): FlowMemory[4] {
+	return {size: bytes.length, copy: (offset, into) => into.set(bytes.subarray(offset, offset + into.length))};
+}
+
 /** A table of so many slots, at least one bucket; those not given are empty. */
 function table(slots: ReadonlyMap<number, FlowSlot>, count: number): FlowMemory {
 	const bytes = new Uint8Array(count * flowSlot.size);
 	for (const [index, slot] of slots) {
 		flowSlot.encode(slot, new DataView(bytes.buffer, index * flowSlot.size, flowSlot.size));
 	}
-	return {size: bytes.length, copy: (offset, into) => into.set(bytes.subarray(offset, offset + into.length))};
+	return {4: memory(bytes), 6: memory(new Uint8Array())};
 }
 
 /** 10.0.0.50:40000 > 192.168.1.1:80 at backend 7, last heard of so many jiffies ago. */
@@ -52,9 +57,9 @@ test('a slot is decoded: both ends, backend, state, age', t => {
 	const [flow, ...others] = only(FlowState.FLOW_ESTABLISHED, 10 * HZ);
 	t.deepEqual(others, []);
 	t.like(flow, {
-		clientAddr: 0x0a000032,
+		clientAddr: Uint8Array.of(10, 0, 0, 50),
 		clientPort: 40000,
-		serviceAddr: 0xc0a80101,
+		serviceAddr: Uint8Array.of(192, 168, 1, 1),
 		servicePort: 80,
 		proto: 6,
 		backend: 7,

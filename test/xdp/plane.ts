@@ -10,10 +10,10 @@ import {diff} from '../../src/plan/diff.js';
 import {DataPlane, type DataPlaneOptions} from '../../src/xdp/dataplane.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {FakeLog} from '../fake/log.js';
-import {OBJECT} from '../packets/balancer.js';
+import {OBJECT_DIRECTORY} from '../packets/balancer.js';
 import {mac} from '../packets/frame.js';
 
-export const SIZES = {flows: 4096, persistenceEntries: 512};
+export const SIZES = {flows: 4096, flows6: 1024, persistenceEntries: 512};
 /** Its slot in `nics`: loopback's index. */
 export const LOOPBACK = 1;
 export const LOOPBACK_MAC = '00:00:00:00:00:00';
@@ -31,7 +31,7 @@ export function freshName(t: ExecutionContext): string {
 export async function open(t: ExecutionContext, overrides: Partial<DataPlaneOptions> = {}): Promise<DataPlane> {
 	const plane = await DataPlane.open({
 		name: overrides.name ?? freshName(t),
-		objectPath: OBJECT,
+		objectDirectory: OBJECT_DIRECTORY,
 		sizes: SIZES,
 		timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 		clock: realClock,

@@ -104,16 +104,16 @@ packetTest('persistence entries, until they expire; the sweep takes the expired 
 	]);
 	for (const {expiresInS} of entries) t.true(expiresInS > 295 && expiresInS <= 300);
 
-	const key = {client: 0xac100900, service: 2};
-	const entry = plane.maps.persistence.get(key);
+	const key = {client: Uint8Array.of(172, 16, 9, 0), service: 2};
+	const entry = plane.maps.persistence[4].get(key);
 	t.is(entry?.backend, 3);
-	plane.maps.persistence.set(key, {backend: 3, deals: 0, expires: plane.jiffies()});
+	plane.maps.persistence[4].set(key, {backend: 3, deals: 0, expires: plane.jiffies()});
 	t.deepEqual(
 		(await all((await view()).persistence())).map(({client}) => client),
 		['172.16.0.0/24'],
 	);
 	t.is(await sweepPersistence(plane.maps, plane.jiffies()), 1);
-	t.is(plane.maps.persistence.get(key), undefined);
+	t.is(plane.maps.persistence[4].get(key), undefined);
 	t.is(await sweepPersistence(plane.maps, plane.jiffies()), 1);
 });
 
@@ -135,7 +135,10 @@ packetTest('every map, with its place, and its entries decoded', async t => {
 	const services = maps.find(({map}) => map === 'services');
 	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 64, entries: 2, pin: new Pins(name).map('services')});
 	t.deepEqual((await all(seen.dump('services_by_key'))).map(({value}) => value).sort(), [1, 2]);
-	t.like((await all(seen.dump('backends')))[0], {key: 1, value: {addr: 0x0a000047, port: 80}});
+	t.like((await all(seen.dump('backends')))[0], {
+		key: 1,
+		value: {addr: Uint8Array.of(10, 0, 0, 71, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), port: 80},
+	});
 	await t.throwsAsync(all(seen.dump('nonsense')), {instanceOf: KernelError, message: /maps are .*services/});
 });
 

@@ -58,17 +58,18 @@ export function layoutOf(btf: Btf): Layout {
 	return new Resolver(btf).layout();
 }
 
-/** A layout without what another one has under the same name. */
-export function without(layout: Layout, known: Layout): Layout {
-	return {
-		enums: unknown(layout.enums, known.enums),
-		structs: unknown(layout.structs, known.structs),
-		maps: unknown(layout.maps, known.maps),
+/** A layout without the maps that another one has, and without what only those need. */
+export function without({maps, structs}: Layout, known: Layout): Layout {
+	const left = maps.filter(({name}) => !known.maps.some(other => other.name === name));
+	const needed = new Set<string>();
+	const need = (shape: Shape): void => {
+		if (shape.kind === 'array') need(shape.element);
+		if (shape.kind !== 'struct' || needed.has(shape.name)) return;
+		needed.add(shape.name);
+		for (const field of structs.find(({name}) => name === shape.name)?.fields ?? []) need(field.shape);
 	};
-}
-
-function unknown<T extends {readonly name: string}>(items: readonly T[], known: readonly T[]): T[] {
-	return items.filter(({name}) => !known.some(other => other.name === name));
+	for (const {key, value} of left) for (const shape of [key, value]) need(shape);
+	return {enums: [], structs: structs.filter(({name}) => needed.has(name)), maps: left};
 }
 
 const BIG_ENDIAN: Readonly<Record<string, ScalarName>> = {__be16: 'be16', __be32: 'be32', __be64: 'be64'};
