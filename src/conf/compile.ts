@@ -22,7 +22,7 @@ export function compile(file: string, statements: readonly Statement[], report: 
 		globals: toGlobals(draft.globals),
 		settings: toSettings(draft.settings),
 		services: present(draft.services.map(service => toService(service, report))),
-		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals.garp, report))),
+		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
 	};
 	crossCheck(config, draft, report);

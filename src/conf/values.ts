@@ -1,4 +1,4 @@
-import {parseAddress} from '../net/address.js';
+import {family, parseAddress} from '../net/address.js';
 import type {DiagnosticCode} from './diagnostics.js';
 
 /**
@@ -89,16 +89,33 @@ export function oneOf<const V>(choices: Readonly<Record<string, V | Unsupported>
 /** keepalived's booleans. */
 export const boolean: Value<boolean> = oneOf({on: true, off: false, true: true, false: false, yes: true, no: false});
 
+/** An IP address in canonical text. */
+export const ip: Value<string> = {
+	usage: 'IP',
+	parse(text) {
+		const address = parseAddress(text);
+		if (address !== undefined) return {value: address};
+		return {why: 'is not an IP address', wayOut: 'write it like 192.0.2.1; names are not looked up'};
+	},
+};
+
 /** An IPv4 address in canonical text. */
 export const ipv4: Value<string> = {
 	usage: 'IPV4',
 	parse(text) {
-		const address = parseAddress(text);
-		if (address === undefined) {
-			return {why: 'is not an IP address', wayOut: 'write it like 192.0.2.1; names are not looked up'};
-		}
-		if (address.includes(':')) return {code: 'not-supported', why: 'is not supported: no IPv6 yet'};
-		return {value: address};
+		const address = ip.parse(text);
+		if ('why' in address || family(address.value) === 4) return address;
+		return {code: 'not-supported', why: 'is not supported: no IPv6 yet'};
+	},
+};
+
+/** An IPv6 address in canonical text. */
+export const ipv6: Value<string> = {
+	usage: 'IPV6',
+	parse(text) {
+		const address = ip.parse(text);
+		if ('why' in address || family(address.value) === 6) return address;
+		return {why: 'is not an IPv6 address', wayOut: 'write it like ff02::12'};
 	},
 };
 

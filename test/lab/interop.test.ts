@@ -13,7 +13,7 @@ import type {Subprocesses} from '../../src/host/host.js';
 import {realClock} from '../../src/host/real/clock.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import {FakeLog} from '../fake/log.js';
-import {instance} from '../vrrp/segment.js';
+import {instance, multicastGroups} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
@@ -187,7 +187,7 @@ class Ours {
 	}
 
 	configure(changes: Partial<Instance>): Promise<void> {
-		return this.#child.configure({instances: [instance(changes)], syncGroups: [], multicastGroup: '224.0.0.18'});
+		return this.#child.configure({instances: [instance(changes)], syncGroups: [], multicastGroups});
 	}
 
 	status() {

@@ -6,7 +6,7 @@ import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net'
 import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
-import {decodeIpv4} from '../../src/net/ipv4.js';
+import {decodeIp} from '../../src/net/ip.js';
 import {decodeAdvert, VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 
 export type Observation =
@@ -51,7 +51,7 @@ function observeArp(packet: Uint8Array): void {
 }
 
 function observeIpv4(bytes: Uint8Array): void {
-	const packet = decodeIpv4(bytes);
+	const packet = decodeIp(bytes);
 	if (!packet.ok) return;
 	const {protocol, source, payload} = packet.value;
 	if (protocol === IGMP && payload[0] === IGMPV3_REPORT) {
