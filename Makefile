@@ -16,7 +16,7 @@ ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
 UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
-ROOT     := $(foreach area,addon packets xdp,'build/test/$(area)/**/*.test.js')
+ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 
 .PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table test-root test-lab lint fmt check lab-clean clean help

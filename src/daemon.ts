@@ -256,7 +256,7 @@ function vrrpConfig(config: Config): VrrpConfig {
 	return {
 		instances: config.instances,
 		syncGroups: config.syncGroups,
-		multicastGroup: config.globals.multicastGroup4,
+		multicastGroups: config.globals.multicastGroups,
 	};
 }
 

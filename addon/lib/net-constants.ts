@@ -1,4 +1,4 @@
-/** Linux's numbers on every architecture that Node runs on but MIPS and SPARC, from linux/{socket,in,if_ether,...}.h. */
+/** Linux's numbers on every architecture that Node runs on but MIPS and SPARC, from linux/{socket,in,in6,if_ether,...}.h. */
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -10,6 +10,7 @@ export const SOCK_RAW = 3;
 
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
+export const SOL_IPV6 = 41;
 export const SOL_PACKET = 263;
 export const SOL_NETLINK = 270;
 
@@ -34,6 +35,17 @@ export const IP_DROP_MEMBERSHIP = 36;
 export const IP_MULTICAST_ALL = 49;
 /** Of IP_MTU_DISCOVER: never set the don't-fragment bit. */
 export const IP_PMTUDISC_DONT = 0;
+
+export const IPV6_MULTICAST_IF = 17;
+export const IPV6_MULTICAST_HOPS = 18;
+export const IPV6_MULTICAST_LOOP = 19;
+export const IPV6_ADD_MEMBERSHIP = 20;
+export const IPV6_MULTICAST_ALL = 29;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+export const IPV6_RECVHOPLIMIT = 51;
+export const IPV6_HOPLIMIT = 52;
+export const IPV6_TCLASS = 67;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;

@@ -1,7 +1,16 @@
 import {constants} from 'node:os';
 import {loadAddon} from './addon.js';
 import {NetError} from './errors.js';
-import {AF_INET, AF_NETLINK, AF_PACKET, SOCK_DGRAM, SOCK_RAW} from './net-constants.js';
+import {
+	AF_INET,
+	AF_INET6,
+	AF_NETLINK,
+	AF_PACKET,
+	SO_TIMESTAMPNS,
+	SOCK_DGRAM,
+	SOCK_RAW,
+	SOL_SOCKET,
+} from './net-constants.js';
 
 export {NetError} from './errors.js';
 export * from './net-constants.js';
@@ -14,7 +23,7 @@ interface NativeSocket {
 	setOption(level: number, name: number, value: number | Uint8Array): Status;
 	bind(address: Uint8Array): Status;
 	send(bytes: Uint8Array, address: Uint8Array | undefined): Status;
-	receive(max: number): Received | Status;
+	receive(max: number): Omit<Received, 'timestampNs'> | Status;
 	onReadable(listener: () => void): Status;
 	setRef(keepsLoop: boolean): void;
 	close(): void;
@@ -32,11 +41,19 @@ function native(): NativeNet {
 	return loaded;
 }
 
+/** What the kernel says beside a datagram when an option of the socket asks for it (cmsg(3)). */
+export interface ControlMessage {
+	readonly level: number;
+	readonly type: number;
+	readonly bytes: Uint8Array;
+}
+
 /** A datagram as received. */
 export interface Received {
 	readonly bytes: Uint8Array;
 	/** The sender's address as the kernel writes it; see `parseSockaddr`. Empty where the family has none. */
 	readonly from: Uint8Array;
+	readonly control: readonly ControlMessage[];
 	/** When the kernel received it, in nanoseconds since 1970; null unless SO_TIMESTAMPNS is set. */
 	readonly timestampNs: bigint | null;
 	/** The datagram was longer than `max`; `bytes` is its beginning. */
@@ -90,7 +107,7 @@ export class Socket {
 	 */
 	receive(max = DATAGRAM_MAX): Received | undefined {
 		const received = this.#socket.receive(max);
-		if (typeof received !== 'number') return received;
+		if (typeof received !== 'number') return {...received, timestampNs: timestampNs(received.control)};
 		if (received === -EAGAIN) return undefined;
 		throw new NetError('receive', this.#name, -received);
 	}
@@ -122,7 +139,20 @@ export class Socket {
 	}
 }
 
-const DOMAINS: Readonly<Record<number, string>> = {[AF_INET]: 'inet', [AF_NETLINK]: 'netlink', [AF_PACKET]: 'packet'};
+/** `struct timespec` under SO_TIMESTAMPNS. */
+function timestampNs(control: readonly ControlMessage[]): bigint | null {
+	const message = control.find(({level, type}) => level === SOL_SOCKET && type === SO_TIMESTAMPNS);
+	if (message === undefined) return null;
+	const [seconds = 0n, nanoseconds = 0n] = new BigInt64Array(message.bytes.slice().buffer);
+	return seconds * 1_000_000_000n + nanoseconds;
+}
+
+const DOMAINS: Readonly<Record<number, string>> = {
+	[AF_INET]: 'inet',
+	[AF_INET6]: 'inet6',
+	[AF_NETLINK]: 'netlink',
+	[AF_PACKET]: 'packet',
+};
 const TYPES: Readonly<Record<number, string>> = {[SOCK_DGRAM]: 'datagram', [SOCK_RAW]: 'raw'};
 
 function socketName(domain: number, type: number, protocol: number): string {

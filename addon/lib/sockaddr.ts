@@ -1,11 +1,12 @@
 import {endianness} from 'node:os';
-import {AF_INET, AF_NETLINK, AF_PACKET} from './net-constants.js';
+import {AF_INET, AF_INET6, AF_NETLINK, AF_PACKET} from './net-constants.js';
 
 /** Socket addresses as the kernel reads and writes them: family and interface in host order, the rest as on the wire. */
 
 const LITTLE = endianness() === 'LE';
 
 const SOCKADDR_IN_SIZE = 16;
+const SOCKADDR_IN6_SIZE = 28;
 const SOCKADDR_LL_SIZE = 20;
 const SOCKADDR_NL_SIZE = 12;
 /** Of an `sockaddr_ll`: room for the address. */
@@ -13,6 +14,8 @@ const LL_ADDRESS_MAX = 8;
 
 export type Sockaddr =
 	| {readonly family: 'in'; readonly address: Uint8Array; readonly port: number}
+	/** `ifindex` is the scope of a link-local address, else 0. */
+	| {readonly family: 'in6'; readonly address: Uint8Array; readonly port: number; readonly ifindex: number}
 	| {readonly family: 'll'; readonly ifindex: number; readonly protocol: number; readonly mac: Uint8Array}
 	| {readonly family: 'nl'; readonly pid: number; readonly groups: number};
 
@@ -21,6 +24,15 @@ export function sockaddrIn(address: Uint8Array, port = 0): Uint8Array {
 	const [bytes, view] = start(SOCKADDR_IN_SIZE, AF_INET);
 	view.setUint16(2, integer('port', port, 0xffff));
 	bytes.set(exactly('IPv4 address', address, 4), 4);
+	return bytes;
+}
+
+/** `struct sockaddr_in6` of sixteen address bytes; link-local ones need the interface that they are meant on. */
+export function sockaddrIn6(address: Uint8Array, {port = 0, ifindex = 0} = {}): Uint8Array {
+	const [bytes, view] = start(SOCKADDR_IN6_SIZE, AF_INET6);
+	view.setUint16(2, integer('port', port, 0xffff));
+	bytes.set(exactly('IPv6 address', address, 16), 8);
+	view.setUint32(24, integer('ifindex', ifindex, 0x7fff_ffff), LITTLE);
 	return bytes;
 }
 
@@ -53,6 +65,14 @@ export function ipMreqn({group, ifindex}: {group: Uint8Array; ifindex: number}):
 	return bytes;
 }
 
+/** `struct ipv6_mreq` for IPV6_ADD_MEMBERSHIP: a group on an interface. */
+export function ipv6Mreq({group, ifindex}: {group: Uint8Array; ifindex: number}): Uint8Array {
+	const bytes = new Uint8Array(20);
+	bytes.set(exactly('group', group, 16), 0);
+	new DataView(bytes.buffer).setInt32(16, integer('ifindex', ifindex, 0x7fff_ffff), LITTLE);
+	return bytes;
+}
+
 /** What `Received.from` says; undefined for another family or fewer bytes than the family's address has. */
 export function parseSockaddr(bytes: Uint8Array): Sockaddr | undefined {
 	if (bytes.length < 2) return undefined;
@@ -61,6 +81,14 @@ export function parseSockaddr(bytes: Uint8Array): Sockaddr | undefined {
 		case AF_INET:
 			if (bytes.length < SOCKADDR_IN_SIZE) return undefined;
 			return {family: 'in', address: bytes.slice(4, 8), port: view.getUint16(2)};
+		case AF_INET6:
+			if (bytes.length < SOCKADDR_IN6_SIZE) return undefined;
+			return {
+				family: 'in6',
+				address: bytes.slice(8, 24),
+				port: view.getUint16(2),
+				ifindex: view.getUint32(24, LITTLE),
+			};
 		case AF_PACKET: {
 			// The kernel returns 12 bytes and the address's own length, or room for eight.
 			const length = bytes.length < 12 ? 0 : view.getUint8(11);

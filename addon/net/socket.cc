@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include <sys/socket.h>
-#include <time.h>
 
 #include "args.h"
 #include "watcher.h"
@@ -20,15 +19,17 @@ Napi::Uint8Array CopyOf(Napi::Env env, const void* data, size_t size) {
   return copy;
 }
 
-/** The kernel's arrival time (SO_TIMESTAMPNS) in nanoseconds since 1970, or null. */
-Napi::Value Timestamp(Napi::Env env, msghdr* message) {
+/** What the kernel says beside a datagram, an object {level, type, bytes} for each control message. */
+Napi::Array ControlMessages(Napi::Env env, msghdr* message) {
+  Napi::Array messages = Napi::Array::New(env);
   for (cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr; header = CMSG_NXTHDR(message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
-    timespec time;
-    memcpy(&time, CMSG_DATA(header), sizeof time);
-    return Napi::BigInt::New(env, int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec);
+    Napi::Object control = Napi::Object::New(env);
+    control["level"] = Napi::Number::New(env, header->cmsg_level);
+    control["type"] = Napi::Number::New(env, header->cmsg_type);
+    control["bytes"] = CopyOf(env, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    messages[messages.Length()] = control;
   }
-  return env.Null();
+  return messages;
 }
 
 }  // namespace
@@ -91,7 +92,7 @@ Napi::Value Socket::Send(const Napi::CallbackInfo& info) {
   return Status(info.Env(), sent < 0 ? -errno : sent);
 }
 
-/** receive(max): {bytes, from, timestampNs, truncated} | status; -EAGAIN when nothing waits. */
+/** receive(max): {bytes, from, control, truncated} | status; -EAGAIN when nothing waits. */
 Napi::Value Socket::Receive(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   size_t max = ToInteger(info[0], "max", kReceiveMax);
@@ -113,7 +114,7 @@ Napi::Value Socket::Receive(const Napi::CallbackInfo& info) {
   Napi::Object packet = Napi::Object::New(env);
   packet["bytes"] = CopyOf(env, buffer_.data(), static_cast<size_t>(size));
   packet["from"] = CopyOf(env, &from, std::min<size_t>(message.msg_namelen, sizeof from));
-  packet["timestampNs"] = Timestamp(env, &message);
+  packet["control"] = ControlMessages(env, &message);
   packet["truncated"] = Napi::Boolean::New(env, (message.msg_flags & MSG_TRUNC) != 0);
   return packet;
 }

@@ -1,6 +1,7 @@
 import type {Check} from '../conf/model.js';
 import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
+import {endpointName} from '../net/address.js';
 import {attempt} from './attempt.js';
 import type {Checker, Result} from './checker.js';
 import {type CheckState, firstDelayUs, initialState, step} from './machine.js';
@@ -58,7 +59,7 @@ export class Probe {
 	}
 
 	get #name(): string {
-		return `check ${this.check.connectAddress}:${this.check.connectPort}`;
+		return `check ${targetName(this.check)}`;
 	}
 
 	health(): CheckHealth {
@@ -122,5 +123,9 @@ export class Probe {
 }
 
 function reasonText(check: Check, result: Result): string {
-	return `${check.kind} check: ${result.ok ? 'passed' : result.reason} (${check.connectAddress}:${check.connectPort})`;
+	return `${check.kind} check: ${result.ok ? 'passed' : result.reason} (${targetName(check)})`;
+}
+
+function targetName({connectAddress, connectPort, kind}: Check): string {
+	return endpointName(connectAddress, connectPort, kind);
 }

@@ -40,7 +40,7 @@ export function compile(
 		globals: toGlobals(draft.globals),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
-		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals.garp, report))),
+		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
 	};
 	crossCheck(config, draft, report);

@@ -1,9 +1,10 @@
+import {isLinkLocal} from '../net/address.js';
 import {type DiagnosticCode, formatPlace, quote, type Report} from './diagnostics.js';
 import {type GroupDraft, SERVICES_MAX} from './keywords/group.js';
 import {protocolOf} from './keywords/services.js';
 import {groupTitle, type ServiceSettingsDraft, serviceTitle} from './keywords/settings.js';
 import type {ConfigDraft} from './keywords/top.js';
-import type {Config, Instance, Place, Service} from './model.js';
+import type {Config, Instance, Place, Service, VirtualAddress} from './model.js';
 import {placeOf} from './table.js';
 import {suggestion} from './values.js';
 
@@ -19,7 +20,11 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 	unique(draft.settings.services, ({title}) => `service ${title}`, report);
 	unique(draft.instances, ({name}) => `vrrp_instance ${quote(name)}`, report);
 	unique(syncGroups, ({name}) => `vrrp_sync_group ${quote(name)}`, report);
-	unique(instances, ({vrid, interface: device}) => `virtual_router_id ${vrid} on interface ${device}`, report);
+	unique(
+		instances,
+		({vrid, family: of, interface: device}) => `virtual_router_id ${vrid} of IPv${of} on interface ${device}`,
+		report,
+	);
 	checkMembers(config, draft, report);
 	checkAddresses(instances, report);
 	for (const group of draft.groups) checkSize(group, report);
@@ -61,10 +66,15 @@ function checkMembers({syncGroups}: Config, {instances}: ConfigDraft, report: Re
 	}
 }
 
+/** A link-local address is another one on every link. */
+function nameOnLink({address, device}: VirtualAddress): string {
+	return isLinkLocal(address) ? `${address} on ${device}` : address;
+}
+
 /** Two masters with one address fight for it. */
 function checkAddresses(instances: readonly Instance[], report: Report): void {
 	const addresses = instances.flatMap(({addresses, excludedAddresses}) => [...addresses, ...excludedAddresses]);
-	for (const [{address, place}, earlier] of repeated(addresses, ({address}) => address)) {
+	for (const [{address, place}, earlier] of repeated(addresses, nameOnLink)) {
 		const text = `virtual address ${address} is there already, at ${formatPlace(earlier.place)}`;
 		report.warning('duplicate', place, text, 'keep one');
 	}

@@ -2,6 +2,7 @@
  * What a configuration means, as plain readonly values: the output of `compile` and the input of everything else.
  * Durations are integer microseconds (`…Us`); addresses are canonical text (see net/address.ts).
  */
+import type {Family} from '../net/address.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
 export interface Place {
@@ -124,10 +125,12 @@ export interface VirtualAddress {
 	/** The interface to put it on. */
 	readonly device: string;
 	readonly label: string | null;
-	/** rtnetlink scope: 0 global, 253 link, 254 host. */
+	/** rtnetlink scope: 0 global, 253 link, 254 host. The kernel knows that of IPv6 addresses by itself. */
 	readonly scope: number;
 	/** Broadcast address, or null for none. */
 	readonly broadcast: string | null;
+	/** For how many seconds the kernel may choose it as a source by itself; null: forever. */
+	readonly preferredS: number | null;
 }
 
 /** One `vrrp_instance`. */
@@ -138,22 +141,25 @@ export interface Instance {
 	readonly interface: string;
 	readonly vrid: number;
 	readonly priority: number;
+	/** What its adverts travel by, and the family of `addresses`. IPv6 needs version 3. */
+	readonly family: Family;
 	readonly version: 2 | 3;
 	readonly advertUs: number;
 	/** Plain-text password, at most 8 bytes, or null. */
 	readonly password: string | null;
 	readonly addresses: readonly VirtualAddress[];
+	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];
 	readonly preempt: boolean;
 	readonly preemptDelayUs: number;
 	readonly garp: Garp;
-	/** Source address of adverts, or null for the interface's primary address. */
+	/** Source address of adverts, or null for the interface's primary (IPv4) or link-local (IPv6) address. */
 	readonly sourceAddress: string | null;
 	/** Follow the link state of the interface (keepalived: not `dont_track_primary`). */
 	readonly trackPrimary: boolean;
 }
 
-/** Gratuitous ARP timing of an instance, keepalived's `garp_*`. */
+/** When an instance's addresses are announced, by ARP and NDP alike: keepalived's `garp_*`. */
 export interface Garp {
 	readonly masterRepeat: number;
 	readonly masterDelayUs: number;
@@ -171,6 +177,9 @@ export interface SyncGroup {
 	readonly instances: readonly string[];
 }
 
+/** Where the adverts of each family go. */
+export type MulticastGroups = Readonly<Record<Family, string>>;
+
 /** `global_defs`, as far as it has an effect. */
 export interface Globals {
 	readonly routerId: string | null;
@@ -180,7 +189,7 @@ export interface Globals {
 	readonly smtpConnectTimeoutUs: number;
 	/** TCP established, TCP FIN and UDP timeouts in seconds (`lvs_timeouts`). */
 	readonly timeoutsS: {readonly tcp: number; readonly tcpFin: number; readonly udp: number};
-	readonly multicastGroup4: string;
+	readonly multicastGroups: MulticastGroups;
 }
 
 /** The `lbd { … }` block: our own settings; nothing needs it. */

@@ -132,6 +132,16 @@ export const network: Value<Network> = {
 	},
 };
 
+/** An IPv6 address in canonical text. */
+export const ipv6: Value<string> = {
+	usage: 'IPV6',
+	parse(text) {
+		const address = ip.parse(text);
+		if ('why' in address || family(address.value) === 6) return address;
+		return {why: 'is not an IPv6 address', wayOut: 'write it like ff02::12'};
+	},
+};
+
 /** The name of a network interface, by the kernel's rules (net/core/dev.c, dev_valid_name). */
 export const interfaceName: Value<string> = {
 	usage: 'INTERFACE',

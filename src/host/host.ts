@@ -3,9 +3,9 @@
  * test/fake has the other one.
  */
 
-import type {AddressEntry, Link, Neighbour} from '../net/netlink/route.js';
+import type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
 
-export type {AddressEntry, Link, Neighbour} from '../net/netlink/route.js';
+export type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
 
 export type Cancel = () => void;
 
@@ -33,7 +33,7 @@ export interface PacketSocket {
 }
 
 export interface Sockets {
-	/** Multicast VRRP (IP protocol 112) on an interface; joins `group`, sends from `source`. */
+	/** Multicast VRRP (IP protocol 112) on an interface; joins `group`, sends from `source`; both of one family. */
 	vrrp(options: {
 		interface: string;
 		ifindex: number;
@@ -41,7 +41,7 @@ export interface Sockets {
 		source: string;
 		onPacket: (packet: Packet) => void;
 	}): PacketSocket;
-	/** Raw Ethernet frames out of an interface (ARP announcements). */
+	/** Raw Ethernet frames out of an interface (announcements by ARP and NDP). */
 	frames(options: {interface: string; ifindex: number}): PacketSocket;
 }
 
@@ -59,6 +59,8 @@ export type NetlinkEvent =
 	| {readonly kind: 'address'; readonly address: AddressEntry; readonly removed: boolean}
 	| {readonly kind: 'neighbour'; readonly neighbour: Neighbour}
 	| {readonly kind: 'route'}
+	/** A sysctl of some interface. */
+	| {readonly kind: 'setting'}
 	/** The kernel dropped events: dump everything again. */
 	| {readonly kind: 'overrun'};
 
@@ -68,8 +70,8 @@ export interface Netlink {
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
-	addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void>;
-	deleteAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void>;
+	addAddress(address: NewAddress): Promise<void>;
+	deleteAddress(address: Address): Promise<void>;
 	/** Asks the kernel to resolve a neighbour; the answer comes as an event. */
 	resolve(ifindex: number, address: string): Promise<void>;
 	onEvent(fn: (event: NetlinkEvent) => void): Cancel;

@@ -29,6 +29,11 @@ export function family(address: string): Family {
 	return address.includes(':') ? 6 : 4;
 }
 
+/** Whether an IPv6 address means something on its link only: fe80::/10 (RFC 4291 §2.5.6). */
+export function isLinkLocal(address: string): boolean {
+	return family(address) === 6 && networkAddress(address, 10) === 'fe80::';
+}
+
 /** Length in bits of the addresses of a family: the longest prefix. */
 export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;

@@ -1,3 +1,8 @@
+import {endianness} from 'node:os';
+
+/** The byte order of this machine, in which its kernel speaks. */
+export const LITTLE_ENDIAN = endianness() === 'LE';
+
 /** What a decoder of bytes from outside returns: the value, or the name of the reason why there is none. */
 export type Decoded<Value, Reason extends string> =
 	| {readonly ok: true; readonly value: Value}

@@ -1,22 +1,21 @@
 import {addressBytes, formatAddress} from './address.js';
 import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
-import {decodeIpv4, type Ipv4Packet} from './ipv4.js';
+import {addressLengthOn, checksumOnPath, decodeIp, type IpPacket, type Path} from './ip.js';
 
 export const VRRP_PROTOCOL = 112;
-/** RFC 3768 §5.2.3: a smaller value proves that the packet was routed here from elsewhere. */
+/** RFC 3768 §5.2.3, RFC 9568 §5.1.2.3: a smaller value proves that the packet was routed here from elsewhere. */
 export const VRRP_TTL = 255;
 
 const ADVERTISEMENT = 1;
 const HEADER_LENGTH = 8;
-const ADDRESS_LENGTH = 4;
 const PASSWORD_LENGTH = 8;
 const AUTH_NONE = 0;
 const AUTH_PASS = 1;
 const SECOND_US = 1_000_000;
 const CENTISECOND_US = 10_000;
 
-/** A VRRP advertisement for IPv4: version 2 (RFC 3768 §5, with the password of RFC 2338) or 3 (RFC 9568 §5). */
+/** A VRRP advertisement: version 2 (RFC 3768 §5, with the password of RFC 2338; IPv4 only) or 3 (RFC 9568 §5). */
 export interface Advert {
 	readonly version: 2 | 3;
 	readonly vrid: number;
@@ -24,15 +23,10 @@ export interface Advert {
 	readonly priority: number;
 	/** Whole seconds in version 2, whole centiseconds in version 3. */
 	readonly advertUs: number;
+	/** All of the family that the packet travels by. */
 	readonly addresses: readonly string[];
 	/** Plain text of at most 8 bytes, version 2 only; null without authentication. */
 	readonly password: string | null;
-}
-
-/** The two ends of a packet, which version 3 protects with its checksum. */
-export interface Path {
-	readonly source: string;
-	readonly destination: string;
 }
 
 /** Why a packet cannot be an advertisement at all. */
@@ -69,15 +63,16 @@ export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
 }
 
 /** Reads an advertisement from outside in: once a field has passed, nothing behind it looks at it again. */
-export function decodeAdvert(packet: Ipv4Packet): Decoded<Advert, DecodeReason> {
+export function decodeAdvert(packet: IpPacket): Decoded<Advert, DecodeReason> {
 	const message = packet.payload;
 	if (packet.ttl !== VRRP_TTL) return {ok: false, reason: 'bad-ttl'};
 	if (message.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
 	const view = viewOf(message);
-	const version = versionOf(view.getUint8(0) >> 4);
+	const addressLength = addressLengthOn(packet);
+	const version = versionOf(view.getUint8(0) >> 4, addressLength);
 	if (version === null) return {ok: false, reason: 'bad-version'};
 	if ((view.getUint8(0) & 0x0f) !== ADVERTISEMENT) return {ok: false, reason: 'bad-type'};
-	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * ADDRESS_LENGTH;
+	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * addressLength;
 	if (message.length !== addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0)) return {ok: false, reason: 'bad-length'};
 	if (checksum(message, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
 	const authType = version === 2 ? view.getUint8(4) : AUTH_NONE;
@@ -88,9 +83,9 @@ export function decodeAdvert(packet: Ipv4Packet): Decoded<Advert, DecodeReason> 
 			version,
 			vrid: view.getUint8(1),
 			priority: view.getUint8(2),
-			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.5).
+			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.6).
 			advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
-			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd)),
+			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd), addressLength),
 			password: authType === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
 		},
 	};
@@ -112,7 +107,7 @@ export function receiveAdvert(
 	own: Advert,
 	ownSource: string,
 ): Decoded<ReceivedAdvert, RefusalReason> {
-	const packet = decodeIpv4(datagram);
+	const packet = decodeIp(datagram);
 	if (!packet.ok) return packet;
 	const {source, payload} = packet.value;
 	if (payload.length > 1 && payload[1] !== own.vrid) return {ok: false, reason: 'other-vrid'};
@@ -142,13 +137,15 @@ function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
 	return a.length === b.length && a.every(address => wanted.has(address));
 }
 
-function versionOf(bits: number): 2 | 3 | null {
-	return bits === 2 || bits === 3 ? bits : null;
+/** Version 2 is for IPv4 alone. */
+function versionOf(bits: number, addressLength: 4 | 16): 2 | 3 | null {
+	if (bits === 3) return 3;
+	return bits === 2 && addressLength === 4 ? 2 : null;
 }
 
-function readAddresses(bytes: Uint8Array): string[] {
-	return Array.from({length: bytes.length / ADDRESS_LENGTH}, (_, index) =>
-		formatAddress(bytes.subarray(index * ADDRESS_LENGTH, (index + 1) * ADDRESS_LENGTH)),
+function readAddresses(bytes: Uint8Array, length: 4 | 16): string[] {
+	return Array.from({length: bytes.length / length}, (_, index) =>
+		formatAddress(bytes.subarray(index * length, (index + 1) * length)),
 	);
 }
 
@@ -165,9 +162,5 @@ function passwordText(bytes: Uint8Array): string {
 
 /** Version 3 sums a pseudo header as well (RFC 9568 §5.2.8; for IPv4 too, as keepalived does), version 2 does not. */
 function checksum(message: Uint8Array, version: 2 | 3, path: Path): number {
-	if (version === 2) return internetChecksum(message);
-	const pseudo = concatBytes(addressBytes(path.source), addressBytes(path.destination), new Uint8Array(4));
-	viewOf(pseudo).setUint16(8, VRRP_PROTOCOL);
-	viewOf(pseudo).setUint16(10, message.length);
-	return internetChecksum(pseudo, message);
+	return version === 2 ? internetChecksum(message) : checksumOnPath(message, VRRP_PROTOCOL, path);
 }

@@ -1,6 +1,7 @@
 /**
  * The link-layer way to each backend, kept as the kernel knows it: its routes say through which NIC and gateway, its
- * neighbour table says to which MAC. The program itself never waits for a neighbour.
+ * neighbour table says to which MAC. The program itself never waits for a neighbour. The ways to the clients it looks up
+ * by itself, once a flow; here it is noticed when they may have changed.
  */
 import type {Cancel, Clock, Neighbour, Netlink, NetlinkEvent, Route} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -19,6 +20,9 @@ const AGAIN_US = 1_000_000;
 /** Routes change in bursts (a link going down takes many with it); one look afterwards is enough. */
 const ROUTES_SETTLE_US = 50_000;
 
+/** Neighbours whose MAC address is remembered; the kernel itself keeps 1,024 of each family unless told otherwise. */
+const REMEMBERED_MAX = 65_536;
+
 /** Watches the ways to a set of addresses. */
 export class NextHops {
 	readonly #netlink: Netlink;
@@ -28,6 +32,8 @@ export class NextHops {
 	readonly #routes = new Map<string, Route>();
 	/** By gateway, see `gatewayKey`: those of `#routes` only. */
 	readonly #macs = new Map<string, string | null>();
+	/** The latest MAC address of every neighbour, see `gatewayKey`; the one heard of longest ago comes first. */
+	readonly #remembered = new Map<string, string>();
 	/** Addresses whose lack of a route has been reported. */
 	readonly #unreachable = new Set<string>();
 	readonly #unsubscribe: Cancel;
@@ -38,7 +44,7 @@ export class NextHops {
 	#look = 0;
 	#closed = false;
 
-	/** `onChange` is called whenever some `reach` may answer differently. */
+	/** `onChange` is called whenever some `reach` may answer differently, or a client may be reached differently. */
 	constructor(seams: {netlink: Netlink; clock: Clock; log: Log; onChange: () => void}) {
 		this.#netlink = seams.netlink;
 		this.#clock = seams.clock;
@@ -80,14 +86,30 @@ export class NextHops {
 		else if (event.kind !== 'address' || event.removed) this.#lookSoon();
 	}
 
-	#onNeighbour({ifindex, address, mac}: Neighbour): void {
+	#onNeighbour(neighbour: Neighbour): void {
+		const {ifindex, address, mac} = neighbour;
 		const key = gatewayKey(ifindex, address);
 		const before = this.#macs.get(key);
+		const hasMoved = this.#remember(neighbour);
+		// Clients may be behind it, or it may be one.
+		if (before === undefined && hasMoved) this.#lookSoon();
 		if (before === undefined || before === mac) return;
 		this.#macs.set(key, mac);
 		this.#log.info({gateway: address, from: before, to: mac}, 'neighbour changed');
 		if (mac === null) this.#resolve(ifindex, address);
 		this.#onChange();
+	}
+
+	/** Whether the neighbour had another MAC address the last time it had one. */
+	#remember({ifindex, address, mac}: Neighbour): boolean {
+		if (mac === null) return false;
+		const key = gatewayKey(ifindex, address);
+		const before = this.#remembered.get(key);
+		this.#remembered.delete(key);
+		this.#remembered.set(key, mac);
+		const [oldest] = this.#remembered.keys();
+		if (this.#remembered.size > REMEMBERED_MAX && oldest !== undefined) this.#remembered.delete(oldest);
+		return before !== undefined && before !== mac;
 	}
 
 	#lookSoon(afterUs = ROUTES_SETTLE_US): void {
@@ -121,9 +143,10 @@ export class NextHops {
 		}
 		this.#macs.clear();
 		for (const {ifindex, gateway} of this.#routes.values()) this.#macs.set(gatewayKey(ifindex, gateway), null);
-		for (const {ifindex, address, mac} of neighbours) {
-			const key = gatewayKey(ifindex, address);
-			if (this.#macs.has(key)) this.#macs.set(key, mac);
+		for (const neighbour of neighbours) {
+			const key = gatewayKey(neighbour.ifindex, neighbour.address);
+			if (this.#macs.has(key)) this.#macs.set(key, neighbour.mac);
+			this.#remember(neighbour);
 		}
 		this.#resolveMissing();
 		return true;

@@ -2,10 +2,11 @@ import type {Instance, VirtualAddress} from '../conf/model.js';
 import type {Link, PacketSocket, Sockets} from '../host/host.js';
 import {family, macBytes} from '../net/address.js';
 import {encodeGratuitousArp} from '../net/arp.js';
+import {encodeNeighbourAdvertisement} from '../net/ndp.js';
 import {virtualAddresses} from './holdings.js';
 
 /**
- * Tells the segments where an instance's IPv4 addresses are now. Its sockets stay open between announcements: the kernel
+ * Tells the segments where an instance's addresses are now. Its sockets stay open between announcements: the kernel
  * waits for a grace period when a packet socket is closed (packet_release), some 10 ms that a take-over does not have.
  */
 export class Announcer {
@@ -18,8 +19,8 @@ export class Announcer {
 	}
 
 	/**
-	 * Sends so many rounds of gratuitous ARP, the addresses interleaved, as keepalived does. Throws `KernelError` when the
-	 * kernel refuses a socket or a frame.
+	 * Sends so many rounds of gratuitous ARP and neighbour advertisements, the addresses interleaved, as keepalived does.
+	 * Throws `KernelError` when the kernel refuses a socket or a frame.
 	 */
 	announce(instance: Instance, links: readonly Link[], rounds: number): void {
 		this.#closeGone(links);
@@ -49,10 +50,17 @@ export class Announcer {
 	}
 }
 
-/** None for links without Ethernet addresses, and for IPv6, which has no ARP. */
+/** None for links without Ethernet addresses. */
 function announcementOf(virtual: VirtualAddress, links: readonly Link[]): {link: Link; frame: Uint8Array}[] {
 	const link = links.find(candidate => candidate.name === virtual.device);
 	const mac = link === undefined ? undefined : macBytes(link.mac);
-	if (link === undefined || mac === undefined || family(virtual.address) !== 4) return [];
-	return [{link, frame: encodeGratuitousArp(virtual.address, mac)}];
+	if (link === undefined || mac === undefined) return [];
+	const {address} = virtual;
+	const isIpv6 = family(address) === 6;
+	return [
+		{
+			link,
+			frame: isIpv6 ? encodeNeighbourAdvertisement(address, mac, link.forwardsIpv6) : encodeGratuitousArp(address, mac),
+		},
+	];
 }

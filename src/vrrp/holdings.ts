@@ -1,5 +1,5 @@
 import type {Instance, VirtualAddress} from '../conf/model.js';
-import type {AddressEntry, Link, Netlink} from '../host/host.js';
+import type {Address, AddressEntry, Link, Netlink, NewAddress} from '../host/host.js';
 import type {Log} from '../log.js';
 
 /**
@@ -10,8 +10,8 @@ import type {Log} from '../log.js';
 export class Holdings {
 	readonly #netlink: Netlink;
 	readonly #log: Log;
-	/** By address, as they were found or added. */
-	readonly #held = new Map<string, AddressEntry>();
+	/** As they were found or added, see `keyOf`. */
+	readonly #held = new Map<string, Address>();
 	/** Requests that the kernel has not answered. */
 	readonly #pending = new Set<Promise<void>>();
 
@@ -22,11 +22,12 @@ export class Holdings {
 
 	/** Takes over what an earlier run has left behind. */
 	adopt(instance: Instance, links: readonly Link[], addresses: readonly AddressEntry[]): void {
-		for (const entry of ownEntries(instance, links, addresses)) this.#held.set(entry.address, entry);
+		const own = new Set(targets(instance, links).map(keyOf));
+		for (const entry of addresses) if (own.has(keyOf(entry))) this.#held.set(keyOf(entry), entry);
 	}
 
 	addAll(instance: Instance, links: readonly Link[]): void {
-		for (const virtual of virtualAddresses(instance)) if (!this.#held.has(virtual.address)) this.#add(virtual, links);
+		for (const target of targets(instance, links)) if (!this.#held.has(keyOf(target))) this.#add(target);
 	}
 
 	removeAll(): void {
@@ -34,19 +35,19 @@ export class Holdings {
 	}
 
 	/** Takes off what is not, or not so, in a new configuration. */
-	removeUnwanted(instance: Instance): void {
-		const wanted = new Set(virtualAddresses(instance).map(({address, prefix}) => `${address}/${prefix}`));
-		for (const entry of this.#held.values()) {
-			if (!wanted.has(`${entry.address}/${entry.prefix}`)) this.#remove(entry);
+	removeUnwanted(instance: Instance, links: readonly Link[]): void {
+		const wanted = new Map(targets(instance, links).map(target => [keyOf(target), target]));
+		for (const held of this.#held.values()) {
+			if (wanted.get(keyOf(held))?.prefix !== held.prefix) this.#remove(held);
 		}
 	}
 
 	/** The addresses that we held and that are not there any more; they count as not held from now on. */
-	noticeLost(instance: Instance, links: readonly Link[], addresses: readonly AddressEntry[]): string[] {
-		const present = new Set(ownEntries(instance, links, addresses).map(entry => entry.address));
-		const lost = [...this.#held.keys()].filter(address => !present.has(address));
-		for (const address of lost) this.#held.delete(address);
-		return lost;
+	noticeLost(addresses: readonly AddressEntry[]): string[] {
+		const present = new Set(addresses.map(keyOf));
+		const lost = [...this.#held].filter(([key]) => !present.has(key));
+		for (const [key] of lost) this.#held.delete(key);
+		return lost.map(([, {address}]) => address);
 	}
 
 	/** Resolves when the kernel has answered every request. */
@@ -54,21 +55,15 @@ export class Holdings {
 		await Promise.all(this.#pending);
 	}
 
-	#add(virtual: VirtualAddress, links: readonly Link[]): void {
-		const {address, prefix, scope, label, broadcast, device} = virtual;
-		const link = links.find(candidate => candidate.name === device);
-		if (link === undefined) {
-			this.#log.error({address, device}, `cannot add ${address}: no interface ${device}`);
-			return;
-		}
-		const entry = {ifindex: link.ifindex, address, prefix, scope, label, broadcast, secondary: false};
-		this.#held.set(address, entry);
-		this.#watch(this.#netlink.addAddress(entry), 'EEXIST', `add ${address}`, () => this.#held.delete(address));
+	#add(target: NewAddress): void {
+		const key = keyOf(target);
+		this.#held.set(key, target);
+		this.#watch(this.#netlink.addAddress(target), 'EEXIST', `add ${target.address}`, () => this.#held.delete(key));
 	}
 
-	#remove(entry: AddressEntry): void {
-		this.#held.delete(entry.address);
-		this.#watch(this.#netlink.deleteAddress(entry), 'EADDRNOTAVAIL', `remove ${entry.address}`, () => {});
+	#remove(held: Address): void {
+		this.#held.delete(keyOf(held));
+		this.#watch(this.#netlink.deleteAddress(held), 'EADDRNOTAVAIL', `remove ${held.address}`, () => {});
 	}
 
 	/** `harmless` is the refusal that says the kernel is already where we want it. */
@@ -88,13 +83,15 @@ export function virtualAddresses(instance: Instance): readonly VirtualAddress[] 
 	return [...instance.addresses, ...instance.excludedAddresses];
 }
 
-function ownEntries(
-	instance: Instance,
-	links: readonly Link[],
-	addresses: readonly AddressEntry[],
-): readonly AddressEntry[] {
-	const indexOf = new Map(links.map(link => [link.name, link.ifindex]));
-	return virtualAddresses(instance).flatMap(({address, device}) =>
-		addresses.filter(entry => entry.address === address && entry.ifindex === indexOf.get(device)),
-	);
+/** What there is to hold, without what should be on interfaces that do not exist now. */
+function targets(instance: Instance, links: readonly Link[]): readonly NewAddress[] {
+	return virtualAddresses(instance).flatMap(({device, address, prefix, scope, label, broadcast, preferredS}) => {
+		const link = links.find(candidate => candidate.name === device);
+		return link === undefined ? [] : [{ifindex: link.ifindex, address, prefix, scope, label, broadcast, preferredS}];
+	});
+}
+
+/** A link-local address may be on several links. */
+function keyOf({ifindex, address}: Address): string {
+	return `${ifindex} ${address}`;
 }

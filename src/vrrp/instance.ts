@@ -1,7 +1,7 @@
 import type {Instance} from '../conf/model.js';
 import type {AddressEntry, Clock, Link, Netlink, Packet, PacketSocket, Sockets} from '../host/host.js';
 import type {Log} from '../log.js';
-import {addressBytes, family} from '../net/address.js';
+import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
@@ -117,7 +117,7 @@ export class InstanceRunner {
 	observe(links: readonly Link[], addresses: readonly AddressEntry[]): void {
 		this.#links = links;
 		this.#reattach(addresses);
-		const lost = this.#holdings.noticeLost(this.#instance, links, addresses);
+		const lost = this.#holdings.noticeLost(addresses);
 		if (lost.length === 0) return;
 		this.#log.warn({addresses: lost}, `(${this.name}) addresses deleted by somebody else`);
 		this.dispatch({kind: 'address-lost'});
@@ -128,7 +128,7 @@ export class InstanceRunner {
 		this.#instance = instance;
 		this.#machineConfig = {...instance, grouped};
 		this.#links = links;
-		this.#holdings.removeUnwanted(instance);
+		this.#holdings.removeUnwanted(instance, links);
 		this.#reattach(addresses);
 		this.dispatch({kind: 'reconfigured'});
 	}
@@ -227,7 +227,7 @@ export class InstanceRunner {
 	#wantedEnds(addresses: readonly AddressEntry[]): Ends | null {
 		const link = this.#link();
 		if (link === undefined) return null;
-		const source = this.#instance.sourceAddress ?? this.#primaryAddress(link.ifindex, addresses);
+		const source = this.#source(link.ifindex, addresses);
 		return source === null ? null : {link, source};
 	}
 
@@ -235,14 +235,27 @@ export class InstanceRunner {
 		return this.#links.find(candidate => candidate.name === this.#instance.interface);
 	}
 
-	/** The address that the kernel itself would send from: the first that is not a secondary one, nor virtual. */
+	/** The kernel lets us take any IPv4 address for a source, but only an IPv6 address that is there. */
+	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
+		const {sourceAddress, family: of} = this.#instance;
+		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
+		const isThere = addresses.some(entry => entry.address === sourceAddress && entry.usable);
+		return of === 4 || isThere ? sourceAddress : null;
+	}
+
+	/**
+	 * The address that the kernel itself would send from: the first that is not a secondary one, nor virtual; of IPv6, the
+	 * first that is link-local (RFC 9568 §5.1.2.1).
+	 */
 	#primaryAddress(ifindex: number, addresses: readonly AddressEntry[]): string | null {
 		const virtual = new Set(virtualAddresses(this.#instance).map(({address}) => address));
 		const primary = addresses.find(
 			entry =>
 				entry.ifindex === ifindex &&
 				!entry.secondary &&
-				family(entry.address) === 4 &&
+				entry.usable &&
+				family(entry.address) === this.#instance.family &&
+				(this.#instance.family === 4 || isLinkLocal(entry.address)) &&
 				// An owner's virtual address is its own (RFC 3768 §1.6).
 				(this.#instance.priority === 255 || !virtual.has(entry.address)),
 		);
@@ -254,7 +267,9 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
-		return this.#attachment === null ? `interface ${link.name} has no usable IPv4 address` : null;
+		if (this.#attachment !== null) return null;
+		const wanted = this.#instance.family === 4 ? 'usable IPv4' : 'usable IPv6 link-local';
+		return `interface ${link.name} has no ${wanted} address`;
 	}
 
 	/** Follows the interface, and tells the machine when its health has changed. */

@@ -27,7 +27,11 @@ function main(): void {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 	let exitCode: ExitCode = ExitCode.ok;
 	const agent = new VrrpAgent({
-		openHost: () => ({clock: realClock, sockets: realSockets, netlink: openNetlink(['links', 'addresses'])}),
+		openHost: () => ({
+			clock: realClock,
+			sockets: realSockets,
+			netlink: openNetlink(['links', 'addresses', 'settings']),
+		}),
 		realTime: isRealTime(),
 		send,
 		onStopped: () => process.exit(exitCode),

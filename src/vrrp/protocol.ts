@@ -2,7 +2,7 @@
  * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
  * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, SyncGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, SyncGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
@@ -10,8 +10,7 @@ import type {Cause, Role} from './machine.js';
 export interface VrrpConfig {
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
-	/** Where adverts go, 224.0.0.18 unless configured otherwise. */
-	readonly multicastGroup: string;
+	readonly multicastGroups: MulticastGroups;
 }
 
 export interface InstanceStatus {

@@ -1,4 +1,4 @@
-import type {Instance, SyncGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, SyncGroup} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
 import type {AddressEntry, Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -19,7 +19,7 @@ export class Router {
 	readonly #log: Log;
 	readonly #onTransition: (transition: Transition) => void;
 	readonly #cancelEvents: Cancel;
-	/** By interface and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
+	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
 	/** Group decisions wait while one event is being given to several members. */
@@ -36,8 +36,8 @@ export class Router {
 	}
 
 	/**
-	 * Puts a configuration in force: at start, and again for each reload. Instances of the same VRID on the same interface
-	 * keep their state. Throws `KernelError`, and leaves everything as it was, when an interface does not exist or a
+	 * Puts a configuration in force: at start, and again for each reload. Instances of the same VRID and family on the
+	 * same interface keep their state. Throws `KernelError`, and leaves everything as it was, when an interface does not exist or a
 	 * socket is refused.
 	 */
 	configure(config: VrrpConfig): Promise<void> {
@@ -73,7 +73,7 @@ export class Router {
 		const stopped: Promise<void>[] = [];
 		this.#together(() => {
 			const added = config.instances.filter(instance => !before.has(keyOf(instance)));
-			const started = this.#startAll(added, grouped, config.multicastGroup, {links, addresses});
+			const started = this.#startAll(added, grouped, config.multicastGroups, {links, addresses});
 			stopped.push(...leaving.map(runner => runner.stop()));
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
@@ -91,13 +91,13 @@ export class Router {
 	#startAll(
 		instances: readonly Instance[],
 		grouped: ReadonlySet<string>,
-		multicastGroup: string,
+		multicastGroups: MulticastGroups,
 		present: {links: readonly Link[]; addresses: readonly AddressEntry[]},
 	): Map<string, InstanceRunner> {
 		const started = new Map<string, InstanceRunner>();
 		try {
 			for (const instance of instances) {
-				const runner = this.#createRunner(instance, grouped.has(instance.name), multicastGroup);
+				const runner = this.#createRunner(instance, grouped.has(instance.name), multicastGroups[instance.family]);
 				runner.start(present.links, present.addresses);
 				started.set(keyOf(instance), runner);
 			}
@@ -209,7 +209,7 @@ export class Router {
 }
 
 function keyOf(instance: Instance): string {
-	return `${instance.interface}/${instance.vrid}`;
+	return `${instance.interface}/${instance.family}/${instance.vrid}`;
 }
 
 function requireInterfaces(instance: Instance, links: readonly Link[]): void {

@@ -6,11 +6,17 @@ import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {
 	AF_INET,
+	AF_INET6,
 	AF_NETLINK,
 	AF_PACKET,
 	ETH_P_ALL,
 	IP_TTL,
+	IPV6_HOPLIMIT,
+	IPV6_PKTINFO,
+	IPV6_RECVHOPLIMIT,
+	IPV6_RECVPKTINFO,
 	ipMreqn,
+	ipv6Mreq,
 	NETLINK_ROUTE,
 	NetError,
 	parseSockaddr,
@@ -18,16 +24,19 @@ import {
 	SOCK_DGRAM,
 	SOCK_RAW,
 	SOL_IP,
+	SOL_IPV6,
 	SOL_SOCKET,
 	Socket,
 	schedulingClass,
 	sockaddrIn,
+	sockaddrIn6,
 	sockaddrLl,
 	sockaddrNl,
 } from 'libbpf-ts/net';
 import {areCollected, privileged} from './fixture.js';
 
 const LOCALHOST = Uint8Array.of(127, 0, 0, 1);
+const LOCALHOST_IPV6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const NET = import.meta.resolve('libbpf-ts/net');
 
 /** A UDP socket on loopback, at a port that no other test uses. */
@@ -72,6 +81,28 @@ test('without the option there is no time, and an empty datagram is one', async 
 	sender(t).send(new Uint8Array(), sockaddrIn(LOCALHOST, 40_002));
 	await readable(socket);
 	t.like(socket.receive(), {bytes: new Uint8Array(), timestampNs: null, truncated: false});
+});
+
+test('what the options of a socket ask for comes beside the datagram', async t => {
+	const socket = new Socket(AF_INET6, SOCK_DGRAM, 0);
+	t.teardown(() => socket.close());
+	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
+	const to = sockaddrIn6(LOCALHOST_IPV6, {port: 40_010});
+	socket.bind(to);
+	const out = new Socket(AF_INET6, SOCK_DGRAM, 0);
+	t.teardown(() => out.close());
+	out.send(Uint8Array.of(7), to);
+	await readable(socket);
+	const datagram = socket.receive();
+	t.like(parseSockaddr(datagram?.from ?? new Uint8Array()), {family: 'in6', address: LOCALHOST_IPV6, ifindex: 0});
+	const control = (type: number) => {
+		const message = datagram?.control.find(each => each.level === SOL_IPV6 && each.type === type);
+		return message?.bytes;
+	};
+	t.is(new DataView(control(IPV6_HOPLIMIT)?.buffer ?? new ArrayBuffer(4)).getInt32(0, true), 64);
+	t.deepEqual(control(IPV6_PKTINFO), Uint8Array.of(...LOCALHOST_IPV6, 1, 0, 0, 0));
+	t.is(datagram?.control.length, 2);
 });
 
 test('a datagram longer than the room for it is cut, and says so', async t => {
@@ -222,8 +253,19 @@ test('socket addresses are built and parsed', t => {
 		[17, 0, 8, 6, 5, 0, 0, 0, 0, 0, 0, 6, ...mac, 0, 0],
 	);
 	t.deepEqual([...sockaddrNl({pid: 7, groups: 0x101})], [16, 0, 0, 0, 7, 0, 0, 0, 1, 1, 0, 0]);
+	t.deepEqual(
+		[...sockaddrIn6(LOCALHOST_IPV6, {port: 80, ifindex: 5})],
+		[10, 0, 0, 80, 0, 0, 0, 0, ...LOCALHOST_IPV6, 5, 0, 0, 0],
+	);
+	t.deepEqual([...ipv6Mreq({group: LOCALHOST_IPV6, ifindex: 3})], [...LOCALHOST_IPV6, 3, 0, 0, 0]);
 	t.deepEqual([...ipMreqn({group: LOCALHOST, ifindex: 3})], [127, 0, 0, 1, 0, 0, 0, 0, 3, 0, 0, 0]);
 	t.deepEqual(parseSockaddr(sockaddrIn(LOCALHOST, 80)), {family: 'in', address: LOCALHOST, port: 80});
+	t.deepEqual(parseSockaddr(sockaddrIn6(LOCALHOST_IPV6, {port: 80, ifindex: 5})), {
+		family: 'in6',
+		address: LOCALHOST_IPV6,
+		port: 80,
+		ifindex: 5,
+	});
 	t.deepEqual(parseSockaddr(sockaddrLl({ifindex: 5, protocol: 3, mac})), {family: 'll', ifindex: 5, protocol: 3, mac});
 	t.deepEqual(parseSockaddr(sockaddrNl({pid: 7, groups: 9})), {family: 'nl', pid: 7, groups: 9});
 });
@@ -232,10 +274,16 @@ test('a socket address that cannot be is refused, a strange one is not parsed', 
 	const refused = {instanceOf: RangeError};
 	t.throws(() => sockaddrIn(Uint8Array.of(1, 2, 3)), refused);
 	t.throws(() => sockaddrIn(LOCALHOST, 65_536), refused);
+	t.throws(() => sockaddrIn6(LOCALHOST), refused);
 	t.throws(() => sockaddrLl({ifindex: -1, protocol: 0}), refused);
 	t.throws(() => sockaddrLl({ifindex: 1, protocol: 0, mac: new Uint8Array(9)}), refused);
 	t.throws(() => sockaddrNl({pid: 1.5}), refused);
-	for (const whole of [sockaddrIn(LOCALHOST), sockaddrLl({ifindex: 1, protocol: 0, mac: LOCALHOST}), sockaddrNl()])
+	for (const whole of [
+		sockaddrIn(LOCALHOST),
+		sockaddrIn6(LOCALHOST_IPV6),
+		sockaddrLl({ifindex: 1, protocol: 0, mac: LOCALHOST}),
+		sockaddrNl(),
+	])
 		for (const length of [0, 1, 2, 11]) t.is(parseSockaddr(whole.subarray(0, length)), undefined);
 	const liar = sockaddrLl({ifindex: 1, protocol: 0});
 	liar[11] = 200;

@@ -1,6 +1,7 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
+import {networkInterfaces} from 'node:os';
 import test, {type ExecutionContext} from 'ava';
 import type {Result} from '../../src/check/checker.js';
 import {tcpChecker} from '../../src/check/tcp.js';
@@ -8,9 +9,14 @@ import {check} from './model.js';
 
 const PATIENT = () => new AbortController().signal;
 
-async function listen(t: ExecutionContext): Promise<{server: Server; port: number}> {
+/** Where the kernel has no IPv6, its tests say so and are skipped. */
+const hasIpv6 = networkInterfaces().lo?.some(({address}) => address === '::1') === true;
+if (!hasIpv6) process.stderr.write('checks of IPv6 backends are skipped: no ::1 on lo\n');
+const ipv6Test = hasIpv6 ? test : test.skip;
+
+async function listen(t: ExecutionContext, host = '127.0.0.1'): Promise<{server: Server; port: number}> {
 	const server = createServer(ignoreReset);
-	server.listen({host: '127.0.0.1', port: 0});
+	server.listen({host, port: 0});
 	await once(server, 'listening');
 	t.teardown(() => void server.close());
 	return {server, port: (server.address() as AddressInfo).port};
@@ -59,6 +65,22 @@ test('checks from the address it is told to', async t => {
 	});
 	t.deepEqual(await look(port, PATIENT(), '127.0.0.9'), {ok: true});
 	t.is(await from, '127.0.0.9');
+});
+
+ipv6Test('checks an IPv6 backend, from the IPv6 address it is told to', async t => {
+	const {server, port} = await listen(t, '::1');
+	const from = new Promise(resolve => {
+		server.once('connection', (socket: Socket) => {
+			resolve(socket.remoteAddress);
+		});
+	});
+	const lookFrom = (bindAddress: string | null) =>
+		tcpChecker(check({connectAddress: '::1', connectPort: port, bindAddress})).check(PATIENT());
+	t.deepEqual(await lookFrom('::1'), {ok: true});
+	t.is(await from, '::1');
+	t.like(await lookFrom('2001:db8::1'), {ok: false, reason: 'bind-failed'});
+	await new Promise(resolve => server.close(resolve));
+	t.like(await lookFrom(null), {ok: false, reason: 'refused'});
 });
 
 test('says so when that address is not ours', async t => {

@@ -108,7 +108,12 @@ test('global_defs', t => {
 	const {globals} = configOf(
 		sound({globals: 'router_id lb1\nlvs_timeouts tcp 10 udp 20\nvrrp_mcast_group4 224.0.0.81'}),
 	);
-	t.like(globals, {routerId: 'lb1', timeoutsS: {tcp: 10, tcpFin: 120, udp: 20}, multicastGroup4: '224.0.0.81'});
+	t.like(globals, {
+		routerId: 'lb1',
+		timeoutsS: {tcp: 10, tcpFin: 120, udp: 20},
+		multicastGroups: {4: '224.0.0.81', 6: 'ff02::12'},
+	});
+	t.is(configOf(sound({globals: 'vrrp_mcast_group6 ff02::99'})).globals.multicastGroups[6], 'ff02::99');
 });
 
 test('preempt_delay', t => t.is(instanceOf({instance: 'preempt_delay 0.5'}).preemptDelayUs, 500_000));
@@ -145,6 +150,56 @@ test('what an advert has no room for is not advertised', t => {
 		excludedAddresses.map(({address}) => address),
 		['10.1.0.255', '192.168.1.1'],
 	);
+});
+
+/** An instance of which everything but interface and VRID is given. */
+function secondInstance(text: string, globals = ''): Instance | undefined {
+	const top = `vrrp_instance B { interface eth0\nvirtual_router_id 52\n${text} }`;
+	return configOf(sound({top, globals})).instances[1];
+}
+
+const addresses6 = 'virtual_ipaddress {\nfe80::100\n2001:DB8::1/64 dev eth1\n2001:db8::2 preferred_lft forever\n}';
+
+test('an instance of IPv6 addresses speaks version 3', t => {
+	const instance = secondInstance(`advert_int 0.5\n${addresses6}`, 'vrrp_version 2');
+	t.like(instance, {family: 6, version: 3, advertUs: 500_000, password: null, sourceAddress: null});
+	t.deepEqual(
+		instance?.addresses.map(({address, prefix, device, preferredS}) => ({address, prefix, device, preferredS})),
+		[
+			{address: 'fe80::100', prefix: 128, device: 'eth0', preferredS: 0},
+			{address: '2001:db8::1', prefix: 64, device: 'eth1', preferredS: null},
+			{address: '2001:db8::2', prefix: 128, device: 'eth0', preferredS: null},
+		],
+	);
+});
+
+test('IPv6 addresses beside those of an IPv4 instance', t => {
+	const instance = secondInstance(`virtual_ipaddress {\n192.168.1.7\n}
+		virtual_ipaddress_excluded {\n2001:db8::1/64 preferred_lft 9\nfe80::100\n}`);
+	t.like(instance, {family: 4, version: 2});
+	t.deepEqual(
+		instance?.excludedAddresses.map(({address, preferredS}) => ({address, preferredS})),
+		[
+			{address: '2001:db8::1', preferredS: 9},
+			{address: 'fe80::100', preferredS: 0},
+		],
+	);
+});
+
+test('what makes an instance one of IPv6, and one of version 3', t => {
+	t.like(secondInstance('native_ipv6'), {family: 6, version: 3});
+	t.like(secondInstance('mcast_src_ip fe80::10'), {family: 6, version: 3, sourceAddress: 'fe80::10'});
+	t.like(secondInstance(''), {family: 4, version: 2});
+	t.like(secondInstance('version 3'), {family: 4, version: 3});
+	t.like(secondInstance('', 'vrrp_version 3'), {family: 4, version: 3});
+	t.like(secondInstance('version 2', 'vrrp_version 3'), {family: 4, version: 2});
+});
+
+test('an advert of IPv6 has room for 90 addresses', t => {
+	const text = Array.from({length: 91}, (_, index) => `fe80::${index + 1}`).join('\n');
+	const instance = secondInstance(`virtual_ipaddress {\n${text}\n}`);
+	t.is(instance?.addresses.length, 90);
+	t.like(instance?.excludedAddresses, {0: {address: 'fe80::91'}, length: 1});
 });
 
 for (const [line, persistence] of [

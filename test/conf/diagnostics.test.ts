@@ -119,8 +119,27 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		`16:11: error: lvs_sched 'lblc' is not supported: it is for proxy farms, by destination address`,
 	],
 	['backend', 'lvs_method DR', '18:1: error: DR is not supported yet (remove it if you can do without)'],
-	['instance', 'version 3', `7:9: error: version '3' is not supported: only VRRP version 2 is spoken`],
-	['address', '2001:db8::1/64', `9:1: error: virtual_ipaddress '2001:db8::1/64' is not supported: no IPv6 yet`],
+	['instance', 'version 4', `7:9: error: version '4' is none of 2, 3`],
+	[
+		'address',
+		'2001:db8::1/129',
+		`9:1: error: virtual_ipaddress '2001:db8::1/129' has no prefix length in 0-128 (write it like 2001:db8::1/64)`,
+	],
+	[
+		'address',
+		'fe80::100',
+		'10:1: error: 192.168.1.1 is not of IPv6 as its instance is, and cannot be advertised (move it to virtual_ipaddress_excluded or to another instance)',
+	],
+	[
+		'globals',
+		'vrrp_mcast_group6 224.0.0.18',
+		"2:19: error: vrrp_mcast_group6 '224.0.0.18' is not an IPv6 address (write it like ff02::12)",
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth0\nvirtual_router_id 52\nversion 2\nvirtual_ipaddress {\nfe80::1\n} }',
+		"26:1: error: vrrp_instance 'B' is of IPv6, which VRRP version 2 does not have (write 'version 3' on both balancers)",
+	],
 	[
 		'address',
 		'192.168.1.2 peer 192.168.1.3',
@@ -175,6 +194,32 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		`7:1: warning: priority 255 owns the addresses, so the instance starts as MASTER (write 'state MASTER' or a lower priority)`,
 	],
 	['instance', 'advert_int 1.5', '7:1: warning: advert_int is rounded to 2 s: VRRP version 2 knows whole seconds only'],
+	['instance', 'version 3\nadvert_int 0.5'],
+	[
+		'instance',
+		'version 3\nadvert_int 41',
+		'8:1: warning: advert_int becomes 40.95 s: VRRP version 3 knows 0.01 to 40.95 s in steps of 0.01',
+	],
+	[
+		'instance',
+		'version 3\nadvert_int 0.123',
+		'8:1: warning: advert_int becomes 0.12 s: VRRP version 3 knows 0.01 to 40.95 s in steps of 0.01',
+	],
+	[
+		'instance',
+		'version 3\nauthentication {\nauth_type PASS\nauth_pass 1215\n}',
+		'8:1: warning: authentication is ignored: VRRP version 3 has none (remove it)',
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\n2001:db8::1 scope link\n} }',
+		'27:1: warning: the first virtual address of an IPv6 instance should be a link-local one (RFC 9568 §5.2.9) (put one such as fe80::100 before it, on both balancers)',
+		'27:13: warning: ignored: IPv6 addresses have no label, scope or broadcast (remove it)',
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth1\nvirtual_router_id 51\nvirtual_ipaddress {\nfe80::1\nfe80::1 dev eth2\n} }',
+	],
 	[
 		'instance',
 		'authentication {\nauth_type PASS\nauth_pass 123456789\n}',
@@ -274,7 +319,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'top',
 		'vrrp_instance B { interface eth0\nvirtual_router_id 51 }',
-		'24:1: error: virtual_router_id 51 on interface eth0 is there already, at lb.conf:4:1 (remove or rename one)',
+		'24:1: error: virtual_router_id 51 of IPv4 on interface eth0 is there already, at lb.conf:4:1 (remove or rename one)',
 	],
 	[
 		'top',

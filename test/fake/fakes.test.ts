@@ -64,7 +64,15 @@ test('a stalled station wakes with its timers first', t => {
 test('netlink refuses as the kernel does', async t => {
 	const netlink = new FakeNetlink();
 	netlink.setLink({ifindex: 2, name: 'eth0'});
-	const entry = {ifindex: 2, address: '10.0.0.1', prefix: 24, scope: 0, label: null, broadcast: null};
+	const entry = {
+		ifindex: 2,
+		address: '10.0.0.1',
+		prefix: 24,
+		scope: 0,
+		label: null,
+		broadcast: null,
+		preferredS: null,
+	};
 	await netlink.addAddress(entry);
 	await t.throwsAsync(netlink.addAddress(entry), {code: 'EEXIST'});
 	await t.throwsAsync(netlink.addAddress({...entry, ifindex: 3}), {code: 'ENODEV'});

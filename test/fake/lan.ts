@@ -1,7 +1,9 @@
 import {KernelError} from '../../src/errors.js';
 import type {Cancel, Clock, Packet, PacketSocket, Sockets} from '../../src/host/host.js';
-import {addressBytes} from '../../src/net/address.js';
+import {addressBytes, family} from '../../src/net/address.js';
 import {concatBytes, viewOf} from '../../src/net/bytes.js';
+import {encodeIpv6} from '../../src/net/ip.js';
+import {VRRP_PROTOCOL, VRRP_TTL} from '../../src/net/vrrp-packet.js';
 import type {FakeClock} from './clock.js';
 
 type VrrpOptions = Parameters<Sockets['vrrp']>[0];
@@ -35,6 +37,11 @@ export function ipv4(
 	header.set(addressBytes(source), 12);
 	header.set(addressBytes(destination), 16);
 	return concatBytes(header, payload);
+}
+
+function datagramOf(source: string, destination: string, payload: Uint8Array): Uint8Array {
+	if (family(source) === 4) return ipv4(source, destination, payload);
+	return encodeIpv6({source, destination, protocol: VRRP_PROTOCOL, ttl: VRRP_TTL, payload});
 }
 
 /**
@@ -98,9 +105,10 @@ export class FakeLan {
 	#carry(sender: FakeVrrpSocket, bytes: Uint8Array): void {
 		const {group, source} = sender.options;
 		this.adverts.push({station: sender.station.name, atUs: this.#clock.nowUs(), bytes});
-		const packet = {bytes: ipv4(source, group, bytes), from: source};
+		const packet = {bytes: datagramOf(source, group, bytes), from: source};
 		for (const receiver of this.#sockets) {
-			if (receiver === sender || !this.#connected(sender.station, receiver.station)) continue;
+			if (receiver === sender || receiver.options.group !== group || !this.#connected(sender.station, receiver.station))
+				continue;
 			if (this.#random() < this.loss) continue;
 			this.#clock.after(this.latencyUs, 'lan', () => receiver.deliver(packet));
 		}

@@ -1,5 +1,16 @@
 import {KernelError} from '../../src/errors.js';
-import type {AddressEntry, Cancel, Link, Neighbour, Netlink, NetlinkEvent, Route} from '../../src/host/host.js';
+import type {
+	Address,
+	AddressEntry,
+	Cancel,
+	Link,
+	Neighbour,
+	Netlink,
+	NetlinkEvent,
+	NewAddress,
+	Route,
+} from '../../src/host/host.js';
+import {family} from '../../src/net/address.js';
 
 /** One machine's links and addresses, refusing what the kernel refuses. Requests act at once, events follow. */
 export class FakeNetlink implements Netlink {
@@ -12,6 +23,8 @@ export class FakeNetlink implements Netlink {
 	#closed = false;
 	/** Dumps that the kernel refuses. */
 	readonly refused = new Set<'links' | 'neighbours'>();
+	/** What was to be added, oldest first. */
+	readonly requested: NewAddress[] = [];
 	/** Neighbours that the kernel was asked to resolve, oldest first: `192.0.2.1 at 3`. */
 	readonly resolutions: string[] = [];
 
@@ -20,7 +33,7 @@ export class FakeNetlink implements Netlink {
 	setLink(link: Partial<Link> & Pick<Link, 'ifindex' | 'name'>): void {
 		const known = this.#links.get(link.ifindex);
 		const mac = `02:00:00:00:00:${link.ifindex.toString(16).padStart(2, '0')}`;
-		const whole: Link = {mac, running: true, mtu: 1500, kind: 'veth', ...known, ...link};
+		const whole: Link = {mac, running: true, mtu: 1500, kind: 'veth', forwardsIpv6: false, ...known, ...link};
 		this.#links.set(whole.ifindex, whole);
 		this.#emit({kind: 'link', link: whole, removed: false});
 	}
@@ -38,9 +51,9 @@ export class FakeNetlink implements Netlink {
 		return this.#addresses.map(entry => entry.address);
 	}
 
-	/** Adds an address as `ip address add` would. */
-	give(ifindex: number, address: string, prefix: number): void {
-		this.#add({ifindex, address, prefix, scope: 0, label: null, broadcast: null});
+	/** Adds an address as `ip address add` would; `usable` is false while the kernel looks for another owner. */
+	give(ifindex: number, address: string, prefix: number, usable = true): void {
+		this.#add({ifindex, address, prefix, scope: 0, label: null, broadcast: null}, usable);
 	}
 
 	/** Removes an address as `ip address delete` would. */
@@ -118,12 +131,13 @@ export class FakeNetlink implements Netlink {
 		return route;
 	}
 
-	async addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
+	async addAddress(address: NewAddress): Promise<void> {
 		this.#requireOpen();
-		this.#add(entry);
+		this.requested.push(address);
+		this.#add(address, true);
 	}
 
-	async deleteAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
+	async deleteAddress(entry: Address): Promise<void> {
 		this.#requireOpen();
 		this.#requireLink('address delete', entry);
 		const found = this.#addresses.find(other => sameAddress(other, entry));
@@ -146,13 +160,15 @@ export class FakeNetlink implements Netlink {
 		this.#closed = true;
 	}
 
-	#add(entry: Omit<AddressEntry, 'secondary'>): void {
+	#add(entry: Address, usable: boolean): void {
 		this.#requireLink('address add', entry);
 		if (this.#addresses.some(other => sameAddress(other, entry))) {
 			throw new KernelError('address add', entry.address, 'EEXIST');
 		}
-		const secondary = this.#addresses.some(other => other.ifindex === entry.ifindex && other.prefix === entry.prefix);
-		const whole = {...entry, secondary: secondary && entry.prefix < 32};
+		const secondary =
+			family(entry.address) === 4 &&
+			this.#addresses.some(other => other.ifindex === entry.ifindex && other.prefix === entry.prefix);
+		const whole = {...entry, usable, secondary: secondary && entry.prefix < 32};
 		this.#addresses.push(whole);
 		this.#emit({kind: 'address', address: whole, removed: false});
 	}
@@ -182,6 +198,6 @@ export class FakeNetlink implements Netlink {
 	}
 }
 
-function sameAddress(a: Omit<AddressEntry, 'secondary'>, b: Omit<AddressEntry, 'secondary'>): boolean {
+function sameAddress(a: Address, b: Address): boolean {
 	return a.ifindex === b.ifindex && a.address === b.address && a.prefix === b.prefix;
 }

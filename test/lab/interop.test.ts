@@ -13,15 +13,41 @@ import type {Subprocesses} from '../../src/host/host.js';
 import {realClock} from '../../src/host/real/clock.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import {FakeLog} from '../fake/log.js';
-import {instance} from '../vrrp/segment.js';
+import {instance, instance6, multicastGroups, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
 /** Longer than any wait of VRRP here, on a machine that is busy with other tests. */
 const WAIT_MS = 15_000;
-const VIP = '192.168.1.1';
-const [OURS, THEIRS] = ['192.168.1.10', '192.168.1.11'];
+
+/** What a pair shares by one of the two families, and from where its routers speak. */
+interface Job {
+	readonly ours: string;
+	readonly theirs: string;
+	readonly group: string;
+	readonly vips: readonly string[];
+	readonly prefix: number;
+	instance(changes: Partial<Instance>): Instance;
+}
+
+const ipv4Job: Job = {
+	ours: '192.168.1.10',
+	theirs: '192.168.1.11',
+	group: multicastGroups[4],
+	vips: ['192.168.1.1'],
+	prefix: 24,
+	instance,
+};
+const ipv6Job: Job = {
+	ours: 'fe80::10',
+	theirs: 'fe80::11',
+	group: multicastGroups[6],
+	vips: ['fe80::100', '2001:db8::1'],
+	prefix: 64,
+	instance: instance6,
+};
+const {ours: OURS, theirs: THEIRS} = ipv4Job;
 
 const missing =
 	process.getuid?.() !== 0 ? 'root' : spawnSync('keepalived', ['--version']).error === undefined ? null : 'keepalived';
@@ -38,15 +64,18 @@ class Wire {
 	readonly #waiting = new Set<() => void>();
 	readonly ours = `${this.#name}-a`;
 	readonly theirs = `${this.#name}-b`;
+	readonly job: Job;
 
-	constructor() {
+	constructor(job: Job) {
+		this.job = job;
 		for (const end of [this.ours, this.theirs]) ip('netns', 'add', end);
 		ip('-n', this.ours, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', this.theirs);
 		for (const [end, address] of [
-			[this.ours, OURS],
-			[this.theirs, THEIRS],
+			[this.ours, job.ours],
+			[this.theirs, job.theirs],
 		] as const) {
-			ip('-n', end, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+			ip('-n', end, 'link', 'set', 'eth0', 'addrgenmode', 'none');
+			ip('-n', end, 'address', 'add', `${address}/${job.prefix}`, 'dev', 'eth0', ...(isIpv6(job) ? ['nodad'] : []));
 			ip('-n', end, 'link', 'set', 'eth0', 'up');
 		}
 	}
@@ -101,32 +130,29 @@ class Wire {
 	seesAddress(removed: boolean, from = 0): Promise<Extract<Observation, {kind: 'address'}>> {
 		return this.sees<'address'>(
 			`keepalived ${removed ? 'remove' : 'add'} the address`,
-			seen => seen.kind === 'address' && seen.address === VIP && seen.removed === removed,
+			seen => seen.kind === 'address' && seen.address === this.job.vips[0] && seen.removed === removed,
 			from,
 		);
 	}
 
 	/** Starts keepalived at the far end. */
-	keepalived(options: {priority: number; password?: string; version?: 2 | 3; advert?: string}): ChildProcess {
+	keepalived(options: {priority: number; password?: string; keywords?: string}): ChildProcess {
 		const file = join(this.#directory, 'keepalived.conf');
-		const authentication =
-			options.version === 3
-				? ''
-				: `authentication {
-					auth_type PASS
-					auth_pass ${options.password ?? '1215'}
-				}`;
+		const authentication = `authentication {
+			auth_type PASS
+			auth_pass ${options.password ?? '1215'}
+		}`;
 		writeFileSync(
 			file,
 			`vrrp_instance external {
 				state BACKUP
 				interface eth0
-				version ${options.version ?? 2}
 				virtual_router_id 91
 				priority ${options.priority}
-				advert_int ${options.advert ?? 1}
-				${authentication}
-				virtual_ipaddress { ${VIP}/24 }
+				${options.keywords ?? (isIpv6(this.job) ? '' : authentication)}
+				virtual_ipaddress {
+					${this.job.vips.map(vip => `${vip}/${this.job.prefix}`).join('\n')}
+				}
 			}\n`,
 		);
 		const pidFiles = ['-p', join(this.#directory, 'pid'), '-r', join(this.#directory, 'vrrp.pid')];
@@ -149,9 +175,12 @@ class Wire {
 		return child;
 	}
 
-	/** Whether the address is on the near end. */
+	/** Whether the addresses are on the near end. */
 	weOwn(): boolean {
-		return ip('-n', this.ours, '-4', 'address', 'show', 'dev', 'eth0').includes(`${VIP}/`);
+		const present = ip('-n', this.ours, 'address', 'show', 'dev', 'eth0');
+		const owned = this.job.vips.filter(vip => present.includes(` ${vip}/`));
+		if (owned.length > 0 && owned.length < this.job.vips.length) throw new Error(`only ${owned} of ${this.job.vips}`);
+		return owned.length > 0;
 	}
 
 	async remove(): Promise<void> {
@@ -166,9 +195,11 @@ class Wire {
 class Ours {
 	readonly log = new FakeLog();
 	readonly #child: VrrpChild;
+	readonly #job: Job;
 	process: ChildProcess | undefined;
 
 	constructor(wire: Wire) {
+		this.#job = wire.job;
 		const processes: Subprocesses = {
 			startVrrp: ({onMessage, onExit}) => {
 				const child = wire.spawn(wire.ours, ['chrt', '-f', '10', process.execPath, PROGRAM], true);
@@ -187,7 +218,7 @@ class Ours {
 	}
 
 	configure(changes: Partial<Instance>): Promise<void> {
-		return this.#child.configure({instances: [instance(changes)], syncGroups: [], multicastGroup: '224.0.0.18'});
+		return this.#child.configure({instances: [this.#job.instance(changes)], syncGroups: [], multicastGroups});
 	}
 
 	status() {
@@ -199,8 +230,20 @@ class Ours {
 	}
 }
 
+function isIpv6({group}: Job): boolean {
+	return group.includes(':');
+}
+
 function ip(...args: readonly string[]): string {
 	return execFileSync('ip', args, {encoding: 'utf8'});
+}
+
+/** Ends keepalived without a word, its VRRP process included, which would resign when it finds itself alone. */
+async function killed(child: ChildProcess): Promise<void> {
+	if (child.pid === undefined) throw new Error('it does not run');
+	const family = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], {encoding: 'utf8'});
+	for (const pid of family.split(/\s+/).filter(text => text !== '')) process.kill(Number(pid), 'SIGKILL');
+	await ended(child, 'SIGKILL');
 }
 
 /** Ends a process with a signal, and with SIGKILL should it not listen. */
@@ -215,9 +258,9 @@ function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 	});
 }
 
-async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>): Promise<void> {
+async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>, job = ipv4Job): Promise<void> {
 	t.timeout(4 * WAIT_MS);
-	const wire = new Wire();
+	const wire = new Wire(job);
 	try {
 		await wire.observe();
 		await run(wire);
@@ -226,54 +269,76 @@ async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>): 
 	}
 }
 
-interop('as master: keepalived obeys, takes over on our resignation, and gives way on our return', t =>
-	onWire(t, async wire => {
-		const ours = await wire.vrrp({priority: 200});
-		t.like(await wire.seesAdvert(OURS, 0, 200), {tos: 0xc0, fragment: 0}, 'as keepalived sends them');
-		t.true((await ours.status()).realTime);
-		await wire.sees('our announcement', seen => seen.kind === 'announcement' && seen.address === VIP);
-		wire.keepalived({priority: 100});
-		await wire.sees('keepalived listen', seen => seen.kind === 'join' && seen.source === THEIRS);
-		await wire.seesAdvert(OURS, wire.observations.length);
-		t.true(wire.weOwn());
+for (const [name, job] of [
+	['IPv4', ipv4Job],
+	['IPv6', ipv6Job],
+	['IPv6 without a link-local address', {...ipv6Job, vips: ['2001:db8::1']}],
+] as const) {
+	const {ours: OURS, theirs: THEIRS, group} = job;
+	const addresses = job.vips.map(vip => virtualAddress(vip, 'eth0'));
 
-		await ours.stop();
-		t.false(wire.weOwn());
-		const resigned = await wire.seesAdvert(OURS, 0, 0);
-		const taken = await wire.seesAddress(false);
-		t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
+	interop(`${name}, as master: keepalived obeys, takes over on our resignation, and gives way on our return`, t =>
+		onWire(
+			t,
+			async wire => {
+				const ours = await wire.vrrp({priority: 200, addresses});
+				t.like(await wire.seesAdvert(OURS, 0, 200), {tos: 0xc0, fragment: 0}, 'as keepalived sends them');
+				t.true((await ours.status()).realTime);
+				for (const vip of job.vips) {
+					await wire.sees(`our announcement of ${vip}`, seen => seen.kind === 'announcement' && seen.address === vip);
+				}
+				wire.keepalived({priority: 100});
+				const listens = (seen: Observation) => seen.kind === 'join' && seen.source === THEIRS && seen.group === group;
+				await wire.sees('keepalived listen', listens);
+				await wire.seesAdvert(OURS, wire.observations.length);
+				t.true(wire.weOwn());
 
-		const seen = wire.observations.length;
-		const back = await wire.vrrp({priority: 200});
-		await wire.seesAddress(true, seen);
-		t.true(wire.weOwn());
-		t.is((await back.status()).instances[0]?.role, 'master');
-		t.true(back.log.lines.includes('info (external) Entering MASTER STATE'));
-	}),
-);
+				await ours.stop();
+				t.false(wire.weOwn());
+				const resigned = await wire.seesAdvert(OURS, 0, 0);
+				const taken = await wire.seesAddress(false);
+				t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
 
-interop('as backup: we obey keepalived, take over on its resignation, and give way on its return', t =>
-	onWire(t, async wire => {
-		const theirs = wire.keepalived({priority: 200});
-		await wire.seesAdvert(THEIRS, 0, 200);
-		const ours = await wire.vrrp({priority: 100});
-		const heard = wire.observations.length;
-		await wire.seesAdvert(THEIRS, heard, 200);
-		t.false(wire.weOwn());
-		t.deepEqual((await ours.status()).instances[0]?.master, {address: THEIRS, priority: 200});
+				const seen = wire.observations.length;
+				const back = await wire.vrrp({priority: 200, addresses});
+				await wire.seesAddress(true, seen);
+				t.true(wire.weOwn());
+				t.is((await back.status()).instances[0]?.role, 'master');
+				t.true(back.log.lines.includes('info (external) Entering MASTER STATE'));
+			},
+			job,
+		),
+	);
 
-		await ended(theirs, 'SIGTERM');
-		const resigned = await wire.seesAdvert(THEIRS, heard, 0);
-		const taken = await wire.seesAdvert(OURS, heard, 100);
-		t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
+	interop(`${name}, as backup: we obey keepalived, take over on its resignation, and give way on its return`, t =>
+		onWire(
+			t,
+			async wire => {
+				const theirs = wire.keepalived({priority: 200});
+				await wire.seesAdvert(THEIRS, 0, 200);
+				const ours = await wire.vrrp({priority: 100, addresses});
+				const heard = wire.observations.length;
+				await wire.seesAdvert(THEIRS, heard, 200);
+				t.false(wire.weOwn());
+				const [status] = (await ours.status()).instances;
+				t.deepEqual(status?.master, {address: THEIRS, priority: 200});
+				t.deepEqual(status?.refused, {});
 
-		const seen = wire.observations.length;
-		wire.keepalived({priority: 200});
-		await wire.seesAddress(false, seen);
-		await wire.seesAdvert(THEIRS, wire.observations.length);
-		t.false(wire.weOwn());
-	}),
-);
+				await ended(theirs, 'SIGTERM');
+				const resigned = await wire.seesAdvert(THEIRS, heard, 0);
+				const taken = await wire.seesAdvert(OURS, heard, 100);
+				t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
+
+				const seen = wire.observations.length;
+				wire.keepalived({priority: 200});
+				await wire.seesAddress(false, seen);
+				await wire.seesAdvert(THEIRS, wire.observations.length);
+				t.false(wire.weOwn());
+			},
+			job,
+		),
+	);
+}
 
 interop('another password is another router: ignored and counted', t =>
 	onWire(t, async wire => {
@@ -288,20 +353,71 @@ interop('another password is another router: ignored and counted', t =>
 	}),
 );
 
-interop('version 3 in both directions', t =>
-	onWire(t, async wire => {
-		const changes = {version: 3, advertUs: 100_000, password: null} as const;
-		const theirs = wire.keepalived({priority: 150, version: 3, advert: '0.1'});
-		await wire.seesAdvert(THEIRS, 0, 150);
-		const ours = await wire.vrrp({...changes, priority: 100});
-		const heard = wire.observations.length;
-		await wire.seesAdvert(THEIRS, heard, 150);
-		t.is((await ours.status()).instances[0]?.role, 'backup');
-		await ours.configure({...changes, priority: 200});
-		await wire.seesAddress(true, heard);
-		t.is((await ours.status()).instances[0]?.role, 'master');
-		t.is(theirs.exitCode, null);
-	}),
+for (const [name, job] of [
+	['IPv4', ipv4Job],
+	['IPv6', ipv6Job],
+] as const) {
+	interop(`${name}, version 3 in both directions, ten adverts a second`, t =>
+		onWire(
+			t,
+			async wire => {
+				const changes = {version: 3, advertUs: 100_000, password: null} as const;
+				const theirs = wire.keepalived({priority: 150, keywords: 'version 3\nadvert_int 0.1'});
+				await wire.seesAdvert(job.theirs, 0, 150);
+				const ours = await wire.vrrp({...changes, priority: 100});
+				const heard = wire.observations.length;
+				await wire.seesAdvert(job.theirs, heard, 150);
+				t.is((await ours.status()).instances[0]?.role, 'backup');
+				await ours.configure({...changes, priority: 200});
+				await wire.seesAddress(true, heard);
+				t.is((await ours.status()).instances[0]?.role, 'master');
+				t.is(theirs.exitCode, null);
+			},
+			job,
+		),
+	);
+}
+
+interop('when its peer is killed, an IPv6 backup takes over after three adverts and its skew', t =>
+	onWire(
+		t,
+		async wire => {
+			const theirs = wire.keepalived({priority: 200});
+			await wire.seesAdvert(ipv6Job.theirs, 0, 200);
+			await wire.vrrp({priority: 100});
+			const heard = wire.observations.length;
+			await wire.seesAdvert(ipv6Job.theirs, heard, 200);
+			await killed(theirs);
+			const last = wire.observations.findLast(seen => seen.kind === 'advert' && seen.source === ipv6Job.theirs);
+			const taken = await wire.seesAdvert(ipv6Job.ours, heard, 100);
+			const silentMs = taken.atMs - (last?.kind === 'advert' ? last.atMs : 0);
+			t.true(silentMs > 3_600 && silentMs < 4_300, `took over after ${silentMs} ms`);
+			t.true(wire.weOwn());
+		},
+		ipv6Job,
+	),
+);
+
+interop(
+	'the kernel has an IPv6 address as keepalived gives it: usable at once, not preferred when it is by itself',
+	t =>
+		onWire(
+			t,
+			async wire => {
+				const [linkLocal, global] = ipv6Job.vips.map(vip => virtualAddress(vip, 'eth0'));
+				if (linkLocal === undefined || global === undefined) throw new Error('two addresses');
+				const addresses = [{...linkLocal, prefix: 128, preferredS: 0}, global];
+				await wire.vrrp({priority: 200, addresses});
+				await wire.seesAdvert(ipv6Job.ours, 0, 200);
+				await wire.sees('its announcement', seen => seen.kind === 'announcement' && seen.address === global.address);
+				const [link] = JSON.parse(ip('-n', wire.ours, '-6', '-json', 'address', 'show', 'dev', 'eth0'));
+				const entry = (address: string) => link.addr_info.find(({local}: {local: string}) => local === address);
+				t.like(entry(linkLocal.address), {prefixlen: 128, scope: 'link', nodad: true, deprecated: true});
+				t.like(entry(global.address), {prefixlen: 64, scope: 'global', nodad: true, deprecated: undefined});
+				t.is(entry(global.address).tentative, undefined);
+			},
+			ipv6Job,
+		),
 );
 
 interop('when the daemon dies, its VRRP process resigns and leaves no address behind', t =>

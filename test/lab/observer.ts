@@ -1,17 +1,17 @@
 /**
- * Runs inside a network namespace and tells its parent, over the IPC channel, every VRRP advert, group join and ARP
- * announcement on an interface and every address that comes or goes: what a neighbour on the segment would see.
+ * Runs inside a network namespace and tells its parent, over the IPC channel, every VRRP advert, group join and
+ * announcement (ARP, NDP) on an interface and every address that comes or goes: what a neighbour on the segment would see.
  */
 import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net';
 import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
-import {decodeIpv4} from '../../src/net/ipv4.js';
+import {decodeIp, type IpPacket} from '../../src/net/ip.js';
 import {decodeAdvert, VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 
 export type Observation =
 	| {readonly kind: 'ready'}
-	/** `tos` and `fragment` are those fields of the IP header (RFC 791 §3.1). */
+	/** `tos` and `fragment` are those fields of the IP header (RFC 791 §3.1); the first is IPv6's traffic class, too. */
 	| {
 			readonly kind: 'advert';
 			readonly source: string;
@@ -20,12 +20,16 @@ export type Observation =
 			readonly fragment: number;
 			readonly atMs: number;
 	  }
-	/** Of a multicast group (IGMPv3, RFC 3376 §4.2). */
+	/** Of a multicast group (IGMPv3, RFC 3376 §4.2; MLDv2, RFC 3810 §5.2). */
 	| {readonly kind: 'join'; readonly source: string; readonly group: string}
 	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string}
 	| {readonly kind: 'address'; readonly address: string; readonly removed: boolean; readonly atMs: number};
 
 const ETHERNET_LENGTH = 14;
+const HOP_BY_HOP = 0;
+const ICMPV6 = 58;
+const NEIGHBOUR_ADVERTISEMENT = 136;
+const MLDV2_REPORT = 143;
 const IGMP = 2;
 const IGMPV3_REPORT = 0x22;
 
@@ -41,7 +45,8 @@ function observeFrame(frame: Uint8Array): void {
 			observeArp(payload);
 			break;
 		case 0x0800:
-			observeIpv4(payload);
+		case 0x86dd:
+			observeIp(payload);
 			break;
 	}
 }
@@ -50,18 +55,42 @@ function observeArp(packet: Uint8Array): void {
 	tell({kind: 'announcement', address: formatAddress(packet.subarray(14, 18)), mac: formatMac(packet.subarray(8, 14))});
 }
 
-function observeIpv4(bytes: Uint8Array): void {
-	const packet = decodeIpv4(bytes);
+function observeIp(bytes: Uint8Array): void {
+	const packet = decodeIp(bytes);
 	if (!packet.ok) return;
 	const {protocol, source, payload} = packet.value;
 	if (protocol === IGMP && payload[0] === IGMPV3_REPORT) {
 		tell({kind: 'join', source, group: formatAddress(payload.subarray(12, 16))});
 	}
-	const advert = decodeAdvert(packet.value);
-	if (protocol !== VRRP_PROTOCOL || !advert.ok) return;
-	const view = viewOf(bytes);
-	const header = {tos: view.getUint8(1), fragment: view.getUint16(6)};
-	tell({kind: 'advert', source, priority: advert.value.priority, ...header, atMs: performance.now()});
+	if (protocol === ICMPV6) observeNeighbourAdvertisement(payload);
+	if (protocol === HOP_BY_HOP) observeMld(source, payload);
+	if (protocol === VRRP_PROTOCOL) observeAdvert(packet.value, viewOf(bytes));
+}
+
+function observeNeighbourAdvertisement(message: Uint8Array): void {
+	if (message[0] !== NEIGHBOUR_ADVERTISEMENT) return;
+	const address = formatAddress(message.subarray(8, 24));
+	tell({kind: 'announcement', address, mac: formatMac(message.subarray(26, 32))});
+}
+
+/** The first group of a report, behind the router alert option that it always carries. */
+function observeMld(source: string, extended: Uint8Array): void {
+	const message = extended.subarray(8);
+	if (message[0] === MLDV2_REPORT) tell({kind: 'join', source, group: formatAddress(message.subarray(12, 28))});
+}
+
+function observeAdvert(packet: IpPacket, header: DataView): void {
+	const advert = decodeAdvert(packet);
+	if (!advert.ok) return;
+	const isIpv6 = header.getUint8(0) >> 4 === 6;
+	tell({
+		kind: 'advert',
+		source: packet.source,
+		priority: advert.value.priority,
+		tos: isIpv6 ? (header.getUint16(0) >> 4) & 0xff : header.getUint8(1),
+		fragment: isIpv6 ? 0 : header.getUint16(6),
+		atMs: performance.now(),
+	});
 }
 
 async function main(interfaceName: string): Promise<void> {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import {concatBytes, viewOf} from '../../src/net/bytes.js';
 import {internetChecksum} from '../../src/net/checksum.js';
-import {decodeIpv4} from '../../src/net/ipv4.js';
+import {encodeIpv6, type Path} from '../../src/net/ip.js';
 import {type Advert, decodeAdvert, encodeAdvert, type RefusalReason, receiveAdvert} from '../../src/net/vrrp-packet.js';
 import {ipv4, seeded} from '../fake/lan.js';
 import {hex, mutations} from './wire.js';
@@ -30,13 +30,29 @@ const V3: Advert = {
 // version 3 type 1, vrid 51, priority 100, 1 address | 100 cs, checksum with pseudo header | address
 const V3_BYTES = hex`31 33 64 01 | 0064 0884 | c0a80001`;
 
-const golden = test.macro((t, advert: Advert, bytes: Uint8Array) => {
-	t.deepEqual(encodeAdvert(advert, path), bytes);
-	t.deepEqual(decode(bytes), {ok: true, value: advert});
+const path6 = {source: 'fe80::1c8b:5bff:fe89:a13a', destination: 'ff02::12'};
+
+const V3_IPV6: Advert = {
+	version: 3,
+	vrid: 91,
+	priority: 200,
+	advertUs: 1_000_000,
+	addresses: ['2001:db8::1', 'fe80::100', '2001:db8::2'],
+	password: null,
+};
+/** What keepalived 2.2.7 puts on the wire. */
+const V3_IPV6_BYTES = hex`31 5b c8 03 | 0064 94b9
+	| 20010db8 00000000 00000000 00000001
+	| fe800000 00000000 00000000 00000100
+	| 20010db8 00000000 00000000 00000002`;
+
+const golden = test.macro((t, advert: Advert, bytes: Uint8Array, on: Path = path) => {
+	t.deepEqual(encodeAdvert(advert, on), bytes);
+	t.deepEqual(decode(bytes, on), {ok: true, value: advert});
 });
 
-function decode(message: Uint8Array, ttl = 255) {
-	return decodeAdvert({...path, protocol: 112, ttl, payload: message});
+function decode(message: Uint8Array, on: Path = path) {
+	return decodeAdvert({...on, protocol: 112, ttl: 255, payload: message});
 }
 
 test('version 2 with a password', golden, V2, V2_BYTES);
@@ -48,6 +64,7 @@ test(
 	21 5b c8 01 | 00 01 54 f8 | c0a80101 | 00000000 00000000`,
 );
 test('version 3', golden, V3, V3_BYTES);
+test('version 3 for IPv6', golden, V3_IPV6, V3_IPV6_BYTES, path6);
 
 test('obeys the codec laws', t => {
 	const random = seeded(7);
@@ -84,6 +101,8 @@ function altered(message: Uint8Array, at: number, value: number, options: {keepC
 const refuses = test.macro((t, datagram: Uint8Array, reason: RefusalReason, own: Advert = V2) => {
 	t.deepEqual(receiveAdvert(datagram, own, '192.168.0.9'), {ok: false, reason});
 });
+const datagram6 = (message: Uint8Array, fields = {}): Uint8Array =>
+	encodeIpv6({...path6, protocol: 112, ttl: 255, payload: message, ...fields});
 const datagram = (message: Uint8Array, fields = {}): Uint8Array => ipv4(path.source, path.destination, message, fields);
 const sent = (advert: Advert): Uint8Array => datagram(encodeAdvert(advert, path));
 
@@ -104,9 +123,21 @@ test('version 3 accepts another interval', t => {
 	t.true(receiveAdvert(sent({...V3, advertUs: 200_000}), V3, '192.168.0.9').ok);
 });
 
+test('accepts IPv6', t => {
+	t.deepEqual(receiveAdvert(datagram6(V3_IPV6_BYTES), V3_IPV6, 'fe80::9'), {
+		ok: true,
+		value: {advert: V3_IPV6, source: path6.source},
+	});
+});
+
+test('bad-ttl: IPv6', refuses, datagram6(V3_IPV6_BYTES, {ttl: 254}), 'bad-ttl', V3_IPV6);
+test('bad-checksum: IPv6', refuses, datagram6(V3_IPV6_BYTES, {source: 'fe80::2'}), 'bad-checksum', V3_IPV6);
+test('bad-length: IPv4 addresses in IPv6', refuses, datagram6(altered(V3_BYTES, 1, 91)), 'bad-length', V3_IPV6);
+test('bad-version: IPv6 has no version 2', refuses, datagram6(V2_BYTES), 'bad-version', V3_IPV6);
+
 test('bad-ip-header: nothing', refuses, new Uint8Array(), 'bad-ip-header');
 test('bad-ip-header: cut', refuses, datagram(V2_BYTES).subarray(0, 30), 'bad-ip-header');
-test('bad-ip-header: version 6', refuses, altered(datagram(V2_BYTES), 0, 0x65, {keepChecksum: true}), 'bad-ip-header');
+test('bad-ip-header: version 5', refuses, altered(datagram(V2_BYTES), 0, 0x55, {keepChecksum: true}), 'bad-ip-header');
 test('bad-ip-header: too short', refuses, altered(datagram(V2_BYTES), 0, 0x44, {keepChecksum: true}), 'bad-ip-header');
 test('other-vrid', refuses, sent({...V2, vrid: 92}), 'other-vrid');
 test('other-vrid comes before everything', refuses, datagram(altered(V2_BYTES, 1, 92), {ttl: 1}), 'other-vrid');
@@ -131,30 +162,18 @@ test('advert-interval: none in version 3', refuses, sent({...V3, advertUs: 0}), 
 test('address-list: another', refuses, sent({...V2, addresses: ['192.168.1.2']}), 'address-list');
 test('address-list: more', refuses, sent({...V2, addresses: ['192.168.1.1', '192.168.1.2']}), 'address-list');
 
-test('10,000 damaged packets have a reason or change nothing, and none throws', t => {
+test('15,000 damaged packets have a reason or change nothing, and none throws', t => {
 	for (const [advert, bytes] of [
 		[V2, V2_BYTES],
 		[V3, V3_BYTES],
+		[V3_IPV6, V3_IPV6_BYTES],
 	] as const) {
-		for (const packet of mutations(datagram(bytes), 5_000, 42)) {
+		const whole = advert === V3_IPV6 ? datagram6(bytes) : datagram(bytes);
+		for (const packet of mutations(whole, 5_000, 42)) {
 			const received = receiveAdvert(packet, advert, '192.168.0.9');
 			if (received.ok)
 				t.deepEqual({...received.value.advert, priority: 0, advertUs: 0}, {...advert, priority: 0, advertUs: 0});
 			else t.is(typeof received.reason, 'string');
 		}
 	}
-});
-
-test('reads an IPv4 header with options', t => {
-	const header = hex`46c00020 00000000 ff700000 c0a80002 e0000012 94040000 deadbeef cafef00d`;
-	t.deepEqual(decodeIpv4(header), {
-		ok: true,
-		value: {
-			source: '192.168.0.2',
-			destination: '224.0.0.18',
-			protocol: 112,
-			ttl: 255,
-			payload: hex`deadbeef cafef00d`,
-		},
-	});
 });

@@ -116,6 +116,39 @@ test('neighbours that nobody goes through are no news', async t => {
 	t.deepEqual(changes, []);
 });
 
+test('a neighbour that moves is news, since clients may be behind it', async t => {
+	const {clock, netlink, changes, pass, known} = scene();
+	const client = {ifindex: ETH0, address: '192.168.1.254'};
+	netlink.setNeighbour({...client, mac: MAC_A});
+	await known();
+	netlink.setNeighbour({...client, mac: null});
+	netlink.setNeighbour({...client, mac: MAC_A});
+	await pass(seconds(1));
+	t.deepEqual(changes, [], 'it has come back where it was');
+	const startUs = clock.nowUs();
+	netlink.setNeighbour({...client, mac: null});
+	netlink.setNeighbour({...client, mac: MAC_B});
+	netlink.setNeighbour({...client, mac: MAC_A});
+	netlink.setNeighbour({...client, mac: MAC_B});
+	await pass(milliseconds(50));
+	t.deepEqual(changes, [startUs + milliseconds(50)], 'once for all');
+});
+
+test('an IPv6 backend behind a link-local gateway, which is another one on another NIC', async t => {
+	const {netlink, nextHops, pass} = scene();
+	const backend = '2001:db8:1::71';
+	netlink.setRoute(backend, {ifindex: ETH1, gateway: 'fe80::1'});
+	netlink.setNeighbour({ifindex: ETH0, address: 'fe80::1', mac: MAC_B});
+	await pass(milliseconds(50));
+	await nextHops.watch([backend]);
+	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', mac: null});
+	t.deepEqual(netlink.resolutions, [`fe80::1 at ${ETH1}`]);
+	netlink.setNeighbour({ifindex: ETH1, address: 'fe80::1', mac: MAC_A});
+	await pass(0);
+	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', mac: MAC_A});
+	t.deepEqual([...nextHops.interfaces()], [ETH1]);
+});
+
 test('routes that change in a burst are looked up once, 50 ms later', async t => {
 	const {clock, netlink, nextHops, changes, pass, known} = scene();
 	await known();

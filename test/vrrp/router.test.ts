@@ -1,9 +1,10 @@
 import test from 'ava';
-import {decodeIpv4} from '../../src/net/ipv4.js';
+import {formatAddress} from '../../src/net/address.js';
+import {decodeIp} from '../../src/net/ip.js';
 import {decodeAdvert, encodeAdvert} from '../../src/net/vrrp-packet.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, ipv4, seeded} from '../fake/lan.js';
-import {Balancer, group, instance, internal, kernelEvents, owners, virtualAddress} from './segment.js';
+import {Balancer, group, instance, instance6, internal, kernelEvents, owners, virtualAddress} from './segment.js';
 
 const GROUP = '224.0.0.18';
 
@@ -184,7 +185,7 @@ test('the first thing a master does is advertise', async t => {
 	const {clock, lan} = await segment([200, 100]);
 	clock.advance(seconds(4));
 	t.is(lan.adverts[0]?.atUs, 3_218_750);
-	const packet = decodeIpv4(ipv4('192.168.1.10', GROUP, lan.adverts[0]?.bytes ?? new Uint8Array()));
+	const packet = decodeIp(ipv4('192.168.1.10', GROUP, lan.adverts[0]?.bytes ?? new Uint8Array()));
 	t.true(packet.ok);
 	if (!packet.ok) return;
 	t.deepEqual(decodeAdvert(packet.value), {
@@ -376,7 +377,147 @@ test('a group stops as one', async t => {
 	await a.router.stop();
 	clock.advance(milliseconds(610));
 	t.deepEqual(b.roles(), ['master', 'master']);
-	t.deepEqual(a.netlink.owned(), ['192.168.1.10', '10.0.0.10']);
+	t.deepEqual(a.netlink.owned().sort(), ['10.0.0.10', '192.168.1.10', '2001:db8::10', 'fe80::10']);
+});
+
+// IPv6
+
+/** Routers on one segment with an IPv6 instance of the given priorities; `a` has the lowest link-local address. */
+async function segment6(priorities: readonly [number, number], changes: Parameters<typeof instance6>[0] = {}) {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const a = new Balancer('a', 10, clock, {eth0: lan});
+	const b = new Balancer('b', 11, clock, {eth0: lan});
+	await a.configure([instance6({...changes, priority: priorities[0]})]);
+	await b.configure([instance6({...changes, priority: priorities[1]})]);
+	return {clock, lan, balancers: [a, b], a, b};
+}
+
+/** Who holds both addresses of the IPv6 instance, and that nobody holds only one. */
+function owners6(balancers: readonly Balancer[]): string[] {
+	const [linkLocal, global] = [owners(balancers, 'fe80::100'), owners(balancers, '2001:db8::1')];
+	return linkLocal.join() === global.join() ? global : [`${linkLocal} but ${global}`];
+}
+
+test('IPv6: the better one becomes master, from its link-local address, and the other takes over when it dies', async t => {
+	const {clock, lan, balancers, a, b} = await segment6([200, 100]);
+	clock.advance(seconds(3) + milliseconds(219));
+	t.deepEqual(owners6(balancers), ['a']);
+	clock.advance(seconds(2));
+	const [first] = lan.adverts;
+	const packet = {source: 'fe80::10', destination: 'ff02::12', protocol: 112, ttl: 255};
+	t.deepEqual(decodeAdvert({...packet, payload: first?.bytes ?? new Uint8Array()}), {
+		ok: true,
+		value: {
+			version: 3,
+			vrid: 91,
+			priority: 200,
+			advertUs: seconds(1),
+			addresses: ['fe80::100', '2001:db8::1'],
+			password: null,
+		},
+	});
+	t.deepEqual(b.router.status().instances[0]?.master, {address: 'fe80::10', priority: 200});
+	a.station.kill();
+	clock.advance(seconds(3) + milliseconds(610));
+	t.deepEqual(owners6(balancers), ['b']);
+	await b.router.stop();
+	t.deepEqual(b.netlink.owned().sort(), ['192.168.1.11', '2001:db8::11', 'fe80::11']);
+});
+
+test('IPv6: intervals of a tenth of a second, and the skew is scaled', async t => {
+	const {clock, balancers, a} = await segment6([200, 100], {advertUs: milliseconds(100)});
+	clock.advance(seconds(1));
+	t.deepEqual(owners6(balancers), ['a']);
+	a.station.kill();
+	clock.advance(milliseconds(361));
+	t.deepEqual(owners6(balancers), ['b']);
+});
+
+test('IPv6: of equal priorities the higher link-local address stays', async t => {
+	const {clock, balancers} = await segment6([100, 100]);
+	clock.advance(seconds(60));
+	t.deepEqual(owners6(balancers), ['b']);
+});
+
+test('IPv6: the addresses are announced by neighbour advertisements, interleaved, in keepalived’s rounds', async t => {
+	const {clock, lan, a} = await segment6([200, 100]);
+	a.netlink.setLink({ifindex: 2, name: 'eth0', forwardsIpv6: true});
+	await kernelEvents();
+	clock.advance(seconds(10));
+	const frames = lan.frames.map(({atUs, bytes}) => ({
+		atUs,
+		to: Buffer.from(bytes.subarray(0, 6)).toString('hex'),
+		flags: bytes[58],
+		target: formatAddress(bytes.subarray(62, 78)),
+	}));
+	const round = (atUs: number) =>
+		['fe80::100', '2001:db8::1'].map(target => ({atUs, to: '333300000001', flags: 0xa0, target}));
+	const rounds = (atUs: number) => Array.from({length: 5}, () => round(atUs)).flat();
+	t.deepEqual(frames, [...rounds(3_218_750), ...rounds(8_218_750)]);
+});
+
+test('IPv6: an interface whose link-local address is not there, or not proven unique yet, is a fault', async t => {
+	const {clock, a} = await segment6([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.take('fe80::10');
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+	t.true(a.log.lines.includes('warn (external) interface eth0 has no usable IPv6 link-local address'));
+	a.netlink.give(2, 'fe80::10', 64, false);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+	a.netlink.take('fe80::10');
+	a.netlink.give(2, 'fe80::10', 64);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+});
+
+test('IPv6: a source address of one’s own must be there', async t => {
+	const {clock, balancers, a, b} = await segment6([200, 100], {sourceAddress: '2001:db8::10'});
+	clock.advance(seconds(10));
+	t.deepEqual([a.roles(), b.roles()], [['master'], ['fault']]);
+	t.deepEqual(owners6(balancers), ['a']);
+});
+
+test('IPv6: addresses that a crash left behind are found and removed', async t => {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const a = new Balancer('a', 10, clock, {eth0: lan});
+	for (const address of ['fe80::100', '2001:db8::1']) a.netlink.give(2, address, 64);
+	await a.configure([instance6()]);
+	t.deepEqual(a.roles(), ['backup']);
+	t.deepEqual(a.netlink.owned().sort(), ['192.168.1.10', '2001:db8::10', 'fe80::10']);
+});
+
+test('IPv4 and IPv6 instances of one number on one interface are two', async t => {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const a = new Balancer('a', 10, clock, {eth0: lan});
+	const b = new Balancer('b', 11, clock, {eth0: lan});
+	await a.configure([instance({priority: 200}), instance6({name: 'six', priority: 100})]);
+	await b.configure([instance({priority: 100}), instance6({name: 'six', priority: 200})]);
+	clock.advance(seconds(10));
+	t.deepEqual(owners([a, b]), ['a']);
+	t.deepEqual(owners6([a, b]), ['b']);
+	t.deepEqual(a.router.status().instances[0]?.refused, {});
+});
+
+test('one link-local address may be on two interfaces', async t => {
+	const clock = new FakeClock();
+	const lans = {eth0: new FakeLan(clock), eth1: new FakeLan(clock)};
+	const a = new Balancer('a', 10, clock, lans);
+	const gateways = [virtualAddress('fe80::100', 'eth0'), virtualAddress('fe80::100', 'eth1')];
+	await a.configure([instance({excludedAddresses: gateways})]);
+	await kernelEvents();
+	clock.advance(seconds(4));
+	t.is(a.netlink.owned().filter(address => address === 'fe80::100').length, 2);
+	t.is(lans.eth1.frames.length, 5);
+	await a.configure([instance({excludedAddresses: gateways.slice(1)})]);
+	t.deepEqual(
+		(await a.netlink.addresses()).filter(({address}) => address === 'fe80::100').map(({ifindex}) => ifindex),
+		[3],
+	);
 });
 
 // Reload
@@ -390,7 +531,7 @@ test('reload: instances keep their state, changed addresses are swapped, gone in
 		addresses: [virtualAddress('192.168.1.2', 'eth0')],
 	});
 	await a.configure([renamed]);
-	t.deepEqual(a.netlink.owned().sort(), ['10.0.0.10', '192.168.1.10', '192.168.1.2']);
+	t.deepEqual(a.netlink.owned().sort(), ['10.0.0.10', '192.168.1.10', '192.168.1.2', '2001:db8::10', 'fe80::10']);
 	t.deepEqual(a.roles(), ['master']);
 	t.is(a.router.status().instances[0]?.name, 'outside');
 	t.deepEqual(b.roles(), ['backup', 'backup']);

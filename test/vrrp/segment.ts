@@ -1,5 +1,6 @@
 import {setImmediate} from 'node:timers/promises';
-import type {Instance, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
+import type {Instance, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
+import {family} from '../../src/net/address.js';
 import type {Transition} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
@@ -9,8 +10,11 @@ import {FakeNetlink} from '../fake/netlink.js';
 
 const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
+export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
+
 export function virtualAddress(address: string, device: string): VirtualAddress {
-	return {place, address, prefix: 24, device, label: null, scope: 0, broadcast: null};
+	const prefix = family(address) === 4 ? 24 : 64;
+	return {place, address, prefix, device, label: null, scope: 0, broadcast: null, preferredS: null};
 }
 
 /** The external instance of the reference job, with changes. */
@@ -23,6 +27,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		interface: device,
 		vrid: 91,
 		priority: 100,
+		family: 4,
 		version: 2,
 		advertUs: seconds(1),
 		password: '1215',
@@ -44,6 +49,18 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 	};
 }
 
+/** The external instance of an IPv6 copy of the reference job, with changes. */
+export function instance6(changes: Partial<Instance> = {}): Instance {
+	const device = changes.interface ?? 'eth0';
+	return instance({
+		family: 6,
+		version: 3,
+		password: null,
+		addresses: [virtualAddress('fe80::100', device), virtualAddress('2001:db8::1', device)],
+		...changes,
+	});
+}
+
 /** The internal instance of the reference job, with changes. */
 export function internal(changes: Partial<Instance> = {}): Instance {
 	return instance({
@@ -57,7 +74,10 @@ export function internal(changes: Partial<Instance> = {}): Instance {
 
 export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal']};
 
-/** A balancer on fake segments: `192.168.1.HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on eth1. */
+/**
+ * A balancer on fake segments: `192.168.1.HOST` and `fe80::HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on
+ * eth1.
+ */
 export class Balancer {
 	readonly name: string;
 	readonly station: FakeStation;
@@ -71,6 +91,8 @@ export class Balancer {
 		this.station = new FakeStation(name, clock, lans);
 		this.netlink.setLink({ifindex: 2, name: 'eth0', mac: `02:00:00:00:00:${host}`});
 		this.netlink.give(2, `192.168.1.${host}`, 24);
+		this.netlink.give(2, `2001:db8::${host}`, 64);
+		this.netlink.give(2, `fe80::${host}`, 64);
 		if (lans.eth1 !== undefined) {
 			this.netlink.setLink({ifindex: 3, name: 'eth1', mac: `02:00:00:00:01:${host}`});
 			this.netlink.give(3, `10.0.0.${host}`, 24);
@@ -83,7 +105,7 @@ export class Balancer {
 	}
 
 	async configure(instances: readonly Instance[], syncGroups: readonly SyncGroup[] = []): Promise<void> {
-		await this.router.configure({instances, syncGroups, multicastGroup: '224.0.0.18'});
+		await this.router.configure({instances, syncGroups, multicastGroups});
 	}
 
 	/** What a neighbour would find here. */

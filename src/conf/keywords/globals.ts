@@ -4,7 +4,6 @@ import {
 	accepted,
 	type Draft,
 	draftAt,
-	fixed,
 	full,
 	items,
 	type Keywords,
@@ -13,7 +12,7 @@ import {
 	rows,
 	withoutEffect,
 } from '../table.js';
-import {integer, ipv4, seconds, word} from '../values.js';
+import {integer, ipv4, ipv6, seconds, word} from '../values.js';
 import * as because from './because.js';
 import {type GarpDraft, garpKeywords, vrrpVersion} from './vrrp-values.js';
 
@@ -25,7 +24,8 @@ export interface GlobalsDraft extends Draft {
 	smtpServer: Globals['smtpServer'];
 	smtpConnectTimeoutUs: number;
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
-	multicastGroup4: string;
+	vrrpVersion: 2 | 3;
+	readonly multicastGroups: {4: string; 6: string};
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 }
@@ -40,7 +40,8 @@ export function newGlobals(place: Place): GlobalsDraft {
 		smtpServer: null,
 		smtpConnectTimeoutUs: 30_000_000,
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
-		multicastGroup4: '224.0.0.18',
+		vrrpVersion: 2,
+		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		garp: {},
 	};
 }
@@ -107,9 +108,14 @@ export const globals: Keywords<GlobalsDraft> = {
 		accepted(because.noMail),
 	),
 
-	vrrp_version: fixed(one(vrrpVersion)),
+	vrrp_version: full(one(vrrpVersion), (draft, version) => {
+		draft.vrrpVersion = version;
+	}),
 	vrrp_mcast_group4: full(one(ipv4), (draft, group) => {
-		draft.multicastGroup4 = group;
+		draft.multicastGroups[4] = group;
+	}),
+	vrrp_mcast_group6: full(one(ipv6), (draft, group) => {
+		draft.multicastGroups[6] = group;
 	}),
 	...garpKeywords<GlobalsDraft>('vrrp_'),
 	...rows('vrrp_garp_interval vrrp_gna_interval vrrp_min_garp', accepted(because.noPacing)),
@@ -117,9 +123,8 @@ export const globals: Keywords<GlobalsDraft> = {
 	...rows('vrrp_iptables vrrp_ipsets', accepted(because.noFirewall)),
 	...rows('nftables nftables_priority nftables_counters nftables_ifindex', accepted(because.noFirewall)),
 	vrrp_skip_check_adv_addr: accepted('every advert is checked in full'),
-	vrrp_mcast_group6: accepted(because.noIpv6),
 	vrrp_check_unicast_src: accepted(because.noUnicast),
-	v3_checksum_as_v2: accepted(because.noVersion3),
+	v3_checksum_as_v2: accepted(because.ownChecksum),
 	log_unknown_vrids: accepted('adverts of unknown routers are counted, see /metrics'),
 	dynamic_interfaces: accepted('every interface has to exist at the start'),
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
@@ -180,6 +185,6 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
 }
 
-export function toGlobals({place, written, garp, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({place, written, garp, vrrpVersion, ...globals}: GlobalsDraft): Globals {
 	return globals;
 }

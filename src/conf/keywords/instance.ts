@@ -1,21 +1,11 @@
+import {type Family, family, isLinkLocal} from '../../net/address.js';
 import {none, one, onOff} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
-import type {Instance, Place} from '../model.js';
-import {
-	accepted,
-	block,
-	type Draft,
-	draftAt,
-	fixed,
-	full,
-	items,
-	type Keywords,
-	placeOf,
-	refused,
-	rows,
-} from '../table.js';
-import {integer, interfaceName, ipv4, oneOf, seconds, Unsupported, word} from '../values.js';
+import type {Instance, Place, VirtualAddress} from '../model.js';
+import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeOf, refused, rows} from '../table.js';
+import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
+import type {GlobalsDraft} from './globals.js';
 import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
@@ -27,6 +17,8 @@ export interface InstanceDraft extends Draft {
 	vrid: number | null;
 	priority: number | null;
 	advertUs: number;
+	version: 2 | 3 | null;
+	nativeIpv6: boolean;
 	readonly authentication: AuthenticationDraft;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
@@ -51,6 +43,8 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		vrid: null,
 		priority: null,
 		advertUs: 1_000_000,
+		version: null,
+		nativeIpv6: false,
 		authentication: {...draftAt(place), type: null, password: null},
 		addresses: [],
 		excludedAddresses: [],
@@ -90,7 +84,12 @@ export const instance: Keywords<InstanceDraft> = {
 	advert_int: full(one(seconds(0.01, 255)), (draft, us) => {
 		draft.advertUs = us;
 	}),
-	version: fixed(one(vrrpVersion)),
+	version: full(one(vrrpVersion), (draft, version) => {
+		draft.version = version;
+	}),
+	native_ipv6: full(none, draft => {
+		draft.nativeIpv6 = true;
+	}),
 	authentication: block(authentication, none, draft => draft.authentication),
 	virtual_ipaddress: items(addressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
@@ -108,7 +107,7 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.preemptDelayUs = us;
 	}),
 	...garpKeywords<InstanceDraft>(''),
-	mcast_src_ip: full(one(ipv4), (draft, address) => {
+	mcast_src_ip: full(one(ip), (draft, address) => {
 		draft.sourceAddress = address;
 	}),
 	dont_track_primary: full(none, draft => {
@@ -119,7 +118,7 @@ export const instance: Keywords<InstanceDraft> = {
 	track_src_ip: refused('nothing is tracked yet'),
 	...rows('unicast_src_ip unicast_peer', refused(because.noUnicast)),
 	...rows('unicast_ttl unicast_fault_no_peer check_unicast_src old_unicast_checksum', accepted(because.noUnicast)),
-	mcast_dst_ip: refused('the group is set for all instances by vrrp_mcast_group4'),
+	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
 	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
@@ -135,8 +134,7 @@ export const instance: Keywords<InstanceDraft> = {
 	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: accepted('no virtual address is required', none),
-	native_ipv6: accepted(because.noIpv6, none),
-	v3_checksum_as_v2: accepted(because.noVersion3, onOff),
+	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
 	...rows('debug kernel_rx_buf_size linkbeat_use_polling', accepted(because.ownProcesses)),
 	smtp_alert: accepted(because.noMail, onOff),
 	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
@@ -148,17 +146,26 @@ const PRIORITY_OWNER = 255;
 const PRIORITY_DEFAULT = 100;
 /** The advert of version 2 has a field of this many bytes. */
 const PASSWORD_BYTES_MAX = 8;
-/** The advert counts its addresses in a byte. */
-const ADVERTISED_MAX = 255;
+/** The advert counts its addresses in a byte, and must fit into a frame of 1,500 bytes: keepalived advertises no more. */
+const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
+
+/** What instances that say nothing themselves take from `global_defs`. */
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'>;
 
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
-export function toInstance(draft: InstanceDraft, globalGarp: GarpDraft, report: Report): Instance | null {
+export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
 	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
 	if (device === null) requireKeyword(draft, 'interface', report);
 	if (vrid === null) requireKeyword(draft, 'virtual_router_id', report);
 	if (device === null || vrid === null) return null;
 	const priority = resolvePriority(draft, report);
-	const addresses = toAddresses(draft.addresses, device);
+	const of = resolveFamily(draft);
+	const version = resolveVersion(draft, of, defaults.vrrpVersion, report);
+	const addresses = toAddresses(draft.addresses, device, report);
+	checkAddresses(addresses, of, report);
+	const advertised = addresses.slice(0, ADVERTISED_MAX[of]);
+	const excess = addresses.slice(ADVERTISED_MAX[of]);
+	reportExcess(excess, ADVERTISED_MAX[of], report);
 	return {
 		place,
 		name,
@@ -166,16 +173,44 @@ export function toInstance(draft: InstanceDraft, globalGarp: GarpDraft, report: 
 		interface: device,
 		vrid,
 		priority,
-		version: 2,
-		advertUs: resolveAdvert(draft, report),
-		password: resolvePassword(draft.authentication, report),
-		addresses: addresses.slice(0, ADVERTISED_MAX),
-		excludedAddresses: [...excess(draft, addresses, report), ...toAddresses(draft.excludedAddresses, device)],
+		family: of,
+		version,
+		advertUs: version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report),
+		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
+		addresses: advertised,
+		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
 		...resolvePreemption(draft, priority, report),
-		garp: toGarp(draft.garp, globalGarp),
+		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		trackPrimary,
 	};
+}
+
+/** By what is written; an instance that says nothing is of IPv4. */
+function resolveFamily({nativeIpv6, sourceAddress, addresses}: InstanceDraft): Family {
+	const telling = sourceAddress ?? addresses[0]?.draft.address;
+	return nativeIpv6 || (telling !== undefined && family(telling) === 6) ? 6 : 4;
+}
+
+function resolveVersion(draft: InstanceDraft, of: Family, byDefault: 2 | 3, report: Report): 2 | 3 {
+	if (of === 4) return draft.version ?? byDefault;
+	if (draft.version === 2) {
+		const text = `vrrp_instance ${quote(draft.name)} is of IPv6, which VRRP version 2 does not have`;
+		report.error('contradiction', placeOf(draft, 'version'), text, `write 'version 3' on both balancers`);
+	}
+	return 3;
+}
+
+function checkAddresses(addresses: readonly VirtualAddress[], of: Family, report: Report): void {
+	for (const {address, place} of addresses) {
+		if (family(address) === of) continue;
+		const text = `${address} is not of IPv${of} as its instance is, and cannot be advertised`;
+		report.error('contradiction', place, text, 'move it to virtual_ipaddress_excluded or to another instance');
+	}
+	const [first] = addresses;
+	if (of === 4 || first === undefined || isLinkLocal(first.address)) return;
+	const text = 'the first virtual address of an IPv6 instance should be a link-local one (RFC 9568 §5.2.9)';
+	report.warning('missing', first.place, text, 'put one such as fe80::100 before it, on both balancers');
 }
 
 function requireKeyword(draft: InstanceDraft, keyword: string, report: Report): void {
@@ -203,7 +238,7 @@ function resolveState(draft: InstanceDraft, priority: number, report: Report): '
 }
 
 /** Version 2 carries whole seconds. keepalived rounds, and a fraction of a second becomes one. */
-function resolveAdvert(draft: InstanceDraft, report: Report): number {
+function resolveSeconds(draft: InstanceDraft, report: Report): number {
 	const secondUs = 1_000_000;
 	const roundedUs = Math.max(1, Math.round(draft.advertUs / secondUs)) * secondUs;
 	if (roundedUs !== draft.advertUs) {
@@ -211,6 +246,25 @@ function resolveAdvert(draft: InstanceDraft, report: Report): number {
 		report.warning('adjusted', placeOf(draft, 'advert_int'), text);
 	}
 	return roundedUs;
+}
+
+/** Version 3 carries hundredths of a second in 12 bits (RFC 9568 §5.2.7). */
+function resolveCentiseconds(draft: InstanceDraft, report: Report): number {
+	const unitUs = 10_000;
+	const roundedUs = Math.min(Math.round(draft.advertUs / unitUs), 0xfff) * unitUs;
+	if (roundedUs !== draft.advertUs) {
+		const text = `advert_int becomes ${roundedUs / 1_000_000} s: VRRP version 3 knows 0.01 to 40.95 s in steps of 0.01`;
+		report.warning('adjusted', placeOf(draft, 'advert_int'), text);
+	}
+	return roundedUs;
+}
+
+function refusePassword(draft: InstanceDraft, report: Report): null {
+	if (draft.written.has('authentication')) {
+		const text = 'authentication is ignored: VRRP version 3 has none';
+		report.warning('contradiction', placeOf(draft, 'authentication'), text, 'remove it');
+	}
+	return null;
 }
 
 function resolvePassword(draft: AuthenticationDraft, report: Report): string | null {
@@ -231,13 +285,10 @@ function resolvePassword(draft: AuthenticationDraft, report: Report): string | n
 	return new TextDecoder().decode(bytes.subarray(0, PASSWORD_BYTES_MAX));
 }
 
-function excess<A>(draft: InstanceDraft, addresses: readonly A[], report: Report): readonly A[] {
-	const place = draft.addresses[ADVERTISED_MAX]?.place;
-	if (place !== undefined) {
-		const text = `an advert holds ${ADVERTISED_MAX} addresses; those from here on are not advertised`;
-		report.warning('adjusted', place, text, 'move them to virtual_ipaddress_excluded');
-	}
-	return addresses.slice(ADVERTISED_MAX);
+function reportExcess([first]: readonly VirtualAddress[], most: number, report: Report): void {
+	if (first === undefined) return;
+	const text = `an advert holds ${most} addresses; those from here on are not advertised`;
+	report.warning('adjusted', first.place, text, 'move them to virtual_ipaddress_excluded');
 }
 
 function resolvePreemption(

@@ -1,11 +1,12 @@
-import {broadcastAddress, networkAddress} from '../../net/address.js';
+import {addressBits, broadcastAddress, family, networkAddress} from '../../net/address.js';
 import {type Args, none, one} from '../args.js';
+import type {Report} from '../diagnostics.js';
 import type {Place, VirtualAddress} from '../model.js';
-import {accepted, full, type Keywords, readOptions, refused} from '../table.js';
-import {integer, interfaceName, ipv4, oneOf, type Value} from '../values.js';
+import {accepted, full, type Keywords, type Row, readOptions, refused} from '../table.js';
+import {integer, interfaceName, ip, ipv4, oneOf, type Value} from '../values.js';
 import * as because from './because.js';
 
-/** One line of `virtual_ipaddress`: `IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-]`. */
+/** One line of `virtual_ipaddress`: `IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] …`. */
 export interface AddressDraft {
 	readonly address: string;
 	readonly prefix: number;
@@ -14,6 +15,10 @@ export interface AddressDraft {
 	label: string | null;
 	scope: number;
 	broadcast: string | null;
+	/** null: forever; undefined: not written. */
+	preferredS: number | null | undefined;
+	/** Where an IPv6 address has options that are for IPv4. */
+	readonly misplaced: Place[];
 }
 
 /** The lines of a block, each with its place. */
@@ -24,18 +29,20 @@ interface Network {
 	readonly prefix: number;
 }
 
-/** keepalived puts an address without a prefix on the interface as /32. */
-const HOST_PREFIX = 32;
-
+/** keepalived puts an address without a prefix on the interface by itself: /32 or /128. */
 const addressAndPrefix: Value<Network> = {
 	usage: 'IP[/PREFIX]',
 	parse(text) {
 		const slash = text.indexOf('/');
-		const address = ipv4.parse(slash === -1 ? text : text.slice(0, slash));
+		const address = ip.parse(slash === -1 ? text : text.slice(0, slash));
 		if ('why' in address) return address;
-		if (slash === -1) return {value: {address: address.value, prefix: HOST_PREFIX}};
-		const prefix = integer(0, HOST_PREFIX).parse(text.slice(slash + 1));
-		if ('why' in prefix) return {why: 'has no prefix length in 0-32', wayOut: 'write it like 192.0.2.1/24'};
+		const bits = addressBits(family(address.value));
+		if (slash === -1) return {value: {address: address.value, prefix: bits}};
+		const prefix = integer(0, bits).parse(text.slice(slash + 1));
+		if ('why' in prefix) {
+			const example = bits === 32 ? '192.0.2.1/24' : '2001:db8::1/64';
+			return {why: `has no prefix length in 0-${bits}`, wayOut: `write it like ${example}`};
+		}
 		return {value: {address: address.value, prefix: prefix.value}};
 	},
 };
@@ -71,43 +78,82 @@ function setBroadcast(draft: AddressDraft, value: Broadcast): void {
 	else draft.broadcast = value.address;
 }
 
-/** Options that only matter to IPv6 addresses. */
-const ipv6Only = accepted<AddressDraft>('it is for IPv6 addresses', none);
+const lifetimes = integer(0, 0xffff_fffe);
+/** Seconds, or forever. */
+const lifetime: Value<number | null> = {
+	usage: `${lifetimes.usage}|forever`,
+	parse: text => (text === 'forever' ? {value: null} : lifetimes.parse(text)),
+};
+
+/** An option that IPv6 addresses do not have. */
+function ipv4Only<V>(args: Args<V>, set: (draft: AddressDraft, value: V) => void): Row<AddressDraft> {
+	return full(args, (draft: AddressDraft, value, place) => {
+		if (family(draft.address) === 4) set(draft, value);
+		else draft.misplaced.push(place);
+	});
+}
+
+const mobility = accepted<AddressDraft>('it is for mobile hosts and address autoconfiguration', none);
 
 export const addressOptions: Keywords<AddressDraft> = {
 	dev: full(one(interfaceName), (draft, device) => {
 		draft.device = device;
 	}),
-	label: full(one(label), (draft, text) => {
+	label: ipv4Only(one(label), (draft, text) => {
 		draft.label = text;
 	}),
-	scope: full(one(scope), (draft, number) => {
+	scope: ipv4Only(one(scope), (draft, number) => {
 		draft.scope = number;
 	}),
-	brd: full(one(broadcast), setBroadcast),
-	broadcast: full(one(broadcast), setBroadcast),
-	home: ipv6Only,
-	nodad: ipv6Only,
-	mngtmpaddr: ipv6Only,
+	brd: ipv4Only(one(broadcast), setBroadcast),
+	broadcast: ipv4Only(one(broadcast), setBroadcast),
+	preferred_lft: full(one(lifetime), (draft, seconds) => {
+		draft.preferredS = seconds;
+	}),
+	home: mobility,
+	mngtmpaddr: mobility,
+	nodad: accepted('virtual addresses are never probed for duplicates', none),
 	no_track: accepted('an address that somebody removes is put back', none),
 	peer: refused('point-to-point addresses are not set yet'),
 	noprefixroute: refused('the kernel makes the route of the prefix'),
 	autojoin: refused('the address joins no multicast group'),
-	preferred_lft: refused('addresses are always preferred'),
 	use_vmac: refused(because.noVmac),
 	track_group: refused('it is for static addresses'),
 };
 
 export const addressArgs: Args<AddressDraft> = {
-	usage: 'IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-]',
+	usage: 'IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] [preferred_lft SECONDS|forever]',
 	read(words) {
 		const network = words.take(addressAndPrefix);
 		if (network === undefined) return undefined;
-		const draft: AddressDraft = {...network, device: null, label: null, scope: 0, broadcast: null};
+		const draft: AddressDraft = {
+			...network,
+			device: null,
+			label: null,
+			scope: 0,
+			broadcast: null,
+			preferredS: undefined,
+			misplaced: [],
+		};
 		return readOptions(words, addressOptions, draft) ? draft : undefined;
 	},
 };
 
-export function toAddresses(drafts: AddressDrafts, defaultDevice: string): VirtualAddress[] {
-	return drafts.map(({place, draft}) => ({place, ...draft, device: draft.device ?? defaultDevice}));
+export function toAddresses(drafts: AddressDrafts, defaultDevice: string, report: Report): VirtualAddress[] {
+	return drafts.map(({place, draft}) => {
+		const {misplaced, ...said} = draft;
+		for (const at of misplaced) {
+			report.warning('contradiction', at, `ignored: IPv6 addresses have no label, scope or broadcast`, 'remove it');
+		}
+		return {place, ...said, device: said.device ?? defaultDevice, preferredS: preferredS(draft)};
+	});
+}
+
+/**
+ * keepalived's default: an IPv6 address that is on the interface by itself serves those who ask for it, and is not what the
+ * machine's own connections should come from.
+ */
+function preferredS({address, prefix, preferredS: said}: AddressDraft): number | null {
+	if (said !== undefined) return said;
+	return family(address) === 6 && prefix === addressBits(6) ? 0 : null;
 }

@@ -1,12 +1,11 @@
 import {one} from '../args.js';
 import type {Garp} from '../model.js';
 import {full, type Keywords} from '../table.js';
-import {integer, oneOf, Unsupported, wholeSeconds} from '../values.js';
-import * as because from './because.js';
+import {integer, oneOf, wholeSeconds} from '../values.js';
 
 /** What `global_defs` and `vrrp_instance` say in the same way. */
 
-export const vrrpVersion = oneOf<2>({2: 2, 3: new Unsupported(because.noVersion3)});
+export const vrrpVersion = oneOf<2 | 3>({2: 2, 3: 3});
 
 /** The announcement settings that were written. */
 export type GarpDraft = {-readonly [K in keyof Garp]?: Garp[K]};

@@ -27,7 +27,17 @@ import {
 	NLMSG_ERROR,
 } from '../../net/netlink/message.js';
 import * as route from '../../net/netlink/route.js';
-import type {AddressEntry, Cancel, Link, Neighbour, Netlink, NetlinkEvent, Route} from '../host.js';
+import type {
+	Address,
+	AddressEntry,
+	Cancel,
+	Link,
+	Neighbour,
+	Netlink,
+	NetlinkEvent,
+	NewAddress,
+	Route,
+} from '../host.js';
 import {named, refusal} from './refusal.js';
 
 /** Room for the events of a link flap on a machine with many neighbours. */
@@ -79,14 +89,14 @@ class RealNetlink implements Netlink {
 		return {...answer, gateway: answer.gateway ?? to};
 	}
 
-	async addAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
-		const body = route.encodeAddress(entry);
-		this.#request('address add', entry.address, {type: route.RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body});
+	async addAddress(address: NewAddress): Promise<void> {
+		const body = route.encodeNewAddress(address);
+		this.#request('address add', address.address, {type: route.RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body});
 	}
 
-	async deleteAddress(entry: Omit<AddressEntry, 'secondary'>): Promise<void> {
-		const body = route.encodeAddress(entry);
-		this.#request('address delete', entry.address, {type: route.RTM_DELADDR, flags: 0, body});
+	async deleteAddress(address: Address): Promise<void> {
+		const body = route.encodeAddress(address);
+		this.#request('address delete', address.address, {type: route.RTM_DELADDR, flags: 0, body});
 	}
 
 	async resolve(ifindex: number, address: string): Promise<void> {
@@ -226,6 +236,8 @@ function decodeEvent(message: NetlinkMessage): NetlinkEvent | undefined {
 		case route.RTM_NEWROUTE:
 		case route.RTM_DELROUTE:
 			return {kind: 'route'};
+		case route.RTM_NEWNETCONF:
+			return {kind: 'setting'};
 		default:
 			return undefined;
 	}

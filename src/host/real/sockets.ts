@@ -1,6 +1,8 @@
 import {
 	AF_INET,
+	AF_INET6,
 	AF_PACKET,
+	type ControlMessage,
 	IP_ADD_MEMBERSHIP,
 	IP_MTU_DISCOVER,
 	IP_MULTICAST_ALL,
@@ -10,21 +12,38 @@ import {
 	IP_PMTUDISC_DONT,
 	IP_TOS,
 	IPPROTO_VRRP,
+	IPV6_ADD_MEMBERSHIP,
+	IPV6_HOPLIMIT,
+	IPV6_MULTICAST_ALL,
+	IPV6_MULTICAST_HOPS,
+	IPV6_MULTICAST_IF,
+	IPV6_MULTICAST_LOOP,
+	IPV6_PKTINFO,
+	IPV6_RECVHOPLIMIT,
+	IPV6_RECVPKTINFO,
+	IPV6_TCLASS,
 	ipMreqn,
+	ipv6Mreq,
 	NetError,
 	parseSockaddr,
+	type Received,
 	SO_BINDTODEVICE,
 	SO_PRIORITY,
 	SOCK_RAW,
 	SOL_IP,
+	SOL_IPV6,
 	SOL_SOCKET,
 	Socket,
 	sockaddrIn,
+	sockaddrIn6,
 	sockaddrLl,
 } from 'libbpf-ts/net';
-import {addressBytes, formatAddress} from '../../net/address.js';
-import {VRRP_TTL} from '../../net/vrrp-packet.js';
-import type {PacketSocket, Sockets} from '../host.js';
+import {Bug} from '../../errors.js';
+import {addressBytes, family, formatAddress} from '../../net/address.js';
+import {LITTLE_ENDIAN, viewOf} from '../../net/bytes.js';
+import {encodeIpv6} from '../../net/ip.js';
+import {VRRP_PROTOCOL, VRRP_TTL} from '../../net/vrrp-packet.js';
+import type {Packet, PacketSocket, Sockets} from '../host.js';
 import {named} from './refusal.js';
 
 /** Internetwork control: as keepalived marks its adverts, so that a loaded switch or queue sends them first. */
@@ -38,11 +57,18 @@ export const realSockets: Sockets = {
 	frames: options => named(`frames on ${options.interface}`, () => openFrames(options)),
 };
 
-function openVrrp(options: Parameters<Sockets['vrrp']>[0]): PacketSocket {
-	const socket = new Socket(AF_INET, SOCK_RAW, IPPROTO_VRRP);
+type VrrpOptions = Parameters<Sockets['vrrp']>[0];
+
+function openVrrp(options: VrrpOptions): PacketSocket {
+	const isIpv6 = family(options.group) === 6;
+	const socket = new Socket(isIpv6 ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_VRRP);
 	try {
-		configureVrrp(socket, options);
-		const to = sockaddrIn(addressBytes(options.group));
+		socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
+		socket.setOption(SOL_SOCKET, SO_PRIORITY, PRIORITY_CONTROL);
+		if (isIpv6) configureIpv6(socket, options);
+		else configureIpv4(socket, options);
+		const group = addressBytes(options.group);
+		const to = isIpv6 ? sockaddrIn6(group, {ifindex: options.ifindex}) : sockaddrIn(group);
 		const drain = (): void => receiveAll(socket, options.onPacket);
 		socket.onReadable(drain);
 		return {
@@ -57,16 +83,11 @@ function openVrrp(options: Parameters<Sockets['vrrp']>[0]): PacketSocket {
 }
 
 /** Multicast on this interface and no other, not to ourselves, from the given address, never routed, never delayed. */
-function configureVrrp(
-	socket: Socket,
-	options: {interface: string; ifindex: number; group: string; source: string},
-): void {
-	const membership = ipMreqn({group: addressBytes(options.group), ifindex: options.ifindex});
+function configureIpv4(socket: Socket, {group, ifindex, source}: VrrpOptions): void {
+	const membership = ipMreqn({group: addressBytes(group), ifindex});
 	const outgoing = membership.slice();
 	// `imr_address`, the middle of the three fields: the source address of what is sent.
-	outgoing.set(addressBytes(options.source), 4);
-	socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
-	socket.setOption(SOL_SOCKET, SO_PRIORITY, PRIORITY_CONTROL);
+	outgoing.set(addressBytes(source), 4);
 	socket.setOption(SOL_IP, IP_MULTICAST_ALL, 0);
 	socket.setOption(SOL_IP, IP_ADD_MEMBERSHIP, membership);
 	socket.setOption(SOL_IP, IP_MULTICAST_IF, outgoing);
@@ -77,13 +98,41 @@ function configureVrrp(
 	socket.setOption(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 }
 
-function receiveAll(socket: Socket, onPacket: Parameters<Sockets['vrrp']>[0]['onPacket']): void {
+/** The same for IPv6; hop limit and destination of what is received come as control messages. */
+function configureIpv6(socket: Socket, {group, ifindex, source}: VrrpOptions): void {
+	socket.setOption(SOL_IPV6, IPV6_MULTICAST_ALL, 0);
+	socket.setOption(SOL_IPV6, IPV6_ADD_MEMBERSHIP, ipv6Mreq({group: addressBytes(group), ifindex}));
+	socket.setOption(SOL_IPV6, IPV6_MULTICAST_IF, ifindex);
+	socket.setOption(SOL_IPV6, IPV6_MULTICAST_HOPS, VRRP_TTL);
+	socket.setOption(SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
+	socket.setOption(SOL_IPV6, IPV6_TCLASS, TOS_INTERNETWORK_CONTROL);
+	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
+	socket.bind(sockaddrIn6(addressBytes(source), {ifindex}));
+}
+
+function receiveAll(socket: Socket, onPacket: VrrpOptions['onPacket']): void {
 	for (let count = 0; count < DRAIN_MAX && socket.fd >= 0; count++) {
 		const received = receiveOne(socket);
 		if (received === undefined) return;
 		const from = parseSockaddr(received.from);
 		if (from?.family === 'in') onPacket({bytes: received.bytes, from: formatAddress(from.address)});
+		if (from?.family === 'in6') onPacket(ipv6Packet(received, formatAddress(from.address)));
 	}
+}
+
+/** A raw IPv6 socket delivers the payload alone (RFC 3542 §3); the header it came with is put before it again. */
+function ipv6Packet({bytes, control}: Received, source: string): Packet {
+	const destination = controlBytes(control, IPV6_PKTINFO).subarray(0, 16);
+	const hopLimit = viewOf(controlBytes(control, IPV6_HOPLIMIT)).getInt32(0, LITTLE_ENDIAN);
+	const header = {source, destination: formatAddress(destination), protocol: VRRP_PROTOCOL, ttl: hopLimit};
+	return {bytes: encodeIpv6({...header, payload: bytes}), from: source};
+}
+
+function controlBytes(control: readonly ControlMessage[], type: number): Uint8Array {
+	const message = control.find(candidate => candidate.level === SOL_IPV6 && candidate.type === type);
+	if (message === undefined) throw new Bug(`a datagram without control message ${type}`);
+	return message.bytes;
 }
 
 /** An error that befell the interface (ENETDOWN) is told by netlink too; there may be packets behind it. */

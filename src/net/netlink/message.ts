@@ -2,10 +2,7 @@
  * Netlink framing (linux/netlink.h): messages with a header of 16 bytes, attributes with one of 4, both padded to 4. The
  * kernel speaks the machine's own byte order here; only addresses are in network order.
  */
-import {endianness} from 'node:os';
-import {concatBytes, type Decoded, viewOf} from '../bytes.js';
-
-export const LITTLE_ENDIAN = endianness() === 'LE';
+import {concatBytes, type Decoded, LITTLE_ENDIAN, viewOf} from '../bytes.js';
 
 const HEADER_LENGTH = 16;
 const ATTRIBUTE_HEADER_LENGTH = 4;

@@ -4,7 +4,7 @@
  * reason when a message is not what its type says.
  */
 import {addressBytes, family, formatAddress, formatMac} from '../address.js';
-import {concatBytes, type Decoded, viewOf} from '../bytes.js';
+import {concatBytes, type Decoded, LITTLE_ENDIAN, viewOf} from '../bytes.js';
 import {
 	type Attributes,
 	decodeAttributes,
@@ -13,7 +13,6 @@ import {
 	encodeAttribute,
 	encodeText,
 	encodeU32,
-	LITTLE_ENDIAN,
 	type NetlinkMessage,
 } from './message.js';
 
@@ -30,8 +29,22 @@ export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 
-/** Multicast groups (RTMGRP_*) of each kind of event, as bits of `nl_groups`. */
-export const EVENT_GROUPS = {links: 0x1, neighbours: 0x4, addresses: 0x10 | 0x100, routes: 0x40 | 0x400} as const;
+/** A sysctl of an interface has changed (linux/netconf.h). */
+export const RTM_NEWNETCONF = 80;
+
+/** Multicast groups (RTNLGRP_*, from 1) of each kind of event, as bits of `nl_groups`. */
+export const EVENT_GROUPS = {
+	links: groupBits(1),
+	neighbours: groupBits(3),
+	addresses: groupBits(5, 9),
+	routes: groupBits(7, 11),
+	/** Those of IPv6. */
+	settings: groupBits(25),
+} as const;
+
+function groupBits(...groups: readonly number[]): number {
+	return groups.reduce((bits, group) => bits | (1 << (group - 1)), 0);
+}
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -41,9 +54,11 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
+const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
 const RTEXT_FILTER_SKIP_STATS = 0x8;
 const IFLA_INFO_KIND = 1;
+const IFLA_INET6_CONF = 2;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
 
@@ -52,7 +67,13 @@ const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_LABEL = 3;
 const IFA_BROADCAST = 4;
+const IFA_CACHEINFO = 6;
+/** IFA_F_TEMPORARY in IPv6: an address of RFC 8981, which changes from day to day. */
 const IFA_F_SECONDARY = 0x01;
+const IFA_F_NODAD = 0x02;
+/** Duplicate address detection (RFC 4862 §5.4) has found another owner, or is under way. */
+const IFA_F_UNUSABLE = 0x08 | 0x40;
+const LIFETIME_FOREVER = 0xffff_ffff;
 
 const NDMSG_LENGTH = 12;
 const NDA_DST = 1;
@@ -79,9 +100,12 @@ export interface Link {
 	readonly mtu: number;
 	/** `veth`, `bridge`, … or '' for hardware. */
 	readonly kind: string;
+	/** The sysctl `net.ipv6.conf.NAME.forwarding`: neighbours may take us for a router. */
+	readonly forwardsIpv6: boolean;
 }
 
-export interface AddressEntry {
+/** An address on a link. */
+export interface Address {
 	readonly ifindex: number;
 	readonly address: string;
 	readonly prefix: number;
@@ -89,7 +113,18 @@ export interface AddressEntry {
 	readonly scope: number;
 	readonly label: string | null;
 	readonly broadcast: string | null;
+}
+
+export interface AddressEntry extends Address {
+	/** The kernel prefers another one of the same network, or of its own making. */
 	readonly secondary: boolean;
+	/** False until the kernel knows that nobody else has it; nothing can be sent from it before. */
+	readonly usable: boolean;
+}
+
+export interface NewAddress extends Address {
+	/** For how many seconds the kernel may choose it as a source by itself; null: forever. */
+	readonly preferredS: number | null;
 }
 
 export interface Neighbour {
@@ -135,8 +170,16 @@ export function decodeLink(message: NetlinkMessage): Decoded<Link, RouteReason> 
 			running: (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0,
 			mtu: decodeU32(attributes.get(IFLA_MTU)) ?? 0,
 			kind: linkKind(attributes),
+			forwardsIpv6: forwardsIpv6(attributes),
 		},
 	};
+}
+
+/** The first of the numbers in IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_FORWARDING); links without IPv6 have none. */
+function forwardsIpv6(attributes: Attributes): boolean {
+	const families = decodeAttributes(attributes.get(IFLA_AF_SPEC) ?? new Uint8Array());
+	const inet6 = decodeAttributes(families?.get(AF_INET6) ?? new Uint8Array());
+	return (decodeU32(inet6?.get(IFLA_INET6_CONF)) ?? 0) !== 0;
 }
 
 function linkKind(attributes: Attributes): string {
@@ -151,22 +194,46 @@ export function encodeAddressDump(): Uint8Array {
 	return new Uint8Array(IFADDR_LENGTH);
 }
 
-/** Body of RTM_NEWADDR and RTM_DELADDR. */
-export function encodeAddress(entry: Omit<AddressEntry, 'secondary'>): Uint8Array {
+/** Body of RTM_DELADDR. */
+export function encodeAddress(address: Address): Uint8Array {
+	return concatBytes(addressHeader(address, 0), addressAttributes(address));
+}
+
+/**
+ * Body of RTM_NEWADDR. An IPv6 address is usable at once: whoever takes an address over cannot wait until nobody answers
+ * for it any more.
+ */
+export function encodeNewAddress(address: NewAddress): Uint8Array {
+	const flags = family(address.address) === 6 ? IFA_F_NODAD : 0;
+	return concatBytes(addressHeader(address, flags), addressAttributes(address), lifetimeAttribute(address.preferredS));
+}
+
+function addressHeader({ifindex, address, prefix, scope}: Address, flags: number): Uint8Array {
 	const header = new Uint8Array(IFADDR_LENGTH);
 	const view = viewOf(header);
-	const bytes = addressBytes(entry.address);
-	view.setUint8(0, kernelFamily(entry.address));
-	view.setUint8(1, entry.prefix);
-	view.setUint8(3, entry.scope);
-	view.setUint32(4, entry.ifindex, LITTLE_ENDIAN);
+	view.setUint8(0, kernelFamily(address));
+	view.setUint8(1, prefix);
+	view.setUint8(2, flags);
+	view.setUint8(3, scope);
+	view.setUint32(4, ifindex, LITTLE_ENDIAN);
+	return header;
+}
+
+function addressAttributes({address, label, broadcast}: Address): Uint8Array {
+	const bytes = addressBytes(address);
 	return concatBytes(
-		header,
 		encodeAttribute(IFA_LOCAL, bytes),
 		encodeAttribute(IFA_ADDRESS, bytes),
-		...(entry.broadcast === null ? [] : [encodeAttribute(IFA_BROADCAST, addressBytes(entry.broadcast))]),
-		...(entry.label === null ? [] : [encodeAttribute(IFA_LABEL, encodeText(entry.label))]),
+		...(broadcast === null ? [] : [encodeAttribute(IFA_BROADCAST, addressBytes(broadcast))]),
+		...(label === null ? [] : [encodeAttribute(IFA_LABEL, encodeText(label))]),
 	);
+}
+
+/** `struct ifa_cacheinfo`: preferred and valid lifetimes, and two times that only the kernel fills in. */
+function lifetimeAttribute(preferredS: number | null): Uint8Array {
+	if (preferredS === null) return new Uint8Array();
+	const lifetimes = [encodeU32(preferredS), encodeU32(LIFETIME_FOREVER), new Uint8Array(8)];
+	return encodeAttribute(IFA_CACHEINFO, concatBytes(...lifetimes));
 }
 
 export function decodeAddress(message: NetlinkMessage): Decoded<AddressEntry, RouteReason> {
@@ -189,6 +256,7 @@ export function decodeAddress(message: NetlinkMessage): Decoded<AddressEntry, Ro
 			label: label === undefined ? null : decodeText(label),
 			broadcast: addressText(attributes.get(IFA_BROADCAST), length) ?? null,
 			secondary: (header.getUint8(2) & IFA_F_SECONDARY) !== 0,
+			usable: (header.getUint8(2) & IFA_F_UNUSABLE) === 0,
 		},
 	};
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import {concatBytes} from '../../../src/net/bytes.js';
+import {concatBytes, LITTLE_ENDIAN} from '../../../src/net/bytes.js';
 import {
 	decodeAttributes,
 	decodeErrno,
@@ -8,7 +8,6 @@ import {
 	encodeAttribute,
 	encodeMessage,
 	encodeText,
-	LITTLE_ENDIAN,
 	NLM_F_DUMP,
 	NLM_F_REQUEST,
 } from '../../../src/net/netlink/message.js';

@@ -1,12 +1,6 @@
 import test from 'ava';
-import {concatBytes, viewOf} from '../../../src/net/bytes.js';
-import {
-	encodeAttribute,
-	encodeText,
-	encodeU32,
-	LITTLE_ENDIAN,
-	type NetlinkMessage,
-} from '../../../src/net/netlink/message.js';
+import {concatBytes, LITTLE_ENDIAN, viewOf} from '../../../src/net/bytes.js';
+import {encodeAttribute, encodeText, encodeU32, type NetlinkMessage} from '../../../src/net/netlink/message.js';
 import * as route from '../../../src/net/netlink/route.js';
 import {hex, mutations} from '../wire.js';
 
@@ -35,7 +29,15 @@ const link = (flags: number): NetlinkMessage =>
 		encodeAttribute(4, encodeU32(1500)),
 		encodeAttribute(18, encodeAttribute(1, encodeText('veth'))),
 	);
-const eth0 = {ifindex: 2, name: 'eth0', mac: '02:00:00:00:00:01', running: true, mtu: 1500, kind: 'veth'};
+const eth0 = {
+	ifindex: 2,
+	name: 'eth0',
+	mac: '02:00:00:00:00:01',
+	running: true,
+	mtu: 1500,
+	kind: 'veth',
+	forwardsIpv6: false,
+};
 
 test('a link', t => t.deepEqual(route.decodeLink(link(UP | LOWER_UP)), {ok: true, value: eth0}));
 test('a link without carrier does not run', t => {
@@ -52,8 +54,15 @@ test('a link without MAC, MTU and kind', t => {
 	);
 	t.deepEqual(route.decodeLink(bare), {
 		ok: true,
-		value: {ifindex: 5, name: 'tun0', mac: '', running: true, mtu: 0, kind: ''},
+		value: {ifindex: 5, name: 'tun0', mac: '', running: true, mtu: 0, kind: '', forwardsIpv6: false},
 	});
+});
+test('a link whose IPv6 forwards packets', t => {
+	// The numbers of the link's sysctls, `forwarding` first; IPv6 is one of the families that have some.
+	const settings = encodeAttribute(2, concatBytes(encodeU32(1), encodeU32(64)));
+	const families = encodeAttribute(26, concatBytes(encodeAttribute(2, hex``), encodeAttribute(10, settings)));
+	const {type, body} = link(UP | LOWER_UP);
+	t.deepEqual(route.decodeLink(message(type, body, families)), {ok: true, value: {...eth0, forwardsIpv6: true}});
 });
 test('a bridge port is none of our links', t => {
 	const port = message(route.RTM_NEWLINK, header(16, {0: 7}), encodeAttribute(3, encodeText('eth0')));
@@ -67,7 +76,20 @@ const vip = {ifindex: 2, address: '192.168.1.1', prefix: 24, scope: 0, label: nu
 
 onLittleEndian('adds an address', t => {
 	// IPv4, /24, no flags, global, interface 2 | local | address
-	t.deepEqual(route.encodeAddress(vip), hex`02 18 00 00 02000000 | 0800 0200 c0a80101 | 0800 0100 c0a80101`);
+	const golden = hex`02 18 00 00 02000000 | 0800 0200 c0a80101 | 0800 0100 c0a80101`;
+	t.deepEqual(route.encodeNewAddress({...vip, preferredS: null}), golden);
+	t.deepEqual(route.encodeAddress(vip), golden);
+});
+onLittleEndian('adds an IPv6 address that is usable at once and not preferred', t => {
+	const body = route.encodeNewAddress({...vip, address: 'fe80::100', prefix: 128, preferredS: 0});
+	t.deepEqual(
+		body,
+		// IPv6, /128, no duplicate detection, interface 2 | local | address | preferred 0 s, valid forever, times
+		hex`0a 80 02 00 02000000
+			| 1400 0200 fe800000 00000000 00000000 00000100
+			| 1400 0100 fe800000 00000000 00000000 00000100
+			| 1400 0600 00000000 ffffffff 00000000 00000000`,
+	);
 });
 for (const entry of [
 	vip,
@@ -77,7 +99,7 @@ for (const entry of [
 	test(`an address is read as it was written: ${entry.address} ${entry.label ?? ''}`, t => {
 		t.deepEqual(route.decodeAddress(message(route.RTM_NEWADDR, route.encodeAddress(entry))), {
 			ok: true,
-			value: {...entry, secondary: false},
+			value: {...entry, secondary: false, usable: true},
 		});
 	});
 }
@@ -86,6 +108,16 @@ test('a secondary address', t => {
 	body[2] = 0x01;
 	t.like(route.decodeAddress(message(route.RTM_NEWADDR, body)), {value: {secondary: true}});
 });
+for (const [flags, name] of [
+	[0x40, 'whose owner is not known yet'],
+	[0x08, 'that somebody else has'],
+] as const) {
+	test(`an address ${name} is not usable`, t => {
+		const body = route.encodeAddress({...vip, address: '2001:db8::1', prefix: 64});
+		body[2] = flags;
+		t.like(route.decodeAddress(message(route.RTM_NEWADDR, body)), {value: {usable: false}});
+	});
+}
 test('a point-to-point address is our end', t => {
 	const local = encodeAttribute(2, hex`0a000001`);
 	const far = encodeAttribute(1, hex`0a000002`);
@@ -123,6 +155,22 @@ onLittleEndian('asks for a neighbour to be resolved', t => {
 	t.deepEqual(route.encodeNeighbourUse(3, '10.0.0.71'), hex`02 000000 03000000 0000 01 00 | 0800 0100 0a000047`);
 });
 
+test('an IPv6 neighbour', t => {
+	const body = concatBytes(
+		header(12, {0: 10, [LITTLE_ENDIAN ? 8 : 9]: REACHABLE}, {4: 3}),
+		encodeAttribute(1, hex`fe80 0000 0000 0000 0000 0000 0000 0071`),
+		encodeAttribute(2, hex`02 00 00 00 00 47`),
+	);
+	const value = {ifindex: 3, address: 'fe80::71', mac: '02:00:00:00:00:47'};
+	t.deepEqual(route.decodeNeighbour(message(route.RTM_NEWNEIGH, body)), {ok: true, value});
+});
+onLittleEndian('asks for an IPv6 neighbour to be resolved', t => {
+	t.deepEqual(
+		route.encodeNeighbourUse(3, 'fe80::71'),
+		hex`0a 000000 03000000 0000 01 00 | 1400 0100 fe800000 00000000 00000000 00000071`,
+	);
+});
+
 const answer = (...attributes: readonly Uint8Array[]): NetlinkMessage =>
 	message(route.RTM_NEWROUTE, header(12, {0: 2}), encodeAttribute(4, encodeU32(3)), ...attributes);
 
@@ -134,6 +182,17 @@ test('a route through a gateway', t => {
 		ok: true,
 		value: {ifindex: 3, gateway: '10.0.0.254', source: '10.0.0.10', local: false},
 	});
+});
+onLittleEndian('asks for an IPv6 route', t => {
+	t.deepEqual(
+		route.encodeRouteGet('2001:db8::71'),
+		hex`0a 80 0000 00000000 00000000 | 1400 0100 20010db8 00000000 00000000 00000071`,
+	);
+});
+test('an IPv6 route through a link-local gateway', t => {
+	const gateway = encodeAttribute(5, hex`fe80 0000 0000 0000 0000 0000 0000 0001`);
+	const body = concatBytes(header(12, {0: 10}), encodeAttribute(4, encodeU32(3)), gateway);
+	t.like(route.decodeRoute(message(route.RTM_NEWROUTE, body)), {value: {ifindex: 3, gateway: 'fe80::1'}});
 });
 test('a route on the link', t => {
 	t.deepEqual(route.decodeRoute(answer()), {

@@ -1,0 +1,143 @@
+/** What netlink.test.ts runs, in a process with a network namespace of its own: SCENARIO. */
+import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
+import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net';
+import type {AddressEntry, Netlink, NetlinkEvent, NewAddress} from '../../src/host/host.js';
+import {openNetlink} from '../../src/host/real/netlink.js';
+import {formatAddress} from '../../src/net/address.js';
+
+const ETH0 = 20;
+const ETH1 = 21;
+const MAC = '02:00:00:00:00:71';
+const NEIGHBOUR_SOLICITATION = 135;
+/** Far more than the kernel takes for anything here. */
+const WAIT_MS = 10_000;
+
+function run(command: string): void {
+	execFileSync('sh', ['-ec', command]);
+}
+
+/** Two ends of a cable, without addresses but those that a scenario gives. */
+function cable(): void {
+	run(`ip link set lo up
+		ip link add eth0 index ${ETH0} type veth peer name eth1 index ${ETH1}
+		ip link set eth0 addrgenmode none
+		ip link set eth1 addrgenmode none
+		ip link set eth0 up
+		ip link set eth1 up`);
+}
+
+function virtual(address: string, prefix: number, preferredS: number | null): NewAddress {
+	return {ifindex: ETH0, address, prefix, scope: 0, label: null, broadcast: null, preferredS};
+}
+
+async function entryOf(netlink: Netlink, address: string): Promise<AddressEntry | undefined> {
+	return (await netlink.addresses()).find(entry => entry.address === address);
+}
+
+/** The next event that fits, from now on. */
+function next(netlink: Netlink, fits: (event: NetlinkEvent) => boolean): Promise<NetlinkEvent> {
+	return new Promise((resolve, reject) => {
+		const deadline = AbortSignal.timeout(WAIT_MS);
+		deadline.addEventListener('abort', () => reject(new Error('the event has not come')));
+		const cancel = netlink.onEvent(event => {
+			if (!fits(event)) return;
+			cancel();
+			resolve(event);
+		});
+	});
+}
+
+async function addresses(netlink: Netlink): Promise<void> {
+	const [gateway, service] = [virtual('fe80::100', 128, 0), virtual('2001:db8::1', 64, null)];
+	const told = next(netlink, event => event.kind === 'address' && event.address.address === service.address);
+	await netlink.addAddress(gateway);
+	await netlink.addAddress(service);
+	const {label, broadcast} = gateway;
+	const common = {ifindex: ETH0, label, broadcast, secondary: false, usable: true};
+	assert.deepEqual(await entryOf(netlink, 'fe80::100'), {...common, address: 'fe80::100', prefix: 128, scope: 253});
+	assert.deepEqual(await entryOf(netlink, '2001:db8::1'), {...common, address: '2001:db8::1', prefix: 64, scope: 0});
+	assert.equal((await told).kind, 'address');
+	const [link] = JSON.parse(execFileSync('ip', ['-json', '-6', 'address', 'show', 'dev', 'eth0'], {encoding: 'utf8'}));
+	const lifetimes = link.addr_info.map(({local, deprecated = false}: {local: string; deprecated?: boolean}) => [
+		local,
+		deprecated,
+	]);
+	assert.deepEqual(Object.fromEntries(lifetimes), {'fe80::100': true, '2001:db8::1': false});
+	await assert.rejects(netlink.addAddress(gateway), {code: 'EEXIST'});
+	await netlink.deleteAddress(gateway);
+	await assert.rejects(netlink.deleteAddress(gateway), {code: 'EADDRNOTAVAIL'});
+	assert.equal(await entryOf(netlink, 'fe80::100'), undefined);
+}
+
+async function duplicates(netlink: Netlink): Promise<void> {
+	const proven = next(
+		netlink,
+		event => event.kind === 'address' && event.address.address === '2001:db8::2' && event.address.usable,
+	);
+	run('ip address add 2001:db8::2/64 dev eth0');
+	assert.equal((await entryOf(netlink, '2001:db8::2'))?.usable, false);
+	await proven;
+	assert.equal((await entryOf(netlink, '2001:db8::2'))?.usable, true);
+}
+
+async function forwarding(netlink: Netlink): Promise<void> {
+	const forwards = async () => (await netlink.links()).find(({ifindex}) => ifindex === ETH0)?.forwardsIpv6;
+	assert.equal(await forwards(), false);
+	const told = next(netlink, event => event.kind === 'setting');
+	run('sysctl -qw net.ipv6.conf.eth0.forwarding=1');
+	await told;
+	assert.equal(await forwards(), true);
+}
+
+async function routes(netlink: Netlink): Promise<void> {
+	run('ip address add 2001:db8::10/64 dev eth0 nodad');
+	const onLink = await netlink.route('2001:db8::71');
+	assert.deepEqual(onLink, {ifindex: ETH0, gateway: '2001:db8::71', source: '2001:db8::10', local: false});
+	assert.equal((await netlink.route('2001:db8::10')).local, true);
+	await assert.rejects(netlink.route('2001:db8:1::1'), {code: 'ENETUNREACH'});
+	const told = next(netlink, event => event.kind === 'route');
+	run('ip route add 2001:db8:1::/64 via fe80::1 dev eth0');
+	await told;
+	const {gateway, ifindex, local} = await netlink.route('2001:db8:1::1');
+	assert.deepEqual({gateway, ifindex, local}, {gateway: 'fe80::1', ifindex: ETH0, local: false});
+}
+
+async function neighbours(netlink: Netlink): Promise<void> {
+	const isNeighbour = (event: NetlinkEvent): boolean =>
+		event.kind === 'neighbour' && event.neighbour.address === 'fe80::71' && event.neighbour.mac === MAC;
+	const told = next(netlink, isNeighbour);
+	run(`ip address add fe80::10/64 dev eth0 nodad
+		ip neighbour add fe80::71 dev eth0 lladdr ${MAC} nud reachable`);
+	assert.deepEqual(await told, {kind: 'neighbour', neighbour: {ifindex: ETH0, address: 'fe80::71', mac: MAC}});
+	const known = (await netlink.neighbours()).filter(({ifindex, mac}) => ifindex === ETH0 && mac === MAC);
+	assert.deepEqual(known, [{ifindex: ETH0, address: 'fe80::71', mac: MAC}]);
+
+	const far = new Socket(AF_PACKET, SOCK_RAW, 0);
+	far.bind(sockaddrLl({ifindex: ETH1, protocol: ETH_P_ALL}));
+	const solicited = new Promise<string>(resolve => {
+		far.onReadable(() => {
+			for (let frame = far.receive(); frame !== undefined; frame = far.receive()) {
+				if (frame.bytes[54] === NEIGHBOUR_SOLICITATION) resolve(formatAddress(frame.bytes.subarray(62, 78)));
+			}
+		});
+	});
+	await netlink.resolve(ETH0, 'fe80::72');
+	assert.equal(await solicited, 'fe80::72');
+	far.close();
+}
+
+const scenarios: Readonly<Record<string, (netlink: Netlink) => Promise<void>>> = {
+	addresses,
+	duplicates,
+	forwarding,
+	routes,
+	neighbours,
+};
+
+const [scenario = ''] = process.argv.slice(2);
+cable();
+const netlink = openNetlink(['links', 'addresses', 'neighbours', 'routes', 'settings']);
+await (scenarios[scenario] ?? assert.fail(`no scenario ${scenario}`))(netlink);
+netlink.close();
+process.stdout.write('done\n');
