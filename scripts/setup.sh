@@ -24,6 +24,7 @@ lab_needs='
 	keepalived                     keepalived
 	tcpdump                        tcpdump
 	curl                           curl
+	iperf3                         iperf3
 	sysctl                         procps
 	nsenter                        util-linux
 	taskset                        util-linux
