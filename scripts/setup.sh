@@ -35,6 +35,9 @@ bench_needs='
 	ip                             iproute2
 	ethtool                        ethtool
 	/usr/sbin/nft                  nftables
+	nginx                          nginx-light
+	haproxy                        haproxy
+	wrk                            wrk
 	unshare                        util-linux
 	taskset                        util-linux
 '
