@@ -50,7 +50,7 @@ async function main(): Promise<void> {
 
 function panels(figures: readonly Figure[]) {
 	const of = (prefix: string): readonly Figure[] => figures.filter(({section}) => section.startsWith(prefix));
-	const isOurs = ({name}: Figure): boolean => !/MAC swap|nftables|one cold line/.test(name);
+	const isOurs = ({name}: Figure): boolean => !/MAC swap|nftables|one cold line|HAProxy/.test(name);
 	return [
 		{heading: 'Program time a packet (less is better)', figures: of('program time'), isOurs},
 		{
@@ -58,6 +58,7 @@ function panels(figures: readonly Figure[]) {
 			figures: of('delivered'),
 			isOurs,
 		},
+		{heading: "The balancer's CPU time of an HTTP request (less is better)", figures: of("the balancer's"), isOurs},
 	];
 }
 

@@ -25,7 +25,10 @@ export const serverAddress = (network: number, server: number): string => `172.1
 /** Networks of servers: each service has its own. */
 export const NETWORKS = 2;
 
-const ROUTER = '192.0.2.253';
+/** Of the clients' router, and of the balancer on both sides. */
+export const ROUTER = '192.0.2.253';
+export const EXTERNAL = '192.0.2.254';
+export const INTERNAL = '172.16.255.254';
 
 const port = (name: string, ifindex: number): Port => ({name, ifindex, mac: `02:00:00:00:00:0${ifindex - 100}`});
 
@@ -49,10 +52,10 @@ export function wire(): Wiring {
 		serverAddress(n % NETWORKS, Math.floor(n / NETWORKS)),
 	);
 	ip([
-		`address add 192.0.2.254/24 dev ${external.name}`,
+		`address add ${EXTERNAL}/24 dev ${external.name}`,
 		`neighbour add ${ROUTER} lladdr ${client.mac} dev ${external.name} nud permanent`,
 		`route add default via ${ROUTER}`,
-		`address add 172.16.255.254/16 dev ${internal.name}`,
+		`address add ${INTERNAL}/16 dev ${internal.name}`,
 		...servers.map(address => `neighbour add ${address} lladdr ${server.mac} dev ${internal.name} nud permanent`),
 	]);
 	return wiring;
@@ -83,5 +86,14 @@ export function dnat(service: string, servers: readonly string[]): void {
 	}
 }
 `;
+	nft(rules);
+}
+
+/** Takes it back, if it is there. */
+export function noDnat(): void {
+	nft('add table ip bench\ndelete table ip bench\n');
+}
+
+function nft(rules: string): void {
 	execFileSync('/usr/sbin/nft', ['-f', '-'], {input: rules});
 }

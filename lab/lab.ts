@@ -1,3 +1,4 @@
+import {type Annex, type AnnexOptions, furnishAnnex} from './annex.js';
 import {Balancer, type Program} from './balancer.js';
 import {Capture} from './capture.js';
 import {Client} from './client.js';
@@ -88,6 +89,12 @@ export class Lab {
 	/** Runs a command on a node and resolves to its output. */
 	run(node: NodeName, ...argv: string[]): Promise<string> {
 		return run([...inside(this.namespace(node)), ...argv]);
+	}
+
+	/** Adds a machine behind a node, which becomes its router. */
+	annex(node: NodeName, options: Pick<AnnexOptions, 'network' | 'mtu'>): Promise<Annex> {
+		const router = this.namespace(node);
+		return furnishAnnex({...options, router, namespace: `${router}-annex`});
 	}
 
 	/** Leaves everything as it is when this program ends, until `clean.ts` removes it. */

@@ -1,4 +1,13 @@
-import {mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {type Identity, identify, inhabitants, isAlive, signal} from './proc.js';
 import {runSync} from './run.js';
@@ -26,6 +35,12 @@ export function namespaceOf(id: string, node: string): string {
 
 export function namespacesOf(id: string): string[] {
 	return [...Object.keys(nodes), 'switch'].map(node => namespaceOf(id, node));
+}
+
+/** Those of them that exist, and those of annexes. */
+function presentNamespaces(id: string): string[] {
+	const directory = '/run/netns';
+	return existsSync(directory) ? readdirSync(directory).filter(name => name.startsWith(namespaceOf(id, ''))) : [];
 }
 
 /** What a balancer's daemon is called (`lbd --name`). */
@@ -101,7 +116,7 @@ export function sweep(): string[] {
  * exits. Programs are found by the namespace they live in, so that none that lost its parent escapes.
  */
 export function remove(id: string): void {
-	const namespaces = namespacesOf(id);
+	const namespaces = presentNamespaces(id);
 	for (const inhabitant of inhabitants(namespaces)) signal(inhabitant, 'SIGKILL');
 	runSync(['ip', '-force', '-batch', '-'], namespaces.map(name => `netns delete ${name}\n`).join(''));
 	for (const node of Object.keys(nodes)) {

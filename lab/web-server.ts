@@ -1,7 +1,6 @@
 import {mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Daemon} from './daemon.js';
-import {nodes, type WebServerName} from './topology.js';
 
 /** Size of the file at /big. */
 export const BIG_BYTES = 64 * 1024 * 1024;
@@ -9,7 +8,7 @@ export const BIG_BYTES = 64 * 1024 * 1024;
 export const SLOW_BYTES_PER_SECOND = 64 * 1024;
 
 /** One plain program without workers, so that a signal hits the whole server; connections stay open as long as clients like. */
-function nginxConfiguration(name: WebServerName, directory: string): string {
+function nginxConfiguration(name: string, directory: string): string {
 	const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 	return `
 daemon off;
@@ -28,6 +27,7 @@ http {
 		listen 80 backlog=4096;
 		location / { return 200 "${name}\\n"; }
 		location = /big { alias ${directory}/big; }
+		location /put/ { dav_methods PUT; client_max_body_size 0; alias ${directory}/put/; }
 		location = /slow { alias ${directory}/big; limit_rate ${SLOW_BYTES_PER_SECOND}; }
 	}
 }
@@ -39,23 +39,22 @@ function listensOnPort80(pid: number): boolean {
 	return /^ *\d+: \w+:0050 \w+:\w+ 0A /m.test(readFileSync(`/proc/${pid}/net/tcp`, 'latin1'));
 }
 
-/** A real nginx: `/` answers with the server's name, `/big` is a large file, `/slow` the same at a trickle. */
+/** A real nginx: `/` answers with the server's name, `/big` is a large file, `/slow` the same at a trickle, `/put/NAME` keeps what is sent. */
 export class WebServer {
-	readonly name: WebServerName;
-	readonly address: string;
+	readonly name: string;
 	readonly namespace: string;
-	readonly #directory: string;
+	/** `big` and the folder `put` are in it. */
+	readonly directory: string;
 	#daemon: Daemon | null = null;
 
-	constructor(name: WebServerName, namespace: string, labDirectory: string) {
+	constructor(name: string, namespace: string, labDirectory: string) {
 		this.name = name;
 		this.namespace = namespace;
-		this.address = nodes[name].nics[0]?.address ?? '';
-		this.#directory = join(labDirectory, name);
-		mkdirSync(this.#directory);
-		writeFileSync(join(this.#directory, 'nginx.conf'), nginxConfiguration(name, this.#directory));
-		writeFileSync(join(this.#directory, 'big'), '');
-		truncateSync(join(this.#directory, 'big'), BIG_BYTES);
+		this.directory = join(labDirectory, name);
+		mkdirSync(join(this.directory, 'put'), {recursive: true});
+		writeFileSync(join(this.directory, 'nginx.conf'), nginxConfiguration(name, this.directory));
+		writeFileSync(join(this.directory, 'big'), '');
+		truncateSync(join(this.directory, 'big'), BIG_BYTES);
 	}
 
 	get running(): boolean {
@@ -68,8 +67,8 @@ export class WebServer {
 		this.#daemon = await Daemon.start({
 			name: this.name,
 			namespace: this.namespace,
-			argv: ['nginx', '-p', this.#directory, '-e', 'stderr', '-c', join(this.#directory, 'nginx.conf')],
-			logFile: join(this.#directory, 'log'),
+			argv: ['nginx', '-p', this.directory, '-e', 'stderr', '-c', join(this.directory, 'nginx.conf')],
+			logFile: join(this.directory, 'log'),
 			isReady: listensOnPort80,
 		});
 	}

@@ -24,6 +24,7 @@ lab_needs='
 	keepalived                     keepalived
 	tcpdump                        tcpdump
 	curl                           curl
+	iperf3                         iperf3
 	sysctl                         procps
 	nsenter                        util-linux
 	taskset                        util-linux
@@ -34,6 +35,9 @@ bench_needs='
 	ip                             iproute2
 	ethtool                        ethtool
 	/usr/sbin/nft                  nftables
+	nginx                          nginx-light
+	haproxy                        haproxy
+	wrk                            wrk
 	unshare                        util-linux
 	taskset                        util-linux
 '

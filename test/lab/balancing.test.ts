@@ -11,27 +11,19 @@ import {Verdict} from '../../src/xdp/layout.gen.js';
 import type {FlowView, MapInfo} from '../../src/xdp/view.js';
 import {reference} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
-import {backend, service} from './observe.js';
+import {backend, countersByCpu, service} from './observe.js';
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
 	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0, {timeoutMs: 10_000});
 });
 
-/** One CPU's counters of one service, as `lbctl --json maps dump verdicts` prints them. */
-interface CountersOfCpu {
-	/** CPU times the services there is room for, plus the service's id. */
-	readonly key: number;
-	readonly value: {readonly packets: readonly number[]};
-}
-
 /** New connections that each CPU has dealt so far, read from the program's own counters. */
 async function dealtByCpu(balancer: Balancer): Promise<number[]> {
 	const maps = (await balancer.lbctl('maps')) as MapInfo[];
 	const services = maps.find(({map}) => map === 'services')?.maxEntries ?? 0;
-	const entries = (await balancer.lbctl('maps', 'dump', 'verdicts', '--limit', '0')) as CountersOfCpu[];
 	const dealt = Array.from({length: availableParallelism()}, () => 0);
-	for (const {key, value} of entries) {
+	for (const {key, value} of await countersByCpu(balancer)) {
 		const cpu = Math.floor(key / services);
 		dealt[cpu] = (dealt[cpu] ?? 0) + (value.packets[Verdict.V_FORWARD_NEW] ?? 0);
 	}

@@ -12,6 +12,7 @@ import {run} from '../../lab/run.js';
 import {nodes, type WebServerName} from '../../lab/topology.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
+import {Verdict} from '../../src/xdp/layout.gen.js';
 
 export interface Finished {
 	/** Exit code, or the signal that ended it. */
@@ -20,9 +21,9 @@ export interface Finished {
 	readonly stderr: string;
 }
 
-/** Runs a command on the balancer to its end, whatever that is. */
-export async function finish(balancer: Balancer, argv: readonly string[]): Promise<Finished> {
-	const [command = '', ...args] = [...inside(balancer.namespace), ...argv];
+/** Runs a command on a node to its end, whatever that is. */
+export async function finish({namespace}: {readonly namespace: string}, argv: readonly string[]): Promise<Finished> {
+	const [command = '', ...args] = [...inside(namespace), ...argv];
 	const child = spawn(command, args, {stdio: ['ignore', 'pipe', 'pipe']});
 	const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
 	return {code: child.exitCode ?? child.signalCode, stdout, stderr};
@@ -57,6 +58,24 @@ export async function backend(balancer: Balancer, server: WebServerName): Promis
 	const row = rows.find(({backend: name}) => name === backendName(server));
 	if (row === undefined) throw new Error(`${balancer.name} has no backend ${server}`);
 	return row;
+}
+
+/** One CPU's counters of one service, as `lbctl --json maps dump verdicts` prints them. */
+export interface CountersOfCpu {
+	/** CPU times the services there is room for, plus the service's id. */
+	readonly key: number;
+	readonly value: {readonly packets: readonly number[]};
+}
+
+/** The program's own counters. */
+export async function countersByCpu(balancer: Balancer): Promise<CountersOfCpu[]> {
+	return (await balancer.lbctl('maps', 'dump', 'verdicts', '--limit', '0')) as CountersOfCpu[];
+}
+
+/** How many packets of all services met one verdict so far. */
+export async function met(balancer: Balancer, verdict: keyof typeof Verdict): Promise<number> {
+	const counters = await countersByCpu(balancer);
+	return counters.reduce((sum, {value}) => sum + (value.packets[Verdict[verdict]] ?? 0), 0);
 }
 
 /** The sentences of the balancer's log, without the first `skip`. */
