@@ -1,5 +1,7 @@
 import test from 'ava';
+import {SERVICES_MAX} from '../../src/conf/keywords/group.js';
 import type {Backend, Config, Service} from '../../src/conf/model.js';
+import {maps} from '../../src/xdp/layout.gen.js';
 import {configOf, type Extra, read, readAll, sound} from './reading.js';
 
 const CHECK = 'TCP_CHECK { }';
@@ -376,6 +378,10 @@ test('the addresses of a range that are in no vrrp_instance are one warning', t 
 	t.deepEqual(printed, [
 		'lb.conf:25:1: warning: address of virtual_server 10.1.0.1:80 is in no vrrp_instance: nothing moves it to the other balancer (add 10.1.0.1 to a virtual_ipaddress block)',
 	]);
+});
+
+test('there is room for as many services as the map has, but for its first entry', t => {
+	t.is(SERVICES_MAX, maps.services.maxEntries - 1);
 });
 
 const NOT_YET = 'is not supported yet (remove it if you can do without)';
