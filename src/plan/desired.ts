@@ -173,12 +173,12 @@ class Draft implements Desired {
 		}
 	}
 
-	/** Replies of an endpoint that serves several services are told apart by flow, so the program must keep flows unambiguous. */
+	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const entries = [...this.tables.backends.values()];
-		const users = countBy(entries, endpointKey);
-		const neighbours = countBy(entries, allPortsKey);
-		for (const [id, entry] of this.tables.backends) {
+		const replying = [...this.tables.backends].filter(([, {method}]) => method === 'nat');
+		const users = countBy(replying, ([, entry]) => endpointKey(entry));
+		const neighbours = countBy(replying, ([, entry]) => allPortsKey(entry));
+		for (const [id, entry] of replying) {
 			// A backend of port 0 answers from all ports, those of its neighbours included.
 			const sharing =
 				entry.port === 0

@@ -32,7 +32,7 @@ export interface Backend extends layout.Backend {
 	readonly tunnelChecksum: 'none' | 'full' | 'remote';
 }
 
-/** What the program does of what its maps do not say. */
+/** What the configuration means where it says nothing. */
 export const UNSAID_OF_SERVICE = {
 	failedBackend: 'drop',
 	noBackend: 'reject',

@@ -251,8 +251,14 @@ test('only replies of NAT are looked for', t => {
 	const backends = [backend('10.0.0.1', {forwarding: {method: 'dr'}}), backend('10.0.0.2')];
 	const {tables} = desired([service('192.168.1.1', backends)], circumstances(emptyTables()));
 	t.deepEqual(
-		[...tables.endpoints.values()].flat().map(({addr}) => addr),
-		[0x0a000002],
+		[...tables.endpoints[4].values()].flat().map(({addr}) => formatAddress(addr)),
+		['10.0.0.2'],
+	);
+	const twice = [service('192.168.1.1', backends), service('192.168.1.2', backends)];
+	const shared = [...desired(twice, circumstances(emptyTables())).tables.backends.values()];
+	t.deepEqual(
+		shared.map(entry => entry.shared),
+		[0, 1, 0, 1],
 	);
 });
 
