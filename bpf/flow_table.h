@@ -690,8 +690,8 @@ flow_inline __u64 flow_track(struct flow_bucket *primary, struct flow_bucket *se
 	if (word || FLOW_TABLE_FAULT == 11) /* 11: who has moved is given up */
 		return word;
 	enum flow_lookup found = flow_find(primary, secondary, key, hit);
-	if (found == FLOW_MOVING)
-		return hit->word; /* hence it is there */
+	if (found == FLOW_MOVING) /* only live flows move; the slot of a half-open one is being taken over */
+		return flow_is_half_open(hit->word) ? 0 : hit->word;
 	if (found == FLOW_MISS || flow_backend(hit->word) != backend)
 		return 0;
 	return flow_update(flow_slot_at(primary, secondary, hit->slot), hit->word, event, number, now);
