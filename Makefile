@@ -36,12 +36,16 @@ node_modules/.package-lock.json: package-lock.json package.json addon/package.js
 	npm ci --no-audit --no-fund
 	@touch $@
 
-bpf: build/lb.bpf.o build/lb6.bpf.o
+bpf: build/lb.bpf.o build/lb6.bpf.o build/traffic.bpf.o
 
-build/lb6.bpf.o: FAMILY = -DFAMILY=6
-build/lb.bpf.o build/lb6.bpf.o: $(BPF_SOURCES) | setup
+build/lb6.bpf.o: bpf/lb.bpf.c $(BPF_SOURCES) | setup
 	@mkdir -p build
-	$(CLANG) $(BPF_CFLAGS) $(FAMILY) $(BPF_INCLUDE) -c bpf/lb.bpf.c -o $@
+	$(CLANG) $(BPF_CFLAGS) -DFAMILY=6 $(BPF_INCLUDE) -c $< -o $@
+	llvm-strip -g $@
+
+build/%.bpf.o: bpf/%.bpf.c $(BPF_SOURCES) | setup
+	@mkdir -p build
+	$(CLANG) $(BPF_CFLAGS) $(BPF_INCLUDE) -c $< -o $@
 	llvm-strip -g $@
 
 build/bench/%.bpf.o: bench/%.bpf.c $(BPF_SOURCES) | setup
@@ -65,16 +69,16 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	tsc -b
 	@touch $@
 
-gen: bpf build/bench/traffic.bpf.o node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
+gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
 	node addon/dist/gen/main.js build/lb6.bpf.o src/xdp/layout6.gen.ts build/lb.bpf.o
-	node addon/dist/gen/main.js build/bench/traffic.bpf.o bench/traffic.gen.ts
+	node addon/dist/gen/main.js build/traffic.bpf.o src/bench/traffic.gen.ts
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
 
-bench: setup-bench build build/bench/traffic.bpf.o build/bench/yardsticks.bpf.o ## how fast it is on this machine, in some minutes; BENCH=--json
+bench: setup-bench build build/bench/yardsticks.bpf.o ## how fast it is on this machine, in some minutes; BENCH=--json
 	@node build/bench/main.js $(BENCH)
 
 test: setup-lab build ## everything
@@ -116,7 +120,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts bench/traffic.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts src/bench/traffic.gen.ts
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js

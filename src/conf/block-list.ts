@@ -11,7 +11,7 @@ export const BLOCKED_MAX = 1_000_000;
 /** A line may be 64 bytes long on average. */
 const FILE_BYTES_MAX = 64 * BLOCKED_MAX;
 /** A prefix, a comment, both or neither. Spamhaus' comments begin with `;`. */
-const LINE = /^\s*([^\s#!;]*)\s*(?:[#!;].*)?$/;
+const LINE = /^\s*([^\s#!;]*)\s*(?:[#!;].*)?$/s;
 
 /** What the block names, in canonical form: IPv4 first, by address and length, each once. */
 export function blockList({blocked, blockFiles}: BlockListSources, files: Files, report: Report): readonly string[] {

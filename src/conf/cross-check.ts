@@ -17,7 +17,7 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 	const {services, instances, syncGroups} = config;
 	unique(services, ({name}) => `virtual_server ${name}`, report);
 	unique(draft.groups, ({name}) => `virtual_server_group ${quote(name)}`, report);
-	unique(draft.settings.services, ({title}) => `service ${title}`, report);
+	unique(draft.settings.services, ({title}) => `service ${quote(title)}`, report);
 	unique(draft.instances, ({name}) => `vrrp_instance ${quote(name)}`, report);
 	unique(syncGroups, ({name}) => `vrrp_sync_group ${quote(name)}`, report);
 	unique(
@@ -94,8 +94,8 @@ function checkServiceSettings(draft: ConfigDraft, report: Report): void {
 			checkFailedBackend(settings, report);
 			continue;
 		}
-		const wayOut = known.has(`${title} udp`) ? `did you mean '${title} udp'?` : suggestion(title, known);
-		report.error('missing', place, `service ${title} is no virtual_server of this file`, wayOut);
+		const wayOut = known.has(`${title} udp`) ? `did you mean ${quote(`${title} udp`)}?` : suggestion(title, known);
+		report.error('missing', place, `service ${quote(title)} is no virtual_server of this file`, wayOut);
 	}
 }
 

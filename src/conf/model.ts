@@ -59,7 +59,7 @@ export interface Service {
 
 /** What happens to packets that no backend takes. */
 export interface Policy {
-	/** Of a flow whose backend is down. UDP flows are always rescheduled: nothing is lost by it. */
+	/** Of a TCP flow whose backend is down. UDP flows are always rescheduled: nothing is lost by it. */
 	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
 	/** Of a new flow. `reject`: ICMP port unreachable; `reset`: that for UDP, RST for TCP. */
 	readonly noBackend: 'reject' | 'reset' | 'drop';

@@ -1,5 +1,5 @@
-import {addressBits, family, networkAddress, parseAddress} from '../net/address.js';
-import type {DiagnosticCode} from './diagnostics.js';
+import {addressBits, family, isNetwork, networkAddress, parseAddress} from '../net/address.js';
+import {type DiagnosticCode, quote} from './diagnostics.js';
 
 /**
  * What one word may mean. All numbers, times, addresses and choices of the language are read here, so that each is
@@ -126,8 +126,8 @@ export const network: Value<Network> = {
 		const bits = addressBits(family(address.value));
 		const prefix = length === undefined ? {value: bits} : integer(0, bits).parse(length);
 		if ('why' in prefix || rest.length > 0) return {why: `has no prefix length in 0-${bits}`};
+		if (isNetwork(address.value, prefix.value)) return {value: {address: address.value, prefix: prefix.value}};
 		const first = networkAddress(address.value, prefix.value);
-		if (first === address.value) return {value: {address: first, prefix: prefix.value}};
 		return {why: 'has bits set behind its prefix', wayOut: `did you mean '${first}/${length}'?`};
 	},
 };
@@ -177,7 +177,7 @@ export function suggestion(text: string, known: Iterable<string>): string {
 		const distance = editDistance(text.toLowerCase(), candidate.toLowerCase());
 		if (distance < edits) [nearest, edits] = [candidate, distance];
 	}
-	return nearest === '' ? '' : `did you mean '${nearest}'?`;
+	return nearest === '' ? '' : `did you mean ${quote(nearest)}?`;
 }
 
 /** Levenshtein's distance, with neighbours swapped counting as one edit. */

@@ -41,7 +41,23 @@ export function addressBits(of: Family): 32 | 128 {
 
 /** The 4 or 16 bytes of an address in canonical text, in network order. */
 export function addressBytes(address: string): Uint8Array {
-	return Uint8Array.from(ipaddr.parse(address).toByteArray());
+	if (family(address) === 4) return new Uint8Array(address.split('.').map(Number));
+	const bytes = new Uint8Array(16);
+	const [head = '', tail = ''] = address.split('::');
+	const [before, after] = [hextets(head), hextets(tail)];
+	const view = new DataView(bytes.buffer);
+	before.forEach((number, index) => {
+		view.setUint16(2 * index, number);
+	});
+	after.forEach((number, index) => {
+		view.setUint16(16 - 2 * (after.length - index), number);
+	});
+	return bytes;
+}
+
+/** The numbers of `2001:db8`. */
+function hextets(text: string): number[] {
+	return text === '' ? [] : text.split(':').map(digits => Number.parseInt(digits, 16));
 }
 
 /** The canonical text of 4 or 16 bytes in network order. */
@@ -67,6 +83,14 @@ export function prefixMask(prefix: number, of: Family): Uint8Array {
 /** The prefix length of a netmask in canonical text, or undefined when its ones are not contiguous. */
 export function maskPrefix(mask: string): number | undefined {
 	return ipaddr.parse(mask).prefixLengthFromSubnetMask() ?? undefined;
+}
+
+/** Whether no bit of the address behind the prefix is set. */
+export function isNetwork(address: string, prefix: number): boolean {
+	const [whole, bits] = [prefix >> 3, prefix & 7];
+	return addressBytes(address).every(
+		(byte, index) => index < whole || (byte & (index === whole ? 0xff >> bits : 0xff)) === 0,
+	);
 }
 
 /** The address with all bits behind the prefix cleared. */

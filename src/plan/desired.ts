@@ -5,9 +5,10 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
 import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
-import {type Backend, BackendState, type Endpoint, Limits, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
+import {BackendState, type Endpoint, Limits, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
 import {
 	addressIn,
+	type Backend,
 	type BackendId,
 	emptyTables,
 	type ServiceId,
@@ -19,6 +20,7 @@ import {type Capacity, Ids} from './ids.js';
 import {endpointKey, type NextHop, nextHopWord, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
 import {type Member, SCHEDULERS} from './schedulers.js';
+import {backendTerms, serviceTerms} from './terms.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */
@@ -85,6 +87,7 @@ class Draft implements Desired {
 			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
 			persistenceMask: withRoom(persistenceMask(service)),
 			flags: serviceFlags(service),
+			...serviceTerms(service),
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
@@ -118,6 +121,7 @@ class Draft implements Desired {
 			weight: backend.weight,
 			upperThreshold: backend.upperThreshold,
 			lowerThreshold: backend.lowerThreshold,
+			...backendTerms(backend),
 		};
 		if (!this.#putEndpoint(entry)) {
 			this.problems.push(
@@ -129,9 +133,13 @@ class Draft implements Desired {
 		return {id, addr: addressIn(entry), port: entry.port, weight: entry.weight};
 	}
 
-	/** Enters the endpoint by which the replies of a backend are known; false when its bucket is full. */
+	/**
+	 * Enters the endpoint by which the replies of a backend are known; false when its bucket is full. Only NAT's replies
+	 * come back this way.
+	 */
 	#putEndpoint(backend: Backend): boolean {
-		const {port, proto, service} = backend;
+		const {port, proto, service, method} = backend;
+		if (method !== 'nat') return true;
 		const addr = addressIn(backend);
 		const at = this.tables.services.get(service);
 		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
@@ -165,15 +173,18 @@ class Draft implements Desired {
 		}
 	}
 
-	/** Replies of an endpoint that serves several services are told apart by flow, so the program must keep flows unambiguous. */
+	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const users = new Map<string, number>();
-		for (const entry of this.tables.backends.values()) {
-			const key = endpointKey(entry);
-			users.set(key, (users.get(key) ?? 0) + 1);
-		}
-		for (const [id, entry] of this.tables.backends) {
-			if ((users.get(endpointKey(entry)) ?? 0) > 1) this.tables.backends.set(id, {...entry, shared: 1});
+		const replying = [...this.tables.backends].filter(([, {method}]) => method === 'nat');
+		const users = countBy(replying, ([, entry]) => endpointKey(entry));
+		const neighbours = countBy(replying, ([, entry]) => allPortsKey(entry));
+		for (const [id, entry] of replying) {
+			// A backend of port 0 answers from all ports, those of its neighbours included.
+			const sharing =
+				entry.port === 0
+					? (neighbours.get(allPortsKey(entry)) ?? 0)
+					: (users.get(endpointKey(entry)) ?? 0) + (users.get(allPortsKey(entry)) ?? 0);
+			if (sharing > 1) this.tables.backends.set(id, {...entry, shared: 1});
 		}
 	}
 
@@ -191,6 +202,16 @@ class Draft implements Desired {
 function persistenceMask({address, persistence}: ConfService): Uint8Array {
 	const of = family(address);
 	return prefixMask(persistence?.granularity ?? addressBits(of), of);
+}
+
+function allPortsKey(entry: Backend): string {
+	return endpointKey({...entry, port: 0});
+}
+
+function countBy<T>(things: readonly T[], key: (thing: T) => string): ReadonlyMap<string, number> {
+	const counts = new Map<string, number>();
+	for (const thing of things) counts.set(key(thing), (counts.get(key(thing)) ?? 0) + 1);
+	return counts;
 }
 
 function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService): number {

@@ -257,6 +257,45 @@ test('reload in the middle of a check: it is let go and its slot is free again',
 	t.deepEqual(bench.looked, ['10.0.0.71', '10.0.0.72']);
 });
 
+test('the services of a group have one check a real server, and one quorum', async t => {
+	const bench = new Bench();
+	const group = (port: number, name: string) =>
+		service([backend('10.0.0.71', {name: `10.0.0.71:${port}`, port, realServer: '10.0.0.71:0'})], {
+			name,
+			port,
+			group: 'WEB',
+		});
+	const services = [group(80, '192.168.1.1:80'), group(443, '192.168.1.1:443')];
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure(services);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, ['10.0.0.71']);
+	t.deepEqual(bench.changes, [
+		{
+			service: 'group WEB',
+			backend: '10.0.0.71:0',
+			up: false,
+			reason: 'tcp check: refused (10.0.0.71:80)',
+			atUs: seconds(1),
+		},
+	]);
+	for (const one of services) {
+		for (const real of one.backends) t.false(bench.runner.isUp(one, real));
+		t.false(bench.runner.hasQuorum(one));
+	}
+	t.is(bench.log.lines.filter(line => line.includes('Lost quorum 1-0=1 > 0 for VS [WEB]:0')).length, 1);
+});
+
+test('TCP and UDP of one group are checked each', async t => {
+	const bench = new Bench();
+	const group = (protocol: 'tcp' | 'udp') =>
+		service([backend('10.0.0.71')], {name: `192.168.1.1:53/${protocol}`, protocol, group: 'DNS'});
+	bench.runner.configure([group('tcp'), group('udp')]);
+	await bench.pass(1);
+	t.deepEqual(bench.looked, ['10.0.0.71', '10.0.0.71']);
+	t.deepEqual([...bench.runner.health().keys()], ['group DNS 10.0.0.71:80', 'group DNS/udp 10.0.0.71:80']);
+});
+
 test('stop ends everything, also what is in flight', async t => {
 	const bench = new Bench();
 	bench.answers.set('10.0.0.71', 'hang');

@@ -1,16 +1,19 @@
 import test from 'ava';
 import {
+	addressBehind,
 	addressBytes,
 	broadcastAddress,
 	endpointName,
 	family,
 	formatAddress,
 	formatMac,
+	isNetwork,
 	macBytes,
 	maskPrefix,
 	networkAddress,
 	parseAddress,
 	prefixMask,
+	rangeSize,
 } from '../../src/net/address.js';
 
 for (const [text, canonical] of [
@@ -68,6 +71,47 @@ test('family goes by the colon', t => {
 test('addressBytes are in network order', t => {
 	t.deepEqual(addressBytes('10.0.0.71'), Uint8Array.of(10, 0, 0, 71));
 	t.deepEqual(addressBytes('2001:db8::1'), Uint8Array.of(0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
+});
+
+for (const address of [
+	'0.0.0.0',
+	'255.255.255.255',
+	'::',
+	'::1',
+	'1::',
+	'1:2:3:4:5:6:7:8',
+	'1:2:3:4:5:6:7:0',
+	'ffff::1:0:0:1',
+]) {
+	test(`the bytes of ${address} are its own`, t => t.is(formatAddress(addressBytes(address)), address));
+}
+
+for (const [first, last, size] of [
+	['10.0.0.1', '10.0.0.1', 1n],
+	['10.0.0.255', '10.0.1.0', 2n],
+	['10.0.0.2', '10.0.0.1', 0n],
+	['0.0.0.0', '255.255.255.255', 2n ** 32n],
+	['::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 2n ** 128n],
+] as const) {
+	test(`from ${first} to ${last}`, t => t.is(rangeSize(first, last), size));
+}
+
+test('addresses behind one another', t => {
+	t.is(addressBehind('10.0.0.255', 1), '10.0.1.0');
+	t.is(addressBehind('0.0.0.0', 0), '0.0.0.0');
+	t.is(addressBehind('2001:db8::ffff', 2), '2001:db8::1:1');
+});
+
+test('isNetwork looks at every bit behind the prefix', t => {
+	for (let prefix = 0; prefix <= 32; prefix++) {
+		for (let bit = 0; bit < 32; bit++) {
+			const address = addressBehind('0.0.0.0', 2 ** (31 - bit));
+			t.is(isNetwork(address, prefix), bit < prefix, `${address}/${prefix}`);
+		}
+	}
+	t.true(isNetwork('2001:db8::', 32));
+	t.false(isNetwork('2001:db8::1', 127));
+	t.true(isNetwork('2001:db8::1', 128));
 });
 
 test('endpointName leaves TCP unsaid', t => {

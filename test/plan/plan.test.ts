@@ -1,11 +1,19 @@
 import {isDeepStrictEqual} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
+import type {Forwarding} from '../../src/conf/model.js';
 import {formatAddress} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {turnStretch} from '../../src/plan/turns.js';
 import {BackendState, type Service, ServiceFlag} from '../../src/xdp/layout.gen.js';
-import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
+import {
+	applyOp,
+	emptyTables,
+	type Op,
+	type Tables,
+	UNSAID_OF_BACKEND,
+	UNSAID_OF_SERVICE,
+} from '../../src/xdp/tables.js';
 import {backend, circumstances, randomServices, Seeded, service} from './random-job.js';
 
 function apply(tables: Tables, ops: readonly Op[]): void {
@@ -166,6 +174,92 @@ test('a service is counted for when its scheduler or a threshold asks', t => {
 	for (const scheduler of ['lc', 'wlc', 'sed', 'nq', 'ovf'] as const) t.true(counted({scheduler}), scheduler);
 	for (const scheduler of ['rr', 'wrr', 'fo'] as const) t.false(counted({scheduler}), scheduler);
 	t.true(counted({scheduler: 'rr'}, 100));
+});
+
+test('how a backend is reached and what its service does without one', t => {
+	const gue = {method: 'tun', type: 'gue', port: 6080, checksum: 'remote'} as const;
+	const backends = [
+		backend('10.0.0.1'),
+		backend('10.0.0.2', {forwarding: {method: 'dr'}}),
+		backend('10.0.0.3', {forwarding: {method: 'tun', type: 'ipip'}}),
+		backend('10.0.0.4', {forwarding: {method: 'tun', type: 'gre', checksum: 'full'}}),
+		backend('10.0.0.5', {forwarding: gue}),
+	];
+	const policy = {failedBackend: 'reset', noBackend: 'drop'} as const;
+	const perSource = {perSecond: 100, burst: 200};
+	const overrides = {policy, limits: {perSource, perService: null}};
+	const {tables} = desired([service('192.168.1.1', backends, overrides)], circumstances(emptyTables()));
+	t.deepEqual(
+		[...tables.backends.values()].map(({method, tunnelPort, tunnelChecksum}) => [method, tunnelPort, tunnelChecksum]),
+		[
+			['nat', 0, 'none'],
+			['dr', 0, 'none'],
+			['ipip', 0, 'none'],
+			['gre', 0, 'full'],
+			['gue', 6080, 'remote'],
+		],
+	);
+	t.like([...tables.services.values()][0], {...policy, sourceRate: perSource, serviceRate: null});
+});
+
+test('what is unsaid is what the program does', t => {
+	const {tables} = desired([service('192.168.1.1', [backend('10.0.0.1')])], circumstances(emptyTables()));
+	t.like(tables.services.get(1), UNSAID_OF_SERVICE);
+	t.like(tables.backends.get(1), UNSAID_OF_BACKEND);
+});
+
+test('another policy or method is one op, of the same id', t => {
+	const actual = emptyTables();
+	const through = (forwarding: Forwarding, changes = {}) => [
+		service('192.168.1.1', [backend('10.0.0.1', {forwarding})], changes),
+	];
+	apply(actual, diff(actual, desired(through({method: 'dr'}), circumstances(actual)).tables));
+	const policy = {failedBackend: 'keep', noBackend: 'reject'} as const;
+	const changed = through({method: 'tun', type: 'ipip'}, {policy});
+	const ops = diff(actual, desired(changed, circumstances(actual)).tables);
+	t.like(ops, [
+		{map: 'backends', index: 1, value: {method: 'ipip'}},
+		{map: 'services', index: 1, value: {failedBackend: 'keep'}},
+	]);
+	t.is(ops.length, 2);
+});
+
+test('a service of all ports is one of its own, and its backends share their address with those of any port', t => {
+	const all = [backend('10.0.0.1', {port: 0}), backend('10.0.0.3', {port: 0})];
+	const one = [backend('10.0.0.1'), backend('10.0.0.2')];
+	const services = [service('192.168.1.1', all, {port: 0}), service('192.168.1.1', one)];
+	const {tables} = desired(services, circumstances(emptyTables()));
+	t.deepEqual(
+		[...tables.serviceKeys.values()].map(({key, id}) => [key.port, id]),
+		[
+			[0, 1],
+			[80, 2],
+		],
+	);
+	t.deepEqual(
+		[...tables.backends.values()].map(({port, shared}) => [port, shared]),
+		[
+			[0, 1],
+			[0, 0],
+			[80, 1],
+			[80, 0],
+		],
+	);
+});
+
+test('only replies of NAT are looked for', t => {
+	const backends = [backend('10.0.0.1', {forwarding: {method: 'dr'}}), backend('10.0.0.2')];
+	const {tables} = desired([service('192.168.1.1', backends)], circumstances(emptyTables()));
+	t.deepEqual(
+		[...tables.endpoints[4].values()].flat().map(({addr}) => formatAddress(addr)),
+		['10.0.0.2'],
+	);
+	const twice = [service('192.168.1.1', backends), service('192.168.1.2', backends)];
+	const shared = [...desired(twice, circumstances(emptyTables())).tables.backends.values()];
+	t.deepEqual(
+		shared.map(entry => entry.shared),
+		[0, 1, 0, 1],
+	);
 });
 
 test('a scheduler that compares backends takes 1,024 of them', t => {

@@ -60,6 +60,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 	};
 }
 
+const groupName: Value<string> = {...word, usage: 'group NAME'};
 const oneAddress = map(ip, address => [address]);
 
 export const serviceArgs: Args<ServiceTarget> = {
@@ -69,7 +70,7 @@ export const serviceArgs: Args<ServiceTarget> = {
 		if (words.peek()?.text !== 'group') return readAddresses(words, oneAddress);
 		words.shift();
 		const {place} = words.peek() ?? words.keyword;
-		const group = words.take(word);
+		const group = words.take(groupName);
 		return group === undefined ? undefined : {group, place};
 	},
 };

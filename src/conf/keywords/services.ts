@@ -27,7 +27,7 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 	if (endpoints.length === 0) return [];
 	const group = 'group' in draft.target ? draft.target.group : null;
 	if (draft.backends.length === 0) {
-		const name = group === null ? endpoints[0]?.name : `group ${group}`;
+		const name = group === null ? endpoints[0]?.name : `group ${quote(group)}`;
 		report.warning('missing', draft.place, `virtual_server ${name} has no real_server and is left out`, 'add one');
 		return [];
 	}

@@ -130,8 +130,7 @@ export function policyOf(
 	const {group, protocol} = service;
 	const titles = [serviceTitle(service), ...(group === null ? [] : [groupTitle(group, protocol)])];
 	const own = titles.flatMap(title => settings.services.filter(draft => draft.title === title));
-	const {policy, limits} = toPolicy(...own, settings);
-	return {policy: protocol === 'udp' ? {...policy, failedBackend: 'reschedule'} : policy, limits};
+	return toPolicy(...own, settings);
 }
 
 /** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */
