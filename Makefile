@@ -19,7 +19,7 @@ UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control f
 ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table test-root test-lab lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets test-root test-lab lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -92,12 +92,17 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
-fuzz: fuzz-flow-table ## random operations against checkers, in some minutes; FUZZ_OPERATIONS=1000 (millions)
+fuzz: fuzz-flow-table fuzz-packets ## random operations and packets against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 (millions), SEED=1
 
 FUZZ_OPERATIONS ?= 100
+FUZZ_PACKETS    ?= 1
 
 fuzz-flow-table:
 	@$(MAKE) --no-print-directory -C test/flow-table fuzz FUZZ_OPERATIONS=$(FUZZ_OPERATIONS)
+
+# A round is 10,000 packets; its title says with which SEED it can be played alone.
+fuzz-packets: build
+	ROUNDS=$$(($(FUZZ_PACKETS) * 100)) unshare --net sh -c 'ip link set lo up && exec $(AVA) --fail-fast --timeout=5m build/test/packets/random.test.js'
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)
