@@ -1,4 +1,3 @@
-import {family} from '../net/address.js';
 import type {Report} from './diagnostics.js';
 import type {ConfigDraft} from './keywords/top.js';
 import type {Forwarding, Place} from './model.js';
@@ -15,18 +14,10 @@ export interface NotYet {
  * when the program does it, and the rest of this file with the last of them.
  */
 export const notYet: readonly NotYet[] = [
-	{what: 'an IPv6 virtual_server', places: ipv6Services},
-	{what: 'an IPv6 real_server', places: ipv6Backends},
-	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
 	{what: 'DR', places: draft => forwardings(draft, 'dr')},
 	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
 	setting('failed_backend'),
 	setting('no_backend'),
-	setting('new_connections_per_source'),
-	setting('new_connections_per_service'),
-	setting('block'),
-	setting('block_file'),
-	setting('flows6'),
 	setting('fragments'),
 ];
 
@@ -54,26 +45,4 @@ function forwardings({services}: ConfigDraft, method: Forwarding['method']): Pla
 	return blocks
 		.filter(({forwarding}) => forwarding?.method === method)
 		.map(block => placeOf(block, block.written.has('lb_kind') ? 'lb_kind' : 'lvs_method'));
-}
-
-function ipv6Services(draft: ConfigDraft): Place[] {
-	return lines(draft).flatMap(({place, addresses}) => (addresses.some(isIpv6) ? [place] : []));
-}
-
-function ipv6Backends({services}: ConfigDraft): Place[] {
-	const backends = services.flatMap(service => service.backends);
-	return backends.flatMap(({address, place}) => (isIpv6(address) ? [place] : []));
-}
-
-function servicesForAllPorts(draft: ConfigDraft): Place[] {
-	return lines(draft).flatMap(({place, port}) => (port === 0 ? [place] : []));
-}
-
-function lines({services, groups}: ConfigDraft) {
-	const own = services.flatMap(({target, place}) => ('group' in target ? [] : [{...target, place}]));
-	return [...own, ...groups.flatMap(group => group.lines)];
-}
-
-function isIpv6(address: string): boolean {
-	return family(address) === 6;
 }
