@@ -15,6 +15,12 @@ static __always_inline struct backend *get_backend(__u32 id)
 	return bpf_map_lookup_elem(&backends, &id);
 }
 
+/* The port at which a backend is reached: one of a service of all ports is reached at the one that the client asked for. */
+static __always_inline __be16 backend_port(const struct backend *backend, __be16 asked)
+{
+	return backend->port ?: asked;
+}
+
 /* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
 static __always_inline int is_serving(const struct backend *backend)
 {

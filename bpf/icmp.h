@@ -10,6 +10,7 @@
 
 #include "filter.h"
 #include "forward_nat.h"
+#include "limit.h"
 #include "reply.h"
 
 /* What an error quotes at least of the packet behind its IP header (RFC 792). */
@@ -66,7 +67,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	};
 	struct nic *out;
 
-	enum verdict verdict = find_reply(&reply);
+	enum verdict verdict = find_reply(p->set, &reply);
 	if (verdict)
 		return verdict;
 	__u32 id = flow_backend(reply.hit.word);
@@ -102,11 +103,15 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	enum verdict verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
+	struct address sender = *source_of(p->ip);
+	if (is_blocked(&sender, p->set))
+		return V_DROP_BLOCKED;
 	verdict = find_way_out(p, backend->next_hop, &out);
 	if (verdict)
 		return verdict;
 	const struct address *addr = address_in(backend->addr);
-	rewrite_error(error, source_of(error->ip), addr, &error->ports->source, backend->port,
+	rewrite_error(error, source_of(error->ip), addr, &error->ports->source,
+		      backend_port(backend, error->ports->source),
 		      icmp_address_change(dest_of(p->ip), addr));
 	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
@@ -121,8 +126,8 @@ static __always_inline enum verdict balance_icmp(struct xdp_md *ctx, struct pack
 
 	if (!parse_icmp_error(ctx, p, &error))
 		return V_PASS_ICMP;
-	struct ends ends = whose_ends(dest_of(error.ip), error.ports->dest, source_of(error.ip), error.ports->source,
-				      error.proto);
+	struct ends ends = whose_ends(p->set, dest_of(error.ip), error.ports->dest, source_of(error.ip),
+				      error.ports->source, error.proto);
 	if (ends.from_backend) {
 		enum verdict verdict = icmp_to_client(ctx, p, &error, &ends);
 

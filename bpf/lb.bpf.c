@@ -23,7 +23,7 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
 	struct reply reply = reply_of(p, ends);
-	enum verdict verdict = find_reply(&reply);
+	enum verdict verdict = find_reply(p->set, &reply);
 
 	if (verdict)
 		return verdict;
@@ -47,7 +47,8 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, __u32 id,
 						    const struct backend *backend)
 {
-	enum verdict verdict = nat_to_backend(p, address_in(backend->addr), backend->port, backend->next_hop);
+	__be16 port = backend_port(backend, p->ports->dest);
+	enum verdict verdict = nat_to_backend(p, address_in(backend->addr), port, backend->next_hop);
 
 	if (!verdict)
 		count_in(p->set, id, frame_bytes(ctx, p));
@@ -73,6 +74,11 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
+	if (p->set->flags & SETTING_BLOCKED) {
+		p->service = blocked_from(&key);
+		if (p->service)
+			return V_DROP_BLOCKED;
+	}
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
@@ -162,7 +168,7 @@ static __always_inline enum verdict why_not_ours(const struct packet *p)
 	struct ends ends = ends_of(p);
 	struct reply reply = reply_of(p, &ends);
 
-	return ends.from_backend ? find_reply(&reply) : V_PASS_NOT_OURS;
+	return ends.from_backend ? find_reply(p->set, &reply) : V_PASS_NOT_OURS;
 }
 
 static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p)

@@ -23,12 +23,14 @@
 #define services_by_key services_by_key6
 #define endpoints endpoints6
 #define persistence persistence6
+#define blocked blocked6
 #define flow_slot flow_slot6
 #define flow_bucket flow_bucket6
 #define service_key service_key6
 #define endpoint endpoint6
 #define endpoint_bucket endpoint_bucket6
 #define persistence_key persistence_key6
+#define blocked_prefix blocked_prefix6
 #endif
 #include "flow_table.h"
 
@@ -40,6 +42,9 @@
 #define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
 #define DEFAULT_CPUS 16
+#define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
+#define SOURCE_SETS 16384
+#define SOURCES_PER_SET 4
 #define ENDPOINT_BUCKETS 4096
 #define ENDPOINTS_PER_BUCKET 8
 #define NICS 256
@@ -99,10 +104,18 @@ enum service_flag {
 	SERVICE_COUNTED = 4,       /* its scheduler or a threshold asks how many connections its backends have */
 };
 
+/* What the whole program goes by, so that nobody pays for what nobody uses. */
+enum setting_flag {
+	SETTING_ALL_PORTS = 1, /* there are services of all ports */
+	SETTING_BLOCKS = 2,    /* the block list of IPv4 is not empty */
+	SETTING_BLOCKS6 = 4,
+};
+#define SETTING_BLOCKED OF_FAMILY(SETTING_BLOCKS, SETTING_BLOCKS6)
+
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
 struct service_key {
 	ADDRESS(addr);
-	__be16 port;
+	__be16 port;               /* 0: all that no other service of the address has */
 	__u8 proto;
 	__u8 pad;
 };
@@ -118,6 +131,10 @@ struct service {
 	__u8 scheduler;            /* enum scheduler */
 	__u8 pad[3];
 	__u32 flags;               /* enum service_flag */
+	__u32 source_rate;         /* new connections a second from one source, see network_number(); 0: no limit */
+	__u32 source_burst;        /* at once, after a pause */
+	__u32 service_rate;        /* the same from all together */
+	__u32 service_burst;
 	__u32 pad2;
 };
 
@@ -259,6 +276,27 @@ struct traffic {
 	__u64 pad[3];
 };
 
+/* Sources that nothing is taken from. */
+struct blocked_prefix {
+	__u32 length; /* bits of the address that count */
+	ADDRESS(addr);
+};
+
+/* Token buckets of new connections, see limit.h: of a service, and of the sources that have been heard of lately. */
+struct service_tokens {
+	__u64 tokens;
+	__u64 pad[7]; /* every CPU takes from it: a cache line of its own */
+};
+
+struct source_tokens {
+	__u64 source; /* source_number() */
+	__u64 tokens;
+};
+
+struct source_set {
+	struct source_tokens sources[SOURCES_PER_SET];
+};
+
 struct settings {
 	__u32 layout_version;
 	__u32 flow_bucket_mask;
@@ -269,6 +307,7 @@ struct settings {
 	__u32 coarse_shift;     /* jiffies >> coarse_shift: clock of all others, about 1 s a tick */
 	__u32 hz;               /* jiffies a second, measured at load */
 	__u32 route_generation;
+	__u32 flags;            /* enum setting_flag */
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks */
 };
 
@@ -315,10 +354,21 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } nic_ports SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, BLOCKED_PREFIXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct blocked_prefix);
+	__type(value, __u32);
+} blocked SEC(".maps");
 
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
+
+/* by service, and by source_number() */
+ARRAY(service_limits, DEFAULT_SERVICES, struct service_tokens, 0);
+ARRAY(source_limits, SOURCE_SETS, struct source_set, 0);
 
 /* by backend: how many connections it has */
 ARRAY(openings, DEFAULT_BACKENDS, struct openings, BPF_F_MMAPABLE);
@@ -335,6 +385,7 @@ const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
+const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

@@ -46,6 +46,9 @@ enum verdict {
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
 	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
 	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
+	V_DROP_BLOCKED,         /* its source is under a prefix of the block list */
+	V_DROP_RATE_SOURCE,     /* a new connection, and its source has had as many as it may */
+	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
 
 	V_COUNT, /* not a verdict */
 };
@@ -90,6 +93,9 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_CONTENDED:
 	case V_DROP_AMBIGUOUS:
 	case V_DROP_LAYOUT:
+	case V_DROP_BLOCKED:
+	case V_DROP_RATE_SOURCE:
+	case V_DROP_RATE_SERVICE:
 		return XDP_DROP;
 	case V_UNDECIDED:
 	case V_COUNT:

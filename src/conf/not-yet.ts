@@ -14,15 +14,10 @@ export interface NotYet {
  * when the program does it, and the rest of this file with the last of them.
  */
 export const notYet: readonly NotYet[] = [
-	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
 	{what: 'DR', places: draft => forwardings(draft, 'dr')},
 	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
 	setting('failed_backend'),
 	setting('no_backend'),
-	setting('new_connections_per_source'),
-	setting('new_connections_per_service'),
-	setting('block'),
-	setting('block_file'),
 	setting('fragments'),
 ];
 
@@ -50,13 +45,4 @@ function forwardings({services}: ConfigDraft, method: Forwarding['method']): Pla
 	return blocks
 		.filter(({forwarding}) => forwarding?.method === method)
 		.map(block => placeOf(block, block.written.has('lb_kind') ? 'lb_kind' : 'lvs_method'));
-}
-
-function servicesForAllPorts(draft: ConfigDraft): Place[] {
-	return lines(draft).flatMap(({place, port}) => (port === 0 ? [place] : []));
-}
-
-function lines({services, groups}: ConfigDraft) {
-	const own = services.flatMap(({target, place}) => ('group' in target ? [] : [{...target, place}]));
-	return [...own, ...groups.flatMap(group => group.lines)];
 }

@@ -20,7 +20,7 @@ import {type Capacity, Ids} from './ids.js';
 import {endpointKey, type NextHop, nextHopWord, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
 import {type Member, SCHEDULERS} from './schedulers.js';
-import {backendTerms, serviceTerms} from './terms.js';
+import {backendTerms, rateTerms, serviceTerms} from './terms.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */
@@ -87,6 +87,7 @@ class Draft implements Desired {
 			persistenceJiffies: BigInt((service.persistence?.timeoutS ?? 0) * this.#circumstances.hz),
 			persistenceMask: withRoom(persistenceMask(service)),
 			flags: serviceFlags(service),
+			...rateTerms(service),
 			...serviceTerms(service),
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});

@@ -3,8 +3,20 @@ import type {Backend as ConfBackend, Service as ConfService} from '../conf/model
 import type * as layout from '../xdp/layout.gen.js';
 import type {Backend, Service} from '../xdp/tables.js';
 
-export function serviceTerms({policy, limits}: ConfService): Omit<Service, keyof layout.Service> {
-	return {...policy, sourceRate: limits.perSource, serviceRate: limits.perService};
+export function serviceTerms({policy}: ConfService): Omit<Service, keyof layout.Service> {
+	return {...policy};
+}
+
+/** A rate of 0 is no limit. */
+export function rateTerms({
+	limits: {perSource, perService},
+}: ConfService): Pick<layout.Service, 'sourceRate' | 'sourceBurst' | 'serviceRate' | 'serviceBurst'> {
+	return {
+		sourceRate: perSource?.perSecond ?? 0,
+		sourceBurst: perSource?.burst ?? 0,
+		serviceRate: perService?.perSecond ?? 0,
+		serviceBurst: perService?.burst ?? 0,
+	};
 }
 
 export function backendTerms({forwarding}: ConfBackend): Omit<Backend, keyof layout.Backend> {

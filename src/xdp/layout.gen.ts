@@ -107,6 +107,14 @@ export const ServiceFlag = {
 } as const;
 export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
 
+/** enum setting_flag */
+export const SettingFlag = {
+	SETTING_ALL_PORTS: 1,
+	SETTING_BLOCKS: 2,
+	SETTING_BLOCKS6: 4,
+} as const;
+export type SettingFlag = (typeof SettingFlag)[keyof typeof SettingFlag];
+
 /** enum verdict */
 export const Verdict = {
 	V_UNDECIDED: 0,
@@ -136,7 +144,10 @@ export const Verdict = {
 	V_DROP_CONTENDED: 24,
 	V_DROP_AMBIGUOUS: 25,
 	V_DROP_LAYOUT: 26,
-	V_COUNT: 27,
+	V_DROP_BLOCKED: 27,
+	V_DROP_RATE_SOURCE: 28,
+	V_DROP_RATE_SERVICE: 29,
+	V_COUNT: 30,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -183,6 +194,24 @@ export const backend: Codec<Backend> = {
 		upperThreshold: view.getUint32(36, true),
 		lowerThreshold: view.getUint32(40, true),
 		family: view.getUint8(44),
+	}),
+};
+
+/** struct blocked_prefix, 8 bytes. */
+export interface BlockedPrefix {
+	readonly length: number;
+	readonly addr: Uint8Array;
+}
+export const blockedPrefix: Codec<BlockedPrefix> = {
+	name: 'blocked_prefix',
+	size: 8,
+	encode(value, view) {
+		putU32(view, 0, value.length, 'blocked_prefix.length');
+		putBytes(view, 4, 4, value.addr, 'blocked_prefix.addr');
+	},
+	decode: view => ({
+		length: view.getUint32(0, true),
+		addr: takeBytes(view, 4, 4),
 	}),
 };
 
@@ -404,7 +433,7 @@ export const persistenceKey: Codec<PersistenceKey> = {
 	}),
 };
 
-/** struct service, 64 bytes. */
+/** struct service, 80 bytes. */
 export interface Service {
 	readonly turn: bigint;
 	readonly persistenceJiffies: bigint;
@@ -415,10 +444,14 @@ export interface Service {
 	readonly family: number;
 	readonly scheduler: number;
 	readonly flags: number;
+	readonly sourceRate: number;
+	readonly sourceBurst: number;
+	readonly serviceRate: number;
+	readonly serviceBurst: number;
 }
 export const service: Codec<Service> = {
 	name: 'service',
-	size: 64,
+	size: 80,
 	encode(value, view) {
 		putU64(view, 0, value.turn, 'service.turn');
 		putU64(view, 8, value.persistenceJiffies, 'service.persistence_jiffies');
@@ -430,7 +463,11 @@ export const service: Codec<Service> = {
 		putU8(view, 52, value.scheduler, 'service.scheduler');
 		putPad(view, 53, 3);
 		putU32(view, 56, value.flags, 'service.flags');
-		putPad(view, 60, 4);
+		putU32(view, 60, value.sourceRate, 'service.source_rate');
+		putU32(view, 64, value.sourceBurst, 'service.source_burst');
+		putU32(view, 68, value.serviceRate, 'service.service_rate');
+		putU32(view, 72, value.serviceBurst, 'service.service_burst');
+		putPad(view, 76, 4);
 	},
 	decode: view => ({
 		turn: view.getBigUint64(0, true),
@@ -442,6 +479,10 @@ export const service: Codec<Service> = {
 		family: view.getUint8(51),
 		scheduler: view.getUint8(52),
 		flags: view.getUint32(56, true),
+		sourceRate: view.getUint32(60, true),
+		sourceBurst: view.getUint32(64, true),
+		serviceRate: view.getUint32(68, true),
+		serviceBurst: view.getUint32(72, true),
 	}),
 };
 
@@ -467,7 +508,23 @@ export const serviceKey: Codec<ServiceKey> = {
 	}),
 };
 
-/** struct settings, 100 bytes. */
+/** struct service_tokens, 64 bytes. */
+export interface ServiceTokens {
+	readonly tokens: bigint;
+}
+export const serviceTokens: Codec<ServiceTokens> = {
+	name: 'service_tokens',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.tokens, 'service_tokens.tokens');
+		putPad(view, 8, 56);
+	},
+	decode: view => ({
+		tokens: view.getBigUint64(0, true),
+	}),
+};
+
+/** struct settings, 104 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -478,11 +535,12 @@ export interface Settings {
 	readonly coarseShift: number;
 	readonly hz: number;
 	readonly routeGeneration: number;
+	readonly flags: number;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 100,
+	size: 104,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -493,7 +551,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 24, value.coarseShift, 'settings.coarse_shift');
 		putU32(view, 28, value.hz, 'settings.hz');
 		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
-		put(view, 36, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 36, value.flags, 'settings.flags');
+		put(view, 40, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -505,7 +564,41 @@ export const settings: Codec<Settings> = {
 		coarseShift: view.getUint32(24, true),
 		hz: view.getUint32(28, true),
 		routeGeneration: view.getUint32(32, true),
-		timeouts: take(view, 36, flowTimeouts),
+		flags: view.getUint32(36, true),
+		timeouts: take(view, 40, flowTimeouts),
+	}),
+};
+
+/** struct source_set, 64 bytes. */
+export interface SourceSet {
+	readonly sources: readonly SourceTokens[];
+}
+export const sourceSet: Codec<SourceSet> = {
+	name: 'source_set',
+	size: 64,
+	encode(value, view) {
+		put(view, 0, arrayOf(sourceTokens, 4), value.sources, 'source_set.sources');
+	},
+	decode: view => ({
+		sources: take(view, 0, arrayOf(sourceTokens, 4)),
+	}),
+};
+
+/** struct source_tokens, 16 bytes. */
+export interface SourceTokens {
+	readonly source: bigint;
+	readonly tokens: bigint;
+}
+export const sourceTokens: Codec<SourceTokens> = {
+	name: 'source_tokens',
+	size: 16,
+	encode(value, view) {
+		putU64(view, 0, value.source, 'source_tokens.source');
+		putU64(view, 8, value.tokens, 'source_tokens.tokens');
+	},
+	decode: view => ({
+		source: view.getBigUint64(0, true),
+		tokens: view.getBigUint64(8, true),
 	}),
 };
 
@@ -580,6 +673,14 @@ export const maps = {
 		key: u32,
 		value: backend,
 	} satisfies MapLayout<number, Backend>,
+	blocked: {
+		name: 'blocked',
+		type: MapType.lpmTrie,
+		maxEntries: 2097152,
+		flags: 1,
+		key: blockedPrefix,
+		value: u32,
+	} satisfies MapLayout<BlockedPrefix, number>,
 	census: {
 		name: 'census',
 		type: MapType.array,
@@ -652,6 +753,14 @@ export const maps = {
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
+	serviceLimits: {
+		name: 'service_limits',
+		type: MapType.array,
+		maxEntries: 256,
+		flags: 0,
+		key: u32,
+		value: serviceTokens,
+	} satisfies MapLayout<number, ServiceTokens>,
 	services: {
 		name: 'services',
 		type: MapType.array,
@@ -676,6 +785,14 @@ export const maps = {
 		key: u32,
 		value: settings,
 	} satisfies MapLayout<number, Settings>,
+	sourceLimits: {
+		name: 'source_limits',
+		type: MapType.array,
+		maxEntries: 16384,
+		flags: 0,
+		key: u32,
+		value: sourceSet,
+	} satisfies MapLayout<number, SourceSet>,
 	tickets: {
 		name: 'tickets',
 		type: MapType.array,

@@ -14,14 +14,6 @@ export type BackendId = number;
 export interface Service extends layout.Service {
 	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
 	readonly noBackend: 'reject' | 'reset' | 'drop';
-	/** New connections; null: without limit. */
-	readonly sourceRate: Rate | null;
-	readonly serviceRate: Rate | null;
-}
-
-export interface Rate {
-	readonly perSecond: number;
-	readonly burst: number;
 }
 
 /** An entry of `backends`, likewise. */
@@ -36,8 +28,6 @@ export interface Backend extends layout.Backend {
 export const UNSAID_OF_SERVICE = {
 	failedBackend: 'drop',
 	noBackend: 'reject',
-	sourceRate: null,
-	serviceRate: null,
 } as const satisfies Omit<Service, keyof layout.Service>;
 export const UNSAID_OF_BACKEND = {
 	method: 'nat',
@@ -94,6 +84,12 @@ export function withRoom(addr: Uint8Array): Uint8Array {
 	const room = new Uint8Array(ADDRESS_BYTES[6]);
 	room.set(addr);
 	return room;
+}
+
+/** Changes of the block list: prefixes in canonical text, as `Settings.blocked` has them. */
+export interface BlockChanges {
+	readonly added: readonly string[];
+	readonly removed: readonly string[];
 }
 
 /** One change of one map entry; `null` means: no longer in use. */

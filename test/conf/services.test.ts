@@ -389,17 +389,9 @@ const NOT_YET = 'is not supported yet (remove it if you can do without)';
 /** What the program does not do yet, by the lines that ask for it. */
 for (const [what, top, ...places] of [
 	['TUN', virtualServer('2001:db8::1 80', 'lb_kind TUN type ipip', R), '27:1'],
-	[
-		'a virtual_server for all ports',
-		virtualServer('10.1.0.1', 'persistence_timeout 9', 'real_server 10.0.0.9 { }'),
-		'24:1',
-	],
 	['DR', virtualServer('10.1.0.1 80', 'lb_kind DR', R), '27:1'],
 	['failed_backend', 'lbd {\nfailed_backend keep\n}', '25:1'],
 	['no_backend', 'lbd {\nservice 192.168.1.1 80 {\nno_backend drop\n}\n}', '26:1'],
-	['new_connections_per_source', 'lbd {\nnew_connections_per_source 5\n}', '25:1'],
-	['new_connections_per_service', 'lbd {\nnew_connections_per_service 5\n}', '25:1'],
-	['block', 'lbd {\nblock 192.0.2.1\n}', '25:1'],
 	['fragments', 'lbd {\nfragments 2048\n}', '25:1'],
 ] as const) {
 	test(`not yet: ${what}`, t => {

@@ -5,8 +5,8 @@
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
-import {type Codec, MapType, type RawMap} from 'libbpf-ts';
-import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
+import {BpfMap, type Codec, type MapLayout, MapType, type RawMap} from 'libbpf-ts';
+import type {Backend as ConfBackend, Service as ConfService, Place, Rate, Scheduler} from '../../src/conf/model.js';
 import {
 	addressBits,
 	addressBytes,
@@ -26,6 +26,8 @@ import {
 	flowBucket,
 	Limits,
 	maps as layouts,
+	SettingFlag,
+	type Settings,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
 import {flowBucket6} from '../../src/xdp/layout6.gen.js';
@@ -69,6 +71,9 @@ export interface JobService {
 	readonly thresholds?: ReadonlyArray<readonly [upper: number, lower: number]>;
 	readonly hashPort?: boolean;
 	readonly hashFallback?: boolean;
+	/** New connections; without limit unless told. */
+	readonly perSource?: Rate;
+	readonly perService?: Rate;
 }
 
 /** What is the same in all tests: who has which MAC address. */
@@ -174,6 +179,26 @@ export class Balancer {
 		this.setBackend(address, {state});
 	}
 
+	/** A map that the daemon has no use for. */
+	map<K, V>(layout: MapLayout<K, V>): BpfMap<K, V> {
+		return BpfMap.of(this.#objects.map(layout.name), layout);
+	}
+
+	/** Puts a prefix on the block list. */
+	block(prefix: string): void {
+		const [address = '', length] = prefix.split('/');
+		this.maps.blocked[family(address)].set({length: Number(length), addr: addressBytes(address)}, 1);
+		this.changeSettings(({flags}) => ({
+			flags: flags | (family(address) === 4 ? SettingFlag.SETTING_BLOCKS : SettingFlag.SETTING_BLOCKS6),
+		}));
+	}
+
+	changeSettings(change: (settings: Settings) => Partial<Settings>): void {
+		const settings = this.maps.settings.get(0);
+		if (settings === undefined) throw new Error('no settings');
+		this.maps.settings.set(0, {...settings, ...change(settings)});
+	}
+
 	/** Rewrites every slot of a flow table that is in use. */
 	changeFlows(change: (slot: FlowSlot, bucket: number) => FlowSlot, of: Family = 4): void {
 		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
@@ -257,6 +282,7 @@ export class Balancer {
 			coarseShift: shifts.coarse,
 			hz: HZ,
 			routeGeneration: 1,
+			flags: [...tables.services.values()].some(({port}) => port === 0) ? SettingFlag.SETTING_ALL_PORTS : 0,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
@@ -366,7 +392,7 @@ function confService(job: JobService): ConfService {
 				? null
 				: {timeoutS: persistenceS, granularity: granularity ?? addressBits(family(address))},
 		policy: {failedBackend: 'drop', noBackend: 'reject'},
-		limits: {perSource: null, perService: null},
+		limits: {perSource: job.perSource ?? null, perService: job.perService ?? null},
 		quorum: 1,
 		hysteresis: 0,
 		backends: job.backends.map((name, index) =>

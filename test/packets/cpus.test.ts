@@ -7,7 +7,7 @@ import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import {mountBpffs} from 'libbpf-ts';
-import {BackendState, FlowShift, FlowState, Verdict} from '../../src/xdp/layout.gen.js';
+import {BackendState, FlowShift, FlowState, maps as layouts, Verdict} from '../../src/xdp/layout.gen.js';
 import {type Balancer, balancer, CLIENT_MAC, packetTest, type Transport} from './balancer.js';
 import {Connection, SERVER_ISN} from './connection.js';
 import {tcpFrame} from './frame.js';
@@ -107,9 +107,7 @@ function places(b: Balancer): Map<string, number> {
 
 /** Makes the table small, so that slots are fought for. */
 function shrink(b: Balancer, buckets: number): void {
-	const settings = b.maps.settings.get(0);
-	if (settings === undefined) throw new Error('no settings');
-	b.maps.settings.set(0, {...settings, flowBucketMask: buckets - 1});
+	b.changeSettings(() => ({flowBucketMask: buckets - 1}));
 }
 
 /** How many connections each backend has been dealt, over all CPUs. */
@@ -155,6 +153,40 @@ for (const [title, buckets, clients] of [
 		t.deepEqual(connectionsOf(b), [Math.ceil(inserts / 2), Math.floor(inserts / 2)], 'dealt exactly in turn');
 		t.log(`${inserts} inserts, ${counted('V_DROP_CONTENDED')} contended`);
 	});
+
+packetTest('two CPUs let in exactly as many as a service may have', async t => {
+	const burst = 1000;
+	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80'], perService: {perSecond: 1, burst}}]);
+	b.changeSettings(() => ({hz: 1_000_000})); // so that nothing is paid back meanwhile
+	const storm = {steps: [SYN], firstClient: FLOOD, clients: 2 ** 20, packets: 500_000};
+	const counted = await rage(t, b, [
+		{...storm, stride: 1},
+		{...storm, stride: 2_654_435_761},
+	]);
+	assertSound(t, b);
+	t.is(counted('V_FORWARD_NEW') + counted('V_DROP_CONTENDED'), burst);
+	t.is(counted('V_DROP_RATE_SERVICE') + counted('V_FORWARD'), 1_000_000 - burst);
+});
+
+packetTest('two CPUs let in exactly as many as sources may have', async t => {
+	const [burst, clients] = [100, 256];
+	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80'], perSource: {perSecond: 1, burst}}]);
+	b.changeSettings(() => ({hz: 1_000_000}));
+	shrink(b, 1); // eight slots: nearly every SYN opens its flow again
+	const storm = {steps: [SYN], firstClient: FLOOD, clients, packets: 500_000};
+	const counted = await rage(t, b, [
+		{...storm, stride: 1},
+		{...storm, stride: 2_654_435_761},
+	]);
+	const sets = await b.map(layouts.sourceLimits).entries();
+	const debts = sets.flatMap(([, {sources}]) => sources.map(({tokens}) => Math.ceil(Number(tokens >> 28n) / 1e6)));
+	t.true(debts.every(debt => debt <= burst));
+	// The last flows in the table are never opened again, because all others are refused.
+	t.true(debts.filter(debt => debt === burst).length >= clients - 8);
+	// What both CPUs open at once is one connection, charged twice.
+	const letIn = 1_000_000 - counted('V_DROP_RATE_SOURCE') - counted('V_FORWARD');
+	t.true(letIn <= debts.reduce((sum, debt) => sum + debt));
+});
 
 packetTest('two CPUs deal 3:1 exactly', async t => {
 	const b = balancer(t, [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:80'], scheduler: 'wrr', weights: [3, 1]}]);

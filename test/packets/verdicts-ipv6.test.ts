@@ -28,11 +28,16 @@ const FIRST = '[fd00:10::47]:80';
 const NAME_SERVER = '[fd00:10::49]:53';
 const SPARE_NAME_SERVER = '[fd00:10::4a]:5353';
 const ONLY = '[fd00:10::80]:80';
+/** With limits of new connections. */
+const FEW_EACH = '[2001:db8:1::4]:80';
+const FEW = '[2001:db8:1::5]:80';
 const JOB: readonly JobService[] = [
 	{at: VIP, backends: [FIRST, '[fd00:10::48]:8080']},
 	{at: NAME_SERVICE, protocol: 'udp', backends: [NAME_SERVER, SPARE_NAME_SERVER]},
 	{at: '[2001:db8:1::2]:80', backends: [ONLY]},
 	{at: '[2001:db8:1::3]:80', backends: [ONLY]},
+	{at: FEW_EACH, backends: ['[fd00:10::81]:80'], perSource: {perSecond: 1, burst: 2}},
+	{at: FEW, backends: ['[fd00:10::82]:80'], perService: {perSecond: 1, burst: 2}},
 ];
 
 /** Offsets in a frame without VLAN tags. */
@@ -164,6 +169,53 @@ const oneArmedReply = (b: Balancer): Uint8Array => {
 	frame.set(mac(b.ports.external.mac));
 	return frame;
 };
+
+const LIMITED: readonly Case[] = [
+	{
+		description: 'a packet of an established flow whose source has been blocked since',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('2001:db8:c::/48');
+		},
+		frame: data,
+	},
+	{
+		description: 'an error about a reply from a blocked router',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('2001:db8:9::9/128');
+		},
+		frame: b => aboutReply(b),
+	},
+	{
+		description: 'all of IPv4 is blocked',
+		verdict: 'V_FORWARD_NEW',
+		prepare: b => b.block('0.0.0.0/0'),
+		frame: syn,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a third connection of a /64 that may have two at once',
+		verdict: 'V_DROP_RATE_SOURCE',
+		prepare: b => {
+			new Connection(b, '[2001:db8:c::1]:1', FEW_EACH).establish();
+			new Connection(b, '[2001:db8:c::2]:1', FEW_EACH).establish();
+		},
+		frame: b => new Connection(b, '[2001:db8:c:0:8000::3]:1', FEW_EACH).request('S'),
+	},
+	{
+		description: 'a third connection to a service that takes two at once',
+		verdict: 'V_DROP_RATE_SERVICE',
+		prepare: b => {
+			new Connection(b, '[2001:db8:c::1]:1', FEW).establish();
+			new Connection(b, '[2001:db8:c:1::1]:1', FEW).establish();
+		},
+		frame: b => new Connection(b, '[2001:db8:c:2::1]:1', FEW).request('S'),
+	},
+];
 
 const MALFORMED: readonly Case[] = [
 	{description: 'IPv4 under the EtherType of IPv6', frame: (b: Balancer) => patched(syn(b), {[ETHERNET]: 0x45})},
@@ -545,4 +597,4 @@ const CASES: readonly Case[] = [
 	},
 ];
 
-testCases(CASES, JOB);
+testCases([...CASES, ...LIMITED], JOB);

@@ -25,6 +25,9 @@ import {
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
 const NAME_SERVICE = '192.168.1.1:53';
+/** With limits of new connections. */
+const FEW_EACH = '192.168.1.4:80';
+const FEW = '192.168.1.5:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
 
 const arp = (b: Balancer): Uint8Array =>
@@ -578,17 +581,81 @@ const CASES: readonly Case[] = [
 	},
 ];
 
+const LIMITED: readonly Case[] = [
+	{
+		description: 'a packet of an established flow whose source has been blocked since',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('192.168.1.0/24');
+		},
+		frame: data,
+	},
+	{
+		description: 'a SYN of a blocked address',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => b.block('192.168.1.50/32'),
+		frame: syn,
+	},
+	{
+		description: 'an error about a reply from a blocked router',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('203.0.113.0/24');
+		},
+		frame: b => aboutReply(b),
+	},
+	{
+		description: 'a source beside a blocked prefix',
+		verdict: 'V_FORWARD_NEW',
+		prepare: b => b.block('192.168.1.48/31'),
+		frame: syn,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a blocked source, to what is no service',
+		verdict: 'V_PASS_NOT_OURS',
+		prepare: b => {
+			b.block('192.168.1.0/24');
+			b.maps.localFilter.set(0, {bits: [Array(256).fill(2n ** 64n - 1n), Array(256).fill(0n)]});
+		},
+		frame: b => new Connection(b, CLIENT, '192.168.1.1:81').request('S'),
+	},
+	{
+		description: 'a third connection of a source that may have two at once',
+		verdict: 'V_DROP_RATE_SOURCE',
+		prepare: b => {
+			new Connection(b, '192.168.1.50:1', FEW_EACH).establish();
+			new Connection(b, '192.168.1.50:2', FEW_EACH).establish();
+		},
+		frame: b => new Connection(b, '192.168.1.50:3', FEW_EACH).request('S'),
+	},
+	{
+		description: 'a third connection to a service that takes two at once',
+		verdict: 'V_DROP_RATE_SERVICE',
+		prepare: b => {
+			new Connection(b, '192.168.1.50:1', FEW).establish();
+			new Connection(b, '192.168.1.51:1', FEW).establish();
+		},
+		frame: b => new Connection(b, '192.168.1.52:1', FEW).request('S'),
+	},
+];
+
 const SHARED: readonly JobService[] = [
 	...JOB,
 	{at: NAME_SERVICE, protocol: 'udp', backends: ['10.0.0.73:53', '10.0.0.74:5353']},
 	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
+	{at: FEW_EACH, backends: ['10.0.0.81:80'], perSource: {perSecond: 1, burst: 2}},
+	{at: FEW, backends: ['10.0.0.82:80'], perService: {perSecond: 1, burst: 2}},
 ];
 
-testCases(CASES, SHARED);
+testCases([...CASES, ...LIMITED], SHARED);
 
 test('every verdict has a case', t => {
-	const covered = new Set(CASES.map(({verdict}) => verdict));
+	const covered = new Set([...CASES, ...LIMITED].map(({verdict}) => verdict));
 	t.deepEqual(
 		VERDICTS.filter(name => !covered.has(name)),
 		[],

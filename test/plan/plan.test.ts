@@ -199,7 +199,7 @@ test('how a backend is reached and what its service does without one', t => {
 			['gue', 6080, 'remote'],
 		],
 	);
-	t.like([...tables.services.values()][0], {...policy, sourceRate: perSource, serviceRate: null});
+	t.like([...tables.services.values()][0], {...policy, sourceRate: 100, sourceBurst: 200, serviceRate: 0});
 });
 
 test('what is unsaid is what the program does', t => {
