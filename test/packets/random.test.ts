@@ -69,9 +69,9 @@ const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
 	const [first = '', second = '', third = '', fourth = ''] = backends;
 	return [
 		{at: one, backends: [first, second]},
-		{at: two, backends: [first, second]},
+		{at: two, backends: [first, second], scheduler: 'wrr', weights: [3, 2]},
 		{at: secure, backends: [third, fourth], persistenceS: 7200},
-		{at: one, protocol: 'udp', backends: [first, second]},
+		{at: one, protocol: 'udp', backends: [first, second, third], scheduler: 'mh', hashPort: true},
 		{at: two, protocol: 'udp', backends: [second, third], persistenceS: 7200},
 	];
 });
