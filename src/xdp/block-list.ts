@@ -8,7 +8,7 @@ import type {Maps} from './maps.js';
 import type {BlockChanges} from './tables.js';
 
 /** Prefixes at a time: a few milliseconds. */
-const SLICE = 4096;
+const SLICE = 1024;
 const PRESENT = 1;
 
 export class BlockList {
