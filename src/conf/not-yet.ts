@@ -20,8 +20,6 @@ export const notYet: readonly NotYet[] = [
 	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
 	{what: 'DR', places: draft => forwardings(draft, 'dr')},
 	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
-	setting('failed_backend'),
-	setting('no_backend'),
 	setting('new_connections_per_source'),
 	setting('new_connections_per_service'),
 	setting('block'),

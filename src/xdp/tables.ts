@@ -12,8 +12,6 @@ export type BackendId = number;
  * when the program learns it. Until then the configuration refuses all but `UNSAID_OF_SERVICE` (conf/not-yet.ts).
  */
 export interface Service extends layout.Service {
-	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
-	readonly noBackend: 'reject' | 'reset' | 'drop';
 	/** New connections; null: without limit. */
 	readonly sourceRate: Rate | null;
 	readonly serviceRate: Rate | null;
@@ -34,8 +32,6 @@ export interface Backend extends layout.Backend {
 
 /** What the configuration means where it says nothing. */
 export const UNSAID_OF_SERVICE = {
-	failedBackend: 'drop',
-	noBackend: 'reject',
 	sourceRate: null,
 	serviceRate: null,
 } as const satisfies Omit<Service, keyof layout.Service>;
