@@ -86,7 +86,7 @@ export class Plane {
 	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */
 	serveThrough(nic: Port, neighbour: Port): void {
 		const {external, internal} = this.#wiring;
-		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac)}));
+		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac), mtu: 0}));
 		const {tables: actual, capacity, settings} = this.#plane;
 		const nics = assignSlots(identities, actual.nics, capacity.nics);
 		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];

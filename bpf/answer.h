@@ -21,6 +21,7 @@
 
 /* Ethernet and as many tags as there may be. */
 #define LINK_MAX (sizeof(struct ethhdr) + VLAN_TAGS * sizeof(struct vlan_tag))
+#define LINK_MASK 31
 /* What an error puts before the packet that it quotes. */
 #define ERROR_HEADERS (sizeof(ip_header) + sizeof(struct icmp_header))
 /* Of a packet as it is quoted; its checksum counts whole words. */
@@ -108,7 +109,7 @@ static __always_inline __u64 ip_offset(const struct packet *p)
 	__u64 at = (void *)p->ip - (void *)p->eth;
 
 	flow_opaque(at);
-	return at & IP_AT_MASK;
+	return at & LINK_MASK;
 }
 
 /* Cuts the frame to this length; 0: it cannot be. */

@@ -11,7 +11,8 @@
 #define IP_FIB_FAMILY 10  /* AF_INET6 */
 #define EXTENSIONS 6      /* extension headers that are walked; RFC 8200 knows no use for more */
 #define EXTENSION_UNIT 8
-#define TRANSPORT_AT_MASK 0xfff /* six headers of 256 units would be more, and do not fit into a frame */
+#define IP_AT_MASK 0x1fff       /* behind Ethernet and two tags, and in an error behind all that quotes it */
+#define TRANSPORT_AT_MASK 0xfff /* extension headers that reach further are too many */
 
 #define IP_ICMP IPPROTO_ICMPV6
 #define ICMPV6_DEST_UNREACH 1
@@ -45,6 +46,8 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 struct extension {
 	__u8 next_header;
 	__u8 units; /* of 8 bytes behind the first */
+	__u8 specific;
+	__u8 segments_left; /* of a routing header: stops before the packet is where it is to be */
 };
 
 /* Where the transport header begins, from the IP header on, and which it is. */
@@ -52,8 +55,8 @@ struct extension {
 
 /*
  * Steps over extension headers: TRANSPORT_AT(), whose protocol is IPPROTO_FRAGMENT for a fragment and IPPROTO_NONE where
- * nothing follows, headers are cut off or are too many. A global function, so that what it finds is one number for the
- * verifier and not a path for each combination of headers.
+ * nothing follows, headers are cut off or are too many, or the packet is only passing through. A global function, so that
+ * what it finds is one number for the verifier and not a path for each combination of headers.
  */
 __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 {
@@ -69,29 +72,40 @@ __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 		struct extension *extension = (void *)ip + (at & TRANSPORT_AT_MASK);
 		if ((void *)(extension + 1) > (void *)(long)ctx->data_end)
 			return IPPROTO_NONE;
+		if (proto == IPPROTO_ROUTING && extension->segments_left)
+			return IPPROTO_NONE;
 		proto = extension->next_header;
 		at += (extension->units + 1) * EXTENSION_UNIT;
+		if (at > TRANSPORT_AT_MASK)
+			return IPPROTO_NONE;
 	}
 	return IPPROTO_NONE;
+}
+
+/* Takes the extension headers behind an IP header. Returns what follows. */
+static __always_inline __u8 take_extensions(struct xdp_md *ctx, struct cursor *cursor, struct ipv6_header *ip)
+{
+	__u32 at = sizeof(struct ipv6_header);
+	__u8 proto = ip->next_header;
+
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP) {
+		__u32 transport = skip_extensions(ctx, (void *)ip - (void *)(long)ctx->data);
+
+		proto = transport;
+		at = transport >> 8;
+	}
+	flow_opaque(at); /* the same unknown for the verifier, with extension headers or without */
+	cursor->at = (void *)ip + (at & TRANSPORT_AT_MASK);
+	return proto;
 }
 
 /* Takes the IP header and the extension headers behind it; `proto` becomes what follows. */
 static __always_inline enum verdict parse_ip(struct xdp_md *ctx, struct cursor *cursor, struct packet *p, __u8 *proto)
 {
-	__u32 at = sizeof(struct ipv6_header);
-
 	p->ip = TAKE(cursor, struct ipv6_header);
 	if (!p->ip || *(__u8 *)p->ip >> 4 != IP_VERSION)
 		return V_PASS_MALFORMED;
-	*proto = p->ip->next_header;
-	if (*proto != IPPROTO_TCP && *proto != IPPROTO_UDP) {
-		__u32 transport = skip_extensions(ctx, (void *)p->ip - (void *)(long)ctx->data);
-
-		*proto = transport;
-		at = transport >> 8;
-	}
-	flow_opaque(at); /* the same unknown for the verifier, with extension headers or without */
-	cursor->at = (void *)p->ip + (at & TRANSPORT_AT_MASK);
+	*proto = take_extensions(ctx, cursor, p->ip);
 	return *proto == IPPROTO_FRAGMENT ? V_PASS_FRAGMENT : V_UNDECIDED;
 }
 
@@ -175,13 +189,13 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 }
 
 /* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
-static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+static __always_inline ip_header *take_quoted(struct xdp_md *ctx, struct cursor *cursor, __u8 *proto)
 {
 	struct ipv6_header *ip = TAKE(cursor, struct ipv6_header);
 
 	if (!ip || *(__u8 *)ip >> 4 != IP_VERSION)
 		return NULL;
-	*proto = ip->next_header;
+	*proto = take_extensions(ctx, cursor, ip);
 	return ip;
 }
 

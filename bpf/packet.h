@@ -32,9 +32,6 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 
 #define IP_HOPS 64 /* of what we send ourselves */
 
-/* Where the IP header begins at most: Ethernet and two tags are 22 bytes. A mask, for the verifier. */
-#define IP_AT_MASK 31
-
 /* What TCP and UDP headers begin with. */
 struct ports {
 	__be16 source;

@@ -537,6 +537,18 @@ test('reload: instances keep their state, changed addresses are swapped, gone in
 	t.deepEqual(b.roles(), ['backup', 'backup']);
 });
 
+test('reload: an address that moves to another interface leaves the one before', async t => {
+	const {clock, a} = await pair();
+	await kernelEvents();
+	clock.advance(seconds(10));
+	const devices = async () =>
+		(await a.netlink.addresses()).filter(({address}) => address === '192.168.1.1').map(({ifindex}) => ifindex);
+	t.deepEqual(await devices(), [2]);
+	const moved = instance({priority: 200, addresses: [virtualAddress('192.168.1.1', 'eth1')]});
+	await a.configure([moved, internal({priority: 200})], [group]);
+	t.deepEqual(await devices(), [3]);
+});
+
 test('reload: a configuration with a missing interface changes nothing', async t => {
 	const {clock, a} = await pair();
 	clock.advance(seconds(10));
