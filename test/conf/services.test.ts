@@ -395,8 +395,6 @@ for (const [what, top, ...places] of [
 		'24:1',
 	],
 	['DR', virtualServer('10.1.0.1 80', 'lb_kind DR', R), '27:1'],
-	['failed_backend', 'lbd {\nfailed_backend keep\n}', '25:1'],
-	['no_backend', 'lbd {\nservice 192.168.1.1 80 {\nno_backend drop\n}\n}', '26:1'],
 	['new_connections_per_source', 'lbd {\nnew_connections_per_source 5\n}', '25:1'],
 	['new_connections_per_service', 'lbd {\nnew_connections_per_service 5\n}', '25:1'],
 	['block', 'lbd {\nblock 192.0.2.1\n}', '25:1'],
