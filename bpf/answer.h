@@ -256,7 +256,12 @@ static __always_inline enum verdict give_answer(struct xdp_md *ctx, struct packe
 	enum verdict verdict = choose_answer(p, service, due->verdict);
 	if (!verdict || (verdict == V_ANSWER_RESET && p->tcp->rst) || !may_answer(due, p->set))
 		return due->verdict;
-	return make_answer(ctx, p, service, verdict, due->mtu) ? verdict : due->verdict;
+	if (!make_answer(ctx, p, service, verdict, due->mtu))
+		return due->verdict;
+	/* XDP_TX only where the NIC takes no redirected frames: a veth would keep the frame until another one leaves, unless
+	 * its other end has a program as well */
+	p->action = bpf_redirect_map(&nic_ports, p->nic, XDP_TX);
+	return verdict;
 }
 
 #endif

@@ -72,7 +72,7 @@ struct packet {
 	__u16 vlan;     /* not 0: it is in a VLAN */
 	__u16 mtu;      /* that it does not fit, with V_DROP_TOO_BIG */
 	__u32 service;  /* for the counters; 0 until it is known */
-	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
+	int action;     /* of a forwarded packet and of an answer: XDP_TX or XDP_REDIRECT */
 };
 
 /* Length of the frame. */

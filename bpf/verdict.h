@@ -86,6 +86,10 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_REPLY:
 	case V_FORWARD_ICMP:
 	case V_REPLY_ICMP:
+	case V_ANSWER_TIME_EXCEEDED:
+	case V_ANSWER_TOO_BIG:
+	case V_ANSWER_UNREACHABLE:
+	case V_ANSWER_RESET:
 		return forward;
 	case V_DROP_NO_BACKEND:
 	case V_DROP_BACKEND_DOWN:
@@ -99,11 +103,6 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_LAYOUT:
 	case V_DROP_TOO_BIG:
 		return XDP_DROP;
-	case V_ANSWER_TIME_EXCEEDED:
-	case V_ANSWER_TOO_BIG:
-	case V_ANSWER_UNREACHABLE:
-	case V_ANSWER_RESET:
-		return XDP_TX;
 	case V_UNDECIDED:
 	case V_COUNT:
 		break;

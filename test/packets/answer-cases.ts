@@ -126,6 +126,17 @@ export function answerCases(cast: Cast): readonly Case[] {
 			out: error(said.timeExceeded),
 		},
 		{
+			description: 'the NIC takes no redirected frames',
+			verdict: 'V_ANSWER_TIME_EXCEEDED',
+			action: XDP.tx,
+			prepare: b => {
+				establish(b);
+				b.maps.nicPorts.delete(b.ports.external.ifindex);
+			},
+			frame: b => web(b).request('PA', {ttl: 1}),
+			out: error(said.timeExceeded),
+		},
+		{
 			description: 'the last hop of a long datagram, in two VLANs',
 			verdict: 'V_ANSWER_TIME_EXCEEDED',
 			frame: b => tagged(names(b).request('', {ttl: 1, payload: new Uint8Array(1401).fill(7)}), 7, 8),
@@ -253,7 +264,7 @@ export function answerCases(cast: Cast): readonly Case[] {
 			}),
 		),
 	];
-	return cases.map(one => (one.verdict.startsWith('V_ANSWER') ? {...one, action: XDP.tx} : one));
+	return cases.map(one => (one.verdict.startsWith('V_ANSWER') ? {action: XDP.redirect, ...one} : one));
 }
 
 /** A frame whose IP header is as the balancer writes it: no identification or flow label, precedence for errors. */

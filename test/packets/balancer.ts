@@ -22,6 +22,7 @@ import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {
 	type Backend,
 	type BackendState,
+	type Event,
 	type FlowSlot,
 	flowBucket,
 	Limits,
@@ -156,6 +157,12 @@ export class Balancer {
 	/** Pins a program at a path of a bpffs. */
 	pin(program: string, path: string): void {
 		this.#objects.program(program).pin(path);
+	}
+
+	/** How often an event was counted, of all services and CPUs. */
+	events(event: Event): bigint {
+		const {buffer, byteOffset, byteLength} = this.counters();
+		return layouts.verdicts.value.decode(new DataView(buffer, byteOffset, byteLength)).events[event] ?? 0n;
 	}
 
 	/** Packets by verdict, then events, of all services and CPUs. */
