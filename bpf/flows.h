@@ -21,10 +21,34 @@ static __always_inline __be16 backend_port(const struct backend *backend, __be16
 	return backend->port ?: asked;
 }
 
-/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
+/* States of a backend whose flows go on. */
+#define SERVING_STATES (1u << BACKEND_UP | 1u << BACKEND_DRAIN | 1u << BACKEND_KEPT)
+
 static __always_inline int is_serving(const struct backend *backend)
 {
-	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
+	return SERVING_STATES >> (backend->state & 31) & 1;
+}
+
+static __always_inline const struct service *get_service(__u32 id)
+{
+	return bpf_map_lookup_elem(&services, &id);
+}
+
+/* What becomes of TCP flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. */
+__noinline int fate_of_flows(__u32 backend_id)
+{
+	struct backend *backend = get_backend(backend_id);
+	const struct service *service = backend ? get_service(backend->service) : NULL;
+
+	if (!backend || is_serving(backend))
+		return FAILED_KEEP;
+	return service ? service->failed_backend : FAILED_DROP;
+}
+
+/* Whether a client's packet of a TCP flow with this fate is answered with a reset. */
+static __always_inline int is_reset(__u32 fate)
+{
+	return fate == FAILED_RESET || fate == FAILED_RESCHEDULE;
 }
 
 /* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */

@@ -38,6 +38,10 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 		return V_DROP_NO_NIC;
 	if (p->vlan && index != p->nic)
 		return V_DROP_VLAN;
+	if (packet_bytes(p->ip) > (*out)->mtu) {
+		p->mtu = (*out)->mtu;
+		return V_DROP_TOO_BIG;
+	}
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
 }

@@ -16,7 +16,10 @@
 
 #define IP_ICMP IPPROTO_ICMPV6
 #define ICMPV6_DEST_UNREACH 1
-#define ICMPV6_TIME_EXCEEDED 3 /* and 2, too big, between them */
+#define ICMPV6_TOO_BIG 2
+#define ICMPV6_TIME_EXCEEDED 3
+#define ICMPV6_PORT_UNREACH 4 /* code */
+#define ERROR_MAX 1280        /* bytes of an error that we make, with its IP header (RFC 4443, 2.4c) */
 
 static __always_inline struct address *source_of(ip_header *ip)
 {
@@ -127,6 +130,51 @@ static __always_inline void rewrite_dest(ip_header *ip, const struct address *ad
 {
 	ip->dest = *addr;
 	ip->hop_limit--;
+}
+
+/* What an error says: type and code, and the MTU of one about it. */
+static __always_inline struct icmp_header time_exceeded(void)
+{
+	return (struct icmp_header){.type = ICMPV6_TIME_EXCEEDED};
+}
+
+static __always_inline struct icmp_header too_big(__u32 mtu)
+{
+	return (struct icmp_header){.type = ICMPV6_TOO_BIG, .rest = bpf_htonl(mtu)};
+}
+
+static __always_inline struct icmp_header port_unreachable(void)
+{
+	return (struct icmp_header){.type = ICMPV6_DEST_UNREACH, .code = ICMPV6_PORT_UNREACH};
+}
+
+/* Whether only its sender can make it smaller: always. */
+static __always_inline int is_unfragmentable(const ip_header *ip __attribute__((unused)))
+{
+	return 1;
+}
+
+/* Whether an address is one machine's, so that it may be answered (RFC 4443, 2.4e): not multicast, ::, nor ::1. */
+static __always_inline int is_host(const struct address *address)
+{
+	const __be32 *words = address->words;
+
+	if ((words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+		return 0;
+	return words[0] || words[1] || words[2] || bpf_ntohl(words[3]) > 1;
+}
+
+static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, const struct address *from,
+				     const struct address *to)
+{
+	*ip = (struct ipv6_header){
+		.version_class_label = bpf_htonl(IP_VERSION << 28),
+		.payload_length = bpf_htons(payload),
+		.next_header = proto,
+		.hop_limit = IP_HOPS,
+		.source = *from,
+		.dest = *to,
+	};
 }
 
 static __always_inline void ask_route(struct bpf_fib_lookup *fib, const struct address *from, const struct address *to)

@@ -68,6 +68,8 @@ enum program {
 	PROGRAM_NEW6,
 	PROGRAM_ICMP,  /* lb_icmp */
 	PROGRAM_ICMP6,
+	PROGRAM_ANSWER, /* lb_answer */
+	PROGRAM_ANSWER6,
 	PROGRAMS,      /* their number, and none of them */
 };
 #define NO_PROGRAM PROGRAMS
@@ -76,7 +78,23 @@ enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */
 	BACKEND_UP,      /* dealt to, forwarded to */
 	BACKEND_DRAIN,   /* weight 0: its flows and persistence entries go on, nothing new is dealt */
-	BACKEND_DOWN,    /* failed its checks or removed: its flows are dropped by name, as IPVS does */
+	BACKEND_DOWN,    /* failed its checks or removed: what becomes of its flows is enum failed_backend */
+	BACKEND_KEPT,    /* the same, of a service with FAILED_KEEP: its flows go on, nothing new is dealt */
+};
+
+/* What becomes of TCP flows whose backend is down. UDP flows are dealt anew by their next datagram. */
+enum failed_backend {
+	FAILED_DROP,       /* dropped by name, as IPVS does: they go on if the backend returns in time */
+	FAILED_KEEP,       /* forwarded all the same; the daemon makes the backend BACKEND_KEPT */
+	FAILED_RESET,      /* the client's next packet is answered with a reset */
+	FAILED_RESCHEDULE, /* likewise, but a SYN is dealt anew */
+};
+
+/* What a new flow gets where no backend takes it. */
+enum no_backend {
+	NO_BACKEND_REJECT, /* ICMP port unreachable, as with IPVS */
+	NO_BACKEND_RESET,  /* TCP: a reset; UDP: as above */
+	NO_BACKEND_DROP,
 };
 
 /*
@@ -129,7 +147,9 @@ struct service {
 	__u8 proto;
 	__u8 family;               /* 4 or 6 */
 	__u8 scheduler;            /* enum scheduler */
-	__u8 pad[3];
+	__u8 failed_backend;       /* enum failed_backend */
+	__u8 no_backend;           /* enum no_backend */
+	__u8 pad;
 	__u32 flags;               /* enum service_flag */
 	__u32 source_rate;         /* new connections a second from one source, see network_number(); 0: no limit */
 	__u32 source_burst;        /* at once, after a pause */
@@ -243,7 +263,7 @@ struct local_filter {
 struct nic {
 	__u32 ifindex;
 	__u8 mac[6];
-	__u16 pad;
+	__u16 mtu; /* bytes of an IP packet; 65,535: no limit */
 };
 
 struct persistence_key {
@@ -295,6 +315,17 @@ struct source_tokens {
 
 struct source_set {
 	struct source_tokens sources[SOURCES_PER_SET];
+};
+
+/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given. */
+struct answer {
+	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no answer */
+	__u32 service;
+	__u32 mtu;      /* that it does not fit */
+	__u32 pad;
+	__u64 credit;   /* an answer takes as much as a second has jiffies */
+	__u64 refilled; /* jiffies */
+	__u64 pad2[4];  /* a cache line of its own */
 };
 
 struct settings {
@@ -378,11 +409,16 @@ ARRAY(census, DEFAULT_BACKENDS, struct census, 0);
 ARRAY(verdicts, DEFAULT_SERVICES *DEFAULT_CPUS, struct verdict_counters, BPF_F_MMAPABLE);
 ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 
+/* by CPU */
+ARRAY(answers, DEFAULT_CPUS, struct answer, 0);
+
 /* Anchors: enums that only TypeScript uses by name must appear in BTF. */
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
 const enum program btf_anchor_program __attribute__((used)) = PROGRAM_IPV6;
 const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
+const enum failed_backend btf_anchor_failed_backend __attribute__((used)) = FAILED_DROP;
+const enum no_backend btf_anchor_no_backend __attribute__((used)) = NO_BACKEND_REJECT;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;

@@ -160,9 +160,9 @@ export class Reconciler {
 		dataPlane.forgetGone();
 		const wanted = this.interfaces();
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
-		const identities = wanted.flatMap(({ifindex, mac}) => {
+		const identities = wanted.flatMap(({ifindex, mac, mtu}) => {
 			const bytes = macBytes(mac);
-			return bytes === undefined ? [] : {ifindex, mac: bytes};
+			return bytes === undefined ? [] : {ifindex, mac: bytes, mtu};
 		});
 		return assignSlots(identities, dataPlane.tables.nics, dataPlane.capacity.nics);
 	}

@@ -106,7 +106,7 @@ export class Plane {
 	serveThrough(nic: Port, neighbour: Port): void {
 		const {external, internal} = this.#wires;
 		const ports = internal === undefined ? [external] : [external, internal];
-		const identities = ports.map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac)}));
+		const identities = ports.map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac), mtu: 0}));
 		const {tables: actual, capacity, settings} = this.#plane;
 		const nics = assignSlots(identities, actual.nics, capacity.nics);
 		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];

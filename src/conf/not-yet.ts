@@ -16,8 +16,6 @@ export interface NotYet {
 export const notYet: readonly NotYet[] = [
 	{what: 'DR', places: draft => forwardings(draft, 'dr')},
 	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
-	setting('failed_backend'),
-	setting('no_backend'),
 	setting('fragments'),
 ];
 

@@ -46,7 +46,7 @@ const NOBODY = '+';
 const GENERATION_MASK = 0xff;
 
 /** Entries of maps that no longer mean anything. */
-const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
+const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6), mtu: 0};
 const UNUSED_ADDRESS = withRoom(new Uint8Array());
 const UNUSED_SERVICE = {
 	turn: 0n,
@@ -57,6 +57,8 @@ const UNUSED_SERVICE = {
 	proto: 0,
 	family: 0,
 	scheduler: 0,
+	failedBackend: 0,
+	noBackend: 0,
 	flags: 0,
 	sourceRate: 0,
 	sourceBurst: 0,

@@ -24,6 +24,7 @@ export const BackendState = {
 	BACKEND_UP: 1,
 	BACKEND_DRAIN: 2,
 	BACKEND_DOWN: 3,
+	BACKEND_KEPT: 4,
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
@@ -35,6 +36,15 @@ export const Event = {
 	EVENT_COUNT: 3,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
+
+/** enum failed_backend */
+export const FailedBackend = {
+	FAILED_DROP: 0,
+	FAILED_KEEP: 1,
+	FAILED_RESET: 2,
+	FAILED_RESCHEDULE: 3,
+} as const;
+export type FailedBackend = (typeof FailedBackend)[keyof typeof FailedBackend];
 
 /** enum flow_shift */
 export const FlowShift = {
@@ -72,6 +82,14 @@ export const Limits = {
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
+/** enum no_backend */
+export const NoBackend = {
+	NO_BACKEND_REJECT: 0,
+	NO_BACKEND_RESET: 1,
+	NO_BACKEND_DROP: 2,
+} as const;
+export type NoBackend = (typeof NoBackend)[keyof typeof NoBackend];
+
 /** enum program */
 export const Program = {
 	PROGRAM_IPV6: 0,
@@ -79,7 +97,9 @@ export const Program = {
 	PROGRAM_NEW6: 2,
 	PROGRAM_ICMP: 3,
 	PROGRAM_ICMP6: 4,
-	PROGRAMS: 5,
+	PROGRAM_ANSWER: 5,
+	PROGRAM_ANSWER6: 6,
+	PROGRAMS: 7,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -147,9 +167,43 @@ export const Verdict = {
 	V_DROP_BLOCKED: 27,
 	V_DROP_RATE_SOURCE: 28,
 	V_DROP_RATE_SERVICE: 29,
-	V_COUNT: 30,
+	V_DROP_TOO_BIG: 30,
+	V_ANSWER_TIME_EXCEEDED: 31,
+	V_ANSWER_TOO_BIG: 32,
+	V_ANSWER_UNREACHABLE: 33,
+	V_ANSWER_RESET: 34,
+	V_COUNT: 35,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+/** struct answer, 64 bytes. */
+export interface Answer {
+	readonly verdict: number;
+	readonly service: number;
+	readonly mtu: number;
+	readonly credit: bigint;
+	readonly refilled: bigint;
+}
+export const answer: Codec<Answer> = {
+	name: 'answer',
+	size: 64,
+	encode(value, view) {
+		putU32(view, 0, value.verdict, 'answer.verdict');
+		putU32(view, 4, value.service, 'answer.service');
+		putU32(view, 8, value.mtu, 'answer.mtu');
+		putPad(view, 12, 4);
+		putU64(view, 16, value.credit, 'answer.credit');
+		putU64(view, 24, value.refilled, 'answer.refilled');
+		putPad(view, 32, 32);
+	},
+	decode: view => ({
+		verdict: view.getUint32(0, true),
+		service: view.getUint32(4, true),
+		mtu: view.getUint32(8, true),
+		credit: view.getBigUint64(16, true),
+		refilled: view.getBigUint64(24, true),
+	}),
+};
 
 /** struct backend, 64 bytes. */
 export interface Backend {
@@ -358,6 +412,7 @@ export const localFilter: Codec<LocalFilter> = {
 export interface Nic {
 	readonly ifindex: number;
 	readonly mac: Uint8Array;
+	readonly mtu: number;
 }
 export const nic: Codec<Nic> = {
 	name: 'nic',
@@ -365,11 +420,12 @@ export const nic: Codec<Nic> = {
 	encode(value, view) {
 		putU32(view, 0, value.ifindex, 'nic.ifindex');
 		putBytes(view, 4, 6, value.mac, 'nic.mac');
-		putPad(view, 10, 2);
+		putU16(view, 10, value.mtu, 'nic.mtu');
 	},
 	decode: view => ({
 		ifindex: view.getUint32(0, true),
 		mac: takeBytes(view, 4, 6),
+		mtu: view.getUint16(10, true),
 	}),
 };
 
@@ -443,6 +499,8 @@ export interface Service {
 	readonly proto: number;
 	readonly family: number;
 	readonly scheduler: number;
+	readonly failedBackend: number;
+	readonly noBackend: number;
 	readonly flags: number;
 	readonly sourceRate: number;
 	readonly sourceBurst: number;
@@ -461,7 +519,9 @@ export const service: Codec<Service> = {
 		putU8(view, 50, value.proto, 'service.proto');
 		putU8(view, 51, value.family, 'service.family');
 		putU8(view, 52, value.scheduler, 'service.scheduler');
-		putPad(view, 53, 3);
+		putU8(view, 53, value.failedBackend, 'service.failed_backend');
+		putU8(view, 54, value.noBackend, 'service.no_backend');
+		putPad(view, 55, 1);
 		putU32(view, 56, value.flags, 'service.flags');
 		putU32(view, 60, value.sourceRate, 'service.source_rate');
 		putU32(view, 64, value.sourceBurst, 'service.source_burst');
@@ -478,6 +538,8 @@ export const service: Codec<Service> = {
 		proto: view.getUint8(50),
 		family: view.getUint8(51),
 		scheduler: view.getUint8(52),
+		failedBackend: view.getUint8(53),
+		noBackend: view.getUint8(54),
 		flags: view.getUint32(56, true),
 		sourceRate: view.getUint32(60, true),
 		sourceBurst: view.getUint32(64, true),
@@ -646,25 +708,33 @@ export const traffic: Codec<Traffic> = {
 	}),
 };
 
-/** struct verdict_counters, 320 bytes. */
+/** struct verdict_counters, 576 bytes. */
 export interface VerdictCounters {
 	readonly packets: readonly bigint[];
 	readonly events: readonly bigint[];
 }
 export const verdictCounters: Codec<VerdictCounters> = {
 	name: 'verdict_counters',
-	size: 320,
+	size: 576,
 	encode(value, view) {
-		put(view, 0, arrayOf(u64, 32), value.packets, 'verdict_counters.packets');
-		put(view, 256, arrayOf(u64, 8), value.events, 'verdict_counters.events');
+		put(view, 0, arrayOf(u64, 64), value.packets, 'verdict_counters.packets');
+		put(view, 512, arrayOf(u64, 8), value.events, 'verdict_counters.events');
 	},
 	decode: view => ({
-		packets: take(view, 0, arrayOf(u64, 32)),
-		events: take(view, 256, arrayOf(u64, 8)),
+		packets: take(view, 0, arrayOf(u64, 64)),
+		events: take(view, 512, arrayOf(u64, 8)),
 	}),
 };
 
 export const maps = {
+	answers: {
+		name: 'answers',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 0,
+		key: u32,
+		value: answer,
+	} satisfies MapLayout<number, Answer>,
 	backends: {
 		name: 'backends',
 		type: MapType.array,
@@ -748,7 +818,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 5,
+		maxEntries: 7,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -257,6 +257,7 @@ const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
 	[BackendState.BACKEND_UP]: 'up',
 	[BackendState.BACKEND_DRAIN]: 'drain',
 	[BackendState.BACKEND_DOWN]: 'down',
+	[BackendState.BACKEND_KEPT]: 'kept',
 };
 const MAP_TYPE_NAMES = new Map<number, string>(Object.entries(MapType).map(([name, type]) => [type, name]));
 

@@ -1,22 +1,18 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import type {Family} from '../net/address.js';
 import type * as layout from './layout.gen.js';
-import type {Endpoint, Nic, ServiceKey} from './layout.gen.js';
+import type {Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
+
+export type {Service} from './layout.gen.js';
 
 export type ServiceId = number;
 export type BackendId = number;
 
 /**
- * An entry of `services`, with what the plan says of it and no map holds yet: a term goes from here into struct service
- * when the program learns it. Until then the configuration refuses all but `UNSAID_OF_SERVICE` (conf/not-yet.ts).
+ * An entry of `backends`, with what the plan says of it and no map holds yet: a term goes from here into struct backend
+ * when the program learns it. Until then the configuration refuses all but `UNSAID_OF_BACKEND` (conf/not-yet.ts).
  */
-export interface Service extends layout.Service {
-	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
-	readonly noBackend: 'reject' | 'reset' | 'drop';
-}
-
-/** An entry of `backends`, likewise. */
 export interface Backend extends layout.Backend {
 	readonly method: 'nat' | 'dr' | 'ipip' | 'gre' | 'gue';
 	/** 0 for all but GUE. */
@@ -25,10 +21,6 @@ export interface Backend extends layout.Backend {
 }
 
 /** What the configuration means where it says nothing. */
-export const UNSAID_OF_SERVICE = {
-	failedBackend: 'drop',
-	noBackend: 'reject',
-} as const satisfies Omit<Service, keyof layout.Service>;
 export const UNSAID_OF_BACKEND = {
 	method: 'nat',
 	tunnelPort: 0,

@@ -6,7 +6,14 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
 import {BpfMap, type Codec, type MapLayout, MapType, type RawMap} from 'libbpf-ts';
-import type {Backend as ConfBackend, Service as ConfService, Place, Rate, Scheduler} from '../../src/conf/model.js';
+import type {
+	Backend as ConfBackend,
+	Service as ConfService,
+	Place,
+	Policy,
+	Rate,
+	Scheduler,
+} from '../../src/conf/model.js';
 import {
 	addressBits,
 	addressBytes,
@@ -22,10 +29,13 @@ import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {
 	type Backend,
 	type BackendState,
+	type Event,
 	type FlowSlot,
 	flowBucket,
 	Limits,
 	maps as layouts,
+	type Nic,
+	type Service,
 	SettingFlag,
 	type Settings,
 	Verdict,
@@ -74,6 +84,8 @@ export interface JobService {
 	/** New connections; without limit unless told. */
 	readonly perSource?: Rate;
 	readonly perService?: Rate;
+	/** Drops unless told, so that refusals have the name of their reason. */
+	readonly policy?: Partial<Policy>;
 }
 
 /** What is the same in all tests: who has which MAC address. */
@@ -159,6 +171,12 @@ export class Balancer {
 		this.#objects.program(program).pin(path);
 	}
 
+	/** How often an event was counted, of all services and CPUs. */
+	events(event: Event): bigint {
+		const {buffer, byteOffset, byteLength} = this.counters();
+		return layouts.verdicts.value.decode(new DataView(buffer, byteOffset, byteLength)).events[event] ?? 0n;
+	}
+
 	/** Packets by verdict, then events, of all services; on all CPUs or one. */
 	counters(cpu?: number): BigUint64Array {
 		const {size} = layouts.verdicts.value;
@@ -173,6 +191,29 @@ export class Balancer {
 			this.tables.backends.set(id, {...entry, ...change});
 			this.maps.backends.set(id, {...entry, ...change});
 		}
+	}
+
+	/** Changes all services. */
+	setServices(change: Partial<Service>): void {
+		for (const [id, entry] of this.tables.services) this.maps.services.set(id, {...entry, ...change});
+	}
+
+	setMtu(side: Side, mtu: number): void {
+		const port = this.ports[side];
+		this.maps.nics.set(port.ifindex, {...nicOf(port), mtu});
+	}
+
+	/** Each CPU may still answer so often, and has not for some seconds. A second gets as many jiffies as can be: hours. */
+	limitAnswers(count: number, idleS = 0): void {
+		const settings = this.maps.settings.get(0);
+		const answers = this.maps.all().get('answers');
+		if (settings === undefined || answers === undefined) throw new Error('no settings or no answers');
+		const hz = 0xffff_ffff;
+		this.maps.settings.set(0, {...settings, hz});
+		const refilled = this.jiffies() - BigInt(Math.ceil(idleS * hz));
+		const left = {verdict: 0, service: 0, mtu: 0, credit: BigInt(count) * BigInt(hz), refilled};
+		const typed = BpfMap.of(answers, layouts.answers);
+		for (let cpu = 0; cpu < answers.maxEntries; cpu++) typed.set(cpu, left);
 	}
 
 	setState(address: string, state: BackendState): void {
@@ -259,7 +300,7 @@ export class Balancer {
 				backends: layouts.backends.maxEntries,
 				turns: layouts.turns.maxEntries,
 			},
-			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, {ifindex: port.ifindex, mac: mac(port.mac)}])),
+			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
 			hz: HZ,
 			isUp: () => true,
 			nextHop: address => ({mac: mac(backendMac(address)), nic: this.ports.internal.ifindex}),
@@ -355,6 +396,10 @@ function ports(): Readonly<Record<Side, Port>> {
 	return made;
 }
 
+function nicOf({ifindex, mac: text}: Port): Nic {
+	return {ifindex, mac: mac(text), mtu: 1500};
+}
+
 function port(name: string): Port {
 	execFileSync('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
 	execFileSync('ip', ['link', 'set', name, 'up']);
@@ -392,7 +437,7 @@ function confService(job: JobService): ConfService {
 			persistenceS === undefined
 				? null
 				: {timeoutS: persistenceS, granularity: granularity ?? addressBits(family(address))},
-		policy: {failedBackend: 'drop', noBackend: 'reject'},
+		policy: {failedBackend: 'drop', noBackend: 'drop', ...job.policy},
 		limits: {perSource: job.perSource ?? null, perService: job.perService ?? null},
 		quorum: 1,
 		hysteresis: 0,

@@ -98,7 +98,7 @@ packetTest('a full map is counted, and the connection is served', t => {
 	const b = balancer(t, JOB, {persistenceEntries: 1});
 	const outcomes = Array.from({length: 300}, (_, n) => connect(b, `10.1.1.${n % 250}`));
 	t.true(outcomes.every(backend => backend === A || backend === B));
-	t.true((b.counters()[32 + Event.EVENT_PERSISTENCE_FULL] ?? 0n) > 0n);
+	t.true(b.events(Event.EVENT_PERSISTENCE_FULL) > 0n);
 });
 
 packetTest('with no backend up, the entry outlives the refusal', t => {

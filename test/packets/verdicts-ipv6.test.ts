@@ -1,5 +1,6 @@
 /** Golden frames of IPv6: every verdict that its program can give. What is decided before it is in verdicts.test.ts. */
 import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {answerCases} from './answer-cases.js';
 import {type Balancer, CLIENT_MAC, type JobService, XDP} from './balancer.js';
 import {type Case, testCases} from './cases.js';
 import {Connection} from './connection.js';
@@ -18,7 +19,6 @@ import {
 	tcpFrame,
 	translated,
 	udpFrame,
-	withChecksums,
 } from './frame.js';
 
 const VIP = '[2001:db8:1::1]:80';
@@ -546,24 +546,9 @@ const CASES: readonly Case[] = [
 		verdict: 'V_DROP_NO_NIC',
 		prepare: b => {
 			establish(b);
-			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6)});
+			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
 		},
 		frame: data,
-	},
-	...[0, 1].map(
-		(ttl): Case => ({
-			description: `a request whose hop limit is ${ttl}`,
-			verdict: 'V_DROP_TTL',
-			prepare: establish,
-			frame: b => new Connection(b, CLIENT, VIP).request('A', {ttl}),
-		}),
-	),
-	{
-		description: 'the last hop of a reply',
-		verdict: 'V_DROP_TTL',
-		side: 'internal',
-		prepare: establish,
-		frame: b => withChecksums(patched(reply(b), {[AT.hopLimit]: 1})),
 	},
 	{description: 'a table full of live flows', verdict: 'V_DROP_TABLE_FULL', prepare: fill, frame: b => syn(b)},
 	{description: 'a lock that another CPU holds', verdict: 'V_DROP_CONTENDED', prepare: lockAll, frame: b => syn(b)},
@@ -595,6 +580,13 @@ const CASES: readonly Case[] = [
 		},
 		frame: data,
 	},
+	...answerCases({
+		client: CLIENT,
+		web: VIP,
+		names: NAME_SERVICE,
+		server: FIRST,
+		nobodies: ['[::]:1', '[::1]:1', '[ff02::1]:1'],
+	}),
 ];
 
 testCases([...CASES, ...LIMITED], JOB);

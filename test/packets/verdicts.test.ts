@@ -3,6 +3,7 @@ import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
+import {answerCases} from './answer-cases.js';
 import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
 import {type Case, testCases} from './cases.js';
 import {Connection} from './connection.js';
@@ -144,7 +145,7 @@ const CASES: readonly Case[] = [
 	{
 		description: 'a NIC that the daemon has not listed',
 		verdict: 'V_PASS_UNKNOWN_NIC',
-		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6)}),
+		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0}),
 		frame: syn,
 	},
 	{description: 'a broadcast', verdict: 'V_PASS_OTHER_MAC', frame: b => patched(syn(b), {0: 255, 5: 255})},
@@ -523,7 +524,7 @@ const CASES: readonly Case[] = [
 		verdict: 'V_DROP_NO_NIC',
 		prepare: b => {
 			establish(b);
-			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6)});
+			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
 		},
 		frame: data,
 	},
@@ -535,19 +536,6 @@ const CASES: readonly Case[] = [
 			b.maps.nicPorts.delete(b.ports.internal.ifindex);
 		},
 		frame: data,
-	},
-	{
-		description: 'the last hop of a request',
-		verdict: 'V_DROP_TTL',
-		prepare: establish,
-		frame: b => new Connection(b, CLIENT, VIP).request('A', {ttl: 1}),
-	},
-	{
-		description: 'the last hop of a reply',
-		verdict: 'V_DROP_TTL',
-		side: 'internal',
-		prepare: establish,
-		frame: b => withChecksums(patched(reply(b), {22: 1})),
 	},
 	{description: 'a table full of live flows', verdict: 'V_DROP_TABLE_FULL', prepare: fill, frame: syn},
 	{description: 'a lock that another CPU holds', verdict: 'V_DROP_CONTENDED', prepare: lockAll, frame: syn},
@@ -579,6 +567,13 @@ const CASES: readonly Case[] = [
 		},
 		frame: data,
 	},
+	...answerCases({
+		client: CLIENT,
+		web: VIP,
+		names: NAME_SERVICE,
+		server: '10.0.0.71:80',
+		nobodies: ['0.0.0.7:1', '127.0.0.1:1', '224.0.0.1:1', '255.255.255.255:1'],
+	}),
 ];
 
 const LIMITED: readonly Case[] = [

@@ -83,7 +83,7 @@ export function circumstances(actual: Tables, overrides: Partial<Circumstances> 
 	return {
 		actual,
 		capacity: CAPACITY,
-		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3)}]]),
+		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3), mtu: 1500}]]),
 		hz: 250,
 		isUp: () => true,
 		nextHop: () => ({mac: Uint8Array.of(2, 0, 0, 0, 0, 0x71), nic: 3}),
