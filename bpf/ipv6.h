@@ -66,7 +66,7 @@ __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 	if (ip + at > (__u8 *)(long)ctx->data_end)
 		return IPPROTO_NONE;
 	__u8 proto = ((struct ipv6_header *)ip)->next_header;
-	for (int i = 0; i < EXTENSIONS; i++) {
+	for (int i = 0; i <= EXTENSIONS; i++) {
 		if (proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING && proto != IPPROTO_DSTOPTS)
 			return TRANSPORT_AT(at, proto);
 		struct extension *extension = (void *)ip + (at & TRANSPORT_AT_MASK);

@@ -38,6 +38,8 @@ export interface DataPlaneOptions {
 }
 
 const PROGRAMS = ['lb', 'read_clock'] as const;
+/** No daemon may be called so. */
+const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
 const GENERATION_MASK = 0xff;
 
@@ -113,14 +115,35 @@ export class DataPlane {
 		const adopted = pins.exist();
 		if (!adopted) pins.remove();
 		try {
-			return await DataPlane.#prepare(options, pins, adopted);
+			const plane = await DataPlane.#prepare(options, pins, adopted);
+			plane.#pin();
+			return plane;
 		} catch (error) {
 			if (!adopted) pins.remove();
 			throw loadFailure(error);
 		}
 	}
 
-	static async #prepare(options: DataPlaneOptions, pins: Pins, adopted: boolean): Promise<DataPlane> {
+	/** Loads a copy of the program with maps of its own. Nothing is pinned, and all is gone when it is closed; not to be attached. */
+	static async openPrivate(options: Omit<DataPlaneOptions, 'name'>): Promise<DataPlane> {
+		try {
+			return await DataPlane.#prepare(options, new Pins(NOBODY), false);
+		} catch (error) {
+			throw loadFailure(error);
+		}
+	}
+
+	/** Lets it outlive this program. Closes it when that fails. */
+	#pin(): void {
+		try {
+			pinObjects(this.#objects, this.#pins, this.adopted);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
+	}
+
+	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
 		const objects = load(objectDirectory, sizes, pins, adopted);
 		const closeables: {close(): void}[] = [objects];
@@ -134,12 +157,16 @@ export class DataPlane {
 			closeables.push(attachments);
 			const inForce = settings(maps, hz, timeouts);
 			objects.connect(maps);
-			pinObjects(objects, pins, adopted);
 			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
 			throw error;
 		}
+	}
+
+	/** The program, for test runs. */
+	get program(): BpfProgram {
+		return this.#objects.program('lb');
 	}
 
 	/** Entries that the maps have room for. */
@@ -324,6 +351,6 @@ function loadFailure(cause: unknown): unknown {
 }
 
 function loadHint({code, hint}: BpfError): string {
-	if (code === 'EPERM') return 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
+	if (code === 'EPERM') return 'this needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
 	return code === 'EACCES' ? `${hint}; without CAP_PERFMON the verifier allows less` : hint;
 }

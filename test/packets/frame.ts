@@ -349,9 +349,13 @@ export function putEnds(
 }
 
 function putEndpoint(frame: Uint8Array, text: string, addressOffset: number, portOffset: number): void {
-	const [address, port] = endpoint(text);
-	frame.set(addressBytes(address), addressOffset);
-	new DataView(frame.buffer).setUint16(portOffset, port);
+	putAddress(frame, text, addressOffset);
+	new DataView(frame.buffer).setUint16(portOffset, endpoint(text)[1]);
+}
+
+/** Writes the address of an endpoint at an offset. */
+export function putAddress(frame: Uint8Array, text: string, at: number): void {
+	frame.set(addressBytes(endpoint(text)[0]), at);
 }
 
 /** A copy with some bytes replaced: `patched(frame, {22: 1})`. */

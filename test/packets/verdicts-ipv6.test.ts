@@ -213,7 +213,7 @@ const EXTENDED: readonly Case[] = [
 	{description: 'destination options', extensions: [destination]},
 	{description: 'a routing header without segments left', extensions: [routed]},
 	{description: 'three kinds of extension headers', extensions: [hopByHop, destination, routed]},
-	{description: 'five extension headers', extensions: Array<Extension>(5).fill(destination)},
+	{description: 'six extension headers', extensions: Array<Extension>(6).fill(destination)},
 ].map(({description, extensions}) => ({
 	description: `a SYN behind ${description}`,
 	verdict: 'V_FORWARD_NEW',
