@@ -246,7 +246,7 @@ SEC("xdp") int lb_answer(struct xdp_md *ctx)
 	struct packet p = {.set = get_settings()};
 	struct answer *due = get_answer();
 
-	if (!p.set || !due)
+	if (!p.set || !due) /* cannot be: the one map has one entry, the other one for each CPU */
 		return XDP_DROP;
 	return leave(&p, give_answer(ctx, &p, due));
 }

@@ -14,7 +14,7 @@ const DOWN_MS = 5000;
 const UP_MS = 3000;
 /** curl sends keep-alives that often, once it hears nothing. */
 const KEEPALIVE_S = 1;
-const TOLERANCE_MS = 1500;
+const TOLERANCE_MS = 3000;
 /** Whoever is told need not wait: a SYN would be sent again after a second. */
 const AT_ONCE_MS = 900;
 /** A download that does not end by itself. */
