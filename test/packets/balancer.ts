@@ -159,10 +159,12 @@ export class Balancer {
 		this.#objects.program(program).pin(path);
 	}
 
-	/** Packets by verdict, then events, of all services and CPUs. */
-	counters(): BigUint64Array {
+	/** Packets by verdict, then events, of all services; on all CPUs or one. */
+	counters(cpu?: number): BigUint64Array {
 		const {size} = layouts.verdicts.value;
-		return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
+		const {maxEntries} = layouts.services;
+		if (cpu === undefined) return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
+		return this.maps.verdicts.sumU64(cpu * maxEntries * size, size, maxEntries, size / 8);
 	}
 
 	setBackend(address: string, change: Partial<Backend>): void {
@@ -198,7 +200,7 @@ export class Balancer {
 	}
 
 	/** Rewrites every slot of a flow table that is in use. */
-	changeFlows(change: (slot: FlowSlot) => FlowSlot, of: Family = 4): void {
+	changeFlows(change: (slot: FlowSlot, bucket: number) => FlowSlot, of: Family = 4): void {
 		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
 		const key = new Uint8Array(4);
 		for (let index = 0; index < FLOW_BUCKETS; index++) {
@@ -208,7 +210,7 @@ export class Balancer {
 			const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 			const bucket = flowBucket.decode(view);
 			flowBucket.encode(
-				{slots: bucket.slots.map(slot => (slot.addrs.every(word => word === 0n) ? slot : change(slot)))},
+				{slots: bucket.slots.map(slot => (slot.addrs.every(word => word === 0n) ? slot : change(slot, index)))},
 				view,
 			);
 			flows.update(key, bytes);

@@ -478,6 +478,10 @@ test('IPv6: a source address of one’s own must be there', async t => {
 	clock.advance(seconds(10));
 	t.deepEqual([a.roles(), b.roles()], [['master'], ['fault']]);
 	t.deepEqual(owners6(balancers), ['a']);
+	a.netlink.setLink({ifindex: 3, name: 'eth1'});
+	a.netlink.give(3, 'fe80::77', 64);
+	await a.configure([instance6({vrid: 7, sourceAddress: 'fe80::77'})]);
+	t.deepEqual(a.roles(), ['fault'], 'a link-local one on the very link');
 });
 
 test('IPv6: addresses that a crash left behind are found and removed', async t => {
