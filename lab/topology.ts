@@ -83,6 +83,11 @@ export function clientAddress(n: number): string {
 	return `198.18.${n >> 8}.${n & 255}`;
 }
 
+/** Its IPv6 address, in canonical text. */
+export function clientAddress6(n: number): string {
+	return clientNetwork6.replace(/\/.*/, n.toString(16));
+}
+
 /** MAC addresses tell their owner in a capture: the last four bytes are the IP address. */
 export function macOf(address: string): string {
 	const bytes = address.split('.').map(byte => Number(byte).toString(16).padStart(2, '0'));
@@ -106,7 +111,10 @@ export function furnishNode(node: Node, switches: string): string[] {
 		...(node.gateways ?? []).map(gateway => `ip route add default via ${gateway} dev eth0`),
 		// Any address of the network may be bound as a source and is answered for ("AnyIP"), without 65,534 entries.
 		...(node.name === 'client'
-			? [clientNetwork, clientNetwork6].map(network => `ip route add local ${network} dev lo`)
+			? [
+					...[clientNetwork, clientNetwork6].map(network => `ip route add local ${network} dev lo`),
+					'sysctl -qw net.ipv6.ip_nonlocal_bind=1',
+				]
 			: []),
 	];
 }

@@ -367,6 +367,7 @@ function port(name: string): Port {
 /** Lets the kernel route between NICs of the namespace, which its route lookups insist on. */
 export function enableForwarding(): void {
 	writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+	writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
 export function nextHopMac(word: bigint): string {

@@ -1,8 +1,9 @@
 /**
  * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
- * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table.
+ * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and of the schedulers rr, wrr and mh.
  */
-import {type Family, formatMac} from '../../src/net/address.js';
+import {addressBytes, type Family, formatMac} from '../../src/net/address.js';
+import {SCHEDULERS} from '../../src/plan/schedulers.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
 import {
 	addressAt,
@@ -23,6 +24,7 @@ import {
 	untagged,
 	withTags,
 } from './frame.js';
+import {walk} from './ring.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 const EXTENSIONS_MAX = 6;
@@ -39,7 +41,11 @@ interface ModelService {
 	readonly at: string;
 	readonly protocol: Transport;
 	readonly persistent: boolean;
+	readonly byHash: boolean;
+	readonly hashPort: boolean;
 	readonly backends: ModelBackend[];
+	/** In which order they are dealt to; a ring for those by hash. */
+	readonly turn: ModelBackend[];
 	readonly clients: Map<string, ModelBackend>;
 	ticket: number;
 }
@@ -87,16 +93,25 @@ export class Model {
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
-		this.#services = job.map(({at, protocol, backends, persistenceS}) => {
+		this.#services = job.map(({at, protocol, backends, persistenceS, scheduler = 'rr', weights, hashPort = false}) => {
 			const service: ModelService = {
 				at,
 				protocol: protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
+				byHash: scheduler === 'mh',
+				hashPort,
 				backends: [],
+				turn: [],
 				clients: new Map(),
 				ticket: 0,
 			};
 			for (const name of backends) service.backends.push({at: name, service, up: true});
+			const members = service.backends.map(({at: name}, id) => {
+				const [address, port] = endpoint(name);
+				return {id, addr: addressBytes(address), port, weight: weights?.[id] ?? 1};
+			});
+			for (const {id} of SCHEDULERS[scheduler].sequence(members))
+				service.turn.push(...service.backends.slice(id, id + 1));
 			return service;
 		});
 	}
@@ -218,7 +233,7 @@ export class Model {
 		const [address] = endpoint(client);
 		const known = service.persistent ? service.clients.get(address) : undefined;
 		if (known?.up) return known;
-		const backend = takeTurn(service);
+		const backend = service.byHash ? placeOf(client, service) : takeTurn(service);
 		if (backend !== undefined && service.persistent) service.clients.set(address, backend);
 		return backend;
 	}
@@ -232,10 +247,16 @@ export class Model {
 }
 
 function takeTurn(service: ModelService): ModelBackend | undefined {
-	for (let attempt = 0; attempt < service.backends.length; attempt++) {
-		const backend = service.backends[service.ticket++ % service.backends.length];
+	for (let attempt = 0; attempt < service.turn.length; attempt++) {
+		const backend = service.turn[service.ticket++ % service.turn.length];
 		if (backend?.up) return backend;
 	}
+	return undefined;
+}
+
+/** The first backend that is up on the client's way around the ring. */
+function placeOf(client: string, {turn, hashPort}: ModelService): ModelBackend | undefined {
+	for (const backend of walk(turn, client, {port: hashPort})) if (backend.up) return backend;
 	return undefined;
 }
 

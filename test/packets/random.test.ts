@@ -69,9 +69,9 @@ const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
 	const [first = '', second = '', third = '', fourth = ''] = backends;
 	return [
 		{at: one, backends: [first, second]},
-		{at: two, backends: [first, second]},
+		{at: two, backends: [first, second], scheduler: 'wrr', weights: [3, 2]},
 		{at: secure, backends: [third, fourth], persistenceS: 7200},
-		{at: one, protocol: 'udp', backends: [first, second]},
+		{at: one, protocol: 'udp', backends: [first, second, third], scheduler: 'mh', hashPort: true},
 		{at: two, protocol: 'udp', backends: [second, third], persistenceS: 7200},
 	];
 });
@@ -261,6 +261,6 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 		'V_REPLY_ICMP',
 		'V_FORWARD_ICMP',
 	] as const)
-		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
+		t.true((seen.get(verdict) ?? 0) > 10, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
 }

@@ -2,12 +2,12 @@
 
 import type {ExecutionContext} from 'ava';
 import {addressBytes, type Family} from '../../src/net/address.js';
-import {ringHash} from '../../src/plan/local-hash.js';
 import {maglevRing} from '../../src/plan/maglev.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
 import {type Balancer, balancer, type JobService, packetTest} from './balancer.js';
 import {Connection, client, deal} from './connection.js';
 import {endpoint} from './frame.js';
+import {walk} from './ring.js';
 
 const VIP = '192.168.1.1:80';
 const BACKENDS = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80', '10.0.0.74:80'];
@@ -39,12 +39,7 @@ class RingModel {
 	}
 
 	choose(text: string, {port, fallback}: {port: boolean; fallback: boolean}): string {
-		const [address, clientPort] = endpoint(text);
-		const hash = ringHash({addr: addressBytes(address), port: port ? clientPort : 0});
-		const start = Number(hash >> 32n);
-		const stride = (Number(hash & 0xffff_ffffn) % (this.#ring.length - 1)) + 1;
-		for (let step = 0; step < this.#ring.length; step++) {
-			const name = this.#ring[(start + step * stride) % this.#ring.length]?.name ?? '';
+		for (const {name} of walk(this.#ring, text, {port})) {
 			const health = this.health.get(name) ?? 'up';
 			if (health === 'up') return name;
 			if (health === 'drain' && !fallback) return '';
