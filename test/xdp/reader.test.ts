@@ -140,7 +140,7 @@ packetTest('every map, with its place, and its entries decoded', async t => {
 	const maps = seen.maps();
 	t.deepEqual(maps.map(({map}) => map).sort(), [...MAP_NAMES].sort());
 	const services = maps.find(({map}) => map === 'services');
-	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 64, entries: 2, pin: new Pins(name).map('services')});
+	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 80, entries: 2, pin: new Pins(name).map('services')});
 	t.deepEqual((await all(seen.dump('services_by_key'))).map(({value}) => value).sort(), [1, 2]);
 	t.like((await all(seen.dump('backends')))[0], {
 		key: 1,
