@@ -20,7 +20,7 @@ enum verdict {
 	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
 	V_PASS_VLAN,            /* more than two tags */
-	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
+	V_PASS_FRAGMENT,        /* a later fragment whose first one was none of ours, was not seen yet or is long forgotten */
 	V_PASS_ICMP,            /* no error about a flow of ours: echo requests, … */
 	V_PASS_PROTOCOL,        /* neither TCP, UDP nor ICMP: VRRP, … */
 	V_PASS_MALFORMED,       /* headers and frame do not fit together; the kernel counts it in its own statistics */
@@ -46,6 +46,7 @@ enum verdict {
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
 	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
 	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
+	V_DROP_FRAGMENT,        /* a later fragment that would overwrite the TCP header of the first one (RFC 3128) */
 
 	V_COUNT, /* not a verdict */
 };
@@ -90,6 +91,7 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_CONTENDED:
 	case V_DROP_AMBIGUOUS:
 	case V_DROP_LAYOUT:
+	case V_DROP_FRAGMENT:
 		return XDP_DROP;
 	case V_UNDECIDED:
 	case V_COUNT:

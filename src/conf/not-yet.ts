@@ -27,7 +27,6 @@ export const notYet: readonly NotYet[] = [
 	setting('block'),
 	setting('block_file'),
 	setting('flows6'),
-	setting('fragments'),
 ];
 
 export function refuse(refused: readonly NotYet[], draft: ConfigDraft, report: Report): void {

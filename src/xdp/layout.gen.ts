@@ -79,7 +79,11 @@ export const Program = {
 	PROGRAM_NEW6: 2,
 	PROGRAM_ICMP: 3,
 	PROGRAM_ICMP6: 4,
-	PROGRAMS: 5,
+	PROGRAM_FRAGMENT: 5,
+	PROGRAM_FRAGMENT6: 6,
+	PROGRAM_FRAGMENT_NEW: 7,
+	PROGRAM_FRAGMENT_NEW6: 8,
+	PROGRAMS: 9,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -136,7 +140,8 @@ export const Verdict = {
 	V_DROP_CONTENDED: 24,
 	V_DROP_AMBIGUOUS: 25,
 	V_DROP_LAYOUT: 26,
-	V_COUNT: 27,
+	V_DROP_FRAGMENT: 27,
+	V_COUNT: 28,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -271,6 +276,24 @@ export const flowBucket: Codec<FlowBucket> = {
 	}),
 };
 
+/** struct flow_key, 16 bytes. */
+export interface FlowKey {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+}
+export const flowKey: Codec<FlowKey> = {
+	name: 'flow_key',
+	size: 16,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 1), value.addrs, 'flow_key.addrs');
+		putU64(view, 8, value.ports, 'flow_key.ports');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 1)),
+		ports: view.getBigUint64(8, true),
+	}),
+};
+
 /** struct flow_slot, 32 bytes. */
 export interface FlowSlot {
 	readonly addrs: readonly bigint[];
@@ -307,6 +330,37 @@ export const flowTimeouts: Codec<FlowTimeouts> = {
 	},
 	decode: view => ({
 		ticks: take(view, 0, arrayOf(u32, 16)),
+	}),
+};
+
+/** struct fragment_way, 24 bytes. */
+export interface FragmentWay {
+	readonly expires: bigint;
+	readonly nextHop: bigint;
+	readonly service: number;
+	readonly backend: number;
+	readonly verdict: number;
+	readonly header: number;
+}
+export const fragmentWay: Codec<FragmentWay> = {
+	name: 'fragment_way',
+	size: 24,
+	encode(value, view) {
+		putU64(view, 0, value.expires, 'fragment_way.expires');
+		putU64(view, 8, value.nextHop, 'fragment_way.next_hop');
+		putU16(view, 16, value.service, 'fragment_way.service');
+		putU16(view, 18, value.backend, 'fragment_way.backend');
+		putU8(view, 20, value.verdict, 'fragment_way.verdict');
+		putU8(view, 21, value.header, 'fragment_way.header');
+		putPad(view, 22, 2);
+	},
+	decode: view => ({
+		expires: view.getBigUint64(0, true),
+		nextHop: view.getBigUint64(8, true),
+		service: view.getUint16(16, true),
+		backend: view.getUint16(18, true),
+		verdict: view.getUint8(20),
+		header: view.getUint8(21),
 	}),
 };
 
@@ -604,6 +658,14 @@ export const maps = {
 		key: u32,
 		value: flowBucket,
 	} satisfies MapLayout<number, FlowBucket>,
+	fragments: {
+		name: 'fragments',
+		type: MapType.lruHash,
+		maxEntries: 16384,
+		flags: 0,
+		key: flowKey,
+		value: fragmentWay,
+	} satisfies MapLayout<FlowKey, FragmentWay>,
 	localFilter: {
 		name: 'local_filter',
 		type: MapType.array,
@@ -647,7 +709,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 5,
+		maxEntries: 9,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -401,7 +401,6 @@ for (const [what, top, ...places] of [
 	['new_connections_per_service', 'lbd {\nnew_connections_per_service 5\n}', '25:1'],
 	['block', 'lbd {\nblock 192.0.2.1\n}', '25:1'],
 	['flows6', 'lbd {\nflows6 2048\n}', '25:1'],
-	['fragments', 'lbd {\nfragments 2048\n}', '25:1'],
 ] as const) {
 	test(`not yet: ${what}`, t => {
 		const {printed} = read(sound({top}));
