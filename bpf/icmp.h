@@ -32,7 +32,7 @@ static __always_inline int parse_icmp_error(struct xdp_md *ctx, const struct pac
 	if (!error->icmp || !is_icmp_error(error->icmp))
 		return 0;
 	struct cursor cursor = {error->icmp + 1, (void *)(long)ctx->data_end};
-	error->ip = take_quoted(&cursor, &proto);
+	error->ip = take_quoted(ctx, &cursor, &proto);
 	if (!error->ip || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
 		return 0;
 	if (!same_address(source_of(error->ip), dest_of(p->ip)) || !has_room(ctx, p, &cursor, ICMP_QUOTED))

@@ -107,7 +107,8 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 }
 
 /* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
-static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+static __always_inline ip_header *take_quoted(struct xdp_md *ctx __attribute__((unused)), struct cursor *cursor,
+						 __u8 *proto)
 {
 	struct iphdr *ip = TAKE(cursor, struct iphdr);
 

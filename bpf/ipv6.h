@@ -13,8 +13,8 @@
 #define IP_FRAGMENT 0xfff9  /* that, and the more-fragments bit */
 #define EXTENSIONS 6      /* extension headers that are walked; RFC 8200 knows no use for more */
 #define EXTENSION_UNIT 8
-#define IP_AT_MASK 31           /* Ethernet and two tags are 22 bytes */
-#define TRANSPORT_AT_MASK 0xfff /* six headers of 256 units would be more, and do not fit into a frame */
+#define IP_AT_MASK 0x1fff       /* behind Ethernet and two tags, and in an error behind all that quotes it */
+#define TRANSPORT_AT_MASK 0xfff /* extension headers that reach further are too many */
 
 #define IP_ICMP IPPROTO_ICMPV6
 #define ICMPV6_DEST_UNREACH 1
@@ -45,7 +45,13 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 struct extension {
 	__u8 next_header;
 	__u8 units; /* of 8 bytes behind the first; of a fragment header, reserved */
-	__be16 fragment;        /* of a fragment header: the offset, and whether there is more */
+	union {
+		struct {
+			__u8 routing_type;
+			__u8 segments_left; /* of a routing header: stops before the packet is where it is to be */
+		};
+		__be16 fragment; /* of a fragment header: the offset, and whether there is more */
+	};
 	__be32 fragment_number; /* likewise */
 };
 
@@ -59,9 +65,9 @@ static __always_inline int is_extension(__u8 proto)
 
 /*
  * Steps over extension headers: TRANSPORT_AT(), whose protocol is IPPROTO_NONE where nothing follows, headers are cut off
- * or are too many, and IPPROTO_FRAGMENT before a fragment header with any of the bits `stop`; with none, it says that a
- * packet is whole (RFC 6946). A global function, so that what it finds is one number for the verifier and not a path for
- * each combination of headers.
+ * or are too many, or the packet is only passing through, and IPPROTO_FRAGMENT before a fragment header with any of the bits
+ * `stop`; with none, it says that a packet is whole (RFC 6946). A global function, so that what it finds is one number for
+ * the verifier and not a path for each combination of headers.
  */
 __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at, __u32 stop)
 {
@@ -79,29 +85,40 @@ __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at, __u32 stop)
 			return IPPROTO_NONE;
 		if (proto == IPPROTO_FRAGMENT && bpf_ntohs(extension->fragment) & stop)
 			return TRANSPORT_AT(at, proto);
+		if (proto == IPPROTO_ROUTING && extension->segments_left)
+			return IPPROTO_NONE;
 		at += ((proto == IPPROTO_FRAGMENT ? 0 : extension->units) + 1) * EXTENSION_UNIT;
+		if (at > TRANSPORT_AT_MASK)
+			return IPPROTO_NONE;
 		proto = extension->next_header;
 	}
 	return IPPROTO_NONE;
 }
 
-/* Takes the IP header and the extension headers behind it; `proto` becomes what follows. */
-static __always_inline enum verdict parse_ip(struct xdp_md *ctx, struct cursor *cursor, struct packet *p, __u8 *proto)
+/* Takes the extension headers behind an IP header, see skip_extensions(). Returns what follows. */
+static __always_inline __u8 take_extensions(struct xdp_md *ctx, struct cursor *cursor, struct ipv6_header *ip, __u32 stop)
 {
 	__u32 at = sizeof(struct ipv6_header);
+	__u8 proto = ip->next_header;
 
-	p->ip = TAKE(cursor, struct ipv6_header);
-	if (!p->ip || *(__u8 *)p->ip >> 4 != IP_VERSION)
-		return V_PASS_MALFORMED;
-	*proto = p->ip->next_header;
-	if (*proto != IPPROTO_TCP && *proto != IPPROTO_UDP) {
-		__u32 transport = skip_extensions(ctx, (void *)p->ip - (void *)(long)ctx->data, IP_FRAGMENT);
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP) {
+		__u32 transport = skip_extensions(ctx, (void *)ip - (void *)(long)ctx->data, stop);
 
-		*proto = transport;
+		proto = transport;
 		at = transport >> 8;
 	}
 	flow_opaque(at); /* the same unknown for the verifier, with extension headers or without */
-	cursor->at = (void *)p->ip + (at & TRANSPORT_AT_MASK);
+	cursor->at = (void *)ip + (at & TRANSPORT_AT_MASK);
+	return proto;
+}
+
+/* Takes the IP header and the extension headers behind it; `proto` becomes what follows. */
+static __always_inline enum verdict parse_ip(struct xdp_md *ctx, struct cursor *cursor, struct packet *p, __u8 *proto)
+{
+	p->ip = TAKE(cursor, struct ipv6_header);
+	if (!p->ip || *(__u8 *)p->ip >> 4 != IP_VERSION)
+		return V_PASS_MALFORMED;
+	*proto = take_extensions(ctx, cursor, p->ip, IP_FRAGMENT);
 	return *proto == IPPROTO_FRAGMENT ? V_PASS_FRAGMENT : V_UNDECIDED;
 }
 
@@ -118,11 +135,8 @@ static __always_inline int take_fragment(struct xdp_md *ctx, struct cursor *curs
 		return 0;
 	fragment->datagram = header->fragment_number;
 	fragment->offset = bpf_ntohs(header->fragment) & IP_OFFSET;
-	if (fragment->offset)
-		return 1;
-	__u32 transport = skip_extensions(ctx, (void *)p->ip - (void *)(long)ctx->data, IP_OFFSET);
-	*proto = transport;
-	cursor->at = (void *)p->ip + (transport >> 8 & TRANSPORT_AT_MASK);
+	if (!fragment->offset)
+		*proto = take_extensions(ctx, cursor, p->ip, IP_OFFSET);
 	return 1;
 }
 
@@ -160,21 +174,15 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 	return icmp->type >= ICMPV6_DEST_UNREACH && icmp->type <= ICMPV6_TIME_EXCEEDED;
 }
 
-/* Takes the IP header that an error quotes, of a packet whose transport header follows, of a first fragment also the
- * fragment header; NULL: it is none. */
-static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+/* Takes the IP header that an error quotes, of a packet or first fragment whose transport header follows; NULL: it is
+ * none. */
+static __always_inline ip_header *take_quoted(struct xdp_md *ctx, struct cursor *cursor, __u8 *proto)
 {
 	struct ipv6_header *ip = TAKE(cursor, struct ipv6_header);
 
 	if (!ip || *(__u8 *)ip >> 4 != IP_VERSION)
 		return NULL;
-	*proto = ip->next_header;
-	if (*proto != IPPROTO_FRAGMENT)
-		return ip;
-	struct extension *header = TAKE(cursor, struct extension);
-	if (!header || header->fragment & bpf_htons(IP_OFFSET))
-		return NULL;
-	*proto = header->next_header;
+	*proto = take_extensions(ctx, cursor, ip, IP_OFFSET);
 	return ip;
 }
 

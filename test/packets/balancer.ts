@@ -5,8 +5,17 @@
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
+import {type Codec, MapType, type RawMap} from 'libbpf-ts';
 import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
-import {FAMILIES, formatAddress, formatMac} from '../../src/net/address.js';
+import {
+	addressBits,
+	addressBytes,
+	FAMILIES,
+	type Family,
+	family,
+	formatAddress,
+	formatMac,
+} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
@@ -19,6 +28,7 @@ import {
 	maps as layouts,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
+import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
 import {addressIn, emptyTables, familyOf, type Tables} from '../../src/xdp/tables.js';
@@ -43,7 +53,7 @@ export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
 );
 
 export interface JobService {
-	/** `192.168.1.1:80` */
+	/** `192.168.1.1:80` or `[2001:db8::1]:80` */
 	readonly at: string;
 	/** TCP unless told. */
 	readonly protocol?: Transport;
@@ -63,9 +73,9 @@ export interface JobService {
 
 /** What is the same in all tests: who has which MAC address. */
 export const CLIENT_MAC = '02:00:00:00:00:99';
-/** MAC address of a backend by its address. */
+/** MAC address of a backend by the last byte of its address. */
 export function backendMac(address: string): string {
-	return `02:00:00:00:01:${Number(address.split('.').at(-1)).toString(16).padStart(2, '0')}`;
+	return formatMac(Uint8Array.of(2, 0, 0, 0, 1, addressBytes(address).at(-1) ?? 0));
 }
 
 export interface Outcome {
@@ -82,18 +92,27 @@ interface Port {
 
 export class Balancer {
 	readonly maps: Maps;
-	readonly tables: Tables;
+	tables: Tables;
 	readonly ports: Readonly<Record<Side, Port>>;
+	readonly #job: readonly JobService[];
 	readonly #objects: Objects;
 
 	constructor(job: readonly JobService[], options: {readonly persistenceEntries?: number} = {}) {
 		this.ports = ports();
+		this.#job = job;
 		const {persistenceEntries = 1024} = options;
 		const sizes = {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
 		this.#objects = new Objects(OBJECT_DIRECTORY, sizes, null);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan(job);
+		this.#write();
+	}
+
+	/** Empties all maps and writes the job's tables: as good as a new balancer, without another verification. */
+	reset(): void {
+		for (const map of this.maps.all().values()) if (map.type !== MapType.programArray) clear(map);
+		this.tables = this.#plan(this.#job);
 		this.#write();
 	}
 
@@ -154,9 +173,9 @@ export class Balancer {
 		this.setBackend(address, {state});
 	}
 
-	/** Rewrites every slot of the flow table that is in use. */
-	changeFlows(change: (slot: FlowSlot) => FlowSlot): void {
-		const flows = this.#flowsMap();
+	/** Rewrites every slot of a flow table that is in use. */
+	changeFlows(change: (slot: FlowSlot) => FlowSlot, of: Family = 4): void {
+		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
 		const key = new Uint8Array(4);
 		for (let index = 0; index < FLOW_BUCKETS; index++) {
 			new DataView(key.buffer).setUint32(0, index, true);
@@ -172,9 +191,9 @@ export class Balancer {
 		}
 	}
 
-	/** Puts the same slots into every bucket. */
-	fillFlows(slots: readonly FlowSlot[]): void {
-		const flows = this.#flowsMap();
+	/** Puts the same slots into every bucket of a flow table. */
+	fillFlows(slots: readonly FlowSlot[], of: Family = 4): void {
+		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
 		const key = new Uint8Array(4);
 		const bytes = new Uint8Array(flowBucket.size);
 		flowBucket.encode({slots}, new DataView(bytes.buffer));
@@ -184,13 +203,13 @@ export class Balancer {
 		}
 	}
 
-	/** All slots that are in use. */
-	flows(): FlowSlot[] {
+	/** All slots of a flow table that are in use. */
+	flows(of: Family = 4): FlowSlot[] {
 		const slots: FlowSlot[] = [];
 		this.changeFlows(slot => {
 			slots.push(slot);
 			return slot;
-		});
+		}, of);
 		return slots;
 	}
 
@@ -199,8 +218,11 @@ export class Balancer {
 		this.#objects.close();
 	}
 
-	#flowsMap() {
-		return this.#objects.map('flows');
+	/** The map, and how its buckets are read. */
+	#flowTable(of: Family): {readonly map: RawMap; readonly bucket: Codec<{readonly slots: readonly FlowSlot[]}>} {
+		return of === 4
+			? {map: this.#objects.map('flows'), bucket: flowBucket}
+			: {map: this.#objects.map('flows6'), bucket: flowBucket6};
 	}
 
 	#plan(job: readonly JobService[]): Tables {
@@ -253,6 +275,16 @@ export class Balancer {
 		for (const bit of tables.filter) words[bit >> 6] = (words[bit >> 6] ?? 0n) | (1n << BigInt(bit & 63));
 		maps.localFilter.set(0, {bits: [[...words.subarray(0, 256)], [...words.subarray(256)]]});
 	}
+}
+
+/** Deletes what a map holds; an array's elements become zeroes. */
+function clear(map: RawMap): void {
+	if (map.type === MapType.array) {
+		const indices = Uint32Array.from({length: map.maxEntries}, (_, index) => index);
+		map.updateBatch(new Uint8Array(indices.buffer), new Uint8Array(map.valueSize * map.maxEntries), map.maxEntries);
+		return;
+	}
+	for (let key = map.nextKey(); key !== undefined; key = map.nextKey(key)) map.delete(key);
 }
 
 /** Registers a test of the data plane, which needs root and a network namespace that may be littered. */
@@ -328,7 +360,10 @@ function confService(job: JobService): ConfService {
 		scheduler,
 		hashPort,
 		hashFallback,
-		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
+		persistence:
+			persistenceS === undefined
+				? null
+				: {timeoutS: persistenceS, granularity: granularity ?? addressBits(family(address))},
 		policy: {failedBackend: 'drop', noBackend: 'reject'},
 		limits: {perSource: null, perService: null},
 		quorum: 1,

@@ -3,20 +3,11 @@ import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
-import {
-	type Balancer,
-	balancer,
-	CLIENT_MAC,
-	type JobService,
-	packetTest,
-	type Side,
-	VERDICTS,
-	type VerdictName,
-	XDP,
-} from './balancer.js';
+import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
+import {type Case, testCases} from './cases.js';
 import {Connection} from './connection.js';
 import {
-	describe,
+	ETHERTYPE,
 	fullChecksums,
 	type IcmpErrorParts,
 	icmpErrorFrame,
@@ -35,19 +26,6 @@ const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
 const NAME_SERVICE = '192.168.1.1:53';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
-const ETHERTYPE = {arp: 0x0806, ipv6: 0x86dd} as const;
-
-interface Case {
-	readonly description: string;
-	readonly verdict: VerdictName;
-	readonly side?: Side;
-	/** Brings the balancer into the situation. */
-	readonly prepare?: (b: Balancer) => void;
-	readonly frame: (b: Balancer) => Uint8Array;
-	/** How the frame leaves; unchanged unless told. */
-	readonly out?: (frame: Uint8Array, b: Balancer) => Uint8Array;
-	readonly action?: number;
-}
 
 const arp = (b: Balancer): Uint8Array =>
 	otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28));
@@ -191,11 +169,30 @@ const CASES: readonly Case[] = [
 		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.ipv6, new Uint8Array(60)),
 	},
 	{
-		description: 'the first fragment of a packet',
+		description: 'a later fragment without a first one',
 		verdict: 'V_PASS_FRAGMENT',
-		frame: b => patched(syn(b), {20: 0x20}),
+		frame: b => patched(syn(b), {20: 0, 21: 1}),
 	},
-	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
+	{
+		description: 'a later fragment that begins within the TCP header',
+		verdict: 'V_DROP_FRAGMENT',
+		prepare: b => void b.send(patched(syn(b), {20: 0x20})),
+		frame: b => patched(syn(b), {20: 0, 21: 2}),
+	},
+	{
+		description: 'a jumbo frame, of which the first buffer holds the beginning',
+		verdict: 'V_FORWARD',
+		prepare: establish,
+		frame: b => new Connection(b, CLIENT, VIP).request('A', {payload: new Uint8Array(8900).fill(7)}),
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a jumbo frame that is longer still by its header',
+		verdict: 'V_PASS_MALFORMED',
+		prepare: establish,
+		frame: b => patched(new Connection(b, CLIENT, VIP).request('A', {payload: new Uint8Array(8900)}), {16: 0x23}),
+	},
 	{
 		description: 'an echo request',
 		verdict: 'V_PASS_ICMP',
@@ -607,17 +604,7 @@ const SHARED: readonly JobService[] = [
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
 ];
 
-for (const {description, verdict, side, prepare, frame, out, action} of CASES)
-	packetTest(`${verdict}: ${description}`, t => {
-		const b = balancer(t, SHARED);
-		prepare?.(b);
-		const sent = frame(b);
-		const outcome = b.send(sent, side ?? 'external');
-		t.is(outcome.verdict, verdict);
-		t.is(outcome.action, action ?? (verdict.startsWith('V_PASS') ? XDP.pass : XDP.drop));
-		t.deepEqual(describe(outcome.frame), describe(out?.(sent, b) ?? sent));
-		t.deepEqual(outcome.frame, out?.(sent, b) ?? sent);
-	});
+testCases(CASES, SHARED);
 
 test('every verdict has a case', t => {
 	const covered = new Set(CASES.map(({verdict}) => verdict));
