@@ -61,7 +61,12 @@ function fresh(): Balancer {
 function assertWays(
 	t: ExecutionContext,
 	b: Balancer,
-	{sent, verdicts, out = sent, side = 'external'}: {
+	{
+		sent,
+		verdicts,
+		out = sent,
+		side = 'external',
+	}: {
 		sent: readonly Uint8Array[];
 		verdicts: readonly VerdictName[];
 		out?: readonly Uint8Array[];

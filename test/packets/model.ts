@@ -47,6 +47,21 @@ interface Parsed {
 	readonly ackLow: number;
 }
 
+/** The part of a datagram that a fragment is. */
+interface Fragment {
+	readonly datagram: string;
+	/** In bytes. */
+	readonly offset: number;
+	readonly protocol: number;
+	/** Whether header and frame fit together. */
+	readonly isSound: boolean;
+}
+
+interface Way extends Expected {
+	/** Of the backend that it goes to or comes from. */
+	readonly address: string;
+}
+
 /** Where a frame came in, and whether it was in a VLAN. */
 interface Arrival {
 	readonly side: Side;
@@ -63,6 +78,8 @@ export class Model {
 	readonly #ports: Balancer['ports'];
 	readonly #services: ModelService[];
 	readonly #flows: ModelFlow[] = [];
+	/** What became of first fragments, by their datagram. */
+	readonly #ways = new Map<string, Way>();
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
@@ -97,8 +114,41 @@ export class Model {
 	}
 
 	#receive(frame: Uint8Array, arrival: Arrival): Expected {
+		const fragment = fragmentOf(frame);
+		if (fragment !== undefined) return this.#fragment(frame, fragment, arrival);
+		if (parse(frame) === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
+		return this.#whole(frame, arrival);
+	}
+
+	#fragment(frame: Uint8Array, fragment: Fragment, arrival: Arrival): Expected {
+		if (fragment.offset > 0) return this.#later(frame, fragment, arrival);
+		const expected = this.#whole(frame, arrival);
+		const {verdict, frame: out} = expected;
+		const at = verdict === 'V_REPLY' ? frame.subarray(ETHERNET + 12) : out.subarray(ETHERNET + 16);
+		if (verdict.startsWith('V_PASS')) this.#ways.delete(fragment.datagram);
+		else this.#ways.set(fragment.datagram, {...expected, address: formatAddress(at.subarray(0, 4))});
+		return expected;
+	}
+
+	#later(frame: Uint8Array, {datagram, offset, protocol, isSound}: Fragment, {side, inVlan}: Arrival): Expected {
+		const way = this.#ways.get(datagram);
+		if (!isSound) return {verdict: 'V_PASS_MALFORMED', frame};
+		if (way === undefined) return {verdict: 'V_PASS_FRAGMENT', frame};
+		if (protocol === PROTOCOL.tcp && offset < 20) return {verdict: 'V_DROP_FRAGMENT', frame};
+		if (way.verdict.startsWith('V_DROP')) return {verdict: way.verdict, frame};
+		const backends = this.#services.flatMap(({backends}) => backends);
+		if (!backends.some(({at, up}) => up && endpoint(at)[0] === way.address))
+			return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const [toMac, fromMac] = [formatMac(way.frame.subarray(0, 6)), formatMac(way.frame.subarray(6, 12))];
+		if (inVlan && fromMac !== this.#ports[side].mac) return {verdict: 'V_DROP_VLAN', frame};
+		const out = readdressed(frame, toMac, fromMac);
+		out.set(way.frame.subarray(ETHERNET + 12, ETHERNET + 20), ETHERNET + 12);
+		return {verdict: way.verdict === 'V_REPLY' ? 'V_REPLY' : 'V_FORWARD', frame: out};
+	}
+
+	#whole(frame: Uint8Array, arrival: Arrival): Expected {
 		const parsed = parse(frame);
-		if (parsed === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
 		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
 		const toService = services.find(({at}) => at === parsed.to);
@@ -251,7 +301,6 @@ function parse(frame: Uint8Array): Parsed | VerdictName {
 	if (packet < 20) return 'V_PASS_MALFORMED';
 	const header = (view.getUint8(ETHERNET) & 15) * 4;
 	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20) return 'V_PASS_MALFORMED';
-	if ((view.getUint16(ETHERNET + 6) & 0x3fff) !== 0) return 'V_PASS_FRAGMENT';
 	const protocol = view.getUint8(ETHERNET + 9);
 	if (protocol === PROTOCOL.icmp) return 'V_PASS_ICMP';
 	const isUdp = protocol === PROTOCOL.udp;
@@ -272,6 +321,28 @@ function parse(frame: Uint8Array): Parsed | VerdictName {
 		rst: (flags & 4) !== 0,
 		seqLow: isUdp ? 0 : view.getUint16(transport + 6),
 		ackLow: isUdp ? 0 : view.getUint16(transport + 10),
+	};
+}
+
+/** Undefined: not of IPv4, or whole. */
+function fragmentOf(frame: Uint8Array): Fragment | undefined {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	if (view.getUint16(12) !== 0x0800 || frame.length < ETHERNET + 20) return undefined;
+	const header = (view.getUint8(ETHERNET) & 15) * 4;
+	const position = view.getUint16(ETHERNET + 6);
+	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20 || (position & 0x3fff) === 0) return undefined;
+	const protocol = view.getUint8(ETHERNET + 9);
+	const length = view.getUint16(ETHERNET + 2);
+	return {
+		datagram: [
+			view.getUint32(ETHERNET + 12),
+			view.getUint32(ETHERNET + 16),
+			view.getUint16(ETHERNET + 4),
+			protocol,
+		].join(),
+		offset: (position & 0x1fff) * 8,
+		protocol,
+		isSound: length >= header && length <= frame.length - ETHERNET,
 	};
 }
 

@@ -12,6 +12,7 @@ import {
 	icmpErrorFrame,
 	isIcmp,
 	isUdp,
+	patched,
 	tagged,
 	tcpFrame,
 	transportOffset,
@@ -56,7 +57,8 @@ function pick<T>(random: Random, list: readonly T[]): T {
 }
 
 function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
-	const frame = randomPacket(random, b, side);
+	const packet = randomPacket(random, b, side);
+	const frame = random(3) > 0 ? packet : asFragment(random, packet);
 	return random(4) > 0 ? frame : tagged(frame, ...Array.from({length: 1 + random(3)}, () => random(2)));
 }
 
@@ -81,6 +83,19 @@ function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	const frame = udpFrame(parts);
 	if (random(4) === 0) frame.fill(0, checksumOffset(frame), checksumOffset(frame) + 2);
 	return frame;
+}
+
+/** A packet made one of the first parts of a datagram, of which there are few, so that later ones find their first. */
+function asFragment(random: Random, packet: Uint8Array): Uint8Array {
+	const offset = random(5);
+	const more = offset === 0 || random(2) === 0;
+	const fragment = patched(packet, {18: 0, 19: 1, 20: more ? 0x20 : 0, 21: offset});
+	new DataView(fragment.buffer).setUint16(ETHERNET + 10, headerChecksum(fragment, ETHERNET));
+	return fragment;
+}
+
+function isLaterFragment(frame: Uint8Array): boolean {
+	return (new DataView(frame.buffer, frame.byteOffset).getUint16(ETHERNET + 6) & 0x1fff) !== 0;
 }
 
 /** An ICMP error about what a backend or a client was sent. */
@@ -130,7 +145,8 @@ function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none';
 	const quoted = transportOffset(frame) + ICMP;
 	return {
 		ip: (view.getUint16(ETHERNET + 10) - full.ip + 0xffff) % 0xffff,
-		transport: isUdp(frame) && stored === 0 ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
+		transport:
+			isLaterFragment(frame) || (isUdp(frame) && stored === 0) ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
 		quoted: isIcmp(frame) ? (view.getUint16(quoted + 10) - headerChecksum(frame, quoted) + 0xffff) % 0xffff : 0,
 	};
 }
@@ -139,6 +155,7 @@ function withoutChecksums(frame: Uint8Array): Uint8Array {
 	const {tags, bare} = untagged(frame) ?? {tags: new Uint8Array(0), bare: frame.slice()};
 	const view = new DataView(bare.buffer);
 	view.setUint16(ETHERNET + 10, 0);
+	if (isLaterFragment(bare)) return withTags(bare, tags);
 	view.setUint16(checksumOffset(bare), 0);
 	if (isIcmp(bare)) view.setUint16(transportOffset(bare) + ICMP + 10, 0);
 	return withTags(bare, tags);
@@ -190,6 +207,8 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		'V_DROP_VLAN',
 		'V_REPLY_ICMP',
 		'V_FORWARD_ICMP',
+		'V_PASS_FRAGMENT',
+		'V_DROP_FRAGMENT',
 	] as const)
 		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
