@@ -51,11 +51,11 @@ static __always_inline void rewrite_l4(struct packet *p, __be16 *at, __be16 port
 	struct udphdr *udp = (struct udphdr *)p->ports;
 
 	change += csum_change16(*at, port);
-	*at = port;
 	if (p->tcp)
 		p->tcp->check = csum_apply(p->tcp->check, change);
 	else if (udp->check)
 		udp->check = csum_apply(udp->check, change) ?: 0xffff;
+	*at = port;
 }
 
 static __always_inline enum verdict nat_to_backend(struct packet *p, const struct address *addr, __be16 port,

@@ -50,8 +50,9 @@ __noinline int note_way(const struct flow_key *key, __u64 next_hop, __u32 servic
 
 	if (!key || !set)
 		return 0;
+	struct flow_key datagram = *key; /* 6.1 wants keys on the stack */
 	if (xdp_action(verdict, XDP_TX) == XDP_PASS)
-		return bpf_map_delete_elem(&fragments, key);
+		return bpf_map_delete_elem(&fragments, &datagram);
 	struct fragment_way way = {
 		.expires = bpf_jiffies64() + (__u64)FRAGMENT_LIFE_S * set->hz,
 		.next_hop = next_hop,
@@ -60,7 +61,7 @@ __noinline int note_way(const struct flow_key *key, __u64 next_hop, __u32 servic
 		.verdict = verdict == V_FORWARD_NEW ? V_FORWARD : verdict,
 		.header = outcome / VERDICTS_MAX,
 	};
-	return bpf_map_update_elem(&fragments, key, &way, BPF_ANY);
+	return bpf_map_update_elem(&fragments, &datagram, &way, BPF_ANY);
 }
 
 static __always_inline void remember_way(const struct packet *p, const struct flow_key *key, enum verdict verdict)
