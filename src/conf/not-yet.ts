@@ -16,7 +16,6 @@ export interface NotYet {
 export const notYet: readonly NotYet[] = [
 	{what: 'DR', places: draft => forwardings(draft, 'dr')},
 	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
-	setting('fragments'),
 ];
 
 export function refuse(refused: readonly NotYet[], draft: ConfigDraft, report: Report): void {
@@ -25,14 +24,6 @@ export function refuse(refused: readonly NotYet[], draft: ConfigDraft, report: R
 			report.error('not-supported', place, `${what} is not supported yet`, 'remove it if you can do without');
 		}
 	}
-}
-
-/** Of the `lbd` block or of a `service` in it. */
-function setting(keyword: string): NotYet {
-	return {
-		what: keyword,
-		places: ({settings}) => [settings, ...settings.services].flatMap(block => block.written.get(keyword) ?? []),
-	};
 }
 
 function forwardings({services}: ConfigDraft, method: Forwarding['method']): Place[] {

@@ -390,7 +390,6 @@ const NOT_YET = 'is not supported yet (remove it if you can do without)';
 for (const [what, top, ...places] of [
 	['TUN', virtualServer('2001:db8::1 80', 'lb_kind TUN type ipip', R), '27:1'],
 	['DR', virtualServer('10.1.0.1 80', 'lb_kind DR', R), '27:1'],
-	['fragments', 'lbd {\nfragments 2048\n}', '25:1'],
 ] as const) {
 	test(`not yet: ${what}`, t => {
 		const {printed} = read(sound({top}));
