@@ -70,6 +70,8 @@ ts: build/.compiled
 
 build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.json node_modules/.package-lock.json
 	tsc -b
+	@# What a removed source left would still be run as a test.
+	@find build -name '*.js' | while read -r js; do ts=$${js#build/}; [ -e "$${ts%.js}.ts" ] || rm -f "$$js" "$$js.map" "$${js%.js}.d.ts"; done
 	@touch $@
 
 gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF

@@ -77,7 +77,7 @@ static __always_inline int is_dealt_to(__u32 id, const struct backend *backend)
 /* Notes that a backend was dealt a connection, if its service is counted. */
 __noinline int count_opening(__u32 service, __u32 id)
 {
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
+	const struct service *entry = get_service(service);
 	struct openings *ours = bpf_map_lookup_elem(&openings, &id);
 	struct backend *backend = get_backend(id);
 

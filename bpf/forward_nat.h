@@ -4,6 +4,7 @@
 #define SLUICE_FORWARD_NAT_H
 
 #include "neigh.h"
+#include "reply.h"
 
 /* The backend that a packet's flow names, if it may go on; the packet counts as its service's from here on. */
 static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, struct backend **backend)
@@ -14,6 +15,16 @@ static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, 
 	p->service = (*backend)->service;
 	p->backend = id;
 	return is_serving(*backend) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
+}
+
+/* Finds the flow that a packet from a backend answers, and the backend in `p`; V_UNDECIDED, or why the packet goes no
+ * further as a reply. */
+static __always_inline enum verdict find_serving_reply(struct packet *p, struct reply *reply)
+{
+	enum verdict verdict = find_reply(p->set, reply);
+	struct backend *backend;
+
+	return verdict ?: serving_backend(p, flow_backend(reply->hit.word), &backend);
 }
 
 /* Writes both MAC addresses. struct nic keeps its own in three aligned halves. */
@@ -62,18 +73,19 @@ static __always_inline void rewrite_l4(struct packet *p, __be16 *at, __be16 port
 	*at = port;
 }
 
-static __always_inline enum verdict nat_to_backend(struct packet *p, const struct address *addr, __be16 port,
-						   __u64 next_hop)
+static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend)
 {
+	const struct address *addr = address_in(backend->addr);
 	struct nic *out;
-	enum verdict verdict = find_way_out(p, next_hop, &out);
+	enum verdict verdict = find_way_out(p, backend->next_hop, &out);
 
 	if (verdict)
 		return verdict;
 	if (p->ports)
-		rewrite_l4(p, &p->ports->dest, port, address_change(dest_of(p->ip), addr));
+		rewrite_l4(p, &p->ports->dest, backend_port(backend, p->ports->dest),
+			   address_change(dest_of(p->ip), addr));
 	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, next_hop, out);
+	rewrite_ethernet(p->eth, backend->next_hop, out);
 	return V_UNDECIDED;
 }
 

@@ -7,7 +7,7 @@
 #ifndef SLUICE_FRAGMENT_H
 #define SLUICE_FRAGMENT_H
 
-#include "count.h"
+#include "flows.h"
 #include "parse.h"
 
 /* How long a receiver waits for the rest: Linux's ipfrag_time; RFC 8200, 4.5. */
@@ -31,11 +31,9 @@ static __always_inline enum verdict parse_fragment(struct xdp_md *ctx, struct cu
 /* The key of a datagram, by the packet as it came. */
 static __always_inline struct flow_key datagram_key_of(const struct packet *p, const struct fragment *fragment)
 {
-	struct flow_key key = {.ports = fragment->datagram};
-	struct address *ends = (struct address *)key.addrs;
+	struct flow_key key = flow_key_of(source_of(p->ip), 0, dest_of(p->ip), 0, 0);
 
-	ends[0] = *source_of(p->ip);
-	ends[1] = *dest_of(p->ip);
+	key.ports = fragment->datagram;
 	return key;
 }
 

@@ -67,12 +67,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	};
 	struct nic *out;
 
-	enum verdict verdict = find_reply(p->set, &reply);
-	if (verdict)
-		return verdict;
-	__u32 id = flow_backend(reply.hit.word);
-	struct backend *backend;
-	verdict = serving_backend(p, id, &backend);
+	enum verdict verdict = find_serving_reply(p, &reply);
 	if (verdict)
 		return verdict;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
@@ -84,7 +79,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 		      icmp_address_change(source_of(p->ip), service));
 	rewrite_source(p->ip, service);
 	rewrite_ethernet(p->eth, next_hop, out);
-	count_out(p->set, id, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(ctx, p));
 	return V_REPLY_ICMP;
 }
 
@@ -98,9 +93,8 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 
 	if (find_flow(&key, &hit) != FLOW_HIT)
 		return V_PASS_ICMP;
-	__u32 id = flow_backend(hit.word);
 	struct backend *backend;
-	enum verdict verdict = serving_backend(p, id, &backend);
+	enum verdict verdict = serving_backend(p, flow_backend(hit.word), &backend);
 	if (verdict)
 		return verdict;
 	struct address sender = *source_of(p->ip);
@@ -115,7 +109,7 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 		      icmp_address_change(dest_of(p->ip), addr));
 	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
-	count_in(p->set, id, frame_bytes(ctx, p));
+	count_in(p->set, p->backend, frame_bytes(ctx, p));
 	return V_FORWARD_ICMP;
 }
 

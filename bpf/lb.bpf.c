@@ -26,13 +26,8 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
 	struct reply reply = reply_of(p, ends);
-	enum verdict verdict = find_reply(p->set, &reply);
+	enum verdict verdict = find_serving_reply(p, &reply);
 
-	if (verdict)
-		return verdict;
-	__u32 id = flow_backend(reply.hit.word);
-	struct backend *backend;
-	verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
 	__u32 now = flow_now(p->set).coarse;
@@ -43,18 +38,29 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	verdict = nat_to_client(p, key_service(&reply.key), key_service_port(&reply.key), next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, id, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(ctx, p));
 	return V_REPLY;
 }
 
-static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, __u32 id,
-						    const struct backend *backend)
+/* Backend to client, if it answers a flow. V_UNDECIDED: it does not, and may be a client's, since a backend may itself be a
+ * client of a service. */
+static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct packet *p)
 {
-	__be16 port = backend_port(backend, p->ports->dest);
-	enum verdict verdict = nat_to_backend(p, address_in(backend->addr), port, backend->next_hop);
+	struct ends ends = ends_of(p);
+	enum verdict verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
+
+	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
+		return verdict;
+	return V_UNDECIDED;
+}
+
+/* Client to backend, which is the one that the packet names. */
+static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend)
+{
+	enum verdict verdict = nat_to_backend(p, backend);
 
 	if (!verdict)
-		count_in(p->set, id, frame_bytes(ctx, p));
+		count_in(p->set, p->backend, frame_bytes(ctx, p));
 	return verdict;
 }
 
@@ -86,26 +92,25 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
 		return V_UNDECIDED;
-	__u32 id = flow_backend(hit.word);
 	struct backend *backend;
-	if (serving_backend(p, id, &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
+	if (serving_backend(p, flow_backend(hit.word), &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
 		return V_UNDECIDED;
-	return send_to_backend(ctx, p, id, backend) ?: V_FORWARD;
+	return send_to_backend(ctx, p, backend) ?: V_FORWARD;
 }
 
 /* V_UNDECIDED: for lb_new. */
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p)
 {
-	enum verdict verdict = parse(ctx, p);
+	enum verdict verdict = parse(ctx, p) ?: reply_if_any(ctx, p);
 
-	if (verdict)
-		return verdict;
-	struct ends ends = ends_of(p);
-	verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
-	/* a backend may itself be a client of a service */
-	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
-		return verdict;
-	return forward_to_backend(ctx, p);
+	return verdict ?: forward_to_backend(ctx, p);
+}
+
+/* Goes on as another program. */
+static __always_inline int continue_as(struct xdp_md *ctx, const struct packet *p, int program)
+{
+	bpf_tail_call(ctx, &programs, program);
+	return leave(p, V_DROP_LAYOUT); /* it is not there */
 }
 
 /* What goes on as another program, or else is no verdict. */
@@ -138,8 +143,7 @@ SEC("xdp.frags") int lb(struct xdp_md *ctx)
 		return leave(&p, verdict);
 	if (program == OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6))
 		ask_answer(verdict, p.service, p.mtu);
-	bpf_tail_call(ctx, &programs, program);
-	return leave(&p, V_DROP_LAYOUT); /* it is not there */
+	return continue_as(ctx, &p, program);
 }
 
 /*
@@ -203,12 +207,11 @@ static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct p
 		return why_not_ours(p);
 	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
 		return forwarded;
-	__u32 id = flow_backend(new->hit.word);
 	struct backend *backend;
-	enum verdict verdict = serving_backend(p, id, &backend);
+	enum verdict verdict = serving_backend(p, flow_backend(new->hit.word), &backend);
 	if (verdict)
 		return verdict;
-	return send_to_backend(ctx, p, id, backend) ?: forwarded;
+	return send_to_backend(ctx, p, backend) ?: forwarded;
 }
 
 /* Whether its sender may be told why a packet goes no further. */
@@ -233,8 +236,7 @@ SEC("xdp.frags") int lb_new(struct xdp_md *ctx)
 	if (!may_be_answered(verdict))
 		return leave(&p, verdict);
 	ask_answer(verdict, p.service, p.mtu);
-	bpf_tail_call(ctx, &programs, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
-	return leave(&p, V_DROP_LAYOUT);
+	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
 }
 
 SEC("xdp.frags") int lb_icmp(struct xdp_md *ctx)
@@ -260,15 +262,14 @@ SEC("xdp.frags") int lb_answer(struct xdp_md *ctx)
 
 static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct packet *p, const struct fragment_way *way)
 {
-	__u32 id = p->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
+	const struct service *service = get_service(p->service);
 
 	if (!service)
 		return V_DROP_LAYOUT;
 	enum verdict verdict = nat_to_client(p, address_in(service->addr), 0, way->next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, way->backend, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(ctx, p));
 	return V_REPLY;
 }
 
@@ -291,20 +292,10 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 		return verdict;
 	if (way->verdict == V_REPLY)
 		return follow_to_client(ctx, p, way);
-	return send_to_backend(ctx, p, way->backend, backend) ?: V_FORWARD;
+	return send_to_backend(ctx, p, backend) ?: V_FORWARD;
 }
 
 /* V_UNDECIDED: for lb_fragment_new. */
-static __always_inline enum verdict first_to_client(struct xdp_md *ctx, struct packet *p)
-{
-	struct ends ends = ends_of(p);
-	enum verdict verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
-
-	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
-		return verdict;
-	return V_UNDECIDED;
-}
-
 static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct packet *p)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
@@ -317,7 +308,7 @@ static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct 
 	struct flow_key key = datagram_key_of(p, &fragment);
 	if (fragment.offset)
 		return has_room(ctx, p, &cursor, 0) ? follow_first(ctx, p, &key, fragment.offset) : V_PASS_MALFORMED;
-	verdict = parse_transport(ctx, &cursor, p, proto) ?: first_to_client(ctx, p);
+	verdict = parse_transport(ctx, &cursor, p, proto) ?: reply_if_any(ctx, p);
 	if (verdict)
 		remember_way(p, &key, verdict);
 	return verdict;
@@ -333,8 +324,7 @@ SEC("xdp.frags") int lb_fragment(struct xdp_md *ctx)
 	enum verdict verdict = balance_fragment(ctx, &p);
 	if (verdict)
 		return leave(&p, verdict);
-	bpf_tail_call(ctx, &programs, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
-	return leave(&p, V_DROP_LAYOUT); /* it is not there */
+	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
 }
 
 static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct packet *p)

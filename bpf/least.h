@@ -86,7 +86,7 @@ static long compare_next(__u32 step, void *context)
 /* The backend that the service's scheduler thinks best, or NO_BACKEND. */
 __noinline int take_best(__u32 service)
 {
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
+	const struct service *entry = get_service(service);
 
 	if (!entry)
 		return NO_BACKEND;

@@ -143,14 +143,13 @@ __noinline int service_may_connect(__u32 service, __u32 per_second, __u32 burst)
  * service's. */
 static __always_inline enum verdict check_limits(const struct new_flow *new)
 {
-	__u32 id = new->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
+	const struct service *service = get_service(new->service);
 
 	if (!service)
 		return V_DROP_LAYOUT;
 	if (service->source_rate && !source_may_connect(new, service->source_rate, service->source_burst))
 		return V_DROP_RATE_SOURCE;
-	if (service->service_rate && !service_may_connect(id, service->service_rate, service->service_burst))
+	if (service->service_rate && !service_may_connect(new->service, service->service_rate, service->service_burst))
 		return V_DROP_RATE_SERVICE;
 	return V_UNDECIDED;
 }

@@ -46,7 +46,7 @@ __noinline __u64 recall(const struct new_flow *new)
 	if (!new)
 		return 0;
 	__u32 id = new->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
+	const struct service *service = get_service(id);
 	if (!service)
 		return 0;
 	struct persistence_key key = persistence_key_of(service, new);
@@ -80,7 +80,7 @@ __noinline int remember(const struct new_flow *new, __u64 recalled, __u32 backen
 	if (!new)
 		return NO_BACKEND;
 	__u32 id = new->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
+	const struct service *service = get_service(id);
 	if (!service)
 		return NO_BACKEND;
 	struct persistence_key key = persistence_key_of(service, new);

@@ -51,7 +51,7 @@ static long try_place(__u32 step, void *context)
  */
 __noinline int take_place(__u32 service, __u64 hash)
 {
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
+	const struct service *entry = get_service(service);
 
 	if (!entry)
 		return NO_BACKEND;

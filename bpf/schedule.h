@@ -106,8 +106,7 @@ static __always_inline int deal(const struct service *service, const struct new_
 /* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
 static __always_inline int schedule(const struct new_flow *new)
 {
-	__u32 id = new->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
+	const struct service *service = get_service(new->service);
 
 	if (!service)
 		return NO_BACKEND;

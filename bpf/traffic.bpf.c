@@ -131,16 +131,22 @@ static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 	return 0;
 }
 
-/* Builds a packet and hands it to the program under test. */
-SEC("xdp.frags") int offer(struct xdp_md *ctx)
+/* Turns the frame into the next packet, and takes the time where it is due; NULL: it cannot be. */
+static __always_inline struct traffic *next_packet(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct traffic *t = bpf_map_lookup_elem(&traffic, &zero);
 
 	if (!t)
-		return XDP_ABORTED;
+		return NULL;
 	take_time(t);
-	if (build(ctx, t))
+	return build(ctx, t) ? NULL : t;
+}
+
+/* Builds a packet and hands it to the program under test. */
+SEC("xdp.frags") int offer(struct xdp_md *ctx)
+{
+	if (!next_packet(ctx))
 		return XDP_ABORTED;
 	bpf_tail_call(ctx, &target, 0);
 	return XDP_ABORTED;
@@ -149,13 +155,9 @@ SEC("xdp.frags") int offer(struct xdp_md *ctx)
 /* Builds a packet and sends it out of an interface: for live frames. */
 SEC("xdp.frags") int transmit(struct xdp_md *ctx)
 {
-	__u32 zero = 0;
-	struct traffic *t = bpf_map_lookup_elem(&traffic, &zero);
+	struct traffic *t = next_packet(ctx);
 
 	if (!t)
-		return XDP_ABORTED;
-	take_time(t);
-	if (build(ctx, t))
 		return XDP_ABORTED;
 	return bpf_redirect(t->ifindex, 0);
 }

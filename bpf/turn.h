@@ -46,7 +46,7 @@ static long try_next_turn(__u32 step, void *search)
  */
 __noinline int take_turn(__u32 service)
 {
-	struct service *entry = bpf_map_lookup_elem(&services, &service);
+	const struct service *entry = get_service(service);
 
 	if (!entry)
 		return NO_BACKEND;

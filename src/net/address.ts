@@ -39,6 +39,11 @@ export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;
 }
 
+/** Length in bytes of the addresses of a family. */
+export function addressLength(of: Family): 4 | 16 {
+	return of === 4 ? 4 : 16;
+}
+
 /** The 4 or 16 bytes of an address in canonical text, in network order. */
 export function addressBytes(address: string): Uint8Array {
 	if (family(address) === 4) return new Uint8Array(address.split('.').map(Number));
@@ -74,7 +79,7 @@ export function endpointName(address: string, port: number, protocol: string): s
 
 /** The netmask of a prefix length, as bytes in network order. */
 export function prefixMask(prefix: number, of: Family): Uint8Array {
-	return Uint8Array.from({length: addressBits(of) / 8}, (_, index) => {
+	return Uint8Array.from({length: addressLength(of)}, (_, index) => {
 		const ones = Math.min(8, Math.max(0, prefix - index * 8));
 		return (0xff << (8 - ones)) & 0xff;
 	});

@@ -1,4 +1,4 @@
-import {addressBytes, family, formatAddress} from './address.js';
+import {addressBytes, formatAddress} from './address.js';
 import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
 
@@ -82,9 +82,4 @@ export function checksumOnPath(message: Uint8Array, protocol: number, path: Path
 	viewOf(ends).setUint16(0, protocol);
 	viewOf(ends).setUint16(2, message.length);
 	return internetChecksum(addressBytes(path.source), addressBytes(path.destination), ends, message);
-}
-
-/** The length in bytes of the addresses that a packet travels between. */
-export function addressLengthOn(path: Path): 4 | 16 {
-	return family(path.source) === 4 ? 4 : 16;
 }

@@ -1,7 +1,7 @@
-import {addressBytes, formatAddress} from './address.js';
+import {addressBytes, addressLength, type Family, family, formatAddress} from './address.js';
 import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
-import {addressLengthOn, checksumOnPath, decodeIp, type IpPacket, type Path} from './ip.js';
+import {checksumOnPath, decodeIp, type IpPacket, type Path} from './ip.js';
 
 export const VRRP_PROTOCOL = 112;
 /** RFC 3768 §5.2.3, RFC 9568 §5.1.2.3: a smaller value proves that the packet was routed here from elsewhere. */
@@ -68,11 +68,11 @@ export function decodeAdvert(packet: IpPacket): Decoded<Advert, DecodeReason> {
 	if (packet.ttl !== VRRP_TTL) return {ok: false, reason: 'bad-ttl'};
 	if (message.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
 	const view = viewOf(message);
-	const addressLength = addressLengthOn(packet);
-	const version = versionOf(view.getUint8(0) >> 4, addressLength);
+	const of = family(packet.source);
+	const version = versionOf(view.getUint8(0) >> 4, of);
 	if (version === null) return {ok: false, reason: 'bad-version'};
 	if ((view.getUint8(0) & 0x0f) !== ADVERTISEMENT) return {ok: false, reason: 'bad-type'};
-	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * addressLength;
+	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * addressLength(of);
 	if (message.length !== addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0)) return {ok: false, reason: 'bad-length'};
 	if (checksum(message, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
 	const authType = version === 2 ? view.getUint8(4) : AUTH_NONE;
@@ -85,7 +85,7 @@ export function decodeAdvert(packet: IpPacket): Decoded<Advert, DecodeReason> {
 			priority: view.getUint8(2),
 			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.6).
 			advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
-			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd), addressLength),
+			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd), addressLength(of)),
 			password: authType === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
 		},
 	};
@@ -138,9 +138,9 @@ function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** Version 2 is for IPv4 alone. */
-function versionOf(bits: number, addressLength: 4 | 16): 2 | 3 | null {
+function versionOf(bits: number, of: Family): 2 | 3 | null {
 	if (bits === 3) return 3;
-	return bits === 2 && addressLength === 4 ? 2 : null;
+	return bits === 2 && of === 4 ? 2 : null;
 }
 
 function readAddresses(bytes: Uint8Array, length: 4 | 16): string[] {

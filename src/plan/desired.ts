@@ -11,6 +11,7 @@ import {
 	type Backend,
 	type BackendId,
 	emptyTables,
+	familyIn,
 	type Service,
 	type ServiceId,
 	serviceKeyText,
@@ -144,7 +145,7 @@ class Draft implements Desired {
 		const addr = addressIn(backend);
 		const at = this.tables.services.get(service);
 		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
-		const endpoints = this.tables.endpoints[at.family === 6 ? 6 : 4];
+		const endpoints = this.tables.endpoints[familyIn(at)];
 		const hash = localHash({addr, port, proto});
 		const bucket = endpointBucket(hash);
 		const residents = endpoints.get(bucket) ?? [];

@@ -7,7 +7,7 @@ import {BpfError, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import type {Family} from '../net/address.js';
+import {addressLength, type Family} from '../net/address.js';
 import {Attachments} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
@@ -374,7 +374,7 @@ function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 
 /** A bucket with these endpoints; the rest of its slots unused. */
 export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): EndpointBucket {
-	const none = new Uint8Array(family === 4 ? 4 : 16);
+	const none = new Uint8Array(addressLength(family));
 	const unused = {addr: none, port: 0, proto: 0, serviceAddr: none, servicePort: 0, service: 0};
 	return {slots: Array.from({length: Limits.LIMIT_ENDPOINTS_PER_BUCKET}, (_, slot) => endpoints[slot] ?? unused)};
 }

@@ -40,6 +40,15 @@ export function ensureBpffs(): void {
 	}
 }
 
+/** What `lb` continues as, and where: of IPv4, of IPv6. */
+const CONTINUATIONS = [
+	['lb_new', Program.PROGRAM_NEW, Program.PROGRAM_NEW6],
+	['lb_icmp', Program.PROGRAM_ICMP, Program.PROGRAM_ICMP6],
+	['lb_answer', Program.PROGRAM_ANSWER, Program.PROGRAM_ANSWER6],
+	['lb_fragment', Program.PROGRAM_FRAGMENT, Program.PROGRAM_FRAGMENT6],
+	['lb_fragment_new', Program.PROGRAM_FRAGMENT_NEW, Program.PROGRAM_FRAGMENT_NEW6],
+] as const;
+
 /** The program for both families, which share most of their maps. */
 export class Objects {
 	readonly #ipv4: BpfObject;
@@ -66,16 +75,9 @@ export class Objects {
 	}
 
 	#load(sizes: Sizes, pinned: Maps | null): void {
-		if (pinned === null) sizeMaps(this.#ipv4, this.#ipv6, sizes);
-		for (const object of [this.#ipv4, this.#ipv6]) {
-			for (const [name, map] of pinned?.all() ?? []) object.maps.get(name)?.reuse(map);
-		}
-		this.#ipv4.load();
-		for (const [name, map] of this.#ipv6.maps) {
-			const shared = pinned === null ? this.#ipv4.maps.get(name) : undefined;
-			if (shared !== undefined) map.reuse(shared);
-		}
-		this.#ipv6.load();
+		if (pinned === null) for (const [name, entries] of mapSizes(sizes)) this.map(name).setMaxEntries(entries);
+		load(this.#ipv4, name => pinned?.all().get(name));
+		load(this.#ipv6, name => pinned?.all().get(name) ?? this.#ipv4.maps.get(name));
 	}
 
 	/** A map of the layout; every one is in one of the objects. */
@@ -93,20 +95,10 @@ export class Objects {
 
 	/** Lets the programs continue as one another, from now on as those of these objects. */
 	connect(maps: Maps): void {
-		for (const [slot, object, name] of [
-			[Program.PROGRAM_IPV6, this.#ipv6, 'lb'],
-			[Program.PROGRAM_NEW, this.#ipv4, 'lb_new'],
-			[Program.PROGRAM_NEW6, this.#ipv6, 'lb_new'],
-			[Program.PROGRAM_ICMP, this.#ipv4, 'lb_icmp'],
-			[Program.PROGRAM_ICMP6, this.#ipv6, 'lb_icmp'],
-			[Program.PROGRAM_ANSWER, this.#ipv4, 'lb_answer'],
-			[Program.PROGRAM_ANSWER6, this.#ipv6, 'lb_answer'],
-			[Program.PROGRAM_FRAGMENT, this.#ipv4, 'lb_fragment'],
-			[Program.PROGRAM_FRAGMENT6, this.#ipv6, 'lb_fragment'],
-			[Program.PROGRAM_FRAGMENT_NEW, this.#ipv4, 'lb_fragment_new'],
-			[Program.PROGRAM_FRAGMENT_NEW6, this.#ipv6, 'lb_fragment_new'],
-		] as const) {
-			maps.programs.set(slot, programOf(object, name).fd);
+		maps.programs.set(Program.PROGRAM_IPV6, programOf(this.#ipv6, 'lb').fd);
+		for (const [name, slot, slot6] of CONTINUATIONS) {
+			maps.programs.set(slot, programOf(this.#ipv4, name).fd);
+			maps.programs.set(slot6, programOf(this.#ipv6, name).fd);
 		}
 	}
 
@@ -140,17 +132,29 @@ function otherVersion(pins: Pins, errno: string, what: string, cause?: BpfError)
 	return new KernelError('open maps', pins.directory, errno, hint, {cause, exitCode: ExitCode.kernel});
 }
 
-function sizeMaps(ipv4: BpfObject, ipv6: BpfObject, sizes: Sizes): void {
+/** Loads an object with the maps that there are already. */
+function load(object: BpfObject, existing: (name: string) => RawMap | undefined): void {
+	for (const [name, map] of object.maps) {
+		const found = existing(name);
+		if (found !== undefined) map.reuse(found);
+	}
+	object.load();
+}
+
+/** Entries of the maps that the source does not size for good. */
+function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 	const cpus = possibleCpus();
-	ipv4.maps.get('flows')?.setMaxEntries(bucketsFor(4, sizes.flows));
-	ipv6.maps.get('flows6')?.setMaxEntries(bucketsFor(6, sizes.flows6));
-	ipv4.maps.get('persistence')?.setMaxEntries(sizes.persistenceEntries);
-	ipv6.maps.get('persistence6')?.setMaxEntries(sizes.persistenceEntries);
-	ipv4.maps.get('fragments')?.setMaxEntries(sizes.fragments);
-	ipv6.maps.get('fragments6')?.setMaxEntries(sizes.fragments);
-	ipv4.maps.get('verdicts')?.setMaxEntries(layouts.services.maxEntries * cpus);
-	ipv4.maps.get('traffic')?.setMaxEntries(layouts.backends.maxEntries * cpus);
-	ipv4.maps.get('answers')?.setMaxEntries(cpus);
+	return new Map([
+		['flows', bucketsFor(4, sizes.flows)],
+		['flows6', bucketsFor(6, sizes.flows6)],
+		['persistence', sizes.persistenceEntries],
+		['persistence6', sizes.persistenceEntries],
+		['fragments', sizes.fragments],
+		['fragments6', sizes.fragments],
+		['verdicts', layouts.services.maxEntries * cpus],
+		['traffic', layouts.backends.maxEntries * cpus],
+		['answers', cpus],
+	]);
 }
 
 /** Buckets of a family's flow table for so many slots. */

@@ -1,5 +1,5 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
-import type {Family} from '../net/address.js';
+import {addressLength, type Family} from '../net/address.js';
 import type * as layout from './layout.gen.js';
 import type {Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
@@ -59,21 +59,24 @@ export function serviceKeyText(key: ServiceKey): string {
 	return `${key.addr.join('.')}:${key.port}/${key.proto}`;
 }
 
-const ADDRESS_BYTES = {4: 4, 6: 16} as const;
-
 /** The family of an address of 4 or 16 bytes. */
 export function familyOf(addr: Uint8Array): Family {
-	return addr.length === ADDRESS_BYTES[4] ? 4 : 6;
+	return addr.length === addressLength(4) ? 4 : 6;
+}
+
+/** The family of an entry that may be of either. */
+export function familyIn({family}: {readonly family: number}): Family {
+	return family === 6 ? 6 : 4;
 }
 
 /** The address of an entry that has room for either family. */
 export function addressIn({addr, family}: {readonly addr: Uint8Array; readonly family: number}): Uint8Array {
-	return addr.subarray(0, ADDRESS_BYTES[family === 6 ? 6 : 4]);
+	return addr.subarray(0, addressLength(familyIn({family})));
 }
 
 /** An address, or a mask, as an entry takes it that has room for either family. */
 export function withRoom(addr: Uint8Array): Uint8Array {
-	const room = new Uint8Array(ADDRESS_BYTES[6]);
+	const room = new Uint8Array(addressLength(6));
 	room.set(addr);
 	return room;
 }

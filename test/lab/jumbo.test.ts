@@ -2,6 +2,7 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
 import {externalVip} from '../../lab/topology.js';
@@ -40,6 +41,12 @@ test('the program is in the drivers, in spite of the MTU', async t => {
 	}
 });
 
+/** That a body has gone through the program in several buffers a frame. */
+function assertJumbo(t: ExecutionContext, bytes: number, packets: number): void {
+	t.true(bytes > BYTES, `${bytes} bytes counted, with their headers`);
+	t.true(bytes / packets > SEVERAL_BUFFERS, 'as jumbo frames');
+}
+
 test('a download in jumbo frames arrives as it was sent, through the program', async t => {
 	const [sent, received] = [join(lab().web2.directory, 'big'), join(lab().directory, 'received')];
 	writeFileSync(sent, randomBytes(BYTES));
@@ -47,9 +54,7 @@ test('a download in jumbo frames arrives as it was sent, through the program', a
 	await curl('/big', '--output', received);
 	t.is(digest(received), digest(sent));
 	const after = await service(lab().lb1);
-	const bytes = after.bytesOut - before.bytesOut;
-	t.true(bytes > BYTES, `${bytes} bytes counted, with their headers`);
-	t.true(bytes / (after.packetsOut - before.packetsOut) > SEVERAL_BUFFERS, 'as jumbo frames');
+	assertJumbo(t, after.bytesOut - before.bytesOut, after.packetsOut - before.packetsOut);
 });
 
 test('and so does an upload', async t => {
@@ -59,9 +64,7 @@ test('and so does an upload', async t => {
 	await curl('/put/received', '--upload-file', sent);
 	t.is(digest(received), digest(sent));
 	const after = await service(lab().lb1);
-	const bytes = after.bytesIn - before.bytesIn;
-	t.true(bytes > BYTES, `${bytes} bytes counted, with their headers`);
-	t.true(bytes / (after.packetsIn - before.packetsIn) > SEVERAL_BUFFERS, 'as jumbo frames');
+	assertJumbo(t, after.bytesIn - before.bytesIn, after.packetsIn - before.packetsIn);
 });
 
 test('not one packet was dropped on the way', async t => {
