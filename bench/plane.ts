@@ -23,6 +23,7 @@ export const FOREIGN = '198.51.100.3:80';
 /** Its servers, in the order of the turn. */
 export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
 
+const MTU = 1500;
 const PLACE: Place = {file: 'bench', line: 1, column: 1};
 
 /** The load at which the flow table is still said to be large enough; see flow_table.h. */
@@ -86,7 +87,7 @@ export class Plane {
 	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */
 	serveThrough(nic: Port, neighbour: Port): void {
 		const {external, internal} = this.#wiring;
-		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac)}));
+		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac), mtu: MTU}));
 		const {tables: actual, capacity, settings} = this.#plane;
 		const nics = assignSlots(identities, actual.nics, capacity.nics);
 		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];
@@ -97,7 +98,7 @@ export class Plane {
 			nics,
 			hz: settings.hz,
 			isUp: () => true,
-			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot}),
+			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot, source: null, isOnLink: true}),
 			liveFlows: () => 0,
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));

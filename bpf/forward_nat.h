@@ -54,13 +54,8 @@ static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
 }
 
 static __always_inline enum verdict nat_to_backend(struct packet *p, const struct address *addr, __be16 port,
-						   __u64 next_hop)
+						   __u64 next_hop, const struct nic *out)
 {
-	struct nic *out;
-	enum verdict verdict = find_way_out(p, next_hop, &out);
-
-	if (verdict)
-		return verdict;
 	rewrite_l4_check(p, address_change(dest_of(p->ip), addr) + csum_change16(p->ports->dest, port));
 	p->ports->dest = port;
 	rewrite_dest(p->ip, addr);

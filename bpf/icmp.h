@@ -9,7 +9,7 @@
 #define SLUICE_ICMP_H
 
 #include "filter.h"
-#include "forward_nat.h"
+#include "forward_tunnel.h"
 #include "reply.h"
 
 /* What an error quotes at least of the packet behind its IP header (RFC 792). */
@@ -87,6 +87,19 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	return V_REPLY_ICMP;
 }
 
+/* About a reply, with the backend's address and port in the place of the service's. */
+static __always_inline enum verdict nat_error_to_backend(struct packet *p, struct icmp_error *error,
+							 const struct backend *backend, const struct nic *out)
+{
+	const struct address *addr = address_in(backend->addr);
+
+	rewrite_error(error, source_of(error->ip), addr, &error->ports->source, backend->port,
+		      icmp_address_change(dest_of(p->ip), addr));
+	rewrite_dest(p->ip, addr);
+	rewrite_ethernet(p->eth, backend->next_hop, out);
+	return V_UNDECIDED;
+}
+
 /* About a reply: from behind the client's side to the backend, from whoever sent it. */
 static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct packet *p, struct icmp_error *error)
 {
@@ -105,12 +118,14 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	verdict = find_way_out(p, backend->next_hop, &out);
 	if (verdict)
 		return verdict;
-	const struct address *addr = address_in(backend->addr);
-	rewrite_error(error, source_of(error->ip), addr, &error->ports->source, backend->port,
-		      icmp_address_change(dest_of(p->ip), addr));
-	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, backend->next_hop, out);
-	count_in(p->set, id, frame_bytes(ctx, p));
+	__u64 bytes = frame_bytes(ctx, p);
+	if (backend->method == METHOD_NAT)
+		verdict = nat_error_to_backend(p, error, backend, out);
+	else
+		verdict = carry_to_backend(ctx, p, id, backend, &key, out);
+	if (verdict)
+		return verdict;
+	count_in(p->set, id, bytes);
 	return V_FORWARD_ICMP;
 }
 

@@ -44,13 +44,22 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	return V_REPLY;
 }
 
+/* Traffic is counted as it came in, without the headers of a tunnel. */
 static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, __u32 id,
-						    const struct backend *backend)
+						    const struct backend *backend, const struct flow_key *key)
 {
-	enum verdict verdict = nat_to_backend(p, address_in(backend->addr), backend->port, backend->next_hop);
+	__u64 bytes = frame_bytes(ctx, p);
+	struct nic *out;
+	enum verdict verdict = find_way_out(p, backend->next_hop, &out);
 
+	if (verdict)
+		return verdict;
+	if (backend->method == METHOD_NAT)
+		verdict = nat_to_backend(p, address_in(backend->addr), backend->port, backend->next_hop, out);
+	else
+		verdict = carry_to_backend(ctx, p, id, backend, key, out);
 	if (!verdict)
-		count_in(p->set, id, frame_bytes(ctx, p));
+		count_in(p->set, id, bytes);
 	return verdict;
 }
 
@@ -81,7 +90,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	struct backend *backend;
 	if (serving_backend(p, id, &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
 		return V_UNDECIDED;
-	return send_to_backend(ctx, p, id, backend) ?: V_FORWARD;
+	return send_to_backend(ctx, p, id, backend, &key) ?: V_FORWARD;
 }
 
 /* V_UNDECIDED: for lb_new. */
@@ -187,7 +196,7 @@ static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct p
 	verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
-	return send_to_backend(ctx, p, id, backend) ?: forwarded;
+	return send_to_backend(ctx, p, id, backend, &new.key) ?: forwarded;
 }
 
 /* A client's packet that no live flow carries: opens a flow, or says why not. */

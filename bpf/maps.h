@@ -74,6 +74,20 @@ enum backend_state {
 	BACKEND_DOWN,    /* failed its checks or removed: its flows are dropped by name, as IPVS does */
 };
 
+/* How a packet reaches a backend. All but NAT leave the packet as the client sent it, with one hop less. */
+enum method {
+	METHOD_NAT,  /* with the backend's address and port in the service's place; replies come back through us */
+	METHOD_DR,   /* in a frame to the backend, which is on the link and has the service's address as well */
+	METHOD_IPIP, /* in an IP packet of the backend's family (RFC 2003, RFC 2473, RFC 4213) */
+	METHOD_GUE,  /* likewise, in UDP (draft-ietf-intarea-gue-09, variant 0) */
+	METHOD_GRE,  /* likewise, in GRE (RFC 2784) */
+};
+
+/* Of a GUE or GRE tunnel. */
+enum tunnel_flag {
+	TUNNEL_CHECKSUM = 1, /* its own checksum covers the whole packet */
+};
+
 /*
  * How a service chooses, and what its stretch of `turns` holds: all backends in the file's order, where not said
  * otherwise. A program that finds a stretch of another scheduler, as it may during a reload, still finds backends.
@@ -133,13 +147,16 @@ struct backend {
 	__u8 proto;
 	__u8 state;      /* enum backend_state */
 	__u16 service;
-	__u16 shared;    /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
+	__u8 shared;     /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
+	__u8 tunnel_flags; /* enum tunnel_flag */
 	__u64 next_hop;  /* as in a flow: mac:48 | nic:8 | route generation:8 (unused here); 0: not known yet */
 	__u32 weight;
 	__u32 upper_threshold; /* connections from which on it is dealt no more; 0: no limit */
 	__u32 lower_threshold; /* connections below which it is dealt to again */
 	__u8 family;     /* 4 or 6 */
-	__u8 pad[19];
+	__u8 method;     /* enum method */
+	__be16 tunnel_port; /* where it listens for GUE */
+	ADDRESS_OF_ANY_FAMILY(tunnel_source); /* ours, of its family */
 };
 
 /*
@@ -226,7 +243,7 @@ struct local_filter {
 struct nic {
 	__u32 ifindex;
 	__u8 mac[6];
-	__u16 pad;
+	__u16 mtu; /* of what is behind the Ethernet header; 0: not known */
 };
 
 struct persistence_key {
@@ -335,6 +352,8 @@ const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
+const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
+const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

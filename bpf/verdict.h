@@ -46,6 +46,7 @@ enum verdict {
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
 	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
 	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
+	V_DROP_TOO_BIG,         /* with a tunnel's headers more than the way out takes */
 
 	V_COUNT, /* not a verdict */
 };
@@ -90,6 +91,7 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_CONTENDED:
 	case V_DROP_AMBIGUOUS:
 	case V_DROP_LAYOUT:
+	case V_DROP_TOO_BIG:
 		return XDP_DROP;
 	case V_UNDECIDED:
 	case V_COUNT:

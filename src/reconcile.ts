@@ -18,6 +18,8 @@ import type {Nic} from './xdp/layout.gen.js';
 
 /** What comes in a burst is answered once. */
 const COALESCE_US = 0;
+/** What the map of NICs can tell, and more than any NIC has; loopback says 65,536. */
+const MTU_MAX = 65_535;
 /** After a refused change, and while removed backends wait for their last flow to end. */
 const AGAIN_US = 1_000_000;
 
@@ -160,9 +162,9 @@ export class Reconciler {
 		dataPlane.forgetGone();
 		const wanted = this.interfaces();
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
-		const identities = wanted.flatMap(({ifindex, mac}) => {
+		const identities = wanted.flatMap(({ifindex, mac, mtu}) => {
 			const bytes = macBytes(mac);
-			return bytes === undefined ? [] : {ifindex, mac: bytes};
+			return bytes === undefined ? [] : {ifindex, mac: bytes, mtu: Math.min(mtu, MTU_MAX)};
 		});
 		return assignSlots(identities, dataPlane.tables.nics, dataPlane.capacity.nics);
 	}
@@ -182,8 +184,11 @@ export class Reconciler {
 	#nextHop(address: string, nics: ReadonlyMap<number, Nic>): NextHop | null {
 		const reach = this.#seams.nextHops.reach(address);
 		const mac = macBytes(reach?.mac ?? '');
-		if (mac === undefined) return null;
-		for (const [slot, {ifindex}] of nics) if (ifindex === reach?.ifindex) return {mac, nic: slot};
+		if (reach === null || mac === undefined) return null;
+		const {source, gateway} = reach;
+		for (const [slot, {ifindex}] of nics) {
+			if (ifindex === reach.ifindex) return {mac, nic: slot, source, isOnLink: gateway === address};
+		}
 		return null;
 	}
 
@@ -191,7 +196,7 @@ export class Reconciler {
 	#reportProblems(problems: readonly string[]): void {
 		const text = problems.join('\n');
 		if (text !== this.#problems)
-			for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
+			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
 }

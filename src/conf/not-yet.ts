@@ -1,8 +1,7 @@
 import {family} from '../net/address.js';
 import type {Report} from './diagnostics.js';
 import type {ConfigDraft} from './keywords/top.js';
-import type {Forwarding, Place} from './model.js';
-import {type Draft, placeOf} from './table.js';
+import type {Place} from './model.js';
 
 /** Something that can be said, and where it is. */
 export interface NotYet {
@@ -18,8 +17,6 @@ export const notYet: readonly NotYet[] = [
 	{what: 'an IPv6 virtual_server', places: ipv6Services},
 	{what: 'an IPv6 real_server', places: ipv6Backends},
 	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
-	{what: 'DR', places: draft => forwardings(draft, 'dr')},
-	{what: 'TUN', places: draft => forwardings(draft, 'tun')},
 	setting('failed_backend'),
 	setting('no_backend'),
 	setting('new_connections_per_source'),
@@ -44,16 +41,6 @@ function setting(keyword: string): NotYet {
 		what: keyword,
 		places: ({settings}) => [settings, ...settings.services].flatMap(block => block.written.get(keyword) ?? []),
 	};
-}
-
-function forwardings({services}: ConfigDraft, method: Forwarding['method']): Place[] {
-	const blocks: (Draft & {readonly forwarding: Forwarding | null})[] = services.flatMap(service => [
-		service,
-		...service.backends,
-	]);
-	return blocks
-		.filter(({forwarding}) => forwarding?.method === method)
-		.map(block => placeOf(block, block.written.has('lb_kind') ? 'lb_kind' : 'lvs_method'));
 }
 
 function ipv6Services(draft: ConfigDraft): Place[] {

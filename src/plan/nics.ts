@@ -5,6 +5,7 @@ import {Limits, type Nic} from '../xdp/layout.gen.js';
 export interface NicIdentity {
 	readonly ifindex: number;
 	readonly mac: Uint8Array;
+	readonly mtu: number;
 }
 
 /**
@@ -21,7 +22,7 @@ export function assignSlots(
 	const placed = (nic: NicIdentity): boolean => standing.has(nic.ifindex);
 	for (const nic of [...nics.filter(placed), ...nics.filter(candidate => !placed(candidate))]) {
 		const slot = standing.get(nic.ifindex) ?? freeSlot(nic.ifindex, assigned, slots);
-		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac});
+		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac, mtu: nic.mtu});
 	}
 	return assigned;
 }

@@ -42,7 +42,7 @@ const PROGRAMS = ['lb', 'read_clock'] as const;
 const GENERATION_MASK = 0xff;
 
 /** Entries of maps that no longer mean anything. */
-const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6)};
+const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6), mtu: 0};
 const UNUSED_ADDRESS = withRoom(new Uint8Array());
 const UNUSED_SERVICE = {
 	turn: 0n,
@@ -67,6 +67,10 @@ const UNUSED_BACKEND = {
 	upperThreshold: 0,
 	lowerThreshold: 0,
 	family: 0,
+	method: 0,
+	tunnelFlags: 0,
+	tunnelPort: 0,
+	tunnelSource: UNUSED_ADDRESS,
 };
 
 export class DataPlane {

@@ -1,8 +1,10 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import type {Family} from '../net/address.js';
 import type * as layout from './layout.gen.js';
-import type {Endpoint, Nic, ServiceKey} from './layout.gen.js';
+import type {Backend, Endpoint, Nic, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
+
+export type {Backend} from './layout.gen.js';
 
 export type ServiceId = number;
 export type BackendId = number;
@@ -24,14 +26,6 @@ export interface Rate {
 	readonly burst: number;
 }
 
-/** An entry of `backends`, likewise. */
-export interface Backend extends layout.Backend {
-	readonly method: 'nat' | 'dr' | 'ipip' | 'gre' | 'gue';
-	/** 0 for all but GUE. */
-	readonly tunnelPort: number;
-	readonly tunnelChecksum: 'none' | 'full' | 'remote';
-}
-
 /** What the configuration means where it says nothing. */
 export const UNSAID_OF_SERVICE = {
 	failedBackend: 'drop',
@@ -39,11 +33,6 @@ export const UNSAID_OF_SERVICE = {
 	sourceRate: null,
 	serviceRate: null,
 } as const satisfies Omit<Service, keyof layout.Service>;
-export const UNSAID_OF_BACKEND = {
-	method: 'nat',
-	tunnelPort: 0,
-	tunnelChecksum: 'none',
-} as const satisfies Omit<Backend, keyof layout.Backend>;
 
 /** Entries that are in use, by index or key; unused ones are absent. */
 export interface Tables {

@@ -38,6 +38,8 @@ export interface BackendView extends Traffic {
 	readonly service: string;
 	readonly backend: string;
 	readonly state: 'up' | 'drain' | 'down';
+	/** How packets reach it: `nat`, `dr`, `ipip`, `gue` or `gre`. */
+	readonly method: string;
 	readonly weight: number;
 	/** The neighbour that its packets go to, or null while it is not known. */
 	readonly nextHop: {readonly mac: string; readonly nic: string} | null;

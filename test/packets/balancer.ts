@@ -5,8 +5,14 @@
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
-import type {Backend as ConfBackend, Service as ConfService, Place, Scheduler} from '../../src/conf/model.js';
-import {FAMILIES, formatAddress, formatMac} from '../../src/net/address.js';
+import type {
+	Backend as ConfBackend,
+	Service as ConfService,
+	Forwarding,
+	Place,
+	Scheduler,
+} from '../../src/conf/model.js';
+import {addressBytes, FAMILIES, family, formatAddress, formatMac} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
@@ -59,14 +65,20 @@ export interface JobService {
 	readonly thresholds?: ReadonlyArray<readonly [upper: number, lower: number]>;
 	readonly hashPort?: boolean;
 	readonly hashFallback?: boolean;
+	/** NAT unless told. */
+	readonly forwarding?: Forwarding;
 }
 
 /** What is the same in all tests: who has which MAC address. */
 export const CLIENT_MAC = '02:00:00:00:00:99';
-/** MAC address of a backend by its address. */
+/** MAC address of a backend by the last byte of its address. */
 export function backendMac(address: string): string {
-	return `02:00:00:00:01:${Number(address.split('.').at(-1)).toString(16).padStart(2, '0')}`;
+	return formatMac(Uint8Array.of(2, 0, 0, 0, 1, addressBytes(address).at(-1) ?? 0));
 }
+/** Where tunnels begin. */
+export const TUNNEL_SOURCE = {4: '10.0.0.10', 6: 'fd00::10'} as const;
+/** Of both NICs. */
+export const MTU = 1500;
 
 export interface Outcome {
 	readonly verdict: VerdictName;
@@ -210,10 +222,17 @@ export class Balancer {
 				backends: layouts.backends.maxEntries,
 				turns: layouts.turns.maxEntries,
 			},
-			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, {ifindex: port.ifindex, mac: mac(port.mac)}])),
+			nics: new Map(
+				Object.values(this.ports).map(port => [port.ifindex, {ifindex: port.ifindex, mac: mac(port.mac), mtu: MTU}]),
+			),
 			hz: HZ,
 			isUp: () => true,
-			nextHop: address => ({mac: mac(backendMac(address)), nic: this.ports.internal.ifindex}),
+			nextHop: address => ({
+				mac: mac(backendMac(address)),
+				nic: this.ports.internal.ifindex,
+				source: TUNNEL_SOURCE[family(address)],
+				isOnLink: true,
+			}),
 			liveFlows: () => 0,
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));
@@ -333,7 +352,7 @@ function confService(job: JobService): ConfService {
 		quorum: 1,
 		hysteresis: 0,
 		backends: job.backends.map((name, index) =>
-			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0]),
+			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0], job.forwarding),
 		),
 	};
 }
@@ -342,6 +361,7 @@ function confBackend(
 	name: string,
 	weight: number,
 	[upperThreshold, lowerThreshold]: readonly [number, number],
+	forwarding: Forwarding = {method: 'nat'},
 ): ConfBackend {
 	const [address, portNumber] = endpoint(name);
 	return {
@@ -350,7 +370,7 @@ function confBackend(
 		realServer: name,
 		address,
 		port: portNumber,
-		forwarding: {method: 'nat'},
+		forwarding,
 		weight,
 		inhibitOnFailure: false,
 		upperThreshold,

@@ -34,6 +34,7 @@ import {
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
 const NAME_SERVICE = '192.168.1.1:53';
+const TUNNELLED = '192.168.1.4:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
 const ETHERTYPE = {arp: 0x0806, ipv6: 0x86dd} as const;
 
@@ -163,7 +164,7 @@ const CASES: readonly Case[] = [
 	{
 		description: 'a NIC that the daemon has not listed',
 		verdict: 'V_PASS_UNKNOWN_NIC',
-		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6)}),
+		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0}),
 		frame: syn,
 	},
 	{description: 'a broadcast', verdict: 'V_PASS_OTHER_MAC', frame: b => patched(syn(b), {0: 255, 5: 255})},
@@ -542,7 +543,7 @@ const CASES: readonly Case[] = [
 		verdict: 'V_DROP_NO_NIC',
 		prepare: b => {
 			establish(b);
-			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6)});
+			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
 		},
 		frame: data,
 	},
@@ -590,6 +591,14 @@ const CASES: readonly Case[] = [
 		frame: b => new Connection(b, CLIENT, '192.168.1.3:80').request('S'),
 	},
 	{
+		description: 'no room for the headers of a tunnel',
+		verdict: 'V_DROP_TOO_BIG',
+		prepare: b => {
+			for (const flags of ['S', 'A']) b.send(new Connection(b, CLIENT, TUNNELLED).request(flags));
+		},
+		frame: b => new Connection(b, CLIENT, TUNNELLED).request('A', {payload: new Uint8Array(1441)}),
+	},
+	{
 		description: 'a flow that names a backend outside of the map',
 		verdict: 'V_DROP_LAYOUT',
 		prepare: b => {
@@ -605,6 +614,7 @@ const SHARED: readonly JobService[] = [
 	{at: NAME_SERVICE, protocol: 'udp', backends: ['10.0.0.73:53', '10.0.0.74:5353']},
 	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
+	{at: TUNNELLED, backends: ['10.0.0.75:80'], forwarding: {method: 'tun', type: 'ipip'}},
 ];
 
 for (const {description, verdict, side, prepare, frame, out, action} of CASES)

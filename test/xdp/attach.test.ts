@@ -104,7 +104,11 @@ packetTest('a NIC that goes away and comes back with its old index is attached a
 	const nic = veth(t);
 	const plane = await open(t, {name});
 	plane.attach(nic.ifindex, nic.name);
-	const slot = {map: 'nics', index: 5, value: {ifindex: nic.ifindex, mac: mac('02:00:00:00:00:01')}} as const;
+	const slot = {
+		map: 'nics',
+		index: 5,
+		value: {ifindex: nic.ifindex, mac: mac('02:00:00:00:00:01'), mtu: 1500},
+	} as const;
 	plane.apply([slot]);
 	const before = pinnedLink(name, nic.ifindex, 'native');
 	removeLink(nic.name);
