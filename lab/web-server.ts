@@ -25,6 +25,7 @@ http {
 	keepalive_requests 1000000;
 	server {
 		listen 80 backlog=4096;
+		listen [::]:80 backlog=4096;
 		location / { return 200 "${name}\\n"; }
 		location = /big { alias ${directory}/big; }
 		location /put/ { dav_methods PUT; client_max_body_size 0; alias ${directory}/put/; }

@@ -1,4 +1,3 @@
-import {family} from '../net/address.js';
 import type {Report} from './diagnostics.js';
 import type {ConfigDraft} from './keywords/top.js';
 import type {Place} from './model.js';
@@ -14,8 +13,6 @@ export interface NotYet {
  * when the program does it, and the rest of this file with the last of them.
  */
 export const notYet: readonly NotYet[] = [
-	{what: 'an IPv6 virtual_server', places: ipv6Services},
-	{what: 'an IPv6 real_server', places: ipv6Backends},
 	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
 	setting('failed_backend'),
 	setting('no_backend'),
@@ -43,15 +40,6 @@ function setting(keyword: string): NotYet {
 	};
 }
 
-function ipv6Services(draft: ConfigDraft): Place[] {
-	return lines(draft).flatMap(({place, addresses}) => (addresses.some(isIpv6) ? [place] : []));
-}
-
-function ipv6Backends({services}: ConfigDraft): Place[] {
-	const backends = services.flatMap(service => service.backends);
-	return backends.flatMap(({address, place}) => (isIpv6(address) ? [place] : []));
-}
-
 function servicesForAllPorts(draft: ConfigDraft): Place[] {
 	return lines(draft).flatMap(({place, port}) => (port === 0 ? [place] : []));
 }
@@ -59,8 +47,4 @@ function servicesForAllPorts(draft: ConfigDraft): Place[] {
 function lines({services, groups}: ConfigDraft) {
 	const own = services.flatMap(({target, place}) => ('group' in target ? [] : [{...target, place}]));
 	return [...own, ...groups.flatMap(group => group.lines)];
-}
-
-function isIpv6(address: string): boolean {
-	return family(address) === 6;
 }

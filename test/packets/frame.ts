@@ -257,10 +257,10 @@ export function describe(frame: Uint8Array): string[] {
 	return lines;
 }
 
-/** Address and port of `192.168.1.50:40000` or `[2001:db8::50]:40000`. */
+/** Address and port of `192.168.1.50:40000` or `[2001:db8::50]:40000`; a lone address has port 0. */
 export function endpoint(text: string): [string, number] {
-	const colon = text.lastIndexOf(':');
-	return [text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), Number(text.slice(colon + 1))];
+	const [, ipv6, ipv4, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
+	return [ipv6 ?? ipv4 ?? text, Number(port ?? 0)];
 }
 
 /** The six bytes of a MAC address that a test wrote down. */
