@@ -1,5 +1,5 @@
 /** The figures as bars, for the README: an SVG that is read on light and on dark paper. Pure. */
-import type {Figure} from './figure.js';
+import type {Figure} from '../src/bench/figure.js';
 import {amount} from './report.js';
 
 const WIDTH = 760;

@@ -1,10 +1,11 @@
 /** Established connections under a flood of SYNs from everywhere, on a flow table that has no slot left. */
 import {BpfLink} from 'libbpf-ts';
-import {type Figure, figures} from './figure.js';
-import {FOREIGN, Plane, SERVICE} from './plane.js';
-import {interleave, median} from './statistics.js';
-import {type Flows, HANDSHAKE, type Path, REQUEST, type Stream, SYN, Traffic} from './traffic.js';
-import {FIRST_CLIENT, type Wiring} from './wiring.js';
+import {type Figure, figures} from '../src/bench/figure.js';
+import {FIRST_CLIENT, FOREIGN, Plane, SERVICE} from '../src/bench/plane.js';
+import {interleave, median} from '../src/bench/statistics.js';
+import {type Flows, HANDSHAKE, type Path, REQUEST, type Stream, SYN, Traffic} from '../src/bench/traffic.js';
+import {realClock} from '../src/host/real/clock.js';
+import type {Wiring} from './wiring.js';
 import {Yardsticks} from './yardsticks.js';
 
 const SECTION = 'established packets, every other one a flood';
@@ -21,7 +22,7 @@ const FOREIGN_FLOOD = 'beside foreign packets';
 /** Measures what of the established connections' packets is forwarded, and how many connections are lost. */
 export async function flood(wiring: Wiring, rounds: number): Promise<Figure[]> {
 	const {client, external} = wiring;
-	const plane = await Plane.open(wiring, ESTABLISHED.count);
+	const plane = await Plane.open(wiring, {clock: realClock, connections: ESTABLISHED.count});
 	const [traffic, yardsticks] = [new Traffic(), new Yardsticks(1)];
 	const links = [
 		BpfLink.attachXdp(yardsticks.sink, client.ifindex, 'native'),

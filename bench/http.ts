@@ -10,10 +10,11 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {BpfLink} from 'libbpf-ts';
-import {type Figure, figures, type Row} from './figure.js';
+import {type Figure, figures, type Row} from '../src/bench/figure.js';
+import {FOREIGN, Plane, SERVERS_OF_SERVICE, SERVICE} from '../src/bench/plane.js';
+import {type Case, interleave} from '../src/bench/statistics.js';
+import {realClock} from '../src/host/real/clock.js';
 import {Host, Server} from './host.js';
-import {FOREIGN, Plane, SERVERS_OF_SERVICE, SERVICE} from './plane.js';
-import {type Case, interleave} from './statistics.js';
 import {dnat, EXTERNAL, INTERNAL, noDnat, ROUTER, type Wiring} from './wiring.js';
 
 const CONNECTIONS = 32;
@@ -108,7 +109,7 @@ class Http {
 				await Server.start(server.inside, ['nginx', '-e', 'stderr', '-c', nginx(directory)], SERVER_PORT),
 				await Server.start([], ['haproxy', '-q', '-f', haproxy(directory)], 80),
 			);
-			const plane = await Plane.open(wiring, FLOWS);
+			const plane = await Plane.open(wiring, {clock: realClock, connections: FLOWS});
 			closeables.push(plane);
 			plane.serveThrough(wiring.internal, wiring.server);
 			return new Http(wiring, client, plane, closeables);

@@ -1,5 +1,5 @@
 /** The measuring half of `make bench`, in a network namespace of its own and on one CPU; writes the figures as JSON. */
-import type {Figure} from './figure.js';
+import type {Figure} from '../src/bench/figure.js';
 import {flood} from './flood.js';
 import {http} from './http.js';
 import {memory} from './memory.js';

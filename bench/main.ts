@@ -4,10 +4,10 @@ import {writeFileSync} from 'node:fs';
 import {cpus} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
+import type {Figure} from '../src/bench/figure.js';
+import {describe, machine} from '../src/bench/machine.js';
 import {chart} from './chart.js';
 import {enlargeConntrack} from './conntrack.js';
-import type {Figure} from './figure.js';
-import {describe, machine} from './machine.js';
 import {report} from './report.js';
 
 const INSIDE = fileURLToPath(new URL('inside.js', import.meta.url));

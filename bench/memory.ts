@@ -1,9 +1,10 @@
 /** What a connection costs in memory, counted when the flow table first refuses one. */
-import {type Figure, figures} from './figure.js';
-import {Plane, SERVICE} from './plane.js';
-import {interleave} from './statistics.js';
-import {HANDSHAKE, Traffic} from './traffic.js';
-import {FIRST_CLIENT, type Wiring} from './wiring.js';
+import {type Figure, figures} from '../src/bench/figure.js';
+import {FIRST_CLIENT, Plane, SERVICE} from '../src/bench/plane.js';
+import {interleave} from '../src/bench/statistics.js';
+import {HANDSHAKE, Traffic} from '../src/bench/traffic.js';
+import {realClock} from '../src/host/real/clock.js';
+import type {Wiring} from './wiring.js';
 
 /** Connections that tables are made for. */
 const TABLES = [
@@ -25,7 +26,7 @@ let attempt = 0;
 /** Establishes connections of random clients until one finds no slot. */
 async function bytesPerConnection(wiring: Wiring, connections: number): Promise<number> {
 	const {client, external} = wiring;
-	const plane = await Plane.open(wiring, connections);
+	const plane = await Plane.open(wiring, {clock: realClock, connections});
 	const traffic = new Traffic();
 	try {
 		const clients = {count: ENDLESS, firstClient: FIRST_CLIENT + ENDLESS * attempt++};

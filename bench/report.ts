@@ -1,6 +1,7 @@
 /** The figures as a text table. Pure. */
+
+import type {Figure, Goal, Unit} from '../src/bench/figure.js';
 import {renderTable} from '../src/cli/table.js';
-import type {Figure, Goal, Unit} from './figure.js';
 
 const DIGITS: Readonly<Record<Unit, number>> = {ns: 0, µs: 1, Mpps: 2, 'req/s': 0, bytes: 1, flows: 0};
 

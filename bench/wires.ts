@@ -3,11 +3,12 @@
  * wires, balancer and sink share one CPU, so the figures are for what all of them take together.
  */
 import {BpfLink, type BpfProgram} from 'libbpf-ts';
-import {type Figure, figures, type Row} from './figure.js';
-import {Plane, SERVERS_OF_SERVICE, SERVICE} from './plane.js';
-import {type Case, interleave, median} from './statistics.js';
-import {type Flows, type FromClient, HANDSHAKE, type Path, REQUEST, SYN, Traffic} from './traffic.js';
-import {dnat, FIRST_CLIENT, type Port, type Wiring} from './wiring.js';
+import {type Figure, figures, type Row} from '../src/bench/figure.js';
+import {FIRST_CLIENT, Plane, type Port, SERVERS_OF_SERVICE, SERVICE} from '../src/bench/plane.js';
+import {type Case, interleave, median} from '../src/bench/statistics.js';
+import {type Flows, type FromClient, HANDSHAKE, type Path, REQUEST, SYN, Traffic} from '../src/bench/traffic.js';
+import {realClock} from '../src/host/real/clock.js';
+import {dnat, type Wiring} from './wiring.js';
 import {Yardsticks} from './yardsticks.js';
 
 const K64 = 2 ** 16;
@@ -55,7 +56,8 @@ function flows(count: number): Flows {
 
 /** Measures what arrives, in millions of packets a second. */
 export async function wires(wiring: Wiring, rounds: number): Promise<Figure[]> {
-	const [few, many] = [await Plane.open(wiring, K64), await Plane.open(wiring, M1)];
+	const open = (connections: number): Promise<Plane> => Plane.open(wiring, {clock: realClock, connections});
+	const [few, many] = [await open(K64), await open(M1)];
 	const bench = new Wires(wiring, new Yardsticks(1), new Traffic());
 	try {
 		dnat(SERVICE, SERVERS_OF_SERVICE);

@@ -4,26 +4,13 @@
  */
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
+import {NETWORKS, type Port, SERVERS, serverAddress, type Wires} from '../src/bench/plane.js';
 
-export interface Port {
-	readonly name: string;
-	readonly ifindex: number;
-	readonly mac: string;
-}
-
-export interface Wiring {
-	readonly client: Port;
-	readonly external: Port;
+/** Clients are behind a router; servers are neighbours. */
+export interface Wiring extends Wires {
 	readonly internal: Port;
 	readonly server: Port;
 }
-
-/** Clients are behind a router; servers are neighbours. */
-export const FIRST_CLIENT = 0x0a_00_00_00;
-export const SERVERS = 8;
-export const serverAddress = (network: number, server: number): string => `172.16.${network}.${server + 1}`;
-/** Networks of servers: each service has its own. */
-export const NETWORKS = 2;
 
 /** Of the clients' router, and of the balancer on both sides. */
 export const ROUTER = '192.0.2.253';

@@ -45,12 +45,6 @@ static __always_inline void swap_macs(struct ethhdr *eth)
 	}
 }
 
-/* What remains of a measurement when the program under test costs nothing. */
-SEC("xdp") int nothing(struct xdp_md *ctx __attribute__((unused)))
-{
-	return XDP_DROP;
-}
-
 /* The least that forwarding takes. */
 SEC("xdp") int mac_swap(struct xdp_md *ctx)
 {

@@ -1,12 +1,11 @@
 /** The programs to compare with (yardsticks.bpf.c). */
 import {BpfObject, type BpfProgram, possibleCpus} from 'libbpf-ts';
-import {part} from './traffic.js';
+import {part} from '../src/bench/traffic.js';
 
 const OBJECT = 'build/bench/yardsticks.bpf.o';
 const INDEX = new Uint8Array(4);
 
 export class Yardsticks {
-	readonly nothing: BpfProgram;
 	readonly macSwap: BpfProgram;
 	readonly coldLine: BpfProgram;
 	readonly sink: BpfProgram;
@@ -17,7 +16,6 @@ export class Yardsticks {
 		this.#object = BpfObject.open(OBJECT);
 		part(this.#object.maps, 'lines').setMaxEntries(lines);
 		this.#object.load();
-		this.nothing = part(this.#object.programs, 'nothing');
 		this.macSwap = part(this.#object.programs, 'mac_swap');
 		this.coldLine = part(this.#object.programs, 'cold_line');
 		this.sink = part(this.#object.programs, 'sink');

@@ -78,4 +78,14 @@ static __always_inline __u64 address_number(const struct address *address)
 #endif
 }
 
+/* What counts as one source, as a number: an IPv4 address, or the /64 of an IPv6 one, which any host can change the rest of. */
+static __always_inline __u64 network_number(const struct address *addr)
+{
+#if FAMILY == 6
+	return addr->words[0] | (__u64)addr->words[1] << 32;
+#else
+	return addr->words[0];
+#endif
+}
+
 #endif

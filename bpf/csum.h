@@ -27,4 +27,14 @@ static __always_inline __u16 csum_apply(__u16 check, __u32 change)
 	return ~sum;
 }
 
+/* The checksum of 32-bit words that sum up to `sum`. */
+static __always_inline __u16 csum_of_sum(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
 #endif

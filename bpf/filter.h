@@ -17,8 +17,9 @@ static __always_inline int filter_has(const __u64 *bits, __u64 hash)
 	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
 }
 
-static __always_inline struct ends whose_ends(const struct address *source, __be16 source_port,
-					      const struct address *dest, __be16 dest_port, __u8 proto)
+static __always_inline struct ends whose_ends(const struct settings *set, const struct address *source,
+					      __be16 source_port, const struct address *dest, __be16 dest_port,
+					      __u8 proto)
 {
 	__u32 zero = 0;
 	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
@@ -28,12 +29,16 @@ static __always_inline struct ends whose_ends(const struct address *source, __be
 		return ends;
 	ends.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto));
 	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
+	if (set->flags & SETTING_ALL_PORTS) {
+		ends.to_service |= filter_has(filter->bits[0], local_hash(dest, 0, proto));
+		ends.from_backend |= filter_has(filter->bits[1], local_hash(source, 0, proto));
+	}
 	return ends;
 }
 
 static __always_inline struct ends ends_of(const struct packet *p)
 {
-	return whose_ends(source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
+	return whose_ends(p->set, source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
 }
 
 #endif

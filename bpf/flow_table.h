@@ -18,21 +18,28 @@
  *
  * Protocol
  *   read     as a seqlock whose sequence is the generation: word, key, next hop, word again
- *   update   compare-and-swap of the word; another generation means that the slot was reused: a miss
+ *   update   compare-and-swap of the word; another generation means that the slot was reused: look the flow up again, it
+ *            may have moved
  *   insert   under the lock bit of the primary bucket (kept in its slot 0), hence one insert per key at a time: claim a
  *            victim by CAS to BUSY with the next generation, write key and next hop, publish the state. The caller takes
  *            its ticket of the turn between claim and publish, so only an insert that has won takes one
+ *   move     where an insert finds eight live flows, one of them leaves its primary bucket for its secondary one. Under the
+ *            lock of the bucket that it leaves, which is its own primary bucket, so nobody inserts its key meanwhile:
+ *            claim a victim there, write key and next hop, claim the flow's slot as the insert's own (an update since it
+ *            was read makes this fail), publish the copy. A reader looks at the primary bucket first and flows never move
+ *            back, so it finds the flow, the slot BUSY with the flow's key, or the copy
  *   expiry   an expired slot is free: nobody collects garbage
  *
  * A victim is empty, else expired, else closed, else the oldest half-open one, else a UDP flow, which proves nothing about
- * its sender, or a one-sided one. Any other live TCP flow is never evicted.
+ * its sender, or a one-sided one. Any other live TCP flow is never evicted. The primary bucket is preferred while it holds
+ * fewer than two flows (one cold line instead of two), then the less occupied one. With live flows only, the very first
+ * insert is refused at a load of 0.73 (128K slots), 0.64 (4M) or 0.61 (16M), one in a hundred at 0.81; 9 % of the flows are
+ * in their secondary bucket at a load of 0.25. Moving begins at 0.38 (4M) to 0.50 (128K), so a table for a load of 0.4 is a
+ * fast one.
  *
  * A flow is one-sided if its server answers its client past us (DR and tunnels). Nobody here sees the server's sequence
  * number, so any acknowledgement of the client's makes it established, as in IPVS's table for input alone: two forged
- * packets are enough. Hence it gives way like UDP, and a flood of such pairs costs no other service a slot. The primary
- * bucket is preferred while it holds fewer than two flows (one cold line instead of two), then the less occupied one. With
- * live flows only, the very first insert is refused at a load of 0.50 (128K slots) or 0.38 (4M), one in a hundred at 0.76;
- * 9 % of the flows are in their secondary bucket at a load of 0.25. So size the table for a load of 0.4 at most.
+ * packets are enough. Hence it gives way like UDP, and a flood of such pairs costs no other service a slot.
  *
  * The order of loads that reading relies on is x86-64's; read-modify-write operations are full barriers everywhere.
  * Plain C: test/flow-table/ hammers this file with host threads. FLOW_TABLE_FAULT=n puts a deliberate fault in, to prove
@@ -72,6 +79,7 @@
 #define FLOW_LOCK_SPINS 2048
 #define FLOW_CLAIM_ATTEMPTS 6
 #define FLOW_UPDATE_ATTEMPTS 8
+#define FLOW_FIND_ATTEMPTS 16
 /* Flows in the primary bucket from which on the secondary one is considered. */
 #define FLOW_PRIMARY_PREFERRED 2
 
@@ -293,6 +301,31 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 	return found;
 }
 
+/* One look at both buckets of a key, the primary one first: a flow that is moving is then never missed. */
+flow_inline enum flow_lookup flow_look(struct flow_bucket *primary, struct flow_bucket *secondary,
+				       const struct flow_key *key, struct flow_hit *hit)
+{
+	enum flow_lookup first = flow_probe(primary, 0, key, hit);
+
+	if (first == FLOW_HIT)
+		return FLOW_HIT;
+	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+	return second == FLOW_MISS ? first : second;
+}
+
+/* The same, again and again while another CPU is changing a slot of this key. */
+flow_inline enum flow_lookup flow_find(struct flow_bucket *primary, struct flow_bucket *secondary,
+				       const struct flow_key *key, struct flow_hit *hit)
+{
+	for (int attempt = 0; attempt < FLOW_FIND_ATTEMPTS; attempt++) {
+		enum flow_lookup found = flow_look(primary, secondary, key, hit);
+
+		if (found != FLOW_MOVING)
+			return found;
+	}
+	return FLOW_MOVING;
+}
+
 flow_inline __u64 flow_is_half_open(__u64 word)
 {
 	__u64 half_open = FLOW_HALF_OPEN_STATES >> flow_state(word) & 1;
@@ -407,23 +440,27 @@ flow_inline __u32 flow_victim(const struct flow_scan *scan)
 	return scan->best[0] <= scan->best[1] ? scan->best[0] : scan->best[1];
 }
 
+/* Takes the lock of a bucket if it is free: all that one may do who holds another lock already. */
+flow_inline int flow_try_lock(struct flow_bucket *bucket)
+{
+	if (FLOW_TABLE_FAULT == 1) /* inserts are not serialised */
+		return 1;
+	return !(flow_fetch_or(&bucket->slots[0].word, FLOW_LOCK) & FLOW_LOCK);
+}
+
 /* Takes the lock of a primary bucket, or gives up after a bounded spin. */
 flow_inline int flow_lock(struct flow_bucket *primary)
 {
-	__u64 *word = &primary->slots[0].word;
-
-	if (FLOW_TABLE_FAULT == 1) /* inserts are not serialised */
-		return 1;
 	for (int i = 0; i < FLOW_LOCK_SPINS; i++)
-		if (!(flow_load(word) & FLOW_LOCK) && !(flow_fetch_or(word, FLOW_LOCK) & FLOW_LOCK))
+		if (!(flow_load(&primary->slots[0].word) & FLOW_LOCK) && flow_try_lock(primary))
 			return 1;
 	return 0;
 }
 
-flow_inline void flow_unlock(struct flow_bucket *primary)
+flow_inline void flow_unlock(struct flow_bucket *bucket)
 {
 	if (FLOW_TABLE_FAULT != 1)
-		flow_fetch_and(&primary->slots[0].word, ~FLOW_LOCK);
+		flow_fetch_and(&bucket->slots[0].word, ~FLOW_LOCK);
 }
 
 /* Puts a slot into BUSY for us. Any touch since we judged it makes this fail. */
@@ -473,15 +510,78 @@ flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_
 	return flow_take(flow_slot_at(primary, secondary, hit->slot), judged, hit) ? FLOW_CLAIMED : FLOW_RACED;
 }
 
-/* Replaces everything but the lock, which somebody else may take or hold meanwhile: hence an exclusive or. */
-flow_inline void flow_settle(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit, __u64 word)
+/* Ends what flow_take began: replaces everything but the lock, which somebody else may take or hold meanwhile: hence an
+ * exclusive or. */
+flow_inline void flow_settle(struct flow_slot *slot, struct flow_hit *hit, __u64 word)
 {
 	if (FLOW_TABLE_FAULT == 6) /* published by a plain store, over somebody's lock */
 		flow_store(&slot->word, word);
 	else
 		flow_fetch_xor(&slot->word, (hit->word ^ word) & ~FLOW_LOCK);
-	flow_unlock(primary);
 	hit->word = word;
+}
+
+/* Gives a slot that was taken its key and next hop. */
+flow_inline void flow_write(struct flow_slot *slot, const struct flow_key *key, __u64 next_hop)
+{
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		flow_store(&slot->addrs[i], key->addrs[i]);
+	flow_store(&slot->ports, key->ports);
+	flow_store(&slot->next_hop, next_hop);
+}
+
+/* Empties a slot that was taken. */
+flow_inline void flow_vacate(struct flow_slot *slot, struct flow_hit *hit)
+{
+	flow_settle(slot, hit, hit->word & FLOW_GENERATION_MASK);
+}
+
+/* Reads a flow that may move: a live one, consistent in itself. Its bucket's lock is held. */
+flow_inline int flow_read_resident(struct flow_slot *slot, struct flow_key *key, struct flow_hit *resident,
+				   const struct flow_clock *now, const struct flow_timeouts *timeouts)
+{
+	resident->word = flow_load(&slot->word);
+	if (flow_state(resident->word) == FLOW_BUSY || flow_score(resident->word, now, timeouts) < FLOW_SCORE_LIVE)
+		return 0;
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		key->addrs[i] = flow_load(&slot->addrs[i]);
+	key->ports = flow_load(&slot->ports);
+	resident->next_hop = flow_load(&slot->next_hop);
+	return 1; /* if it has changed since, flow_take() fails */
+}
+
+/*
+ * Moves a flow that was read into a slot of its secondary bucket, and claims its own for whoever needs it: `hit` becomes
+ * that claim. FLOW_CLAIMED, FLOW_FULL (the secondary bucket holds live flows only) or FLOW_RACED, and it stays.
+ */
+flow_inline enum flow_claim flow_move(struct flow_slot *slot, struct flow_bucket *secondary, const struct flow_key *key,
+				      const struct flow_hit *resident, const struct flow_clock *now,
+				      const struct flow_timeouts *timeouts, struct flow_hit *hit)
+{
+	struct flow_scan scan = {.own = FLOW_CANDIDATES};
+	struct flow_hit copy;
+
+	flow_scan_bucket(secondary, 1, key, now, timeouts, &scan);
+	struct flow_slot *target = &secondary->slots[scan.best[1] & (FLOW_SLOTS_PER_BUCKET - 1)];
+	if (scan.best[1] >> 3 >= FLOW_SCORE_LIVE)
+		return FLOW_FULL;
+	__u64 judged = flow_load(&target->word);
+	if (flow_score(judged, now, timeouts) >= FLOW_SCORE_LIVE || !flow_take(target, judged, &copy))
+		return FLOW_RACED;
+	if (FLOW_TABLE_FAULT == 8) /* the original is cleared before there is a copy */
+		flow_store(&slot->word, resident->word & FLOW_LOCK);
+	flow_write(target, key, resident->next_hop);
+	if (FLOW_TABLE_FAULT == 10) { /* an update since the flow was read is lost */
+		flow_take(slot, flow_load(&slot->word), hit);
+	} else if (!flow_take(slot, FLOW_TABLE_FAULT == 8 ? flow_load(&slot->word) : resident->word, hit)) {
+		flow_vacate(target, &copy);
+		return FLOW_RACED;
+	}
+	flow_settle(target, &copy,
+		    (copy.word & FLOW_GENERATION_MASK) | (resident->word & ~(FLOW_GENERATION_MASK | FLOW_LOCK)));
+	return FLOW_CLAIMED;
 }
 
 /* The protocol of a key, as IP numbers it. */
@@ -511,19 +611,17 @@ flow_inline __u64 flow_beginning(const struct flow_key *key, const struct flow_s
 flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
 			      const struct flow_key *key, __u64 next_hop, const struct flow_start *start)
 {
-#pragma GCC unroll 4
-	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
-		flow_store(&slot->addrs[i], key->addrs[i]);
-	flow_store(&slot->ports, key->ports);
-	flow_store(&slot->next_hop, next_hop);
+	flow_write(slot, key, next_hop);
 	hit->next_hop = next_hop;
-	flow_settle(primary, slot, hit, (hit->word & FLOW_GENERATION_MASK) | flow_beginning(key, start));
+	flow_settle(slot, hit, (hit->word & FLOW_GENERATION_MASK) | flow_beginning(key, start));
+	flow_unlock(primary);
 }
 
 /* Gives a claimed slot back, empty. */
 flow_inline void flow_release(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit)
 {
-	flow_settle(primary, slot, hit, hit->word & FLOW_GENERATION_MASK);
+	flow_vacate(slot, hit);
+	flow_unlock(primary);
 }
 
 /* The word of a UDP flow that nobody has answered yet: its stamp is the fine clock alone. */
@@ -610,6 +708,26 @@ flow_inline __u64 flow_update(struct flow_slot *slot, __u64 word, __u32 event, _
 		word = seen;
 	}
 	return word; /* others keep it fresh */
+}
+
+/*
+ * Carries a packet's event into its flow, which may have moved since it was found, but only once: `hit` says where it is
+ * now. Returns the word now in force, or 0 if it is gone. One that has come back with another backend is another connection.
+ */
+flow_inline __u64 flow_track(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			     struct flow_hit *hit, __u32 event, __u16 number, const struct flow_clock *now)
+{
+	__u16 backend = flow_backend(hit->word);
+	__u64 word = flow_update(flow_slot_at(primary, secondary, hit->slot), hit->word, event, number, now);
+
+	if (word || FLOW_TABLE_FAULT == 11) /* 11: who has moved is given up */
+		return word;
+	enum flow_lookup found = flow_find(primary, secondary, key, hit);
+	if (found == FLOW_MOVING) /* only live flows move; the slot of a half-open one is being taken over */
+		return flow_is_half_open(hit->word) ? 0 : hit->word;
+	if (found == FLOW_MISS || flow_backend(hit->word) != backend)
+		return 0;
+	return flow_update(flow_slot_at(primary, secondary, hit->slot), hit->word, event, number, now);
 }
 
 /* Replaces some bits of a published flow's word. Returns 0 if the slot was reused meanwhile. */

@@ -10,17 +10,45 @@
 
 #include "count.h"
 
-#define FIND_ATTEMPTS 4
-
 static __always_inline struct backend *get_backend(__u32 id)
 {
 	return bpf_map_lookup_elem(&backends, &id);
 }
 
-/* Whether flows of this backend go on. A failed one's are dropped, as IPVS does: its clients must not hang on a ghost. */
+/* The port at which a backend is reached: one of a service of all ports is reached at the one that the client asked for. */
+static __always_inline __be16 backend_port(const struct backend *backend, __be16 asked)
+{
+	return backend->port ?: asked;
+}
+
+/* States of a backend whose flows go on. */
+#define SERVING_STATES (1u << BACKEND_UP | 1u << BACKEND_DRAIN | 1u << BACKEND_KEPT)
+
 static __always_inline int is_serving(const struct backend *backend)
 {
-	return backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN;
+	return SERVING_STATES >> (backend->state & 31) & 1;
+}
+
+static __always_inline const struct service *get_service(__u32 id)
+{
+	return bpf_map_lookup_elem(&services, &id);
+}
+
+/* What becomes of TCP flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. */
+__noinline int fate_of_flows(__u32 backend_id)
+{
+	struct backend *backend = get_backend(backend_id);
+	const struct service *service = backend ? get_service(backend->service) : NULL;
+
+	if (!backend || is_serving(backend))
+		return FAILED_KEEP;
+	return service ? service->failed_backend : FAILED_DROP;
+}
+
+/* Whether a client's packet of a TCP flow with this fate is answered with a reset. */
+static __always_inline int is_reset(__u32 fate)
+{
+	return fate == FAILED_RESET || fate == FAILED_RESCHEDULE;
 }
 
 /* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */
@@ -29,10 +57,15 @@ struct flow_buckets {
 	struct flow_bucket *secondary;
 };
 
+static __always_inline __u32 bucket_mask(const struct settings *set)
+{
+	return OF_FAMILY(set->flow_bucket_mask, set->flow6_bucket_mask);
+}
+
 static __always_inline struct flow_buckets buckets_of(const struct flow_key *key, const struct settings *set)
 {
 	__u64 hash = flow_hash(key);
-	__u32 mask = OF_FAMILY(set->flow_bucket_mask, set->flow6_bucket_mask);
+	__u32 mask = bucket_mask(set);
 	__u32 primary = hash >> 32 & mask;
 	__u32 secondary = hash & mask;
 
@@ -105,32 +138,17 @@ __noinline int has_expired(__u64 word)
 	return flow_expired(word, &now, &set->timeouts);
 }
 
-/* One look at both buckets. */
-static __always_inline enum flow_lookup look_up(const struct flow_buckets *buckets, const struct flow_key *key,
-						struct flow_hit *hit)
-{
-	enum flow_lookup first = flow_probe(buckets->primary, 0, key, hit);
-
-	if (first == FLOW_HIT)
-		return FLOW_HIT;
-	enum flow_lookup second = flow_probe(buckets->secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-	return second == FLOW_MISS ? first : second;
-}
-
 /* Looks a flow up that another CPU was changing a moment ago, a few times; enum flow_lookup. */
 __noinline int find_moving_flow(const struct flow_key *key, struct flow_hit *hit)
 {
 	struct settings *set = get_settings();
-	enum flow_lookup found = FLOW_MOVING;
 
 	if (!key || !hit || !set)
 		return FLOW_MISS;
 	struct flow_buckets buckets = buckets_of(key, set);
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
-	for (int attempt = 0; attempt < FIND_ATTEMPTS && found == FLOW_MOVING; attempt++)
-		found = look_up(&buckets, key, hit);
-	return found;
+	return flow_find(buckets.primary, buckets.secondary, key, hit);
 }
 
 /* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
@@ -141,7 +159,7 @@ static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key
 
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
-	enum flow_lookup found = look_up(&buckets, key, hit);
+	enum flow_lookup found = flow_look(buckets.primary, buckets.secondary, key, hit);
 	if (found == FLOW_MOVING)
 		found = find_moving_flow(key, hit);
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
@@ -170,23 +188,23 @@ static __always_inline struct flow_slot *slot_of(const struct flow_key *key, con
 	return flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
 }
 
-/* Carries an event into a flow that was found. Returns the word now in force, or 0 if the slot was reused meanwhile. */
-__noinline __u64 update_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event, __u32 number)
+/* Carries an event into a flow that was found. Returns the word now in force, or 0 if the flow is gone. */
+__noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u32 number)
 {
 	struct settings *set = get_settings();
 
 	if (!key || !hit || !set)
 		return 0;
-	struct flow_slot *slot = slot_of(key, hit, set);
-	if (!slot)
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary)
 		return 0;
 	struct flow_clock now = flow_now(set);
-	return flow_update(slot, hit->word, event, number, &now);
+	return flow_track(buckets.primary, buckets.secondary, key, hit, event, number, &now);
 }
 
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
-static __always_inline __u64 track_flow(const struct flow_key *key, const struct flow_hit *hit, __u32 event,
-					__u32 number, __u32 now)
+static __always_inline __u64 track_flow(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u32 number,
+					__u32 now)
 {
 	if (is_current(hit->word, now) && !(event & (FLOW_FIN | FLOW_SYN | FLOW_RST)))
 		return hit->word;
@@ -224,6 +242,63 @@ __noinline int try_claim(const struct flow_key *key, struct flow_hit *hit)
 	return flow_claim(buckets.primary, buckets.secondary, key, &now, &set->timeouts, hit);
 }
 
+static __always_inline __u32 bucket_index(const struct flow_key *key, __u32 secondary, const struct settings *set)
+{
+	return flow_hash(key) >> (secondary ? 0 : 32) & bucket_mask(set);
+}
+
+/* Moves a live flow out of a candidate slot, which is ours then, if it is at home there; enum flow_claim. */
+__noinline int move_resident(const struct flow_key *key, struct flow_hit *hit, __u32 candidate)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return FLOW_FULL;
+	__u32 home = bucket_index(key, candidate >= FLOW_SLOTS_PER_BUCKET, set);
+	struct flow_bucket *bucket = bpf_map_lookup_elem(&flows, &home);
+	if (!bucket)
+		return FLOW_FULL;
+	struct flow_slot *slot = &bucket->slots[candidate & (FLOW_SLOTS_PER_BUCKET - 1)];
+	struct flow_clock now = flow_now(set);
+	struct flow_key leaving;
+	struct flow_hit resident;
+	if (!flow_read_resident(slot, &leaving, &resident, &now, &set->timeouts))
+		return FLOW_FULL;
+	__u32 away = bucket_index(&leaving, 1, set);
+	if (bucket_index(&leaving, 0, set) != home || away == home)
+		return FLOW_FULL;
+	struct flow_bucket *secondary = bpf_map_lookup_elem(&flows, &away);
+	if (!secondary)
+		return FLOW_FULL;
+	hit->slot = candidate;
+	return flow_move(slot, secondary, &leaving, &resident, &now, &set->timeouts, hit);
+}
+
+/* Makes room where all candidates are live, the primary bucket being locked; enum flow_claim. */
+__noinline int make_room(const struct flow_key *key, struct flow_hit *hit)
+{
+	struct settings *set = get_settings();
+	int claim = FLOW_FULL;
+
+	if (!key || !hit || !set)
+		return FLOW_FULL;
+	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++) {
+		claim = move_resident(key, hit, i);
+		if (claim == FLOW_CLAIMED)
+			return claim;
+	}
+	struct flow_bucket *secondary = buckets_of(key, set).secondary;
+	if (!secondary || !flow_try_lock(secondary))
+		return FLOW_FULL;
+	for (__u32 i = FLOW_SLOTS_PER_BUCKET; i < FLOW_CANDIDATES; i++) {
+		claim = move_resident(key, hit, i);
+		if (claim == FLOW_CLAIMED)
+			break;
+	}
+	flow_unlock(secondary);
+	return claim;
+}
+
 /* Claims a slot for a new connection; enum flow_claim. After FLOW_CLAIMED the lock is held, for settle_flow. */
 static __always_inline enum flow_claim claim_flow(const struct flow_key *key, struct flow_hit *hit,
 						  const struct settings *set)
@@ -235,6 +310,8 @@ static __always_inline enum flow_claim claim_flow(const struct flow_key *key, st
 		return FLOW_RACED;
 	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
 		claim = try_claim(key, hit);
+	if (claim == FLOW_FULL)
+		claim = make_room(key, hit);
 	if (claim != FLOW_CLAIMED)
 		flow_unlock(primary);
 	return claim;

@@ -24,8 +24,8 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop,
 	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
 }
 
-/* Decides the way out; nothing is rewritten before it is found. */
-static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, struct nic **out)
+/* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. */
+static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
@@ -38,6 +38,10 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 		return V_DROP_NO_NIC;
 	if (p->vlan && index != p->nic)
 		return V_DROP_VLAN;
+	if (packet_bytes(p->ip) + added > (*out)->mtu) {
+		p->mtu = (*out)->mtu - added;
+		return V_DROP_TOO_BIG;
+	}
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
 }
@@ -53,13 +57,15 @@ static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
 		udp->check = csum_apply(udp->check, change) ?: 0xffff;
 }
 
-static __always_inline enum verdict nat_to_backend(struct packet *p, const struct address *addr, __be16 port,
-						   __u64 next_hop, const struct nic *out)
+static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend, const struct nic *out)
 {
+	const struct address *addr = address_in(backend->addr);
+	__be16 port = backend_port(backend, p->ports->dest);
+
 	rewrite_l4_check(p, address_change(dest_of(p->ip), addr) + csum_change16(p->ports->dest, port));
 	p->ports->dest = port;
 	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, next_hop, out);
+	rewrite_ethernet(p->eth, backend->next_hop, out);
 	return V_UNDECIDED;
 }
 
@@ -67,7 +73,7 @@ static __always_inline enum verdict nat_to_client(struct packet *p, const struct
 						  __u64 next_hop)
 {
 	struct nic *out;
-	enum verdict verdict = find_way_out(p, next_hop, &out);
+	enum verdict verdict = find_way_out(p, next_hop, 0, &out);
 
 	if (verdict)
 		return verdict;

@@ -321,8 +321,6 @@ static __always_inline enum verdict carry_to_backend(struct xdp_md *ctx, struct 
 						     const struct backend *backend, const struct flow_key *key,
 						     const struct nic *out)
 {
-	if (out->mtu && packet_bytes(p->ip) + added_bytes(backend) > out->mtu)
-		return V_DROP_TOO_BIG;
 	if (backend->method == METHOD_DR)
 		return direct_to_backend(p, backend->next_hop, out);
 	return encapsulate(ctx, id, (void *)p->ip - (void *)p->eth, flow_hash(key));

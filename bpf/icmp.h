@@ -10,6 +10,7 @@
 
 #include "filter.h"
 #include "forward_tunnel.h"
+#include "limit.h"
 #include "reply.h"
 
 /* What an error quotes at least of the packet behind its IP header (RFC 792). */
@@ -32,7 +33,7 @@ static __always_inline int parse_icmp_error(struct xdp_md *ctx, const struct pac
 	if (!error->icmp || !is_icmp_error(error->icmp))
 		return 0;
 	struct cursor cursor = {error->icmp + 1, (void *)(long)ctx->data_end};
-	error->ip = take_quoted(&cursor, &proto);
+	error->ip = take_quoted(ctx, &cursor, &proto);
 	if (!error->ip || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
 		return 0;
 	if (!same_address(source_of(error->ip), dest_of(p->ip)) || !has_room(p, &cursor, ICMP_QUOTED))
@@ -66,7 +67,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	};
 	struct nic *out;
 
-	enum verdict verdict = find_reply(&reply);
+	enum verdict verdict = find_reply(p->set, &reply);
 	if (verdict)
 		return verdict;
 	__u32 id = flow_backend(reply.hit.word);
@@ -75,7 +76,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	if (verdict)
 		return verdict;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
-	verdict = find_way_out(p, next_hop, &out);
+	verdict = find_way_out(p, next_hop, 0, &out);
 	if (verdict)
 		return verdict;
 	const struct address *service = key_service(&reply.key);
@@ -93,8 +94,8 @@ static __always_inline enum verdict nat_error_to_backend(struct packet *p, struc
 {
 	const struct address *addr = address_in(backend->addr);
 
-	rewrite_error(error, source_of(error->ip), addr, &error->ports->source, backend->port,
-		      icmp_address_change(dest_of(p->ip), addr));
+	rewrite_error(error, source_of(error->ip), addr, &error->ports->source,
+		      backend_port(backend, error->ports->source), icmp_address_change(dest_of(p->ip), addr));
 	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
 	return V_UNDECIDED;
@@ -115,7 +116,10 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	enum verdict verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
-	verdict = find_way_out(p, backend->next_hop, &out);
+	struct address sender = *source_of(p->ip);
+	if (is_blocked(&sender, p->set))
+		return V_DROP_BLOCKED;
+	verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 	if (verdict)
 		return verdict;
 	__u64 bytes = frame_bytes(ctx, p);
@@ -136,8 +140,8 @@ static __always_inline enum verdict balance_icmp(struct xdp_md *ctx, struct pack
 
 	if (!parse_icmp_error(ctx, p, &error))
 		return V_PASS_ICMP;
-	struct ends ends = whose_ends(dest_of(error.ip), error.ports->dest, source_of(error.ip), error.ports->source,
-				      error.proto);
+	struct ends ends = whose_ends(p->set, dest_of(error.ip), error.ports->dest, source_of(error.ip),
+				      error.ports->source, error.proto);
 	if (ends.from_backend) {
 		enum verdict verdict = icmp_to_client(ctx, p, &error, &ends);
 

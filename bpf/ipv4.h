@@ -9,15 +9,20 @@
 #define IP_ETHERTYPE ETH_P_IP
 #define IP_VERSION 4
 #define IP_OFFSET 0x1fff   /* of a fragment */
+#define IP_DONT_FRAGMENT 0x4000
 #define IP_FRAGMENT 0x3fff /* that, and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
 #define IP_DONT_FRAGMENT 0x4000
 #define IP_INNER IPPROTO_IPIP /* what a tunnel calls a packet inside */
 #define IP_HEADER_WORDS 5  /* without options */
+#define IP_INTERNETWORK_CONTROL 0xc0
 #define IP_FIB_FAMILY 2    /* AF_INET */
 
 #define IP_ICMP IPPROTO_ICMP
 #define ICMP_DEST_UNREACH 3
+#define ICMP_PORT_UNREACH 3 /* code */
+#define ICMP_FRAG_NEEDED 4  /* code */
 #define ICMP_TIME_EXCEEDED 11
+#define ERROR_MAX 576       /* bytes of an error that we make, with its IP header (RFC 1812, 4.3.2.3) */
 
 static __always_inline struct address *source_of(ip_header *ip)
 {
@@ -105,6 +110,60 @@ static __always_inline void rewrite_dest(ip_header *ip, const struct address *ad
 	rewrite_ip(ip, change);
 }
 
+/* What an error says: type and code, and the MTU of one about it. */
+static __always_inline struct icmp_header time_exceeded(void)
+{
+	return (struct icmp_header){.type = ICMP_TIME_EXCEEDED};
+}
+
+static __always_inline struct icmp_header too_big(__u32 mtu)
+{
+	return (struct icmp_header){.type = ICMP_DEST_UNREACH, .code = ICMP_FRAG_NEEDED, .rest = bpf_htonl(mtu)};
+}
+
+static __always_inline struct icmp_header port_unreachable(void)
+{
+	return (struct icmp_header){.type = ICMP_DEST_UNREACH, .code = ICMP_PORT_UNREACH};
+}
+
+/* Whether only its sender can make it smaller. */
+static __always_inline int is_unfragmentable(const ip_header *ip)
+{
+	return ip->frag_off & bpf_htons(IP_DONT_FRAGMENT);
+}
+
+/* Whether an address is one machine's, so that it may be answered (RFC 1812, 4.3.2.7): neither of network 0 nor 127, nor
+ * multicast, broadcast or reserved. */
+static __always_inline int is_host(const struct address *address)
+{
+	__u8 network = bpf_ntohl(address->words[0]) >> 24;
+
+	return network && network != 127 && network < 224;
+}
+
+/* Errors have the precedence of internetwork control (RFC 1812, 4.3.2.5). What is never fragmented needs no
+ * identification (RFC 6864). */
+static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, const struct address *from,
+				     const struct address *to)
+{
+	*ip = (struct iphdr){
+		.version = IP_VERSION,
+		.ihl = IP_HEADER_WORDS,
+		.tos = proto == IP_ICMP ? IP_INTERNETWORK_CONTROL : 0,
+		.tot_len = bpf_htons(sizeof(*ip) + payload),
+		.frag_off = bpf_htons(IP_DONT_FRAGMENT),
+		.ttl = IP_HOPS,
+		.protocol = proto,
+		.saddr = from->words[0],
+		.daddr = to->words[0],
+	};
+	__u64 sum = 0;
+#pragma unroll
+	for (int i = 0; i < IP_HEADER_WORDS; i++)
+		sum += ((__u32 *)ip)[i];
+	ip->check = csum_of_sum(sum);
+}
+
 static __always_inline void ask_route(struct bpf_fib_lookup *fib, const struct address *from, const struct address *to)
 {
 	fib->ipv4_src = from->words[0];
@@ -117,7 +176,8 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 }
 
 /* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
-static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+static __always_inline ip_header *take_quoted(struct xdp_md *ctx __attribute__((unused)), struct cursor *cursor,
+						 __u8 *proto)
 {
 	struct iphdr *ip = TAKE(cursor, struct iphdr);
 

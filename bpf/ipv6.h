@@ -11,13 +11,16 @@
 #define IP_FIB_FAMILY 10  /* AF_INET6 */
 #define EXTENSIONS 6      /* extension headers that are walked; RFC 8200 knows no use for more */
 #define EXTENSION_UNIT 8
-#define IP_AT_MASK 31           /* Ethernet and two tags are 22 bytes */
-#define TRANSPORT_AT_MASK 0xfff /* six headers of 256 units would be more, and do not fit into a frame */
+#define IP_AT_MASK 0x1fff       /* behind Ethernet and two tags, and in an error behind all that quotes it */
+#define TRANSPORT_AT_MASK 0xfff /* extension headers that reach further are too many */
 
 #define IP_ICMP IPPROTO_ICMPV6
 #define IP_INNER IPPROTO_IPV6 /* what a tunnel calls a packet inside */
 #define ICMPV6_DEST_UNREACH 1
-#define ICMPV6_TIME_EXCEEDED 3 /* and 2, too big, between them */
+#define ICMPV6_TOO_BIG 2
+#define ICMPV6_TIME_EXCEEDED 3
+#define ICMPV6_PORT_UNREACH 4 /* code */
+#define ERROR_MAX 1280        /* bytes of an error that we make, with its IP header (RFC 4443, 2.4c) */
 
 static __always_inline struct address *source_of(ip_header *ip)
 {
@@ -44,6 +47,8 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 struct extension {
 	__u8 next_header;
 	__u8 units; /* of 8 bytes behind the first */
+	__u8 specific;
+	__u8 segments_left; /* of a routing header: stops before the packet is where it is to be */
 };
 
 /* Where the transport header begins, from the IP header on, and which it is. */
@@ -51,8 +56,8 @@ struct extension {
 
 /*
  * Steps over extension headers: TRANSPORT_AT(), whose protocol is IPPROTO_FRAGMENT for a fragment and IPPROTO_NONE where
- * nothing follows, headers are cut off or are too many. A global function, so that what it finds is one number for the
- * verifier and not a path for each combination of headers.
+ * nothing follows, headers are cut off or are too many, or the packet is only passing through. A global function, so that
+ * what it finds is one number for the verifier and not a path for each combination of headers.
  */
 __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 {
@@ -62,35 +67,46 @@ __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 	if (ip + at > (__u8 *)(long)ctx->data_end)
 		return IPPROTO_NONE;
 	__u8 proto = ((struct ipv6_header *)ip)->next_header;
-	for (int i = 0; i < EXTENSIONS; i++) {
+	for (int i = 0; i <= EXTENSIONS; i++) {
 		if (proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING && proto != IPPROTO_DSTOPTS)
 			return TRANSPORT_AT(at, proto);
 		struct extension *extension = (void *)ip + (at & TRANSPORT_AT_MASK);
 		if ((void *)(extension + 1) > (void *)(long)ctx->data_end)
 			return IPPROTO_NONE;
+		if (proto == IPPROTO_ROUTING && extension->segments_left)
+			return IPPROTO_NONE;
 		proto = extension->next_header;
 		at += (extension->units + 1) * EXTENSION_UNIT;
+		if (at > TRANSPORT_AT_MASK)
+			return IPPROTO_NONE;
 	}
 	return IPPROTO_NONE;
+}
+
+/* Takes the extension headers behind an IP header. Returns what follows. */
+static __always_inline __u8 take_extensions(struct xdp_md *ctx, struct cursor *cursor, struct ipv6_header *ip)
+{
+	__u32 at = sizeof(struct ipv6_header);
+	__u8 proto = ip->next_header;
+
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP) {
+		__u32 transport = skip_extensions(ctx, (void *)ip - (void *)(long)ctx->data);
+
+		proto = transport;
+		at = transport >> 8;
+	}
+	flow_opaque(at); /* the same unknown for the verifier, with extension headers or without */
+	cursor->at = (void *)ip + (at & TRANSPORT_AT_MASK);
+	return proto;
 }
 
 /* Takes the IP header and the extension headers behind it; `proto` becomes what follows. */
 static __always_inline enum verdict parse_ip(struct xdp_md *ctx, struct cursor *cursor, struct packet *p, __u8 *proto)
 {
-	__u32 at = sizeof(struct ipv6_header);
-
 	p->ip = TAKE(cursor, struct ipv6_header);
 	if (!p->ip || *(__u8 *)p->ip >> 4 != IP_VERSION)
 		return V_PASS_MALFORMED;
-	*proto = p->ip->next_header;
-	if (*proto != IPPROTO_TCP && *proto != IPPROTO_UDP) {
-		__u32 transport = skip_extensions(ctx, (void *)p->ip - (void *)(long)ctx->data);
-
-		*proto = transport;
-		at = transport >> 8;
-	}
-	flow_opaque(at); /* the same unknown for the verifier, with extension headers or without */
-	cursor->at = (void *)p->ip + (at & TRANSPORT_AT_MASK);
+	*proto = take_extensions(ctx, cursor, p->ip);
 	return *proto == IPPROTO_FRAGMENT ? V_PASS_FRAGMENT : V_UNDECIDED;
 }
 
@@ -134,6 +150,51 @@ static __always_inline void rewrite_dest(ip_header *ip, const struct address *ad
 	take_hop(ip);
 }
 
+/* What an error says: type and code, and the MTU of one about it. */
+static __always_inline struct icmp_header time_exceeded(void)
+{
+	return (struct icmp_header){.type = ICMPV6_TIME_EXCEEDED};
+}
+
+static __always_inline struct icmp_header too_big(__u32 mtu)
+{
+	return (struct icmp_header){.type = ICMPV6_TOO_BIG, .rest = bpf_htonl(mtu)};
+}
+
+static __always_inline struct icmp_header port_unreachable(void)
+{
+	return (struct icmp_header){.type = ICMPV6_DEST_UNREACH, .code = ICMPV6_PORT_UNREACH};
+}
+
+/* Whether only its sender can make it smaller: always. */
+static __always_inline int is_unfragmentable(const ip_header *ip __attribute__((unused)))
+{
+	return 1;
+}
+
+/* Whether an address is one machine's, so that it may be answered (RFC 4443, 2.4e): not multicast, ::, nor ::1. */
+static __always_inline int is_host(const struct address *address)
+{
+	const __be32 *words = address->words;
+
+	if ((words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+		return 0;
+	return words[0] || words[1] || words[2] || bpf_ntohl(words[3]) > 1;
+}
+
+static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, const struct address *from,
+				     const struct address *to)
+{
+	*ip = (struct ipv6_header){
+		.version_class_label = bpf_htonl(IP_VERSION << 28),
+		.payload_length = bpf_htons(payload),
+		.next_header = proto,
+		.hop_limit = IP_HOPS,
+		.source = *from,
+		.dest = *to,
+	};
+}
+
 static __always_inline void ask_route(struct bpf_fib_lookup *fib, const struct address *from, const struct address *to)
 {
 	*(struct address *)fib->ipv6_src = *from;
@@ -146,13 +207,13 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 }
 
 /* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
-static __always_inline ip_header *take_quoted(struct cursor *cursor, __u8 *proto)
+static __always_inline ip_header *take_quoted(struct xdp_md *ctx, struct cursor *cursor, __u8 *proto)
 {
 	struct ipv6_header *ip = TAKE(cursor, struct ipv6_header);
 
 	if (!ip || *(__u8 *)ip >> 4 != IP_VERSION)
 		return NULL;
-	*proto = ip->next_header;
+	*proto = take_extensions(ctx, cursor, ip);
 	return ip;
 }
 

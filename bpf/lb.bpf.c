@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The journey of a packet: parse, filter, find its flow, forward, leave. What is rare has a program of its own, which `lb`
- * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp.
+ * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp, and
+ * lb_answer for what its sender is told about.
  *
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
  * and one line that may be cold: its bucket.
@@ -9,6 +10,7 @@
  * Compiled once for each family. 512 bytes of stack must do for the deepest chain of calls of each program, each rounded
  * up to 32 by Linux 6.1.
  */
+#include "answer.h"
 #include "icmp.h"
 #include "schedule.h"
 
@@ -23,7 +25,7 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
 	struct reply reply = reply_of(p, ends);
-	enum verdict verdict = find_reply(&reply);
+	enum verdict verdict = find_reply(p->set, &reply);
 
 	if (verdict)
 		return verdict;
@@ -50,12 +52,12 @@ static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct p
 {
 	__u64 bytes = frame_bytes(ctx, p);
 	struct nic *out;
-	enum verdict verdict = find_way_out(p, backend->next_hop, &out);
+	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 
 	if (verdict)
 		return verdict;
 	if (backend->method == METHOD_NAT)
-		verdict = nat_to_backend(p, address_in(backend->addr), backend->port, backend->next_hop, out);
+		verdict = nat_to_backend(p, backend, out);
 	else
 		verdict = carry_to_backend(ctx, p, id, backend, key, out);
 	if (!verdict)
@@ -82,6 +84,11 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
+	if (p->set->flags & SETTING_BLOCKED) {
+		p->service = blocked_from(&key);
+		if (p->service)
+			return V_DROP_BLOCKED;
+	}
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
@@ -116,6 +123,9 @@ static __always_inline int program_for(enum verdict verdict)
 		return OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6);
 	case V_PASS_ICMP:
 		return OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6);
+	case V_DROP_TTL:
+	case V_DROP_TOO_BIG:
+		return OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6);
 	default:
 		return NO_PROGRAM;
 	}
@@ -131,23 +141,30 @@ SEC("xdp") int lb(struct xdp_md *ctx)
 	int program = program_for(verdict);
 	if (program == NO_PROGRAM)
 		return leave(&p, verdict);
+	if (program == OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6))
+		ask_answer(verdict, p.service, p.mtu);
 	bpf_tail_call(ctx, &programs, program);
 	return leave(&p, V_DROP_LAYOUT); /* it is not there */
 }
 
-/* Whether the packet begins its flow again: a connection that is over, or UDP whose backend is down, which no client
- * would notice. */
+/*
+ * Whether the packet begins its flow again: a connection that is over; a datagram whose backend is down, which no client
+ * would notice; a SYN whose backend is down, if the service has it so. Where a reset is due, the flow is over with it, so
+ * that the client can begin again at once.
+ */
 static __always_inline int is_opened_anew(const struct packet *p, struct new_flow *new)
 {
+	int opens = new->events & FLOW_OPENS;
+
 	if (FLOW_DEAD_STATES >> flow_state(new->hit.word) & 1)
-		return new->events & FLOW_OPENS;
-	if (p->tcp)
+		return opens;
+	int fate = fate_of_flows(flow_backend(new->hit.word));
+	if (fate == FAILED_KEEP)
 		return 0;
-	struct backend *backend = get_backend(flow_backend(new->hit.word));
-	if (!backend || is_serving(backend))
-		return 0;
-	close_flow(&new->key, &new->hit);
-	return 1;
+	int anew = !p->tcp || (fate == FAILED_RESCHEDULE && opens);
+	if (anew || is_reset(fate))
+		close_flow(&new->key, &new->hit);
+	return anew;
 }
 
 /* The flow of a client's packet, found or opened; `new->hit` has it. Returns V_FORWARD, V_FORWARD_NEW or why not. */
@@ -171,7 +188,7 @@ static __always_inline enum verdict why_not_ours(const struct packet *p)
 	struct ends ends = ends_of(p);
 	struct reply reply = reply_of(p, &ends);
 
-	return ends.from_backend ? find_reply(&reply) : V_PASS_NOT_OURS;
+	return ends.from_backend ? find_reply(p->set, &reply) : V_PASS_NOT_OURS;
 }
 
 static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p)
@@ -199,6 +216,13 @@ static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct p
 	return send_to_backend(ctx, p, id, backend, &new.key) ?: forwarded;
 }
 
+/* Whether its sender may be told why a packet goes no further. */
+static __always_inline int may_be_answered(enum verdict verdict)
+{
+	return verdict == V_DROP_TTL || verdict == V_DROP_TOO_BIG || verdict == V_DROP_NO_BACKEND ||
+	       verdict == V_DROP_BACKEND_DOWN;
+}
+
 /* A client's packet that no live flow carries: opens a flow, or says why not. */
 SEC("xdp") int lb_new(struct xdp_md *ctx)
 {
@@ -206,7 +230,12 @@ SEC("xdp") int lb_new(struct xdp_md *ctx)
 
 	if (!p.set)
 		return XDP_PASS;
-	return leave(&p, open_to_backend(ctx, &p));
+	enum verdict verdict = open_to_backend(ctx, &p);
+	if (!may_be_answered(verdict))
+		return leave(&p, verdict);
+	ask_answer(verdict, p.service, p.mtu);
+	bpf_tail_call(ctx, &programs, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
+	return leave(&p, V_DROP_LAYOUT);
 }
 
 SEC("xdp") int lb_icmp(struct xdp_md *ctx)
@@ -217,6 +246,17 @@ SEC("xdp") int lb_icmp(struct xdp_md *ctx)
 		return XDP_PASS;
 	enum verdict verdict = parse(ctx, &p);
 	return leave(&p, verdict == V_PASS_ICMP ? balance_icmp(ctx, &p) : verdict);
+}
+
+/* A packet that goes no further: tells its sender so, where that is due. */
+SEC("xdp") int lb_answer(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+	struct answer *due = get_answer();
+
+	if (!p.set || !due) /* cannot be: the one map has one entry, the other one for each CPU */
+		return XDP_DROP;
+	return leave(&p, give_answer(ctx, &p, due));
 }
 
 #if FAMILY == 4

@@ -23,12 +23,14 @@
 #define services_by_key services_by_key6
 #define endpoints endpoints6
 #define persistence persistence6
+#define blocked blocked6
 #define flow_slot flow_slot6
 #define flow_bucket flow_bucket6
 #define service_key service_key6
 #define endpoint endpoint6
 #define endpoint_bucket endpoint_bucket6
 #define persistence_key persistence_key6
+#define blocked_prefix blocked_prefix6
 #endif
 #include "flow_table.h"
 
@@ -40,6 +42,9 @@
 #define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
 #define DEFAULT_CPUS 16
+#define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
+#define SOURCE_SETS 16384
+#define SOURCES_PER_SET 4
 #define ENDPOINT_BUCKETS 4096
 #define ENDPOINTS_PER_BUCKET 8
 #define NICS 256
@@ -63,6 +68,8 @@ enum program {
 	PROGRAM_NEW6,
 	PROGRAM_ICMP,  /* lb_icmp */
 	PROGRAM_ICMP6,
+	PROGRAM_ANSWER, /* lb_answer */
+	PROGRAM_ANSWER6,
 	PROGRAMS,      /* their number, and none of them */
 };
 #define NO_PROGRAM PROGRAMS
@@ -71,7 +78,23 @@ enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */
 	BACKEND_UP,      /* dealt to, forwarded to */
 	BACKEND_DRAIN,   /* weight 0: its flows and persistence entries go on, nothing new is dealt */
-	BACKEND_DOWN,    /* failed its checks or removed: its flows are dropped by name, as IPVS does */
+	BACKEND_DOWN,    /* failed its checks or removed: what becomes of its flows is enum failed_backend */
+	BACKEND_KEPT,    /* the same, of a service with FAILED_KEEP: its flows go on, nothing new is dealt */
+};
+
+/* What becomes of TCP flows whose backend is down. UDP flows are dealt anew by their next datagram. */
+enum failed_backend {
+	FAILED_DROP,       /* dropped by name, as IPVS does: they go on if the backend returns in time */
+	FAILED_KEEP,       /* forwarded all the same; the daemon makes the backend BACKEND_KEPT */
+	FAILED_RESET,      /* the client's next packet is answered with a reset */
+	FAILED_RESCHEDULE, /* likewise, but a SYN is dealt anew */
+};
+
+/* What a new flow gets where no backend takes it. */
+enum no_backend {
+	NO_BACKEND_REJECT, /* ICMP port unreachable, as with IPVS */
+	NO_BACKEND_RESET,  /* TCP: a reset; UDP: as above */
+	NO_BACKEND_DROP,
 };
 
 /* How a packet reaches a backend. All but NAT leave the packet as the client sent it, with one hop less. */
@@ -113,10 +136,18 @@ enum service_flag {
 	SERVICE_COUNTED = 4,       /* its scheduler or a threshold asks how many connections its backends have */
 };
 
+/* What the whole program goes by, so that nobody pays for what nobody uses. */
+enum setting_flag {
+	SETTING_ALL_PORTS = 1, /* there are services of all ports */
+	SETTING_BLOCKS = 2,    /* the block list of IPv4 is not empty */
+	SETTING_BLOCKS6 = 4,
+};
+#define SETTING_BLOCKED OF_FAMILY(SETTING_BLOCKS, SETTING_BLOCKS6)
+
 /* service id by address, port and protocol; asked only for packets that have no flow yet */
 struct service_key {
 	ADDRESS(addr);
-	__be16 port;
+	__be16 port;               /* 0: all that no other service of the address has */
 	__u8 proto;
 	__u8 pad;
 };
@@ -130,8 +161,14 @@ struct service {
 	__u8 proto;
 	__u8 family;               /* 4 or 6 */
 	__u8 scheduler;            /* enum scheduler */
-	__u8 pad[3];
+	__u8 failed_backend;       /* enum failed_backend */
+	__u8 no_backend;           /* enum no_backend */
+	__u8 pad;
 	__u32 flags;               /* enum service_flag */
+	__u32 source_rate;         /* new connections a second from one source, see network_number(); 0: no limit */
+	__u32 source_burst;        /* at once, after a pause */
+	__u32 service_rate;        /* the same from all together */
+	__u32 service_burst;
 	__u32 pad2;
 };
 
@@ -243,7 +280,7 @@ struct local_filter {
 struct nic {
 	__u32 ifindex;
 	__u8 mac[6];
-	__u16 mtu; /* of what is behind the Ethernet header; 0: not known */
+	__u16 mtu; /* bytes of an IP packet; 65,535: no limit */
 };
 
 struct persistence_key {
@@ -276,6 +313,38 @@ struct traffic {
 	__u64 pad[3];
 };
 
+/* Sources that nothing is taken from. */
+struct blocked_prefix {
+	__u32 length; /* bits of the address that count */
+	ADDRESS(addr);
+};
+
+/* Token buckets of new connections, see limit.h: of a service, and of the sources that have been heard of lately. */
+struct service_tokens {
+	__u64 tokens;
+	__u64 pad[7]; /* every CPU takes from it: a cache line of its own */
+};
+
+struct source_tokens {
+	__u64 source; /* source_number() */
+	__u64 tokens;
+};
+
+struct source_set {
+	struct source_tokens sources[SOURCES_PER_SET];
+};
+
+/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given. */
+struct answer {
+	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no answer */
+	__u32 service;
+	__u32 mtu;      /* that it does not fit; 0: it fails for another reason */
+	__u32 pad;
+	__u64 credit;   /* an answer takes as much as a second has jiffies */
+	__u64 refilled; /* jiffies */
+	__u64 pad2[4];  /* a cache line of its own */
+};
+
 struct settings {
 	__u32 layout_version;
 	__u32 flow_bucket_mask;
@@ -286,6 +355,7 @@ struct settings {
 	__u32 coarse_shift;     /* jiffies >> coarse_shift: clock of all others, about 1 s a tick */
 	__u32 hz;               /* jiffies a second, measured at load */
 	__u32 route_generation;
+	__u32 flags;            /* enum setting_flag */
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks */
 };
 
@@ -332,10 +402,21 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } nic_ports SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, BLOCKED_PREFIXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct blocked_prefix);
+	__type(value, __u32);
+} blocked SEC(".maps");
 
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
+
+/* by service, and by source_number() */
+ARRAY(service_limits, DEFAULT_SERVICES, struct service_tokens, 0);
+ARRAY(source_limits, SOURCE_SETS, struct source_set, 0);
 
 /* by backend: how many connections it has */
 ARRAY(openings, DEFAULT_BACKENDS, struct openings, BPF_F_MMAPABLE);
@@ -345,15 +426,21 @@ ARRAY(census, DEFAULT_BACKENDS, struct census, 0);
 ARRAY(verdicts, DEFAULT_SERVICES *DEFAULT_CPUS, struct verdict_counters, BPF_F_MMAPABLE);
 ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 
+/* by CPU */
+ARRAY(answers, DEFAULT_CPUS, struct answer, 0);
+
 /* Anchors: enums that only TypeScript uses by name must appear in BTF. */
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
 const enum program btf_anchor_program __attribute__((used)) = PROGRAM_IPV6;
 const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
+const enum failed_backend btf_anchor_failed_backend __attribute__((used)) = FAILED_DROP;
+const enum no_backend btf_anchor_no_backend __attribute__((used)) = NO_BACKEND_REJECT;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
 const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
+const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

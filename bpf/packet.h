@@ -30,6 +30,8 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 }
 #define TAKE(cursor, type) ((type *)take(cursor, sizeof(type)))
 
+#define IP_HOPS 64 /* of what we send ourselves */
+
 /* What TCP and UDP headers begin with. */
 struct ports {
 	__be16 source;
@@ -67,9 +69,10 @@ struct packet {
 	struct tcphdr *tcp;  /* NULL: it is UDP */
 	const struct settings *set;
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
-	__u32 vlan;     /* not 0: it is in a VLAN */
+	__u16 vlan;     /* not 0: it is in a VLAN */
+	__u16 mtu;      /* that it does not fit, with V_DROP_TOO_BIG */
 	__u32 service;  /* for the counters; 0 until it is known */
-	int action;     /* of a forwarded packet: XDP_TX or XDP_REDIRECT */
+	int action;     /* of a forwarded packet and of an answer: XDP_TX or XDP_REDIRECT */
 };
 
 /* Length of the frame. */

@@ -4,6 +4,7 @@
 #define SLUICE_SCHEDULE_H
 
 #include "least.h"
+#include "limit.h"
 #include "neigh.h"
 #include "persist.h"
 #include "ring.h"
@@ -11,12 +12,10 @@
 
 #define AMBIGUITY_ATTEMPTS 8
 
-static __always_inline int is_same_endpoint(const struct backend *a, const struct backend *b)
-{
-	return same_address(address_in(a->addr), address_in(b->addr)) && a->port == b->port;
-}
-
-/* Whether the service of an endpoint's entry, the n-th of its bucket, has a flow of the same client to the same backend. */
+/*
+ * Whether the service of an endpoint's entry has a flow of the same client to the same backend and port: of the n-th
+ * entry in the bucket of that port, and from ENDPOINTS_PER_BUCKET on in the bucket of all ports.
+ */
 __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 {
 	struct backend *ours = get_backend(backend);
@@ -25,20 +24,27 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 
 	if (!key || !ours || !set)
 		return 0;
-	__u32 index = endpoint_bucket_of(local_hash(address_in(ours->addr), ours->port, ours->proto));
+	__be16 port = backend_port(ours, key_service_port(key));
+	__be16 listed = n < ENDPOINTS_PER_BUCKET ? port : 0;
+	__u32 index = endpoint_bucket_of(local_hash(address_in(ours->addr), listed, ours->proto));
 	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
 	if (!bucket)
 		return 0;
 	struct endpoint *endpoint = &bucket->slots[n & (ENDPOINTS_PER_BUCKET - 1)];
-	if (!same_address(address_in(endpoint->addr), address_in(ours->addr)) || endpoint->port != ours->port ||
-	    endpoint->proto != ours->proto || endpoint->service == ours->service)
+	if (!same_address(address_in(endpoint->addr), address_in(ours->addr)) || endpoint->port != listed ||
+	    endpoint->proto != ours->proto)
 		return 0;
-	struct flow_key rival = flow_key_of(key_client(key), key_client_port(key), address_in(endpoint->service_addr),
-					    endpoint->service_port, endpoint->proto);
+	__be16 service_port = endpoint->service_port ?: port;
+	const struct address *service = address_in(endpoint->service_addr);
+	if (same_address(service, key_service(key)) && service_port == key_service_port(key))
+		return 0; /* the very flow */
+	struct flow_key rival =
+		flow_key_of(key_client(key), key_client_port(key), service, service_port, endpoint->proto);
 	if (find_flow_now(&rival, &hit, set, flow_now(set).coarse) != FLOW_HIT)
 		return 0;
 	struct backend *theirs = get_backend(flow_backend(hit.word));
-	return theirs && is_same_endpoint(theirs, ours);
+	return theirs && same_address(address_in(theirs->addr), address_in(ours->addr)) &&
+	       backend_port(theirs, service_port) == port;
 }
 
 /*
@@ -48,10 +54,12 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 __noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
 {
 	struct backend *ours = get_backend(backend);
+	struct settings *set = get_settings();
 
-	if (!key || !ours || !ours->shared)
+	if (!key || !ours || !ours->shared || !set)
 		return 0;
-	for (int n = 0; n < ENDPOINTS_PER_BUCKET; n++)
+	int entries = set->flags & SETTING_ALL_PORTS ? 2 * ENDPOINTS_PER_BUCKET : ENDPOINTS_PER_BUCKET;
+	for (int n = 0; n < 2 * ENDPOINTS_PER_BUCKET && n < entries; n++)
 		if (is_rival(key, backend, n))
 			return 1;
 	return 0;
@@ -70,15 +78,6 @@ static __always_inline int disambiguate(const struct flow_key *key, struct flow_
 	}
 	redirect_flow(key, hit, NO_BACKEND);
 	return NO_BACKEND;
-}
-
-static __always_inline __u32 service_of(const struct flow_key *key)
-{
-	struct service_key at = {.port = key_service_port(key), .proto = flow_proto(key)};
-
-	put_address(at.addr, key_service(key));
-	__u32 *service = bpf_map_lookup_elem(&services_by_key, &at);
-	return service ? *service : 0;
 }
 
 /* Chooses a backend by the service's scheduler, or NO_BACKEND. */
@@ -129,6 +128,9 @@ static __always_inline enum verdict open_flow(const struct settings *set, struct
 		return V_PASS_NOT_OURS;
 	if (!(new->events & FLOW_OPENS))
 		return V_PASS_NO_FLOW;
+	enum verdict verdict = check_limits(new);
+	if (verdict)
+		return verdict;
 	switch (claim_flow(&new->key, &new->hit, set)) {
 	case FLOW_CLAIMED:
 		break;

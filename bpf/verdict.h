@@ -9,7 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define VERDICTS_MAX 32
+#define VERDICTS_MAX 64
 #define EVENTS_MAX 8
 
 enum verdict {
@@ -46,7 +46,16 @@ enum verdict {
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
 	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
 	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
-	V_DROP_TOO_BIG,         /* with a tunnel's headers more than the way out takes */
+	V_DROP_BLOCKED,         /* its source is under a prefix of the block list */
+	V_DROP_RATE_SOURCE,     /* a new connection, and its source has had as many as it may */
+	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
+	V_DROP_TOO_BIG,         /* larger, with a tunnel's headers, than the MTU of the NIC that it should leave by, and not answered */
+
+	/* answer: the packet goes no further, and its sender is told; too many a second are dropped by the verdicts above */
+	V_ANSWER_TIME_EXCEEDED, /* ICMP time exceeded, for drop_ttl */
+	V_ANSWER_TOO_BIG,       /* ICMP too big (IPv4: fragmentation needed), for drop_too_big */
+	V_ANSWER_UNREACHABLE,   /* ICMP port unreachable, for drop_no_backend */
+	V_ANSWER_RESET,         /* TCP RST, for drop_no_backend or drop_backend_down, as the service's policies say */
 
 	V_COUNT, /* not a verdict */
 };
@@ -80,6 +89,10 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_REPLY:
 	case V_FORWARD_ICMP:
 	case V_REPLY_ICMP:
+	case V_ANSWER_TIME_EXCEEDED:
+	case V_ANSWER_TOO_BIG:
+	case V_ANSWER_UNREACHABLE:
+	case V_ANSWER_RESET:
 		return forward;
 	case V_DROP_NO_BACKEND:
 	case V_DROP_BACKEND_DOWN:
@@ -91,6 +104,9 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_CONTENDED:
 	case V_DROP_AMBIGUOUS:
 	case V_DROP_LAYOUT:
+	case V_DROP_BLOCKED:
+	case V_DROP_RATE_SOURCE:
+	case V_DROP_RATE_SERVICE:
 	case V_DROP_TOO_BIG:
 		return XDP_DROP;
 	case V_UNDECIDED:

@@ -4,7 +4,7 @@ import {availableParallelism} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {inside} from './namespace.js';
 import type {Command, Outcome, Reply, Request} from './protocol.js';
-import {clientAddress, externalVip} from './topology.js';
+import {clientAddress, clientAddress6, externalVip} from './topology.js';
 
 export interface RequestOptions {
 	/** One of the client's own addresses; by default one that was never used before in this laboratory. */
@@ -129,9 +129,10 @@ export class Client {
 		this.#generators = Array.from({length: availableParallelism()}, (_, cpu) => new Generator(namespace, cpu));
 	}
 
-	/** An address that no request came from before. */
-	freshAddress(): string {
-		return clientAddress(++this.#addressesUsed);
+	/** An address that no request came from before, of the family of `to`. */
+	freshAddress(to: string = externalVip): string {
+		const n = ++this.#addressesUsed;
+		return to.includes(':') ? clientAddress6(n) : clientAddress(n);
 	}
 
 	/** One request on a connection of its own. Successive calls take the CPUs in turn. */
@@ -160,7 +161,7 @@ export class Client {
 
 	/** A new connection every `periodMs`: shows an interruption with that resolution. */
 	stream(options: StreamOptions = {}): Stream {
-		const from = options.from ?? Array.from({length: STREAM_ADDRESSES}, () => this.freshAddress());
+		const from = options.from ?? Array.from({length: STREAM_ADDRESSES}, () => this.freshAddress(options.to));
 		const timeoutMs = options.timeoutMs ?? STREAM_TIMEOUT_MS;
 		const requests = from.map(address => this.#request({...options, timeoutMs, from: address}));
 		const generator = this.#next();
@@ -202,7 +203,7 @@ export class Client {
 
 	#request(options: RequestOptions): Request {
 		return {
-			from: options.from ?? this.freshAddress(),
+			from: options.from ?? this.freshAddress(options.to),
 			to: options.to ?? externalVip,
 			port: options.port ?? 80,
 			path: options.path ?? '/',

@@ -13,13 +13,14 @@ export interface Nic {
 	readonly device: Device;
 	readonly network: SwitchName;
 	readonly address: string;
+	readonly address6: string;
 }
 
 export interface Node {
 	readonly name: NodeName;
 	readonly nics: readonly Nic[];
-	/** Of the default route; null where everything is on the link. */
-	readonly gateway: string | null;
+	/** Of the default routes, IPv4 and IPv6; null where everything is on the link. */
+	readonly gateways: readonly [ipv4: string, ipv6: string] | null;
 	readonly forwards: boolean;
 }
 
@@ -28,33 +29,41 @@ export const internalVip = '10.0.0.100';
 export const vips: readonly string[] = [externalVip, internalVip];
 export const networks: Readonly<Record<SwitchName, string>> = {external: '192.168.1.0/24', internal: '10.0.0.0/24'};
 export const prefix = 24;
+/** The VIPs of an IPv6 copy of the job. Hosts use a router by its link-local address. */
+export const externalVip6 = '2001:db8::1';
+export const internalVip6 = 'fe80::100';
+export const prefix6 = 64;
 /** All these are the client's: RFC 2544 addresses, routed to the balancers' gateway. */
 export const clientNetwork = '198.18.0.0/16';
+/** RFC 5180 addresses. */
+export const clientNetwork6 = '2001:2::/48';
 
-const gateway = '192.168.1.254';
+const gateways = ['192.168.1.254', '2001:db8::254'] as const;
 
 function balancer(name: BalancerName, last: number): Node {
 	return {
 		name,
 		nics: [
-			{device: 'eth0', network: 'external', address: `192.168.1.${last}`},
-			{device: 'eth1', network: 'internal', address: `10.0.0.${last}`},
+			{device: 'eth0', network: 'external', address: `192.168.1.${last}`, address6: `2001:db8::${last}`},
+			{device: 'eth1', network: 'internal', address: `10.0.0.${last}`, address6: `2001:db8:1::${last}`},
 		],
-		gateway,
+		gateways,
 		forwards: true,
 	};
 }
 
 function webServer(name: WebServerName, last: number): Node {
-	const nics: Nic[] = [{device: 'eth0', network: 'internal', address: `10.0.0.${last}`}];
-	return {name, nics, gateway: internalVip, forwards: false};
+	const nics: Nic[] = [
+		{device: 'eth0', network: 'internal', address: `10.0.0.${last}`, address6: `2001:db8:1::${last}`},
+	];
+	return {name, nics, gateways: [internalVip, internalVip6], forwards: false};
 }
 
 export const nodes: Readonly<Record<NodeName, Node>> = {
 	client: {
 		name: 'client',
-		nics: [{device: 'eth0', network: 'external', address: gateway}],
-		gateway: null,
+		nics: [{device: 'eth0', network: 'external', address: gateways[0], address6: gateways[1]}],
+		gateways: null,
 		forwards: false,
 	},
 	lb1: balancer('lb1', 10),
@@ -74,6 +83,11 @@ export function clientAddress(n: number): string {
 	return `198.18.${n >> 8}.${n & 255}`;
 }
 
+/** Its IPv6 address, in canonical text. */
+export function clientAddress6(n: number): string {
+	return clientNetwork6.replace(/\/.*/, n.toString(16));
+}
+
 /** MAC addresses tell their owner in a capture: the last four bytes are the IP address. */
 export function macOf(address: string): string {
 	const bytes = address.split('.').map(byte => Number(byte).toString(16).padStart(2, '0'));
@@ -90,11 +104,18 @@ export function furnishNode(node: Node, switches: string): string[] {
 				`sysctl -qw net.ipv4.conf.${scope}.rp_filter=0 net.ipv4.conf.${scope}.send_redirects=0 ` +
 				`net.ipv4.conf.${scope}.arp_ignore=1 net.ipv4.conf.${scope}.arp_announce=2`,
 		),
-		...(node.forwards ? ['sysctl -qw net.ipv4.ip_forward=1'] : []),
+		// Every address here is unique, and nobody can wait a second or two until the kernel knows that.
+		'sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0',
+		...(node.forwards ? ['sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1'] : []),
 		...node.nics.flatMap((nic, n) => cable(node, nic, NIC_INDEX + n, switches)),
-		...(node.gateway === null ? [] : [`ip route add default via ${node.gateway}`]),
+		...(node.gateways ?? []).map(gateway => `ip route add default via ${gateway} dev eth0`),
 		// Any address of the network may be bound as a source and is answered for ("AnyIP"), without 65,534 entries.
-		...(node.name === 'client' ? [`ip route add local ${clientNetwork} dev lo`] : []),
+		...(node.name === 'client'
+			? [
+					...[clientNetwork, clientNetwork6].map(network => `ip route add local ${network} dev lo`),
+					'sysctl -qw net.ipv6.ip_nonlocal_bind=1',
+				]
+			: []),
 	];
 }
 
@@ -119,6 +140,7 @@ function cable(node: Node, nic: Nic, index: number, switches: string): string[] 
 		`ethtool -K ${nic.device} ${OFFLOADS} >/dev/null`,
 		`ip link set ${nic.device} up`,
 		`ip address add ${nic.address}/${prefix} dev ${nic.device}`,
+		`ip address add ${nic.address6}/${prefix6} dev ${nic.device}`,
 	];
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# scripts/setup.sh build|lab|bench …: brings a Debian 12 to the point where this project builds (build), where its demo and
-# tests run (lab) and where it is measured (bench). Quick when there is nothing to do, silent unless there is, and never starts a service.
+# scripts/setup.sh build|lab|bench|vm …: brings a Debian 12 to the point where this project builds (build), where its demo and
+# tests run (lab), where it is measured (bench) and where it is tried on an older kernel (vm). Quick when there is nothing to
+# do, silent unless there is, and never starts a service.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PWD/build/node/bin:$PATH:/usr/sbin:/sbin
@@ -40,6 +41,11 @@ bench_needs='
 	wrk                            wrk
 	unshare                        util-linux
 	taskset                        util-linux
+'
+
+vm_needs='
+	qemu-system-x86_64             qemu-system-x86
+	busybox                        busybox-static
 '
 
 say() { echo "setup: $*"; }
@@ -123,10 +129,11 @@ for part in "$@"; do
 	build) needs="$needs$build_needs" ;;
 	lab) needs="$needs$lab_needs" ;;
 	bench) needs="$needs$bench_needs" ;;
-	*) fail "unknown part $part (build, lab, bench)" ;;
+	vm) needs="$needs$vm_needs" ;;
+	*) fail "unknown part $part (build, lab, bench, vm)" ;;
 	esac
 done
-[ -n "$needs" ] || fail 'which part? (build, lab, bench)'
+[ -n "$needs" ] || fail 'which part? (build, lab, bench, vm)'
 
 packages=$(echo "$needs" | missing_packages)
 if ! command -v npm >/dev/null; then packages="${packages}nodejs npm "; fi

@@ -14,6 +14,7 @@ import type {Host} from './host/host.js';
 import type {Log} from './log.js';
 import {Metrics} from './metrics/metrics.js';
 import {serveMetrics} from './metrics/server.js';
+import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
@@ -145,6 +146,7 @@ export class Daemon {
 	async #begin(): Promise<void> {
 		const {name, host, log} = this.#options;
 		this.#checks.configure(this.#config.services);
+		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);
 		this.#reporter.configured(this.#config);
 		this.#undo.add(this.#reporter.keepSweeping());
@@ -226,7 +228,12 @@ export class Daemon {
 		await this.#vrrp.configure(vrrpConfig(config));
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
+		await this.#block(config);
 		return this.#reconciler.configure(config);
+	}
+
+	async #block({settings: {blocked}}: Config): Promise<void> {
+		await this.#dataPlane.block(blockChanges(this.#dataPlane.blocked, blocked));
 	}
 
 	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */

@@ -18,8 +18,6 @@ import type {Nic} from './xdp/layout.gen.js';
 
 /** What comes in a burst is answered once. */
 const COALESCE_US = 0;
-/** What the map of NICs can tell, and more than any NIC has; loopback says 65,536. */
-const MTU_MAX = 65_535;
 /** After a refused change, and while removed backends wait for their last flow to end. */
 const AGAIN_US = 1_000_000;
 
@@ -164,7 +162,7 @@ export class Reconciler {
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
 		const identities = wanted.flatMap(({ifindex, mac, mtu}) => {
 			const bytes = macBytes(mac);
-			return bytes === undefined ? [] : {ifindex, mac: bytes, mtu: Math.min(mtu, MTU_MAX)};
+			return bytes === undefined ? [] : {ifindex, mac: bytes, mtu};
 		});
 		return assignSlots(identities, dataPlane.tables.nics, dataPlane.capacity.nics);
 	}

@@ -203,6 +203,7 @@ test('a burst of link events is read once; a refused reading is repeated', async
 	for (let mtu = 1400; mtu < 1500; mtu++) netlink.setLink({ifindex: ETH0, name: 'eth0', mtu});
 	await pass(0);
 	t.is(dataPlane.looks, before + 1);
+	t.is([...dataPlane.tables.nics.values()].find(({ifindex}) => ifindex === ETH0)?.mtu, 1499, 'and the last one holds');
 	netlink.refused.add('links');
 	netlink.setLink({ifindex: ETH1, name: 'eth1', mac: '02:00:00:00:00:ff'});
 	await pass(0);

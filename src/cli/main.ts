@@ -38,4 +38,11 @@ process.exitCode = await run(process.argv.slice(2), {
 		const [{readConfig}, {realFiles}] = await Promise.all([import('../conf/read.js'), import('../host/real/files.js')]);
 		return readConfig(file, realFiles).diagnostics;
 	},
+	measure: async () => {
+		const [{measureProgramTime}, {realClock}] = await Promise.all([
+			import('../bench/program-time.js'),
+			import('../host/real/clock.js'),
+		]);
+		return measureProgramTime(realClock);
+	},
 });

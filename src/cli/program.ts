@@ -1,4 +1,5 @@
 import {Command, CommanderError, InvalidArgumentError} from 'commander';
+import type {Measurement} from '../bench/program-time.js';
 import type {Diagnostic} from '../conf/diagnostics.js';
 import type {NameLock} from '../control/lock.js';
 import {checkedName} from '../control/protocol.js';
@@ -6,6 +7,7 @@ import {ControlError, ExitCode, KernelError} from '../errors.js';
 import {VERSION} from '../version.js';
 import type {FlowFilter, MapView} from '../xdp/view.js';
 import {backends} from './commands/backends.js';
+import {bench} from './commands/bench.js';
 import {check} from './commands/check.js';
 import {drops} from './commands/drops.js';
 import {flows} from './commands/flows.js';
@@ -33,6 +35,8 @@ export interface Environment {
 	unload(name: string): Promise<void>;
 	/** What there is to say about a configuration file. */
 	diagnose(file: string): Promise<readonly Diagnostic[]>;
+	/** What packets cost in the program. Throws KernelError where that cannot be measured. */
+	measure(): Promise<Measurement>;
 }
 
 interface GlobalOptions {
@@ -121,6 +125,9 @@ class Cli {
 		);
 		this.#command('check <file>', 'check a configuration file').action((file: string) =>
 			this.#show(async () => check(file, await environment.diagnose(file))),
+		);
+		this.#command('bench', 'what a packet costs in the program here; touches no traffic').action(() =>
+			this.#show(session => bench(session, () => environment.measure())),
 		);
 	}
 

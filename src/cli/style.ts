@@ -22,6 +22,6 @@ export function printable(text: string): string {
 /** The tone that says at a glance how a backend, check or VRRP instance is. */
 export function stateTone(state: string): Tone | null {
 	if (state === 'up' || state === 'master') return 'good';
-	if (state === 'down' || state === 'fault') return 'bad';
+	if (state === 'down' || state === 'kept' || state === 'fault') return 'bad';
 	return state === 'drain' || state === 'untested' ? 'warning' : null;
 }

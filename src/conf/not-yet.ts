@@ -12,17 +12,7 @@ export interface NotYet {
  * What the language, the model and the plan have and the program has not. Each row refuses one thing by name; a row goes
  * when the program does it, and the rest of this file with the last of them.
  */
-export const notYet: readonly NotYet[] = [
-	{what: 'a virtual_server for all ports', places: servicesForAllPorts},
-	setting('failed_backend'),
-	setting('no_backend'),
-	setting('new_connections_per_source'),
-	setting('new_connections_per_service'),
-	setting('block'),
-	setting('block_file'),
-	setting('flows6'),
-	setting('fragments'),
-];
+export const notYet: readonly NotYet[] = [setting('fragments')];
 
 export function refuse(refused: readonly NotYet[], draft: ConfigDraft, report: Report): void {
 	for (const {what, places} of refused) {
@@ -38,13 +28,4 @@ function setting(keyword: string): NotYet {
 		what: keyword,
 		places: ({settings}) => [settings, ...settings.services].flatMap(block => block.written.get(keyword) ?? []),
 	};
-}
-
-function servicesForAllPorts(draft: ConfigDraft): Place[] {
-	return lines(draft).flatMap(({place, port}) => (port === 0 ? [place] : []));
-}
-
-function lines({services, groups}: ConfigDraft) {
-	const own = services.flatMap(({target, place}) => ('group' in target ? [] : [{...target, place}]));
-	return [...own, ...groups.flatMap(group => group.lines)];
 }

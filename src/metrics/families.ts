@@ -73,7 +73,7 @@ export const FAMILIES: readonly Family[] = [
 	},
 	{
 		name: 'lbd_flow_slots',
-		help: 'Flows that the table has room for.',
+		help: 'Flows that the tables of both address families have room for.',
 		type: 'gauge',
 		labels: [],
 		samples: ({flowSlots}) => [[NONE, flowSlots]],
@@ -87,7 +87,7 @@ export const FAMILIES: readonly Family[] = [
 	},
 	{
 		name: 'lbd_persistence_entries_max',
-		help: 'Persistence entries that there is room for.',
+		help: 'Persistence entries that there is room for, of both address families.',
 		type: 'gauge',
 		labels: [],
 		samples: ({persistenceEntriesMax}) => [[NONE, persistenceEntriesMax]],

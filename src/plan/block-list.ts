@@ -1,15 +1,11 @@
 /** Changes of the block list. It goes by the configuration alone, so a reload applies them and no look at the backends does. Pure. */
-
-export interface BlockChanges {
-	readonly added: readonly string[];
-	readonly removed: readonly string[];
-}
+import type {BlockChanges} from '../xdp/tables.js';
 
 /** The fewest changes that make `wanted` of `actual`, both in canonical text (`Settings.blocked`). */
-export function blockChanges(actual: readonly string[], wanted: readonly string[]): BlockChanges {
-	return {added: without(wanted, new Set(actual)), removed: without(actual, new Set(wanted))};
-}
-
-function without(prefixes: readonly string[], others: ReadonlySet<string>): string[] {
-	return prefixes.filter(prefix => !others.has(prefix));
+export function blockChanges(actual: ReadonlySet<string>, wanted: readonly string[]): BlockChanges {
+	const kept = new Set(wanted);
+	return {
+		added: wanted.filter(prefix => !actual.has(prefix)),
+		removed: [...actual].filter(prefix => !kept.has(prefix)),
+	};
 }

@@ -5,12 +5,13 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
 import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
-import {BackendState, type Endpoint, Limits, Method, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
+import {BackendState, type Endpoint, FailedBackend, Limits, Method, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
 import {
 	addressIn,
 	type Backend,
 	type BackendId,
 	emptyTables,
+	type Service,
 	type ServiceId,
 	serviceKeyText,
 	type Tables,
@@ -114,7 +115,7 @@ class Draft implements Desired {
 			family: family(backend.address),
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
-			state: backendState(backend, this.#circumstances.isUp(service, backend)),
+			state: backendState(backend, this.#circumstances.isUp(service, backend), this.#stateOfFailed(serviceId)),
 			service: serviceId,
 			shared: 0,
 			weight: backend.weight,
@@ -163,23 +164,37 @@ class Draft implements Desired {
 		return true;
 	}
 
+	/** TCP flows may be kept; those of UDP lose nothing by another backend. */
+	#stateOfFailed(id: ServiceId): BackendState {
+		const service = this.tables.services.get(id);
+		const isKept = service?.failedBackend === FailedBackend.FAILED_KEEP && service.proto === protocolNumber('tcp');
+		return isKept ? BackendState.BACKEND_KEPT : BackendState.BACKEND_DOWN;
+	}
+
 	/**
-	 * Backends that the file no longer has stay, as down, until no flow names them: their ids must not be given away
-	 * before. One that is not down yet stays in any case, since a flow may be made for it at this moment.
+	 * Backends that the file no longer has stay, as failed ones, until no flow names them: their ids must not be given away
+	 * before. One that may still be dealt to stays in any case, since a flow may be made for it at this moment.
 	 */
 	keepRemoved(): void {
 		const {actual, liveFlows} = this.#circumstances;
 		for (const [id, entry] of actual.backends) {
 			if (this.tables.backends.has(id)) continue;
-			if (entry.state === BackendState.BACKEND_DOWN && liveFlows(id) === 0) continue;
+			if (FAILED_STATES.has(entry.state) && liveFlows(id) === 0) continue;
 			const service = actual.services.get(entry.service);
 			if (service === undefined) continue;
-			if (!this.tables.services.has(entry.service)) this.tables.services.set(entry.service, {...service, turn: 0n});
-			const down = {...entry, state: BackendState.BACKEND_DOWN, shared: 0};
-			this.#putEndpoint(down);
-			this.tables.backends.set(id, down);
+			if (!this.tables.services.has(entry.service)) this.#keepService(entry.service, service);
+			const failed = {...entry, state: this.#stateOfFailed(entry.service), shared: 0};
+			this.#putEndpoint(failed);
+			this.tables.backends.set(id, failed);
 			this.leaving.add(id);
 		}
+	}
+
+	/** A service that the file no longer has deals to nobody; its flows are looked for only where they go on. */
+	#keepService(id: ServiceId, service: Service): void {
+		this.tables.services.set(id, {...service, turn: 0n});
+		if (this.#stateOfFailed(id) !== BackendState.BACKEND_KEPT) return;
+		this.tables.filter.add(filterBit('service', localHash({...service, addr: addressIn(service)})));
 	}
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
@@ -232,8 +247,11 @@ function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService
 	);
 }
 
-function backendState(backend: ConfBackend, isUp: boolean): number {
+/** Of backends that are dealt nothing and have failed their checks or been removed. */
+const FAILED_STATES: ReadonlySet<number> = new Set([BackendState.BACKEND_DOWN, BackendState.BACKEND_KEPT]);
+
+function backendState(backend: ConfBackend, isUp: boolean, failed: BackendState): BackendState {
 	if (backend.weight === 0) return BackendState.BACKEND_DRAIN;
 	if (isUp) return BackendState.BACKEND_UP;
-	return backend.inhibitOnFailure ? BackendState.BACKEND_DRAIN : BackendState.BACKEND_DOWN;
+	return backend.inhibitOnFailure ? BackendState.BACKEND_DRAIN : failed;
 }

@@ -5,8 +5,12 @@ import {Limits, type Nic} from '../xdp/layout.gen.js';
 export interface NicIdentity {
 	readonly ifindex: number;
 	readonly mac: Uint8Array;
+	/** Bytes of an IP packet, as the kernel says; 0: it does not say. */
 	readonly mtu: number;
 }
+
+/** The largest MTU that struct nic can say, which no packet exceeds. */
+const MTU_MAX = 0xffff;
 
 /**
  * Gives each NIC a slot: (ifindex + probe) % slots, the first that is free. One that has a slot keeps it, because
@@ -22,9 +26,13 @@ export function assignSlots(
 	const placed = (nic: NicIdentity): boolean => standing.has(nic.ifindex);
 	for (const nic of [...nics.filter(placed), ...nics.filter(candidate => !placed(candidate))]) {
 		const slot = standing.get(nic.ifindex) ?? freeSlot(nic.ifindex, assigned, slots);
-		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac, mtu: nic.mtu});
+		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac, mtu: mtuOf(nic)});
 	}
 	return assigned;
+}
+
+function mtuOf({mtu}: NicIdentity): number {
+	return mtu === 0 ? MTU_MAX : Math.min(mtu, MTU_MAX);
 }
 
 function freeSlot(ifindex: number, assigned: ReadonlyMap<number, Nic>, slots: number): number | null {

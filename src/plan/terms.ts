@@ -1,12 +1,38 @@
 /** What is said of services and backends beside addresses, weights and schedulers, in the terms of the tables. */
-import type {Backend as ConfBackend, Service as ConfService, Forwarding} from '../conf/model.js';
+import type {Backend as ConfBackend, Service as ConfService, Forwarding, Policy} from '../conf/model.js';
 import {addressBytes} from '../net/address.js';
-import {Method, TunnelFlag} from '../xdp/layout.gen.js';
-import {type Backend, type Service, type UNSAID_OF_SERVICE, withRoom} from '../xdp/tables.js';
+import {FailedBackend, Method, NoBackend, TunnelFlag} from '../xdp/layout.gen.js';
+import {type Backend, type Service, withRoom} from '../xdp/tables.js';
 import {type NextHop, nextHopWord} from './key.js';
 
-export function serviceTerms({policy, limits}: ConfService): Pick<Service, keyof typeof UNSAID_OF_SERVICE> {
-	return {...policy, sourceRate: limits.perSource, serviceRate: limits.perService};
+const FAILED_BACKEND: Readonly<Record<Policy['failedBackend'], FailedBackend>> = {
+	drop: FailedBackend.FAILED_DROP,
+	keep: FailedBackend.FAILED_KEEP,
+	reset: FailedBackend.FAILED_RESET,
+	reschedule: FailedBackend.FAILED_RESCHEDULE,
+};
+
+const NO_BACKEND: Readonly<Record<Policy['noBackend'], NoBackend>> = {
+	reject: NoBackend.NO_BACKEND_REJECT,
+	reset: NoBackend.NO_BACKEND_RESET,
+	drop: NoBackend.NO_BACKEND_DROP,
+};
+
+type ServiceTerms = Pick<
+	Service,
+	'failedBackend' | 'noBackend' | 'sourceRate' | 'sourceBurst' | 'serviceRate' | 'serviceBurst'
+>;
+
+/** A rate of 0 is no limit. */
+export function serviceTerms({policy, limits: {perSource, perService}}: ConfService): ServiceTerms {
+	return {
+		failedBackend: FAILED_BACKEND[policy.failedBackend],
+		noBackend: NO_BACKEND[policy.noBackend],
+		sourceRate: perSource?.perSecond ?? 0,
+		sourceBurst: perSource?.burst ?? 0,
+		serviceRate: perService?.perSecond ?? 0,
+		serviceBurst: perService?.burst ?? 0,
+	};
 }
 
 const METHODS = {

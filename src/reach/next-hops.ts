@@ -25,6 +25,13 @@ const ROUTES_SETTLE_US = 50_000;
 /** Neighbours whose MAC address is remembered; the kernel itself keeps 1,024 of each family unless told otherwise. */
 const REMEMBERED_MAX = 65_536;
 
+/**
+ * Addresses that nobody has (RFC 5737, RFC 6666): the ways to them are the default routes, behind which most clients are.
+ * Their gateways are kept resolved, since the program looks up clients in the kernel's neighbour table, and the kernel
+ * follows a gateway to another MAC address only while it knows the gateway.
+ */
+const NOBODY = ['192.0.2.1', '100::1'] as const;
+
 /** Watches the ways to a set of addresses. */
 export class NextHops {
 	readonly #netlink: Netlink;
@@ -134,7 +141,7 @@ export class NextHops {
 	/** False when a newer look has begun meanwhile, or the end has come: then nothing has changed. */
 	async #lookUp(): Promise<boolean> {
 		const look = ++this.#look;
-		const addresses = this.#addresses;
+		const addresses = [...this.#addresses, ...NOBODY];
 		const neighbours = await this.#netlink.neighbours();
 		const routes = await Promise.all(addresses.map(address => this.#route(address)));
 		if (look !== this.#look) return false;
@@ -160,10 +167,15 @@ export class NextHops {
 			this.#unreachable.delete(address);
 			return route;
 		} catch (error) {
-			if (!this.#unreachable.has(address)) this.#log.warn({address, error}, 'no route to backend');
-			this.#unreachable.add(address);
+			this.#reportUnreachable(address, error);
 			return null;
 		}
+	}
+
+	#reportUnreachable(address: string, error: unknown): void {
+		if (this.#unreachable.has(address) || !this.#addresses.includes(address)) return;
+		this.#unreachable.add(address);
+		this.#log.warn({address, error}, 'no route to backend');
 	}
 
 	/** Asks the kernel for every gateway whose MAC is not known, and again until it is. */
@@ -171,7 +183,7 @@ export class NextHops {
 		this.#cancelRetry?.();
 		this.#cancelRetry = null;
 		const missing = new Map<string, Reach>();
-		for (const address of this.#addresses) {
+		for (const address of this.#routes.keys()) {
 			const reach = this.reach(address);
 			if (reach !== null && reach.mac === null) missing.set(gatewayKey(reach.ifindex, reach.gateway), reach);
 		}

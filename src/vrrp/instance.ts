@@ -239,7 +239,10 @@ export class InstanceRunner {
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
 		const {sourceAddress, family: of} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
-		const isThere = addresses.some(entry => entry.address === sourceAddress && entry.usable);
+		const isThere = addresses.some(
+			entry =>
+				entry.address === sourceAddress && entry.usable && (entry.ifindex === ifindex || !isLinkLocal(sourceAddress)),
+		);
 		return of === 4 || isThere ? sourceAddress : null;
 	}
 

@@ -7,9 +7,9 @@ import type {BackendId, ServiceId} from './tables.js';
 export const VERDICT_NAMES: readonly string[] = names(Verdict, 'V_', Verdict.V_COUNT);
 export const EVENT_NAMES: readonly string[] = names(Event, 'EVENT_', Event.EVENT_COUNT);
 
-/** Verdicts that stand for a lost packet. */
+/** Verdicts that stand for a lost packet, whether its sender was told or not. */
 export function isDrop(verdict: string): boolean {
-	return verdict.startsWith('drop_');
+	return verdict.startsWith('drop_') || verdict.startsWith('answer_');
 }
 
 function names(values: Readonly<Record<string, number>>, prefix: string, count: number): string[] {

@@ -9,6 +9,7 @@ import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import type {Family} from '../net/address.js';
 import {Attachments} from './attachments.js';
+import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
 import {
@@ -17,13 +18,14 @@ import {
 	Limits,
 	type LocalFilter,
 	localFilter as localFilterCodec,
+	SettingFlag,
 	type Settings,
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, familyOf, type Op, type Tables, withRoom} from './tables.js';
+import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
@@ -38,6 +40,8 @@ export interface DataPlaneOptions {
 }
 
 const PROGRAMS = ['lb', 'read_clock'] as const;
+/** No daemon may be called so. */
+const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
 const GENERATION_MASK = 0xff;
 
@@ -53,7 +57,13 @@ const UNUSED_SERVICE = {
 	proto: 0,
 	family: 0,
 	scheduler: 0,
+	failedBackend: 0,
+	noBackend: 0,
 	flags: 0,
+	sourceRate: 0,
+	sourceBurst: 0,
+	serviceRate: 0,
+	serviceBurst: 0,
 };
 const UNUSED_BACKEND = {
 	addr: UNUSED_ADDRESS,
@@ -85,6 +95,7 @@ export class DataPlane {
 	readonly #objects: Objects;
 	readonly #clockReader: BpfProgram;
 	readonly #attachments: Attachments;
+	readonly #blockList: BlockList;
 
 	private constructor(parts: {
 		maps: Maps;
@@ -94,6 +105,7 @@ export class DataPlane {
 		pins: Pins;
 		objects: Objects;
 		attachments: Attachments;
+		blockList: BlockList;
 	}) {
 		this.maps = parts.maps;
 		this.settings = parts.settings;
@@ -103,6 +115,7 @@ export class DataPlane {
 		this.#objects = parts.objects;
 		this.#clockReader = parts.objects.program('read_clock');
 		this.#attachments = parts.attachments;
+		this.#blockList = parts.blockList;
 	}
 
 	/**
@@ -115,14 +128,35 @@ export class DataPlane {
 		const adopted = pins.exist();
 		if (!adopted) pins.remove();
 		try {
-			return await DataPlane.#prepare(options, pins, adopted);
+			const plane = await DataPlane.#prepare(options, pins, adopted);
+			plane.#pin();
+			return plane;
 		} catch (error) {
 			if (!adopted) pins.remove();
 			throw loadFailure(error);
 		}
 	}
 
-	static async #prepare(options: DataPlaneOptions, pins: Pins, adopted: boolean): Promise<DataPlane> {
+	/** Loads a copy of the program with maps of its own. Nothing is pinned, and all is gone when it is closed; not to be attached. */
+	static async openPrivate(options: Omit<DataPlaneOptions, 'name'>): Promise<DataPlane> {
+		try {
+			return await DataPlane.#prepare(options, new Pins(NOBODY), false);
+		} catch (error) {
+			throw loadFailure(error);
+		}
+	}
+
+	/** Lets it outlive this program. Closes it when that fails. */
+	#pin(): void {
+		try {
+			pinObjects(this.#objects, this.#pins, this.adopted);
+		} catch (error) {
+			this.close();
+			throw error;
+		}
+	}
+
+	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
 		const objects = load(objectDirectory, sizes, pins, adopted);
 		const closeables: {close(): void}[] = [objects];
@@ -134,14 +168,19 @@ export class DataPlane {
 			const tables = await readTables(maps);
 			const attachments = new Attachments(objects.program('lb'), pins, log);
 			closeables.push(attachments);
-			const inForce = settings(maps, hz, timeouts);
+			const blockList = await BlockList.read(maps, clock);
+			const inForce = settings(maps, hz, timeouts, settingFlags(tables, blockList));
 			objects.connect(maps);
-			pinObjects(objects, pins, adopted);
-			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments});
+			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments, blockList});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
 			throw error;
 		}
+	}
+
+	/** The program, for test runs. */
+	get program(): BpfProgram {
+		return this.#objects.program('lb');
 	}
 
 	/** Entries that the maps have room for. */
@@ -184,6 +223,26 @@ export class DataPlane {
 		this.#putSettings({...this.settings, routeGeneration: nextGeneration(this.settings.routeGeneration)});
 	}
 
+	/** Sources that nothing is taken from, as `Settings.blocked` writes them. */
+	get blocked(): ReadonlySet<string> {
+		return this.#blockList.prefixes;
+	}
+
+	/** Changes the block list, in slices. Throws KernelError; `blocked` then has what was done until then. */
+	async block(changes: BlockChanges): Promise<void> {
+		try {
+			await this.#blockList.change(changes);
+		} finally {
+			this.#putFlags();
+		}
+	}
+
+	/** Tells the program what there is to look for. */
+	#putFlags(): void {
+		const flags = settingFlags(this.tables, this.#blockList);
+		if (flags !== this.settings.flags) this.#putSettings({...this.settings, flags});
+	}
+
 	#putSettings(value: Settings): void {
 		this.maps.settings.set(0, value);
 		this.settings = value;
@@ -209,9 +268,13 @@ export class DataPlane {
 
 	/** Performs ops in their order; `tables` follows. When one fails, those before it stay in force. */
 	apply(ops: readonly Op[]): void {
-		for (const op of ops) {
-			this.#perform(op);
-			applyOp(this.tables, op);
+		try {
+			for (const op of ops) {
+				this.#perform(op);
+				applyOp(this.tables, op);
+			}
+		} finally {
+			this.#putFlags();
 		}
 	}
 
@@ -273,7 +336,7 @@ function load(objectDirectory: string, sizes: Sizes, pins: Pins, adopted: boolea
 }
 
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
-function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts): Settings {
+function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, flags: number): Settings {
 	const shifts = tickShifts(hz);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
@@ -285,10 +348,21 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts): Setting
 		coarseShift: shifts.coarse,
 		hz,
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
+		flags,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
 	return value;
+}
+
+/** enum setting_flag, by what the maps hold. */
+function settingFlags({services}: Tables, blockList: BlockList): number {
+	const allPorts = [...services.values()].some(({port}) => port === 0);
+	return (
+		(allPorts ? SettingFlag.SETTING_ALL_PORTS : 0) |
+		(blockList.isEmpty(4) ? 0 : SettingFlag.SETTING_BLOCKS) |
+		(blockList.isEmpty(6) ? 0 : SettingFlag.SETTING_BLOCKS6)
+	);
 }
 
 function nextGeneration(generation: number): number {
@@ -326,6 +400,6 @@ function loadFailure(cause: unknown): unknown {
 }
 
 function loadHint({code, hint}: BpfError): string {
-	if (code === 'EPERM') return 'lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
+	if (code === 'EPERM') return 'this needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON';
 	return code === 'EACCES' ? `${hint}; without CAP_PERFMON the verifier allows less` : hint;
 }

@@ -1,4 +1,7 @@
-/** Reading the flow table through its mapping: no system call, no lock; a slot that is just changing is left out. */
+/**
+ * Reading the flow table through its mapping: no system call, no lock; a slot that is just changing is left out. A flow that
+ * moves to another bucket while the table is read may be seen twice or not at all: lists and counts are of about now.
+ */
 import type {MapMemory} from 'libbpf-ts';
 import {FAMILIES, type Family} from '../net/address.js';
 import {FlowShift, FlowState, type Settings} from './layout.gen.js';

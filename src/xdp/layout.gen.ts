@@ -24,6 +24,7 @@ export const BackendState = {
 	BACKEND_UP: 1,
 	BACKEND_DRAIN: 2,
 	BACKEND_DOWN: 3,
+	BACKEND_KEPT: 4,
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
@@ -35,6 +36,15 @@ export const Event = {
 	EVENT_COUNT: 3,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
+
+/** enum failed_backend */
+export const FailedBackend = {
+	FAILED_DROP: 0,
+	FAILED_KEEP: 1,
+	FAILED_RESET: 2,
+	FAILED_RESCHEDULE: 3,
+} as const;
+export type FailedBackend = (typeof FailedBackend)[keyof typeof FailedBackend];
 
 /** enum flow_shift */
 export const FlowShift = {
@@ -85,6 +95,14 @@ export const Method = {
 } as const;
 export type Method = (typeof Method)[keyof typeof Method];
 
+/** enum no_backend */
+export const NoBackend = {
+	NO_BACKEND_REJECT: 0,
+	NO_BACKEND_RESET: 1,
+	NO_BACKEND_DROP: 2,
+} as const;
+export type NoBackend = (typeof NoBackend)[keyof typeof NoBackend];
+
 /** enum program */
 export const Program = {
 	PROGRAM_IPV6: 0,
@@ -92,7 +110,9 @@ export const Program = {
 	PROGRAM_NEW6: 2,
 	PROGRAM_ICMP: 3,
 	PROGRAM_ICMP6: 4,
-	PROGRAMS: 5,
+	PROGRAM_ANSWER: 5,
+	PROGRAM_ANSWER6: 6,
+	PROGRAMS: 7,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -119,6 +139,14 @@ export const ServiceFlag = {
 	SERVICE_COUNTED: 4,
 } as const;
 export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
+
+/** enum setting_flag */
+export const SettingFlag = {
+	SETTING_ALL_PORTS: 1,
+	SETTING_BLOCKS: 2,
+	SETTING_BLOCKS6: 4,
+} as const;
+export type SettingFlag = (typeof SettingFlag)[keyof typeof SettingFlag];
 
 /** enum tunnel_flag */
 export const TunnelFlag = {
@@ -155,10 +183,46 @@ export const Verdict = {
 	V_DROP_CONTENDED: 24,
 	V_DROP_AMBIGUOUS: 25,
 	V_DROP_LAYOUT: 26,
-	V_DROP_TOO_BIG: 27,
-	V_COUNT: 28,
+	V_DROP_BLOCKED: 27,
+	V_DROP_RATE_SOURCE: 28,
+	V_DROP_RATE_SERVICE: 29,
+	V_DROP_TOO_BIG: 30,
+	V_ANSWER_TIME_EXCEEDED: 31,
+	V_ANSWER_TOO_BIG: 32,
+	V_ANSWER_UNREACHABLE: 33,
+	V_ANSWER_RESET: 34,
+	V_COUNT: 35,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+/** struct answer, 64 bytes. */
+export interface Answer {
+	readonly verdict: number;
+	readonly service: number;
+	readonly mtu: number;
+	readonly credit: bigint;
+	readonly refilled: bigint;
+}
+export const answer: Codec<Answer> = {
+	name: 'answer',
+	size: 64,
+	encode(value, view) {
+		putU32(view, 0, value.verdict, 'answer.verdict');
+		putU32(view, 4, value.service, 'answer.service');
+		putU32(view, 8, value.mtu, 'answer.mtu');
+		putPad(view, 12, 4);
+		putU64(view, 16, value.credit, 'answer.credit');
+		putU64(view, 24, value.refilled, 'answer.refilled');
+		putPad(view, 32, 32);
+	},
+	decode: view => ({
+		verdict: view.getUint32(0, true),
+		service: view.getUint32(4, true),
+		mtu: view.getUint32(8, true),
+		credit: view.getBigUint64(16, true),
+		refilled: view.getBigUint64(24, true),
+	}),
+};
 
 /** struct backend, 64 bytes. */
 export interface Backend {
@@ -214,6 +278,24 @@ export const backend: Codec<Backend> = {
 		method: view.getUint8(45),
 		tunnelPort: view.getUint16(46),
 		tunnelSource: takeBytes(view, 48, 16),
+	}),
+};
+
+/** struct blocked_prefix, 8 bytes. */
+export interface BlockedPrefix {
+	readonly length: number;
+	readonly addr: Uint8Array;
+}
+export const blockedPrefix: Codec<BlockedPrefix> = {
+	name: 'blocked_prefix',
+	size: 8,
+	encode(value, view) {
+		putU32(view, 0, value.length, 'blocked_prefix.length');
+		putBytes(view, 4, 4, value.addr, 'blocked_prefix.addr');
+	},
+	decode: view => ({
+		length: view.getUint32(0, true),
+		addr: takeBytes(view, 4, 4),
 	}),
 };
 
@@ -437,7 +519,7 @@ export const persistenceKey: Codec<PersistenceKey> = {
 	}),
 };
 
-/** struct service, 64 bytes. */
+/** struct service, 80 bytes. */
 export interface Service {
 	readonly turn: bigint;
 	readonly persistenceJiffies: bigint;
@@ -447,11 +529,17 @@ export interface Service {
 	readonly proto: number;
 	readonly family: number;
 	readonly scheduler: number;
+	readonly failedBackend: number;
+	readonly noBackend: number;
 	readonly flags: number;
+	readonly sourceRate: number;
+	readonly sourceBurst: number;
+	readonly serviceRate: number;
+	readonly serviceBurst: number;
 }
 export const service: Codec<Service> = {
 	name: 'service',
-	size: 64,
+	size: 80,
 	encode(value, view) {
 		putU64(view, 0, value.turn, 'service.turn');
 		putU64(view, 8, value.persistenceJiffies, 'service.persistence_jiffies');
@@ -461,9 +549,15 @@ export const service: Codec<Service> = {
 		putU8(view, 50, value.proto, 'service.proto');
 		putU8(view, 51, value.family, 'service.family');
 		putU8(view, 52, value.scheduler, 'service.scheduler');
-		putPad(view, 53, 3);
+		putU8(view, 53, value.failedBackend, 'service.failed_backend');
+		putU8(view, 54, value.noBackend, 'service.no_backend');
+		putPad(view, 55, 1);
 		putU32(view, 56, value.flags, 'service.flags');
-		putPad(view, 60, 4);
+		putU32(view, 60, value.sourceRate, 'service.source_rate');
+		putU32(view, 64, value.sourceBurst, 'service.source_burst');
+		putU32(view, 68, value.serviceRate, 'service.service_rate');
+		putU32(view, 72, value.serviceBurst, 'service.service_burst');
+		putPad(view, 76, 4);
 	},
 	decode: view => ({
 		turn: view.getBigUint64(0, true),
@@ -474,7 +568,13 @@ export const service: Codec<Service> = {
 		proto: view.getUint8(50),
 		family: view.getUint8(51),
 		scheduler: view.getUint8(52),
+		failedBackend: view.getUint8(53),
+		noBackend: view.getUint8(54),
 		flags: view.getUint32(56, true),
+		sourceRate: view.getUint32(60, true),
+		sourceBurst: view.getUint32(64, true),
+		serviceRate: view.getUint32(68, true),
+		serviceBurst: view.getUint32(72, true),
 	}),
 };
 
@@ -500,7 +600,23 @@ export const serviceKey: Codec<ServiceKey> = {
 	}),
 };
 
-/** struct settings, 100 bytes. */
+/** struct service_tokens, 64 bytes. */
+export interface ServiceTokens {
+	readonly tokens: bigint;
+}
+export const serviceTokens: Codec<ServiceTokens> = {
+	name: 'service_tokens',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.tokens, 'service_tokens.tokens');
+		putPad(view, 8, 56);
+	},
+	decode: view => ({
+		tokens: view.getBigUint64(0, true),
+	}),
+};
+
+/** struct settings, 104 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -511,11 +627,12 @@ export interface Settings {
 	readonly coarseShift: number;
 	readonly hz: number;
 	readonly routeGeneration: number;
+	readonly flags: number;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 100,
+	size: 104,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -526,7 +643,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 24, value.coarseShift, 'settings.coarse_shift');
 		putU32(view, 28, value.hz, 'settings.hz');
 		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
-		put(view, 36, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 36, value.flags, 'settings.flags');
+		put(view, 40, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -538,7 +656,41 @@ export const settings: Codec<Settings> = {
 		coarseShift: view.getUint32(24, true),
 		hz: view.getUint32(28, true),
 		routeGeneration: view.getUint32(32, true),
-		timeouts: take(view, 36, flowTimeouts),
+		flags: view.getUint32(36, true),
+		timeouts: take(view, 40, flowTimeouts),
+	}),
+};
+
+/** struct source_set, 64 bytes. */
+export interface SourceSet {
+	readonly sources: readonly SourceTokens[];
+}
+export const sourceSet: Codec<SourceSet> = {
+	name: 'source_set',
+	size: 64,
+	encode(value, view) {
+		put(view, 0, arrayOf(sourceTokens, 4), value.sources, 'source_set.sources');
+	},
+	decode: view => ({
+		sources: take(view, 0, arrayOf(sourceTokens, 4)),
+	}),
+};
+
+/** struct source_tokens, 16 bytes. */
+export interface SourceTokens {
+	readonly source: bigint;
+	readonly tokens: bigint;
+}
+export const sourceTokens: Codec<SourceTokens> = {
+	name: 'source_tokens',
+	size: 16,
+	encode(value, view) {
+		putU64(view, 0, value.source, 'source_tokens.source');
+		putU64(view, 8, value.tokens, 'source_tokens.tokens');
+	},
+	decode: view => ({
+		source: view.getBigUint64(0, true),
+		tokens: view.getBigUint64(8, true),
 	}),
 };
 
@@ -586,25 +738,33 @@ export const traffic: Codec<Traffic> = {
 	}),
 };
 
-/** struct verdict_counters, 320 bytes. */
+/** struct verdict_counters, 576 bytes. */
 export interface VerdictCounters {
 	readonly packets: readonly bigint[];
 	readonly events: readonly bigint[];
 }
 export const verdictCounters: Codec<VerdictCounters> = {
 	name: 'verdict_counters',
-	size: 320,
+	size: 576,
 	encode(value, view) {
-		put(view, 0, arrayOf(u64, 32), value.packets, 'verdict_counters.packets');
-		put(view, 256, arrayOf(u64, 8), value.events, 'verdict_counters.events');
+		put(view, 0, arrayOf(u64, 64), value.packets, 'verdict_counters.packets');
+		put(view, 512, arrayOf(u64, 8), value.events, 'verdict_counters.events');
 	},
 	decode: view => ({
-		packets: take(view, 0, arrayOf(u64, 32)),
-		events: take(view, 256, arrayOf(u64, 8)),
+		packets: take(view, 0, arrayOf(u64, 64)),
+		events: take(view, 512, arrayOf(u64, 8)),
 	}),
 };
 
 export const maps = {
+	answers: {
+		name: 'answers',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 0,
+		key: u32,
+		value: answer,
+	} satisfies MapLayout<number, Answer>,
 	backends: {
 		name: 'backends',
 		type: MapType.array,
@@ -613,6 +773,14 @@ export const maps = {
 		key: u32,
 		value: backend,
 	} satisfies MapLayout<number, Backend>,
+	blocked: {
+		name: 'blocked',
+		type: MapType.lpmTrie,
+		maxEntries: 2097152,
+		flags: 1,
+		key: blockedPrefix,
+		value: u32,
+	} satisfies MapLayout<BlockedPrefix, number>,
 	census: {
 		name: 'census',
 		type: MapType.array,
@@ -680,11 +848,19 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 5,
+		maxEntries: 7,
 		flags: 0,
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
+	serviceLimits: {
+		name: 'service_limits',
+		type: MapType.array,
+		maxEntries: 256,
+		flags: 0,
+		key: u32,
+		value: serviceTokens,
+	} satisfies MapLayout<number, ServiceTokens>,
 	services: {
 		name: 'services',
 		type: MapType.array,
@@ -709,6 +885,14 @@ export const maps = {
 		key: u32,
 		value: settings,
 	} satisfies MapLayout<number, Settings>,
+	sourceLimits: {
+		name: 'source_limits',
+		type: MapType.array,
+		maxEntries: 16384,
+		flags: 0,
+		key: u32,
+		value: sourceSet,
+	} satisfies MapLayout<number, SourceSet>,
 	tickets: {
 		name: 'tickets',
 		type: MapType.array,

@@ -9,6 +9,7 @@ import {
 	putBytes,
 	putPad,
 	putU16,
+	putU32,
 	putU64,
 	putU8,
 	take,
@@ -16,6 +17,24 @@ import {
 	u32,
 	u64,
 } from 'libbpf-ts';
+
+/** struct blocked_prefix6, 20 bytes. */
+export interface BlockedPrefix6 {
+	readonly length: number;
+	readonly addr: Uint8Array;
+}
+export const blockedPrefix6: Codec<BlockedPrefix6> = {
+	name: 'blocked_prefix6',
+	size: 20,
+	encode(value, view) {
+		putU32(view, 0, value.length, 'blocked_prefix6.length');
+		putBytes(view, 4, 16, value.addr, 'blocked_prefix6.addr');
+	},
+	decode: view => ({
+		length: view.getUint32(0, true),
+		addr: takeBytes(view, 4, 16),
+	}),
+};
 
 /** struct endpoint6, 40 bytes. */
 export interface Endpoint6 {
@@ -167,6 +186,14 @@ export const serviceKey6: Codec<ServiceKey6> = {
 };
 
 export const maps = {
+	blocked6: {
+		name: 'blocked6',
+		type: MapType.lpmTrie,
+		maxEntries: 2097152,
+		flags: 1,
+		key: blockedPrefix6,
+		value: u32,
+	} satisfies MapLayout<BlockedPrefix6, number>,
 	endpoints6: {
 		name: 'endpoints6',
 		type: MapType.array,

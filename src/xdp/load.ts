@@ -97,6 +97,8 @@ export class Objects {
 			[Program.PROGRAM_NEW6, this.#ipv6, 'lb_new'],
 			[Program.PROGRAM_ICMP, this.#ipv4, 'lb_icmp'],
 			[Program.PROGRAM_ICMP6, this.#ipv6, 'lb_icmp'],
+			[Program.PROGRAM_ANSWER, this.#ipv4, 'lb_answer'],
+			[Program.PROGRAM_ANSWER6, this.#ipv6, 'lb_answer'],
 		] as const) {
 			maps.programs.set(slot, programOf(object, name).fd);
 		}
@@ -140,6 +142,7 @@ function sizeMaps(ipv4: BpfObject, ipv6: BpfObject, sizes: Sizes): void {
 	ipv6.maps.get('persistence6')?.setMaxEntries(sizes.persistenceEntries);
 	ipv4.maps.get('verdicts')?.setMaxEntries(layouts.services.maxEntries * cpus);
 	ipv4.maps.get('traffic')?.setMaxEntries(layouts.backends.maxEntries * cpus);
+	ipv4.maps.get('answers')?.setMaxEntries(cpus);
 }
 
 /** Buckets of a family's flow table for so many slots. */

@@ -30,6 +30,7 @@ export class Maps {
 	readonly nics: BpfMap<number, layout.Nic>;
 	readonly nicPorts: BpfMap<number, number>;
 	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
+	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
 	/** Takes the descriptors of programs. */
 	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
@@ -58,6 +59,7 @@ export class Maps {
 			this.nics = this.#typed(maps.nics);
 			this.nicPorts = this.#typed(maps.nicPorts);
 			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
+			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};
 			this.programs = this.#typed(maps.programs);
 			this.settings = this.#typed(maps.settings);
 			this.census = this.#typed(maps.census);

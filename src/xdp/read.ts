@@ -2,7 +2,7 @@ import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
 import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {emptyTables, serviceKeyText, type Tables, UNSAID_OF_SERVICE} from './tables.js';
+import {emptyTables, serviceKeyText, type Tables} from './tables.js';
 
 const BITS_PER_WORD = 64;
 
@@ -15,7 +15,7 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	}
 	for (const [index, backend] of await maps.turns.entries()) if (backend !== 0) tables.turns.set(index, backend);
 	for (const [id, service] of await maps.services.entries()) {
-		if (service.proto !== 0) tables.services.set(id, {...service, ...UNSAID_OF_SERVICE});
+		if (service.proto !== 0) tables.services.set(id, service);
 	}
 	for (const family of FAMILIES) {
 		for (const [bucket, {slots}] of await maps.endpoints[family].entries()) {

@@ -1,7 +1,7 @@
 /** The pinned maps as an operator wants to see them, with or without a daemon. */
 import {BpfProgram, MapType} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
-import {endpointName, type Family, formatAddress, formatMac, maskPrefix} from '../net/address.js';
+import {endpointName, type Family, formatAddress, formatMac, maskPrefix, parseAddress} from '../net/address.js';
 import {isDrop, readTraffic, readVerdicts} from './counters.js';
 import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
 import {
@@ -263,6 +263,7 @@ const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
 	[BackendState.BACKEND_UP]: 'up',
 	[BackendState.BACKEND_DRAIN]: 'drain',
 	[BackendState.BACKEND_DOWN]: 'down',
+	[BackendState.BACKEND_KEPT]: 'kept',
 };
 const MAP_TYPE_NAMES = new Map<number, string>(Object.entries(MapType).map(([name, type]) => [type, name]));
 
@@ -287,11 +288,17 @@ function nameAt(addr: Uint8Array, port: number, proto: number): string {
 /** A client matches with or without its port. */
 function matches(view: FlowView, {client, service, backend, state}: FlowFilter): boolean {
 	return (
-		(client === undefined || view.client === client || view.client.startsWith(`${client}:`)) &&
+		(client === undefined || view.client === client || isOfAddress(view.client, client)) &&
 		(service === undefined || view.service === service) &&
 		(backend === undefined || view.backend === backend) &&
 		(state === undefined || view.state === state)
 	);
+}
+
+/** Whether an address is the one of an endpoint's name; `2001:db8::1` is that of `[2001:db8::1]:80`. */
+function isOfAddress(name: string, address: string): boolean {
+	const canonical = parseAddress(address);
+	return canonical !== undefined && name.startsWith(endpointName(canonical, 0, 'tcp').slice(0, -1));
 }
 
 function slice(bytes: Uint8Array, index: number, size: number): Uint8Array {

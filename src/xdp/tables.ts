@@ -1,38 +1,12 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import type {Family} from '../net/address.js';
-import type * as layout from './layout.gen.js';
-import type {Backend, Endpoint, Nic, ServiceKey} from './layout.gen.js';
+import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
 
-export type {Backend} from './layout.gen.js';
+export type {Backend, Service} from './layout.gen.js';
 
 export type ServiceId = number;
 export type BackendId = number;
-
-/**
- * An entry of `services`, with what the plan says of it and no map holds yet: a term goes from here into struct service
- * when the program learns it. Until then the configuration refuses all but `UNSAID_OF_SERVICE` (conf/not-yet.ts).
- */
-export interface Service extends layout.Service {
-	readonly failedBackend: 'keep' | 'drop' | 'reset' | 'reschedule';
-	readonly noBackend: 'reject' | 'reset' | 'drop';
-	/** New connections; null: without limit. */
-	readonly sourceRate: Rate | null;
-	readonly serviceRate: Rate | null;
-}
-
-export interface Rate {
-	readonly perSecond: number;
-	readonly burst: number;
-}
-
-/** What the configuration means where it says nothing. */
-export const UNSAID_OF_SERVICE = {
-	failedBackend: 'drop',
-	noBackend: 'reject',
-	sourceRate: null,
-	serviceRate: null,
-} as const satisfies Omit<Service, keyof layout.Service>;
 
 /** Entries that are in use, by index or key; unused ones are absent. */
 export interface Tables {
@@ -83,6 +57,12 @@ export function withRoom(addr: Uint8Array): Uint8Array {
 	const room = new Uint8Array(ADDRESS_BYTES[6]);
 	room.set(addr);
 	return room;
+}
+
+/** Changes of the block list: prefixes in canonical text, as `Settings.blocked` has them. */
+export interface BlockChanges {
+	readonly added: readonly string[];
+	readonly removed: readonly string[];
 }
 
 /** One change of one map entry; `null` means: no longer in use. */

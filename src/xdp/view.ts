@@ -8,7 +8,7 @@ export interface MapView {
 	/** Flows that match, in no particular order. */
 	flows(filter: FlowFilter): AsyncIterable<FlowView>;
 	persistence(): AsyncIterable<PersistenceView>;
-	/** Packets that were not forwarded or passed on, by service and verdict; no rows for zero. */
+	/** Packets that were not forwarded or passed on, answered or not, by service and verdict; no rows for zero. */
 	drops(): DropView[];
 	maps(): MapInfo[];
 	/** Every entry of a map, decoded as its layout says. */
@@ -37,7 +37,8 @@ export interface ServiceView extends Traffic {
 export interface BackendView extends Traffic {
 	readonly service: string;
 	readonly backend: string;
-	readonly state: 'up' | 'drain' | 'down';
+	/** `kept` is `down`, but its flows go on: `failed_backend keep`. */
+	readonly state: 'up' | 'drain' | 'down' | 'kept';
 	/** How packets reach it: `nat`, `dr`, `ipip`, `gue` or `gre`. */
 	readonly method: string;
 	readonly weight: number;

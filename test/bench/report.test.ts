@@ -1,7 +1,7 @@
 import test from 'ava';
 import {chart} from '../../bench/chart.js';
-import {figures} from '../../bench/figure.js';
 import {amount, report, times} from '../../bench/report.js';
+import {figures} from '../../src/bench/figure.js';
 
 const SAMPLES = new Map([
 	['limit', [4, 5, 4]],

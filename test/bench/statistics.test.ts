@@ -1,5 +1,5 @@
 import test from 'ava';
-import {interleave, ratios, summary} from '../../bench/statistics.js';
+import {interleave, ratios, summary} from '../../src/bench/statistics.js';
 
 test('a summary has the middle and the ends, in whatever order the samples came', t => {
 	t.deepEqual(summary([9, 1, 5]), {median: 5, low: 1, high: 9});
@@ -25,4 +25,11 @@ test('cases take turns, and each keeps the order of the rounds', async t => {
 			['b', [2, 4, 6]],
 		],
 	);
+});
+
+test('no round begins when time is over, but there is one', async t => {
+	let rounds = 0;
+	const cases = [{name: 'a', sample: () => ++rounds}];
+	t.deepEqual([...(await interleave(cases, 9, () => rounds >= 3))], [['a', [1, 2, 3]]]);
+	t.deepEqual([...(await interleave(cases, 9, () => true))], [['a', [4]]]);
 });

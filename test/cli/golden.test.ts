@@ -22,6 +22,8 @@ const WITH_DAEMON = [
 	'maps dump services',
 	'maps dump nothing',
 	'reload',
+	'bench',
+	'--json bench',
 	'backends --json',
 	'--json flows --limit 1',
 	'--json drops',

@@ -1,4 +1,6 @@
 import type {ExecutionContext} from 'ava';
+import {figures} from '../../src/bench/figure.js';
+import type {Measurement} from '../../src/bench/program-time.js';
 import {type Environment, run} from '../../src/cli/program.js';
 import {ControlClient} from '../../src/control/client.js';
 import {lockName} from '../../src/control/lock.js';
@@ -87,6 +89,27 @@ export const STATUS: Status = {
 	},
 };
 
+const MEASUREMENT: Measurement = {
+	machine: {
+		cpu: 'Some CPU @ 3 GHz',
+		cpus: 8,
+		kernel: '6.1.0-32-amd64',
+		system: 'Debian GNU/Linux 12 (bookworm)',
+		mitigations: {spectre_v2: 'Mitigation: Retpolines; STIBP: disabled'},
+		jit: 'on, hardening off',
+		load: 0.25,
+	},
+	figures: figures(
+		'program time',
+		'ns',
+		new Map([
+			['not ours', [-0.4, 3.6, 5]],
+			['established, 1 flow', [23.6, 24.2, 31]],
+		]),
+		[{name: 'not ours'}, {name: 'established, 1 flow'}],
+	),
+};
+
 export interface Outcome {
 	readonly code: ExitCode;
 	readonly out: string;
@@ -133,6 +156,7 @@ export async function scene(t: ExecutionContext, setting: Setting = {}): Promise
 			lock: name => lockName(name, directory),
 			unload: async name => void unloaded.push(name),
 			diagnose: setting.diagnose ?? (async () => []),
+			measure: async () => MEASUREMENT,
 		});
 		return {code, out, err: err.replaceAll(directory, '/run/lbd')};
 	};

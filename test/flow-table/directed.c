@@ -3,12 +3,27 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whatever somebody else does on his CPU, at once, before the access that `countdown` says. */
+static void (*interruption)(void);
+static int countdown;
+
+static void interrupt(void)
+{
+	if (interruption && !countdown--) {
+		void (*other)(void) = interruption;
+
+		interruption = NULL;
+		other();
+	}
+}
+#define FLOW_TABLE_HOOK() interrupt()
 #include "flow_table.h"
 
 static const struct flow_key key = {.addrs = {5}, .ports = 7};
 static const struct flow_clock now = {.fine = 1000, .coarse = 1000};
 static struct flow_timeouts timeouts;
-static struct flow_bucket buckets[2];
+/* The key's primary and secondary one, and one more. */
+static struct flow_bucket buckets[3];
 static int failures;
 
 #define EXPECT(condition)                                                              \
@@ -237,6 +252,164 @@ static void update_of_a_reused_slot_is_a_miss(void)
 	EXPECT(flow_state(slot.word) == FLOW_ESTABLISHED);
 }
 
+/*
+ * Moving: our key's flow, established, leaves slot 0 of its primary bucket, which is the one and only way to make room for
+ * a stranger. Of its secondary bucket the last slot is empty and the one before has expired.
+ */
+static enum flow_claim moved;
+static enum flow_lookup found;
+static struct flow_hit found_hit;
+static __u64 updated;
+
+static void about_to_move(void)
+{
+	clear_table();
+	for (__u32 i = 1; i < 7; i++)
+		occupy(i, FLOW_ESTABLISHED, i == 6 ? 900 : 1000);
+	hold(0, word_of(FLOW_ESTABLISHED, 990) | 5ull << FLOW_BACKEND_SHIFT, 77);
+}
+
+static void move_away(void)
+{
+	struct flow_key leaving;
+	struct flow_hit resident, hit = {0};
+
+	moved = FLOW_RACED;
+	if (FLOW_TABLE_FAULT != 9 && !flow_try_lock(&buckets[0])) /* 9: the resident's lock is not taken */
+		return;
+	if (flow_read_resident(slot_at(0), &leaving, &resident, &now, &timeouts))
+		moved = flow_move(slot_at(0), &buckets[1], &leaving, &resident, &now, &timeouts, &hit);
+	if (moved == FLOW_CLAIMED) { /* for a stranger, whose primary bucket is another one */
+		struct flow_key stranger = {.addrs = {9}, .ports = 9};
+
+		flow_publish(&buckets[2], slot_at(0), &hit, &stranger, 1, 2, &now);
+	}
+	if (FLOW_TABLE_FAULT != 9)
+		flow_unlock(&buckets[0]);
+}
+
+static void look_up(void)
+{
+	found = flow_find(&buckets[0], &buckets[1], &key, &found_hit);
+}
+
+static void reset(void)
+{
+	look_up();
+	updated = found == FLOW_HIT ? flow_track(&buckets[0], &buckets[1], &key, &found_hit, FLOW_RST, 0, &now) : 0;
+}
+
+static void insert_ours(void)
+{
+	struct flow_hit hit;
+
+	if (claim(&hit) == FLOW_CLAIMED)
+		flow_publish(&buckets[0], slot_at(hit.slot), &hit, &key, 1, 2, &now);
+}
+
+static int slots_of_ours(void)
+{
+	int slots = 0;
+
+	for (__u32 i = 0; i < FLOW_CANDIDATES; i++)
+		slots += flow_state(slot_at(i)->word) > FLOW_BUSY && !flow_differs(slot_at(i), &key);
+	return slots;
+}
+
+/* What must be true however a move ended. */
+static void expect_one_sound_flow(void)
+{
+	struct flow_hit hit = {0};
+
+	EXPECT(slots_of_ours() == 1);
+	EXPECT(flow_find(&buckets[0], &buckets[1], &key, &hit) == FLOW_HIT);
+	EXPECT(hit.next_hop == 77 && flow_backend(hit.word) == 5);
+	for (__u32 i = 0; i < FLOW_CANDIDATES; i++)
+		EXPECT(!(slot_at(i)->word & FLOW_LOCK) && flow_state(slot_at(i)->word) != FLOW_BUSY);
+}
+
+static void a_flow_moves_to_its_secondary_bucket(void)
+{
+	struct flow_hit hit = {0};
+
+	about_to_move();
+	slot_at(4)->word |= FLOW_LOCK; /* somebody is inserting there */
+	move_away();
+	EXPECT(moved == FLOW_CLAIMED);
+	EXPECT(flow_find(&buckets[0], &buckets[1], &key, &hit) == FLOW_HIT && hit.slot == 7);
+	EXPECT((hit.word & ~FLOW_GENERATION_MASK) == (word_of(FLOW_ESTABLISHED, 990) & ~FLOW_GENERATION_MASK) + (5ull << 32));
+	EXPECT(slot_at(4)->word & FLOW_LOCK);
+	slot_at(4)->word &= ~FLOW_LOCK;
+	expect_one_sound_flow();
+}
+
+static void nothing_moves_where_nothing_is_free(void)
+{
+	static const enum flow_state unmoved[] = {FLOW_SYN_RECV, FLOW_CLOSED, FLOW_UDP_BOTH_WAYS, FLOW_BUSY, FLOW_EMPTY};
+
+	about_to_move();
+	occupy(6, FLOW_ESTABLISHED, 1000);
+	occupy(7, FLOW_ESTABLISHED, 1000);
+	move_away();
+	EXPECT(moved == FLOW_FULL);
+	expect_one_sound_flow();
+	for (__u32 i = 0; i < sizeof(unmoved) / sizeof(unmoved[0]); i++) {
+		about_to_move();
+		hold(0, word_of(unmoved[i], 1000), 77);
+		move_away();
+		EXPECT(moved == FLOW_RACED && slots_of_ours() == (unmoved[i] > FLOW_BUSY));
+	}
+}
+
+/* Lets somebody else come in between: before the first access, the second, … until it is too late for him. */
+static void interleave(void (*steps)(void), void (*other)(void), void (*check)(void))
+{
+	int too_late = 0;
+
+	for (int access = 0; !too_late; access++) {
+		about_to_move();
+		countdown = access;
+		interruption = other;
+		steps();
+		too_late = interruption != NULL;
+		interruption = NULL;
+		if (!too_late)
+			check();
+	}
+}
+
+static void was_not_missed(void)
+{
+	EXPECT(found != FLOW_MISS);
+	expect_one_sound_flow();
+}
+
+static void was_found(void)
+{
+	EXPECT(found == FLOW_HIT && found_hit.next_hop == 77 && flow_backend(found_hit.word) == 5);
+	expect_one_sound_flow();
+}
+
+/* Unless the flow could not be found: then the packet is dropped, and comes again. */
+static void was_reset(void)
+{
+	EXPECT(found != FLOW_MISS);
+	EXPECT(found == FLOW_MOVING || flow_state(updated) == FLOW_CLOSED);
+	EXPECT(found == FLOW_MOVING || flow_state(slot_at(0)->word) == FLOW_CLOSED ||
+	       flow_state(slot_at(7)->word) == FLOW_CLOSED);
+	expect_one_sound_flow();
+}
+
+static void a_moving_flow_is_never_missed_nor_doubled_nor_loses_an_update(void)
+{
+	interleave(move_away, look_up, was_not_missed);
+	interleave(look_up, move_away, was_found);
+	interleave(move_away, reset, was_reset);
+	interleave(reset, move_away, was_reset);
+	interleave(move_away, insert_ours, expect_one_sound_flow);
+	interleave(insert_ours, move_away, expect_one_sound_flow);
+}
+
 /* Every state and event, by IPVS's table and the rule of the server's sequence number. */
 static void states_follow_the_packets(void)
 {
@@ -310,6 +483,9 @@ int main(void)
 	timeout_zero_means_never();
 	update_of_a_reused_slot_is_a_miss();
 	states_follow_the_packets();
+	a_flow_moves_to_its_secondary_bucket();
+	nothing_moves_where_nothing_is_free();
+	a_moving_flow_is_never_missed_nor_doubled_nor_loses_an_update();
 	printf("directed cases: %d failures\n", failures);
 	return failures != 0;
 }

@@ -3,14 +3,16 @@
  * Threads hammer one small flow table and check what they see:
  *
  *   private keys   belong to one thread, which takes them through whole lives: once established, such a flow must never
- *                  be lost and never change its backend, however much the others fight for slots
+ *                  be lost, never change its backend and never lose an update, however much the others fight for slots.
+ *                  Half as many as the table has slots make flows move all the time
  *   shared keys    are looked up, inserted, advanced and closed by everybody: no key may hold two slots
  *   flood keys     are only ever inserted, to keep victims scarce
  *
  * Every flow's next hop is a signature of its key and backend, so a reader that is handed another flow's words notices.
  * At the end no lock and no BUSY slot may be left and tickets must equal inserts. Exit code 1 if anything was wrong.
  *
- *   hammer [-t threads] [-n million operations] [-b log2 of buckets] [-c hook delays per 8192 accesses] [-s seed]
+ *   hammer [-t threads] [-n million operations] [-b log2 of buckets] [-p private keys] [-c hook delays per 8192 accesses]
+ *          [-s seed]
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -27,20 +29,20 @@ static void widen_race(void);
 
 #define THREADS_MAX 16
 #define BACKENDS 7
-#define PRIVATE_KEYS 4
+#define PRIVATE_KEYS_MAX 64
 #define SHARED_KEYS 64
 #define FLOOD_KEYS 4096
 #define ESTABLISHED_TICKS 400
 #define OTHER_TICKS 8
 #define HALF_OPEN_TICKS 40
-#define LOOKUP_ATTEMPTS 64
+#define LOOKUP_ATTEMPTS 16
 /* Puts the coarse clock just before 2^32, so that every run crosses the wrap; the fine clock wraps all the time. */
 #define COARSE_START (0u - 1000u)
 
-enum violation { FOREIGN_WORDS, FLOW_LOST, BACKEND_CHANGED, KEY_IN_TWO_SLOTS, LOCK_LEFT, BUSY_LEFT, TICKETS_DIFFER, VIOLATIONS };
+enum violation { FOREIGN_WORDS, FLOW_LOST, UPDATE_LOST, BACKEND_CHANGED, KEY_IN_TWO_SLOTS, LOCK_LEFT, BUSY_LEFT, TICKETS_DIFFER, VIOLATIONS };
 static const char *const violation_names[VIOLATIONS] = {
-	"another flow's words", "live flow lost", "backend changed", "key in two slots",
-	"lock left behind",     "busy slot left", "tickets differ from inserts",
+	"another flow's words", "live flow lost",   "update lost",    "backend changed",
+	"key in two slots",     "lock left behind", "busy slot left", "tickets differ from inserts",
 };
 
 static struct flow_bucket *table;
@@ -49,7 +51,8 @@ static struct flow_timeouts timeouts;
 static int delays_per_8192;
 static __u64 seed;
 static long operations_per_thread;
-static __u64 tickets, inserts, hits, refusals;
+static __u32 private_keys;
+static __u64 tickets, inserts, hits, refusals, moves;
 static __u64 violations[VIOLATIONS];
 static __u32 ticks;
 
@@ -129,6 +132,11 @@ static struct flow_bucket *secondary_of(const struct flow_key *key)
 	return &table[flow_hash(key) & bucket_mask];
 }
 
+static int at_home(const struct flow_key *key, const struct flow_bucket *bucket)
+{
+	return primary_of(key) == bucket && secondary_of(key) != bucket;
+}
+
 static struct flow_slot *slot_of(const struct flow_key *key, const struct flow_hit *hit)
 {
 	return flow_slot_at(primary_of(key), secondary_of(key), hit->slot);
@@ -143,16 +151,14 @@ static void check_signature(const struct flow_key *key, const struct flow_hit *h
 static enum flow_lookup look_up(const struct flow_key *key, struct flow_hit *hit)
 {
 	for (int attempt = 0; attempt < LOOKUP_ATTEMPTS; attempt++) {
-		enum flow_lookup first = flow_probe(primary_of(key), 0, key, hit);
-		enum flow_lookup found = first == FLOW_HIT ? first : flow_probe(secondary_of(key), 4, key, hit);
+		enum flow_lookup found = flow_find(primary_of(key), secondary_of(key), key, hit);
 
 		if (found == FLOW_HIT) {
 			check_signature(key, hit);
 			count(&hits);
-			return FLOW_HIT;
 		}
-		if (first == FLOW_MISS && found == FLOW_MISS)
-			return FLOW_MISS;
+		if (found != FLOW_MOVING)
+			return found;
 	}
 	return FLOW_MOVING;
 }
@@ -178,6 +184,37 @@ static void check_single(struct flow_slot *slot)
 	}
 }
 
+/* As move_resident() and make_room() of bpf/flows.h. */
+static enum flow_claim move_resident(struct flow_bucket *bucket, __u32 candidate, const struct flow_clock *now,
+				     struct flow_hit *hit)
+{
+	struct flow_slot *slot = &bucket->slots[candidate & (FLOW_SLOTS_PER_BUCKET - 1)];
+	struct flow_key leaving;
+	struct flow_hit resident;
+
+	if (!flow_read_resident(slot, &leaving, &resident, now, &timeouts) || !at_home(&leaving, bucket))
+		return FLOW_FULL;
+	hit->slot = candidate;
+	return flow_move(slot, secondary_of(&leaving), &leaving, &resident, now, &timeouts, hit);
+}
+
+static enum flow_claim make_room(const struct flow_key *key, const struct flow_clock *now, struct flow_hit *hit)
+{
+	enum flow_claim claim = FLOW_FULL;
+
+	for (__u32 i = 0; claim != FLOW_CLAIMED && i < FLOW_SLOTS_PER_BUCKET; i++)
+		claim = move_resident(primary_of(key), i, now, hit);
+	if (claim == FLOW_CLAIMED)
+		return claim;
+	if (FLOW_TABLE_FAULT != 9 && !flow_try_lock(secondary_of(key))) /* 9: the resident's lock is not taken */
+		return FLOW_FULL;
+	for (__u32 i = FLOW_SLOTS_PER_BUCKET; claim != FLOW_CLAIMED && i < FLOW_CANDIDATES; i++)
+		claim = move_resident(secondary_of(key), i, now, hit);
+	if (FLOW_TABLE_FAULT != 9)
+		flow_unlock(secondary_of(key));
+	return claim;
+}
+
 static enum flow_claim insert(const struct flow_key *key, struct flow_hit *hit)
 {
 	struct flow_bucket *primary = primary_of(key);
@@ -188,6 +225,8 @@ static enum flow_claim insert(const struct flow_key *key, struct flow_hit *hit)
 		return FLOW_RACED;
 	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
 		claim = flow_claim(primary, secondary_of(key), key, &now, &timeouts, hit);
+	if (claim == FLOW_FULL && (claim = make_room(key, &now, hit)) == FLOW_CLAIMED)
+		count(&moves);
 	if (claim != FLOW_CLAIMED)
 		flow_unlock(primary);
 	if (claim == FLOW_CLAIMED) {
@@ -216,11 +255,11 @@ static __u64 send(const struct flow_key *key, struct flow_hit *hit, __u32 event,
 {
 	struct flow_clock now = read_clock();
 
-	hit->word = flow_update(slot_of(key, hit), hit->word, event, number, &now);
+	hit->word = flow_track(primary_of(key), secondary_of(key), key, hit, event, number, &now);
 	return hit->word;
 }
 
-enum stage { ABSENT, OPENING, LIVE };
+enum stage { ABSENT, OPENING, LIVE, RESET };
 
 struct life {
 	enum stage stage;
@@ -238,6 +277,10 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 	if (found == FLOW_MOVING)
 		return;
 	switch (life->stage) {
+	case RESET:
+		if (found == FLOW_HIT && flow_state(hit.word) == FLOW_ESTABLISHED)
+			report(UPDATE_LOST);
+		/* fall through */
 	case ABSENT:
 		if (found == FLOW_HIT && !(FLOW_DEAD_STATES >> flow_state(hit.word) & 1)) {
 			life->stage = OPENING;
@@ -263,14 +306,23 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 		}
 		if (flow_backend(hit.word) != life->backend)
 			report(BACKEND_CHANGED);
+		if ((__s32)((__u32)hit.word - life->heard) < 0)
+			report(UPDATE_LOST);
+		if (!(roll >> 5 & 7)) { /* its SYN comes again */
+			int again = insert(key, &hit) == FLOW_CLAIMED;
+
+			if (again && !aged)
+				report(FLOW_LOST);
+			life->stage = again ? ABSENT : LIVE;
+			return;
+		}
 		if (!send(key, &hit, roll & 31 ? FLOW_ACK : FLOW_RST, 0)) {
 			if (!aged)
 				report(FLOW_LOST);
 			return;
 		}
 		life->heard = (__u32)hit.word;
-		if (roll & 31)
-			life->stage = LIVE;
+		life->stage = roll & 31 ? LIVE : RESET;
 	}
 }
 
@@ -284,7 +336,7 @@ static void jostle(const struct flow_key *key, __u64 roll)
 	__u32 event = events[roll & 7];
 	__u16 number = event & FLOW_FROM_SERVER ? 41 : 42;
 	struct flow_hit hit;
-	enum flow_lookup found = look_up(key, &hit);
+	enum flow_lookup found = event == FLOW_SYN && roll & 8 ? FLOW_MISS : look_up(key, &hit);
 
 	if (found == FLOW_HIT && !(event == FLOW_SYN && FLOW_DEAD_STATES >> flow_state(hit.word) & 1))
 		send(key, &hit, event, number);
@@ -295,7 +347,7 @@ static void jostle(const struct flow_key *key, __u64 roll)
 static void *hammer(void *argument)
 {
 	__u32 thread = (__u32)(long)argument;
-	struct life lives[PRIVATE_KEYS] = {0};
+	struct life lives[PRIVATE_KEYS_MAX] = {0};
 
 	random_state = seed * 0x9e3779b97f4a7c15ull + thread + 1;
 	for (long i = 0; i < operations_per_thread; i++) {
@@ -306,9 +358,9 @@ static void *hammer(void *argument)
 		if (thread == 0 && i % 64 == 0)
 			__atomic_fetch_add(&ticks, 1, __ATOMIC_RELAXED);
 		if (kind < 7) {
-			__u32 which = roll >> 4 & (PRIVATE_KEYS - 1);
-			key = key_of(100000 + thread * PRIVATE_KEYS + which);
-			live(&key, &lives[which], roll >> 8);
+			__u32 which = (roll >> 4 & 0xffff) % private_keys;
+			key = key_of(100000 + thread * PRIVATE_KEYS_MAX + which);
+			live(&key, &lives[which], roll >> 20);
 		} else if (kind < 14) {
 			key = key_of(roll >> 4 & (SHARED_KEYS - 1));
 			jostle(&key, roll >> 16);
@@ -342,27 +394,30 @@ static void inspect_remains(void)
 
 int main(int argc, char **argv)
 {
-	int threads = 2, millions = 4, log2_buckets = 3, option;
+	int threads = 2, millions = 4, log2_buckets = 3, keys = 4, option;
 	pthread_t ids[THREADS_MAX];
 	struct timespec start, end;
 	__u64 wrong = 0;
 
 	delays_per_8192 = 40;
 	seed = (__u64)time(NULL);
-	while ((option = getopt(argc, argv, "t:n:b:c:s:")) != -1) {
+	while ((option = getopt(argc, argv, "t:n:b:p:c:s:")) != -1) {
 		long value = atol(optarg ? optarg : "");
 		switch (option) {
 		case 't': threads = value; break;
 		case 'n': millions = value; break;
 		case 'b': log2_buckets = value; break;
+		case 'p': keys = value; break;
 		case 'c': delays_per_8192 = value; break;
 		case 's': seed = value; break;
 		default: return 64;
 		}
 	}
-	if (threads < 1 || threads > THREADS_MAX || millions < 1 || log2_buckets < 0 || log2_buckets > 20)
+	if (threads < 1 || threads > THREADS_MAX || millions < 1 || keys < 1 || keys > PRIVATE_KEYS_MAX ||
+	    log2_buckets < 0 || log2_buckets > 20)
 		return 64;
 	bucket_mask = (1u << log2_buckets) - 1;
+	private_keys = keys;
 	operations_per_thread = millions * 1000000l / threads;
 	table = aligned_alloc(sizeof(*table), sizeof(*table) << log2_buckets);
 	if (!table)
@@ -381,9 +436,9 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	inspect_remains();
 
-	printf("IPv%d: %d threads, %d M operations in %.1f s, %u slots, seed %llu: hits %llu, inserts %llu, tickets %llu, refusals %llu\n",
+	printf("IPv%d: %d threads, %d M operations in %.1f s, %u slots, seed %llu: hits %llu, inserts %llu, tickets %llu, moves %llu, refusals %llu\n",
 	       FLOW_ADDR_WORDS == 1 ? 4 : 6, threads, millions, end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9,
-	       (bucket_mask + 1) * FLOW_SLOTS_PER_BUCKET, seed, hits, inserts, tickets, refusals);
+	       (bucket_mask + 1) * FLOW_SLOTS_PER_BUCKET, seed, hits, inserts, tickets, moves, refusals);
 	for (int i = 0; i < VIOLATIONS; i++) {
 		wrong += violations[i];
 		if (violations[i])

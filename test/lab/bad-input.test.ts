@@ -98,13 +98,13 @@ const cases: Readonly<Record<string, Case>> = {
 		text: reference.primary,
 		wrapper: without('sys_admin', 'bpf', 'perfmon'),
 		code: ExitCode.permission,
-		says: [/^lbd: object load: .*lb\.bpf\.o: EPERM \(lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
+		says: [/^lbd: object load: .*lb\.bpf\.o: EPERM \(this needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
 	},
 	'no permission to administer the network': {
 		text: reference.primary,
 		wrapper: without('sys_admin', 'net_admin'),
 		code: ExitCode.permission,
-		says: [/^lbd: .*EPERM \(lbd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
+		says: [/^lbd: .*EPERM \(this needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\)$/],
 	},
 	'no permission for VRRP, found only when all else is in place': {
 		text: reference.primary,

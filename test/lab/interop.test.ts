@@ -177,7 +177,15 @@ class Wire {
 
 	/** Whether the addresses are on the near end. */
 	weOwn(): boolean {
-		const present = ip('-n', this.ours, 'address', 'show', 'dev', 'eth0');
+		return this.#owns(this.ours);
+	}
+
+	theyOwn(): boolean {
+		return this.#owns(this.theirs);
+	}
+
+	#owns(end: string): boolean {
+		const present = ip('-n', end, 'address', 'show', 'dev', 'eth0');
 		const owned = this.job.vips.filter(vip => present.includes(` ${vip}/`));
 		if (owned.length > 0 && owned.length < this.job.vips.length) throw new Error(`only ${owned} of ${this.job.vips}`);
 		return owned.length > 0;
@@ -346,7 +354,9 @@ interop('another password is another router: ignored and counted', t =>
 		await wire.seesAdvert(THEIRS, 0, 200);
 		const ours = await wire.vrrp({priority: 100});
 		await wire.seesAdvert(OURS, 0, 100);
-		await wire.seesAdvert(THEIRS, wire.observations.length, 200);
+		await wire.seesAdvert(OURS, wire.observations.length, 100);
+		// Its adverts are no sign: each of ours that it refuses puts its next one off.
+		t.true(wire.theyOwn(), 'keepalived does not obey us, either');
 		const [status] = (await ours.status()).instances;
 		t.is(status?.role, 'master');
 		t.true((status?.refused['bad-password'] ?? 0) > 0);

@@ -1,4 +1,5 @@
 import {readFileSync} from 'node:fs';
+import {externalVip6, internalVip6} from '../../lab/topology.js';
 
 function text(file: string): string {
 	return readFileSync(new URL(`../../../test/conf/${file}`, import.meta.url), 'utf8');
@@ -28,4 +29,24 @@ export function withWeight(configuration: string, address: string, weight: numbe
 	const place = new RegExp(`(real_server ${address} .*?weight) \\d+`, 's');
 	if (!place.test(configuration)) throw new Error(`no weight of real_server ${address} in the configuration`);
 	return configuration.replace(place, `$1 ${weight}`);
+}
+
+/** A copy in which all addresses are those of IPv6; a router has link-local ones as well (RFC 5798, 6.1). */
+export function ipv6Copy(configuration: string): string {
+	return configuration
+		.replace('192.168.1.1/24', `fe80::1\n${externalVip6}/64`)
+		.replace('10.0.0.100/24', `${internalVip6}/64`)
+		.replace('virtual_server 192.168.1.1', `virtual_server ${externalVip6}`)
+		.replaceAll(/real_server 10\.0\.0\.(\d+)/g, 'real_server 2001:db8:1::$1');
+}
+
+/** A copy with a second service like the first, of IPv6: its addresses move with those of IPv4. */
+export function bothFamilies(configuration: string): string {
+	const copy = ipv6Copy(configuration);
+	const service = copy.slice(copy.indexOf(`virtual_server ${externalVip6}`));
+	const excluded = (vip: string): string => `$1\n    virtual_ipaddress_excluded {\n        ${vip}/64\n    }`;
+	const original = configuration
+		.replace(/(192\.168\.1\.1\/24\s+\})/, excluded(externalVip6))
+		.replace(/(10\.0\.0\.100\/24\s+\})/, excluded(internalVip6));
+	return `${original}\n${service}`;
 }

@@ -10,6 +10,7 @@ import {labOfFile, startPrimary, test} from './lab-test.js';
 
 const FOLLOW_MS = 1000;
 const [WEB1, WEB2] = [nodes.web1.nics[0]?.address ?? '', nodes.web2.nics[0]?.address ?? ''];
+const GATEWAY = nodes.client.nics[0]?.address ?? '';
 const NEW_MAC = '02:00:5e:00:53:01';
 
 const lab = labOfFile({configs: {lb1: reference.primary}}, startPrimary);
@@ -32,7 +33,7 @@ async function move(node: NodeName, mac: string): Promise<void> {
 
 for (const [node, owner] of [
 	['web1', WEB1],
-	['client', nodes.client.nics[0]?.address ?? ''],
+	['client', GATEWAY],
 ] as const) {
 	test(`${node} changes its MAC address: its established connection goes on within a second`, async t => {
 		const connection = await connectionTo('web1');
@@ -46,6 +47,23 @@ for (const [node, owner] of [
 		await connection.close();
 	});
 }
+
+test('neighbours that the kernel has forgotten are found again, although nobody talks to them', async t => {
+	for (const [device, neighbour, owner] of [
+		['eth0', GATEWAY, GATEWAY],
+		['eth0', nodes.client.nics[0]?.address6 ?? '', GATEWAY],
+		['eth1', WEB1, WEB1],
+	] as const) {
+		const look = async () => {
+			const argv = ['ip', '-json', 'neighbour', 'show', neighbour, 'dev', device];
+			const [entry]: {readonly lladdr?: string}[] = JSON.parse(await lab().run('lb1', ...argv));
+			return entry?.lladdr === macOf(owner);
+		};
+		await lab().run('lb1', 'ip', 'neighbour', 'flush', 'dev', device);
+		await waitFor(`${neighbour} is known`, look, {timeoutMs: FOLLOW_MS});
+	}
+	t.pass();
+});
 
 test('the route to a backend gets a gateway, and loses it again: frames take the other way within a second', async t => {
 	const {lb1} = lab();

@@ -1,13 +1,10 @@
 /** A UDP service: datagrams are dealt in turn, answered from the virtual address, and never stuck to a dead server. */
-import {fileURLToPath} from 'node:url';
-import {Daemon} from '../../lab/daemon.js';
-import type {Lab} from '../../lab/lab.js';
-import {inside} from '../../lab/namespace.js';
-import {run} from '../../lab/run.js';
+import type {Daemon} from '../../lab/daemon.js';
 import {externalVip, type WebServerName} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {FlowView} from '../../src/xdp/view.js';
+import {ask as askService, startServer} from './datagrams.js';
 import {reference} from './jobs.js';
 import {inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
 import {lbctl} from './observe.js';
@@ -38,26 +35,13 @@ virtual_server ${externalVip} ${PORT} {
 const servers: Partial<Record<WebServerName, Daemon>> = {};
 
 const lab = labOfFile({configs: {lb1: job}}, async built => {
-	[servers.web1, servers.web2] = await Promise.all([startServer(built, 'web1'), startServer(built, 'web2')]);
+	[servers.web1, servers.web2] = await Promise.all([
+		startServer(built, 'web1', PORT),
+		startServer(built, 'web2', PORT),
+	]);
 	await startPrimary(built);
 	await waitFor('both backends are up', async () => (await upBackends()).length === 2, {timeoutMs: 5000});
 });
-
-function program(name: string): string[] {
-	return [process.execPath, fileURLToPath(new URL(`../../lab/${name}.js`, import.meta.url))];
-}
-
-/** The server ends with the laboratory, as all that lives in its namespaces does. */
-async function startServer(built: Lab, name: WebServerName): Promise<Daemon> {
-	const namespace = built.namespace(name);
-	return await Daemon.start({
-		name: `${name}'s datagram server`,
-		namespace,
-		argv: [...program('datagram-server'), name, String(PORT)],
-		logFile: `${built.directory}/${name}/datagram.log`,
-		isReady: async () => (await run([...inside(namespace), 'ss', '-Hlun'])).includes(`:${PORT}`),
-	});
-}
 
 async function upBackends(): Promise<BackendRow[]> {
 	const rows = (await lab().lb1.lbctl('backends')) as BackendRow[];
@@ -66,7 +50,7 @@ async function upBackends(): Promise<BackendRow[]> {
 
 /** The answer to one datagram from a port of the client's. */
 function ask(address: string, port: number): Promise<string> {
-	return lab().run('client', ...program('datagram-client'), address, String(port), externalVip, String(PORT));
+	return askService(lab(), {address, port}, PORT);
 }
 
 test('new clients alternate, an old one stays', async t => {

@@ -5,26 +5,43 @@
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
+import {BpfMap, type Codec, type MapLayout, MapType, type RawMap} from 'libbpf-ts';
 import type {
 	Backend as ConfBackend,
 	Service as ConfService,
 	Forwarding,
 	Place,
+	Policy,
+	Rate,
 	Scheduler,
 } from '../../src/conf/model.js';
-import {addressBytes, FAMILIES, family, formatAddress, formatMac} from '../../src/net/address.js';
+import {
+	addressBits,
+	addressBytes,
+	FAMILIES,
+	type Family,
+	family,
+	formatAddress,
+	formatMac,
+} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {
 	type Backend,
 	type BackendState,
+	type Event,
 	type FlowSlot,
 	flowBucket,
 	Limits,
 	maps as layouts,
+	type Nic,
+	type Service,
+	SettingFlag,
+	type Settings,
 	Verdict,
 } from '../../src/xdp/layout.gen.js';
+import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
 import {addressIn, emptyTables, familyOf, type Tables} from '../../src/xdp/tables.js';
@@ -49,7 +66,7 @@ export const VERDICTS = (Object.keys(Verdict) as VerdictName[]).filter(
 );
 
 export interface JobService {
-	/** `192.168.1.1:80` */
+	/** `192.168.1.1:80` or `[2001:db8::1]:80` */
 	readonly at: string;
 	/** TCP unless told. */
 	readonly protocol?: Transport;
@@ -67,6 +84,11 @@ export interface JobService {
 	readonly hashFallback?: boolean;
 	/** NAT unless told. */
 	readonly forwarding?: Forwarding;
+	/** New connections; without limit unless told. */
+	readonly perSource?: Rate;
+	readonly perService?: Rate;
+	/** Drops unless told, so that refusals have the name of their reason. */
+	readonly policy?: Partial<Policy>;
 }
 
 /** What is the same in all tests: who has which MAC address. */
@@ -94,17 +116,26 @@ interface Port {
 
 export class Balancer {
 	readonly maps: Maps;
-	readonly tables: Tables;
+	tables: Tables;
 	readonly ports: Readonly<Record<Side, Port>>;
+	readonly #job: readonly JobService[];
 	readonly #objects: Objects;
 
 	constructor(job: readonly JobService[], options: {readonly persistenceEntries?: number} = {}) {
 		this.ports = ports();
+		this.#job = job;
 		const {persistenceEntries = 1024} = options;
 		this.#objects = new Objects(OBJECT_DIRECTORY, {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries}, null);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan(job);
+		this.#write();
+	}
+
+	/** Empties all maps and writes the job's tables: as good as a new balancer, without another verification. */
+	reset(): void {
+		for (const map of this.maps.all().values()) if (map.type !== MapType.programArray) clear(map);
+		this.tables = this.#plan(this.#job);
 		this.#write();
 	}
 
@@ -147,10 +178,18 @@ export class Balancer {
 		this.#objects.program(program).pin(path);
 	}
 
-	/** Packets by verdict, then events, of all services and CPUs. */
-	counters(): BigUint64Array {
+	/** How often an event was counted, of all services and CPUs. */
+	events(event: Event): bigint {
+		const {buffer, byteOffset, byteLength} = this.counters();
+		return layouts.verdicts.value.decode(new DataView(buffer, byteOffset, byteLength)).events[event] ?? 0n;
+	}
+
+	/** Packets by verdict, then events, of all services; on all CPUs or one. */
+	counters(cpu?: number): BigUint64Array {
 		const {size} = layouts.verdicts.value;
-		return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
+		const {maxEntries} = layouts.services;
+		if (cpu === undefined) return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
+		return this.maps.verdicts.sumU64(cpu * maxEntries * size, size, maxEntries, size / 8);
 	}
 
 	setBackend(address: string, change: Partial<Backend>): void {
@@ -161,13 +200,56 @@ export class Balancer {
 		}
 	}
 
+	/** Changes all services. */
+	setServices(change: Partial<Service>): void {
+		for (const [id, entry] of this.tables.services) this.maps.services.set(id, {...entry, ...change});
+	}
+
+	setMtu(side: Side, mtu: number): void {
+		const port = this.ports[side];
+		this.maps.nics.set(port.ifindex, {...nicOf(port), mtu});
+	}
+
+	/** Each CPU may still answer so often, and has not for some seconds. A second gets as many jiffies as can be: hours. */
+	limitAnswers(count: number, idleS = 0): void {
+		const settings = this.maps.settings.get(0);
+		const answers = this.maps.all().get('answers');
+		if (settings === undefined || answers === undefined) throw new Error('no settings or no answers');
+		const hz = 0xffff_ffff;
+		this.maps.settings.set(0, {...settings, hz});
+		const refilled = this.jiffies() - BigInt(Math.ceil(idleS * hz));
+		const left = {verdict: 0, service: 0, mtu: 0, credit: BigInt(count) * BigInt(hz), refilled};
+		const typed = BpfMap.of(answers, layouts.answers);
+		for (let cpu = 0; cpu < answers.maxEntries; cpu++) typed.set(cpu, left);
+	}
+
 	setState(address: string, state: BackendState): void {
 		this.setBackend(address, {state});
 	}
 
-	/** Rewrites every slot of the flow table that is in use. */
-	changeFlows(change: (slot: FlowSlot) => FlowSlot): void {
-		const flows = this.#flowsMap();
+	/** A map that the daemon has no use for. */
+	map<K, V>(layout: MapLayout<K, V>): BpfMap<K, V> {
+		return BpfMap.of(this.#objects.map(layout.name), layout);
+	}
+
+	/** Puts a prefix on the block list. */
+	block(prefix: string): void {
+		const [address = '', length] = prefix.split('/');
+		this.maps.blocked[family(address)].set({length: Number(length), addr: addressBytes(address)}, 1);
+		this.changeSettings(({flags}) => ({
+			flags: flags | (family(address) === 4 ? SettingFlag.SETTING_BLOCKS : SettingFlag.SETTING_BLOCKS6),
+		}));
+	}
+
+	changeSettings(change: (settings: Settings) => Partial<Settings>): void {
+		const settings = this.maps.settings.get(0);
+		if (settings === undefined) throw new Error('no settings');
+		this.maps.settings.set(0, {...settings, ...change(settings)});
+	}
+
+	/** Rewrites every slot of a flow table that is in use. */
+	changeFlows(change: (slot: FlowSlot, bucket: number) => FlowSlot, of: Family = 4): void {
+		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
 		const key = new Uint8Array(4);
 		for (let index = 0; index < FLOW_BUCKETS; index++) {
 			new DataView(key.buffer).setUint32(0, index, true);
@@ -176,16 +258,16 @@ export class Balancer {
 			const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 			const bucket = flowBucket.decode(view);
 			flowBucket.encode(
-				{slots: bucket.slots.map(slot => (slot.addrs.every(word => word === 0n) ? slot : change(slot)))},
+				{slots: bucket.slots.map(slot => (slot.addrs.every(word => word === 0n) ? slot : change(slot, index)))},
 				view,
 			);
 			flows.update(key, bytes);
 		}
 	}
 
-	/** Puts the same slots into every bucket. */
-	fillFlows(slots: readonly FlowSlot[]): void {
-		const flows = this.#flowsMap();
+	/** Puts the same slots into every bucket of a flow table. */
+	fillFlows(slots: readonly FlowSlot[], of: Family = 4): void {
+		const {map: flows, bucket: flowBucket} = this.#flowTable(of);
 		const key = new Uint8Array(4);
 		const bytes = new Uint8Array(flowBucket.size);
 		flowBucket.encode({slots}, new DataView(bytes.buffer));
@@ -195,13 +277,13 @@ export class Balancer {
 		}
 	}
 
-	/** All slots that are in use. */
-	flows(): FlowSlot[] {
+	/** All slots of a flow table that are in use. */
+	flows(of: Family = 4): FlowSlot[] {
 		const slots: FlowSlot[] = [];
 		this.changeFlows(slot => {
 			slots.push(slot);
 			return slot;
-		});
+		}, of);
 		return slots;
 	}
 
@@ -210,8 +292,11 @@ export class Balancer {
 		this.#objects.close();
 	}
 
-	#flowsMap() {
-		return this.#objects.map('flows');
+	/** The map, and how its buckets are read. */
+	#flowTable(of: Family): {readonly map: RawMap; readonly bucket: Codec<{readonly slots: readonly FlowSlot[]}>} {
+		return of === 4
+			? {map: this.#objects.map('flows'), bucket: flowBucket}
+			: {map: this.#objects.map('flows6'), bucket: flowBucket6};
 	}
 
 	#plan(job: readonly JobService[]): Tables {
@@ -222,9 +307,7 @@ export class Balancer {
 				backends: layouts.backends.maxEntries,
 				turns: layouts.turns.maxEntries,
 			},
-			nics: new Map(
-				Object.values(this.ports).map(port => [port.ifindex, {ifindex: port.ifindex, mac: mac(port.mac), mtu: MTU}]),
-			),
+			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
 			hz: HZ,
 			isUp: () => true,
 			nextHop: address => ({
@@ -252,6 +335,7 @@ export class Balancer {
 			coarseShift: shifts.coarse,
 			hz: HZ,
 			routeGeneration: 1,
+			flags: [...tables.services.values()].some(({port}) => port === 0) ? SettingFlag.SETTING_ALL_PORTS : 0,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
@@ -271,6 +355,16 @@ export class Balancer {
 		for (const bit of tables.filter) words[bit >> 6] = (words[bit >> 6] ?? 0n) | (1n << BigInt(bit & 63));
 		maps.localFilter.set(0, {bits: [[...words.subarray(0, 256)], [...words.subarray(256)]]});
 	}
+}
+
+/** Deletes what a map holds; an array's elements become zeroes. */
+function clear(map: RawMap): void {
+	if (map.type === MapType.array) {
+		const indices = Uint32Array.from({length: map.maxEntries}, (_, index) => index);
+		map.updateBatch(new Uint8Array(indices.buffer), new Uint8Array(map.valueSize * map.maxEntries), map.maxEntries);
+		return;
+	}
+	for (let key = map.nextKey(); key !== undefined; key = map.nextKey(key)) map.delete(key);
 }
 
 /** Registers a test of the data plane, which needs root and a network namespace that may be littered. */
@@ -314,6 +408,10 @@ function ports(): Readonly<Record<Side, Port>> {
 	return made;
 }
 
+function nicOf({ifindex, mac: text}: Port): Nic {
+	return {ifindex, mac: mac(text), mtu: 1500};
+}
+
 function port(name: string): Port {
 	execFileSync('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
 	execFileSync('ip', ['link', 'set', name, 'up']);
@@ -326,6 +424,7 @@ function port(name: string): Port {
 /** Lets the kernel route between NICs of the namespace, which its route lookups insist on. */
 export function enableForwarding(): void {
 	writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+	writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
 export function nextHopMac(word: bigint): string {
@@ -346,9 +445,12 @@ function confService(job: JobService): ConfService {
 		scheduler,
 		hashPort,
 		hashFallback,
-		persistence: persistenceS === undefined ? null : {timeoutS: persistenceS, granularity: granularity ?? 32},
-		policy: {failedBackend: 'drop', noBackend: 'reject'},
-		limits: {perSource: null, perService: null},
+		persistence:
+			persistenceS === undefined
+				? null
+				: {timeoutS: persistenceS, granularity: granularity ?? addressBits(family(address))},
+		policy: {failedBackend: 'drop', noBackend: 'drop', ...job.policy},
+		limits: {perSource: job.perSource ?? null, perService: job.perService ?? null},
 		quorum: 1,
 		hysteresis: 0,
 		backends: job.backends.map((name, index) =>

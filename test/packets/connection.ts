@@ -1,6 +1,6 @@
 /** One connection through the balancer, as both of its ends see it. */
 import type {ExecutionContext} from 'ava';
-import {formatAddress} from '../../src/net/address.js';
+import {endpointName, type Family, family} from '../../src/net/address.js';
 import {
 	type Balancer,
 	backendMac,
@@ -10,7 +10,7 @@ import {
 	type VerdictName,
 	XDP,
 } from './balancer.js';
-import {describe, ETHERNET, tcpFrame, translated, transportOffset, udpFrame} from './frame.js';
+import {describe, destinationOf, endpoint, tcpFrame, translated, udpFrame} from './frame.js';
 
 /** The server's initial sequence number; low half 0xbeef. */
 export const SERVER_ISN = 0xdeadbeef;
@@ -43,14 +43,14 @@ export class Connection {
 	/** A packet of the server's as it arrives. */
 	answer(flags = '', fields: {seq?: number; ack?: number; ttl?: number; payload?: Uint8Array} = {}): Uint8Array {
 		const {internal} = this.#balancer.ports;
-		const fromMac = backendMac(this.backend.split(':')[0] ?? '');
+		const fromMac = backendMac(endpoint(this.backend)[0]);
 		return build[this.#protocol]({toMac: internal.mac, fromMac, from: this.backend, to: this.client, flags, ...fields});
 	}
 
 	/** Sends the client's packet; a forwarded one tells which backend it went to. */
 	fromClient(flags = '', fields: {seq?: number; ack?: number} = {}): Outcome {
 		const outcome = this.#balancer.send(this.request(flags, fields));
-		if (outcome.verdict.startsWith('V_FORWARD')) this.backend = destination(outcome.frame);
+		if (outcome.verdict.startsWith('V_FORWARD')) this.backend = destinationOf(outcome.frame);
 		return outcome;
 	}
 
@@ -70,9 +70,9 @@ export class Connection {
 	assertForwarded(t: ExecutionContext, frame: Uint8Array, verdict: VerdictName = 'V_FORWARD'): void {
 		const outcome = this.#balancer.send(frame);
 		t.is(outcome.verdict, verdict);
-		this.backend = destination(outcome.frame);
+		this.backend = destinationOf(outcome.frame);
 		t.is(outcome.action, XDP.redirect);
-		const toMac = backendMac(this.backend.split(':')[0] ?? '');
+		const toMac = backendMac(endpoint(this.backend)[0]);
 		const fromMac = this.#balancer.ports.internal.mac;
 		t.deepEqual(describe(outcome.frame), describe(translated(frame, {toMac, fromMac, to: this.backend})));
 	}
@@ -87,21 +87,16 @@ export class Connection {
 	}
 }
 
-/** Destination address and port of an IPv4 frame. */
-export function destination(frame: Uint8Array): string {
-	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	return `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(transportOffset(frame) + 2)}`;
-}
-
 /** The n-th of many clients: another address and port each. */
-export function client(n: number): string {
-	return `172.16.${(n >> 8) & 255}.${n & 255}:${1024 + (n % 60000)}`;
+export function client(n: number, of: Family = 4): string {
+	const [high, low] = [(n >> 8) & 255, n & 255];
+	return endpointName(of === 4 ? `172.16.${high}.${low}` : `2001:db8:ac10:${high}::${low}`, 1024 + (n % 60000), 'tcp');
 }
 
 /** Backends of `count` new connections, each from a client of its own; names start at client `from`. '': refused. */
 export function deal(b: Balancer, count: number, from = 0, service = '192.168.1.1:80'): string[] {
 	return Array.from({length: count}, (_, index) => {
-		const connection = new Connection(b, client(from + index), service);
+		const connection = new Connection(b, client(from + index, family(endpoint(service)[0])), service);
 		connection.fromClient('S');
 		return connection.backend;
 	});

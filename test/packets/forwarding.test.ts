@@ -351,11 +351,16 @@ for (const [method, of, by] of GOLDEN) {
 	packetTest(`a byte more than IPv${of} by ${method} to an IPv${by} backend has room for is too much`, t => {
 		const b = reached(t, method, of, by);
 		const bytes = MTU - HEADERS[by] - SHIM[method] - HEADERS[of] - 8 + 1;
-		const packet = datagram(of, {hops: 9, trafficClass: 0, mayFragment: true, bytes, port: 1});
-		const sent = arriving(b, packet);
-		const {verdict, action, frame} = b.send(sent);
-		t.deepEqual([verdict, action], ['V_DROP_TOO_BIG', XDP.drop]);
-		t.deepEqual(frame, sent);
+		const sent = (mayFragment: boolean) =>
+			arriving(b, datagram(of, {hops: 9, trafficClass: 0, mayFragment, bytes, port: 1}));
+		const {verdict, frame} = b.send(sent(false));
+		t.is(verdict, 'V_ANSWER_TOO_BIG');
+		const said = new DataView(frame.buffer, frame.byteOffset + ETHERNET + HEADERS[of] + 4);
+		t.is(said.getUint32(0), MTU - HEADERS[by] - SHIM[method], 'what fits inside');
+		if (of === 6) return;
+		const dropped = b.send(sent(true));
+		t.deepEqual([dropped.verdict, dropped.action], ['V_DROP_TOO_BIG', XDP.drop]);
+		t.deepEqual(dropped.frame, sent(true));
 	});
 }
 
@@ -440,7 +445,7 @@ packetTest('a packet of a backend that answers past us is none of ours', t => {
 
 packetTest('the last hop is no way into a tunnel', t => {
 	const b = reached(t, 'IPIP', 4, 4);
-	t.is(b.send(new Connection(b, CLIENT, VIP[4]).request('S', {ttl: 1})).verdict, 'V_DROP_TTL');
+	t.is(b.send(new Connection(b, CLIENT, VIP[4]).request('S', {ttl: 1})).verdict, 'V_ANSWER_TIME_EXCEEDED');
 });
 
 packetTest('an error about what a backend sent past us finds it, as it is', t => {

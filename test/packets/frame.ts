@@ -1,26 +1,48 @@
 /** Frames for packet tests: built from readable parts, taken apart again, compared line by line. */
-import {addressBytes, formatAddress, formatMac, macBytes} from '../../src/net/address.js';
+import {
+	addressBytes,
+	endpointName,
+	type Family,
+	family,
+	formatAddress,
+	formatMac,
+	macBytes,
+} from '../../src/net/address.js';
 import {internetChecksum} from '../../src/net/checksum.js';
 
 export const ETHERNET = 14;
-const IPV4 = 20;
+export const IPV4 = 20;
+export const IPV6 = 40;
 const TCP = 20;
 const UDP = 8;
 export const ICMP = 8;
-export const PROTOCOL = {icmp: 1, tcp: 6, udp: 17} as const;
-const ETHERTYPE_IPV4 = 0x0800;
+export const PROTOCOL = {icmp: 1, tcp: 6, udp: 17, icmpv6: 58} as const;
+export const ETHERTYPE = {ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd} as const;
+/** Headers of IPv6 that stand before the transport header and tell their own length (RFC 8200, 4). */
+export const EXTENSION = {hopByHop: 0, routing: 43, destination: 60} as const;
+const EXTENSION_UNIT = 8;
 
 const FLAG_BITS = {F: 1, S: 2, R: 4, P: 8, A: 16, U: 32} as const;
 
-/** An IPv4 packet in an Ethernet frame. Endpoints are written `192.168.1.50:40000`. */
+/** An extension header of `units` of 8 bytes behind the first, full of padding; or of `data` behind its first two bytes. */
+export interface Extension {
+	readonly type: number;
+	readonly units?: number;
+	readonly data?: Uint8Array;
+}
+
+/** An IP packet in an Ethernet frame. Endpoints are written `192.168.1.50:40000` or `[2001:db8::50]:40000`. */
 export interface UdpParts {
 	readonly toMac: string;
 	readonly fromMac: string;
 	readonly from: string;
 	readonly to: string;
+	/** Or hop limit. */
 	readonly ttl?: number;
 	/** IPv4 options, a multiple of four bytes. */
 	readonly options?: Uint8Array;
+	/** Of IPv6. */
+	readonly extensions?: readonly Extension[];
 	readonly payload?: Uint8Array;
 }
 
@@ -31,7 +53,7 @@ export interface TcpParts extends UdpParts {
 	readonly ack?: number;
 }
 
-/** The frame with both checksums right. */
+/** The frame with all checksums right. */
 export function tcpFrame(parts: TcpParts): Uint8Array {
 	const segment = new Uint8Array(TCP + (parts.payload?.length ?? 0));
 	const view = new DataView(segment.buffer);
@@ -43,10 +65,10 @@ export function tcpFrame(parts: TcpParts): Uint8Array {
 	view.setUint8(13, flagBits(parts.flags));
 	view.setUint16(14, 0xfaf0);
 	segment.set(parts.payload ?? [], TCP);
-	return withChecksums(ipv4Frame(parts, PROTOCOL.tcp, segment));
+	return withChecksums(ipFrame(parts, PROTOCOL.tcp, segment));
 }
 
-/** The frame with both checksums right; UDP's may be patched to 0, which means none. */
+/** The frame with all checksums right; UDP's may be patched to 0, which means none. */
 export function udpFrame(parts: UdpParts): Uint8Array {
 	const datagram = new Uint8Array(UDP + (parts.payload?.length ?? 0));
 	const view = new DataView(datagram.buffer);
@@ -55,79 +77,172 @@ export function udpFrame(parts: UdpParts): Uint8Array {
 	view.setUint16(4, datagram.length);
 	view.setUint16(6, 0xffff);
 	datagram.set(parts.payload ?? [], UDP);
-	return withChecksums(ipv4Frame(parts, PROTOCOL.udp, datagram));
+	return withChecksums(ipFrame(parts, PROTOCOL.udp, datagram));
 }
 
-/** An ICMP error: type, code, the word behind the checksum, and how much of the packet that it is about it quotes. */
+/** An ICMP or ICMPv6 error: type, code, the word behind the checksum, and how much of the packet that it is about it
+ * quotes. Of a host that cannot be reached unless told. */
 export interface IcmpErrorParts extends UdpParts {
 	readonly type?: number;
 	readonly code?: number;
 	readonly rest?: number;
 	readonly about: Uint8Array;
-	/** Bytes behind the IPv4 header; default 8. */
+	/** Bytes behind the IP header and its options or extension headers; default 8. */
 	readonly quoted?: number;
 }
 
-/** The frame with both of its own checksums right. */
+/** The frame with all of its own checksums right. */
 export function icmpErrorFrame(parts: IcmpErrorParts): Uint8Array {
+	const isIpv4 = family(endpoint(parts.from)[0]) === 4;
 	const quotation = parts.about.slice(ETHERNET, transportOffset(parts.about) + (parts.quoted ?? 8));
 	const message = new Uint8Array(ICMP + quotation.length);
 	const view = new DataView(message.buffer);
-	view.setUint8(0, parts.type ?? 3);
-	view.setUint8(1, parts.code ?? 1);
+	view.setUint8(0, parts.type ?? (isIpv4 ? 3 : 1));
+	view.setUint8(1, parts.code ?? (isIpv4 ? 1 : 3));
 	view.setUint32(4, parts.rest ?? 0);
 	message.set(quotation, ICMP);
-	return withChecksums(ipv4Frame(parts, PROTOCOL.icmp, message));
+	return withChecksums(ipFrame(parts, isIpv4 ? PROTOCOL.icmp : PROTOCOL.icmpv6, message));
 }
 
 /** A frame around a packet's content, checksums not yet computed. */
-function ipv4Frame(parts: UdpParts, protocol: number, content: Uint8Array): Uint8Array {
-	const options = parts.options ?? new Uint8Array(0);
-	const headerLength = IPV4 + options.length;
-	const frame = new Uint8Array(ETHERNET + headerLength + content.length);
-	const view = new DataView(frame.buffer);
+function ipFrame(parts: UdpParts, protocol: number, content: Uint8Array): Uint8Array {
+	const isIpv4 = family(endpoint(parts.from)[0]) === 4;
+	const header = isIpv4 ? ipv4Header(parts, protocol, content.length) : ipv6Header(parts, protocol, content.length);
+	const frame = new Uint8Array(ETHERNET + header.length + content.length);
 	frame.set(mac(parts.toMac), 0);
 	frame.set(mac(parts.fromMac), 6);
-	view.setUint16(12, ETHERTYPE_IPV4);
-
-	view.setUint8(ETHERNET, 0x40 | (headerLength / 4));
-	view.setUint16(ETHERNET + 2, headerLength + content.length);
-	view.setUint16(ETHERNET + 4, 0x1234);
-	view.setUint16(ETHERNET + 6, 0x4000);
-	view.setUint8(ETHERNET + 8, parts.ttl ?? 64);
-	view.setUint8(ETHERNET + 9, protocol);
-	frame.set(addressBytes(endpoint(parts.from)[0]), ETHERNET + 12);
-	frame.set(addressBytes(endpoint(parts.to)[0]), ETHERNET + 16);
-	frame.set(options, ETHERNET + IPV4);
-	frame.set(content, ETHERNET + headerLength);
+	new DataView(frame.buffer).setUint16(12, isIpv4 ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6);
+	frame.set(header, ETHERNET);
+	frame.set(content, ETHERNET + header.length);
 	return frame;
 }
 
-/** A copy of an IPv4 frame with both checksums computed in full. A UDP checksum of 0 stays: there is none. */
+function ipv4Header({from, to, ttl, options = new Uint8Array(0)}: UdpParts, protocol: number, content: number) {
+	const header = new Uint8Array(IPV4 + options.length);
+	const view = new DataView(header.buffer);
+	view.setUint8(0, 0x40 | (header.length / 4));
+	view.setUint16(2, header.length + content);
+	view.setUint16(4, 0x1234);
+	view.setUint16(6, 0x4000);
+	view.setUint8(8, ttl ?? 64);
+	view.setUint8(9, protocol);
+	header.set(addressBytes(endpoint(from)[0]), 12);
+	header.set(addressBytes(endpoint(to)[0]), 16);
+	header.set(options, IPV4);
+	return header;
+}
+
+function ipv6Header({from, to, ttl, extensions = []}: UdpParts, protocol: number, content: number) {
+	const types = [...extensions.map(({type}) => type), protocol];
+	const between = extensions.map((extension, n) => extensionHeader(extension, types[n + 1] ?? protocol));
+	const fixed = new Uint8Array(IPV6);
+	const view = new DataView(fixed.buffer);
+	view.setUint32(0, 0x6012_3456);
+	view.setUint16(
+		4,
+		between.reduce((sum, {length}) => sum + length, content),
+	);
+	view.setUint8(6, types[0] ?? protocol);
+	view.setUint8(7, ttl ?? 64);
+	fixed.set(addressBytes(endpoint(from)[0]), 8);
+	fixed.set(addressBytes(endpoint(to)[0]), 24);
+	return Uint8Array.from([fixed, ...between].flatMap(bytes => [...bytes]));
+}
+
+function extensionHeader({units = 0, data}: Extension, next: number): Uint8Array {
+	const header = new Uint8Array(EXTENSION_UNIT * (units + 1));
+	header.set([next, units]);
+	header.set(data ?? [], 2);
+	return header;
+}
+
+/** Where in a frame the fields of an IP header are, and what it says. */
+export interface IpHeader {
+	readonly family: Family;
+	readonly source: number;
+	readonly dest: number;
+	/** Bytes of an address. */
+	readonly addressLength: number;
+	/** Time to live, or hop limit. */
+	readonly hops: number;
+	/** What follows options or extension headers, and where it begins. */
+	readonly protocol: number;
+	readonly transport: number;
+	/** Where the packet ends as its header has it, which is not always within the frame. */
+	readonly end: number;
+}
+
+/** The IP header at an offset of a frame without VLAN tags. What does not say that it is IPv6 counts as IPv4. */
+export function ipHeader(frame: Uint8Array, at = ETHERNET): IpHeader {
+	const byte = (offset: number): number => frame[offset] ?? 0;
+	if (byte(at) >> 4 !== 6)
+		return {
+			family: 4,
+			source: at + 12,
+			dest: at + 16,
+			addressLength: 4,
+			hops: at + 8,
+			protocol: byte(at + 9),
+			transport: at + (byte(at) & 15) * 4,
+			end: at + ((byte(at + 2) << 8) | byte(at + 3)),
+		};
+	let protocol = byte(at + 6);
+	let transport = at + IPV6;
+	while (Object.values<number>(EXTENSION).includes(protocol) && transport < frame.length) {
+		protocol = byte(transport);
+		transport += EXTENSION_UNIT * (byte(transport + 1) + 1);
+	}
+	const end = at + IPV6 + ((byte(at + 4) << 8) | byte(at + 5));
+	return {family: 6, source: at + 8, dest: at + 24, addressLength: 16, hops: at + 7, protocol, transport, end};
+}
+
+/** The address at an offset of a frame. */
+export function addressAt(frame: Uint8Array, at: number, {addressLength}: IpHeader): string {
+	return formatAddress(frame.subarray(at, at + addressLength));
+}
+
+/** Source address and port of the TCP or UDP packet whose IP header is at an offset. */
+export function sourceOf(frame: Uint8Array, at = ETHERNET): string {
+	const ip = ipHeader(frame, at);
+	return endpointName(addressAt(frame, ip.source, ip), word(frame, ip.transport), 'tcp');
+}
+
+/** Its destination. */
+export function destinationOf(frame: Uint8Array, at = ETHERNET): string {
+	const ip = ipHeader(frame, at);
+	return endpointName(addressAt(frame, ip.dest, ip), word(frame, ip.transport + 2), 'tcp');
+}
+
+/** A copy of a frame with all checksums computed in full. A UDP checksum of 0 stays: there is none. */
 export function withChecksums(frame: Uint8Array): Uint8Array {
 	const fresh = frame.slice();
 	const view = new DataView(fresh.buffer);
-	view.setUint16(ETHERNET + 10, fullChecksums(fresh).ip);
+	const full = fullChecksums(fresh);
 	const at = checksumOffset(fresh);
-	if (!isUdp(fresh)) view.setUint16(at, fullChecksums(fresh).transport);
-	else if (view.getUint16(at) !== 0) view.setUint16(at, fullChecksums(fresh).transport || 0xffff);
+	if (ipHeader(fresh).family === 4) view.setUint16(ETHERNET + 10, full.ip);
+	if (!isUdp(fresh)) view.setUint16(at, full.transport);
+	else if (view.getUint16(at) !== 0) view.setUint16(at, full.transport || 0xffff);
 	return fresh;
 }
 
-/** What both checksums of an IPv4 frame should be, whatever they are. */
+/** What the checksums of a frame should be, whatever they are; `ip` is 0 for IPv6, which has none. */
 export function fullChecksums(frame: Uint8Array): {readonly ip: number; readonly transport: number} {
-	const copy = frame.slice();
-	const view = new DataView(copy.buffer);
-	const transport = transportOffset(copy);
-	const end = ETHERNET + view.getUint16(ETHERNET + 2);
-	const ip = headerChecksum(frame, ETHERNET);
-	view.setUint16(checksumOffset(copy), 0);
-	if (isIcmp(copy)) return {ip, transport: internetChecksum(copy.subarray(transport, end))};
-	const pseudo = new Uint8Array(12);
-	pseudo.set(copy.subarray(ETHERNET + 12, ETHERNET + 20), 0);
-	new DataView(pseudo.buffer).setUint16(8, view.getUint8(ETHERNET + 9));
-	new DataView(pseudo.buffer).setUint16(10, end - transport);
-	return {ip, transport: internetChecksum(pseudo, copy.subarray(transport, end))};
+	const header = ipHeader(frame);
+	const ip = header.family === 4 ? headerChecksum(frame, ETHERNET) : 0;
+	const content = frame.slice(header.transport, header.end);
+	content.fill(0, checksumOffset(frame) - header.transport, checksumOffset(frame) - header.transport + 2);
+	if (header.protocol === PROTOCOL.icmp) return {ip, transport: internetChecksum(content)};
+	return {ip, transport: internetChecksum(pseudoHeader(frame, header), content)};
+}
+
+/** What the checksum of a transport covers besides (RFC 9293, 3.1; RFC 8200, 8.1). */
+function pseudoHeader(frame: Uint8Array, {source, addressLength, protocol, transport, end}: IpHeader): Uint8Array {
+	const pseudo = new Uint8Array(2 * addressLength + 8);
+	const view = new DataView(pseudo.buffer);
+	pseudo.set(frame.subarray(source, source + 2 * addressLength));
+	view.setUint32(2 * addressLength, end - transport);
+	view.setUint32(2 * addressLength + 4, protocol);
+	return pseudo;
 }
 
 /** What the checksum of the IPv4 header at an offset should be. */
@@ -137,23 +252,24 @@ export function headerChecksum(frame: Uint8Array, at: number): number {
 	return internetChecksum(header);
 }
 
-/** Where the TCP, UDP or ICMP header of an IPv4 frame begins. */
+/** Where the TCP, UDP or ICMP header of a frame begins. */
 export function transportOffset(frame: Uint8Array): number {
-	return ETHERNET + ((frame[ETHERNET] ?? 0) & 15) * 4;
+	return ipHeader(frame).transport;
 }
 
-/** Where the TCP, UDP or ICMP checksum of an IPv4 frame is. */
+/** Where the TCP, UDP or ICMP checksum of a frame is. */
 export function checksumOffset(frame: Uint8Array): number {
 	if (isIcmp(frame)) return transportOffset(frame) + 2;
 	return transportOffset(frame) + (isUdp(frame) ? 6 : 16);
 }
 
 export function isIcmp(frame: Uint8Array): boolean {
-	return frame[ETHERNET + 9] === PROTOCOL.icmp;
+	const {protocol} = ipHeader(frame);
+	return protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmpv6;
 }
 
 export function isUdp(frame: Uint8Array): boolean {
-	return frame[ETHERNET + 9] === PROTOCOL.udp;
+	return ipHeader(frame).protocol === PROTOCOL.udp;
 }
 
 /** A frame of another kind: EtherType and what follows. */
@@ -199,35 +315,47 @@ export function withTags(frame: Uint8Array, tags: Uint8Array): Uint8Array {
 	return Uint8Array.from([...frame.subarray(0, 12), ...tags, ...frame.subarray(12)]);
 }
 
-/** What NAT makes of a frame: other addresses, one hop less, both checksums computed in full. */
+/** What NAT makes of a frame: other addresses, one hop less, all checksums computed in full. */
 export function translated(
 	frame: Uint8Array,
 	to: {readonly toMac: string; readonly fromMac: string; readonly from?: string; readonly to?: string},
 ): Uint8Array {
 	const copy = frame.slice();
-	const transport = transportOffset(copy);
 	copy.set(mac(to.toMac), 0);
 	copy.set(mac(to.fromMac), 6);
-	if (to.from !== undefined) putEndpoint(copy, to.from, ETHERNET + 12, transport);
-	if (to.to !== undefined) putEndpoint(copy, to.to, ETHERNET + 16, transport + 2);
-	copy[ETHERNET + 8] = (copy[ETHERNET + 8] ?? 0) - 1;
+	putEnds(copy, ETHERNET, to);
+	const {hops} = ipHeader(copy);
+	copy[hops] = (copy[hops] ?? 0) - 1;
 	return withChecksums(copy);
 }
 
 /** The packet as an ICMP error must quote it: other ends, the IPv4 checksum right, the transport checksum as it was. */
 export function renamed(frame: Uint8Array, to: {readonly from?: string; readonly to?: string}): Uint8Array {
 	const copy = frame.slice();
-	const transport = transportOffset(copy);
-	if (to.from !== undefined) putEndpoint(copy, to.from, ETHERNET + 12, transport);
-	if (to.to !== undefined) putEndpoint(copy, to.to, ETHERNET + 16, transport + 2);
-	new DataView(copy.buffer).setUint16(ETHERNET + 10, headerChecksum(copy, ETHERNET));
+	putEnds(copy, ETHERNET, to);
+	if (ipHeader(copy).family === 4) new DataView(copy.buffer).setUint16(ETHERNET + 10, headerChecksum(copy, ETHERNET));
 	return copy;
 }
 
-function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
-	const [address, port] = endpoint(text);
-	frame.set(addressBytes(address), addressAt);
-	new DataView(frame.buffer).setUint16(portAt, port);
+/** Gives the packet whose IP header is at an offset other ends, checksums as they were. */
+export function putEnds(
+	frame: Uint8Array,
+	at: number,
+	{from, to}: {readonly from?: string; readonly to?: string},
+): void {
+	const {source, dest, transport} = ipHeader(frame, at);
+	if (from !== undefined) putEndpoint(frame, from, source, transport);
+	if (to !== undefined) putEndpoint(frame, to, dest, transport + 2);
+}
+
+function putEndpoint(frame: Uint8Array, text: string, addressOffset: number, portOffset: number): void {
+	putAddress(frame, text, addressOffset);
+	new DataView(frame.buffer).setUint16(portOffset, endpoint(text)[1]);
+}
+
+/** Writes the address of an endpoint at an offset. */
+export function putAddress(frame: Uint8Array, text: string, at: number): void {
+	frame.set(addressBytes(endpoint(text)[0]), at);
 }
 
 /** A copy with some bytes replaced: `patched(frame, {22: 1})`. */
@@ -243,16 +371,16 @@ export function describe(frame: Uint8Array): string[] {
 	const lines = [
 		`${formatMac(frame.subarray(6, 12))} > ${formatMac(frame.subarray(0, 6))} type ${hex(view.getUint16(12))}`,
 	];
-	const tcp = transportOffset(frame);
-	if (view.getUint16(12) !== ETHERTYPE_IPV4 || frame[ETHERNET + 9] !== PROTOCOL.tcp || frame.length < tcp + TCP)
+	const ip = ipHeader(frame);
+	const tcp = ip.transport;
+	const isIp = [ETHERTYPE.ipv4, ETHERTYPE.ipv6].some(type => type === view.getUint16(12));
+	if (!isIp || ip.protocol !== PROTOCOL.tcp || frame.length < tcp + TCP)
 		return [...lines, hexDump(frame.subarray(ETHERNET))];
-	const source = formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16));
-	const destination = formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20));
 	lines.push(
-		`${source}:${view.getUint16(tcp)} > ${destination}:${view.getUint16(tcp + 2)} flags ${flagText(view.getUint8(tcp + 13))}`,
-		`length ${view.getUint16(ETHERNET + 2)} ttl ${view.getUint8(ETHERNET + 8)} ip checksum ${hex(view.getUint16(ETHERNET + 10))}`,
+		`${sourceOf(frame)} > ${destinationOf(frame)} flags ${flagText(view.getUint8(tcp + 13))}`,
+		`length ${ip.end - ETHERNET} ttl ${frame[ip.hops]} ip ${hexDump(frame.subarray(ETHERNET, ETHERNET + 12))}`,
 		`seq ${view.getUint32(tcp + 4)} ack ${view.getUint32(tcp + 8)} tcp checksum ${hex(view.getUint16(tcp + 16))}`,
-		`options ${hexDump(frame.subarray(ETHERNET + IPV4, tcp))} payload ${hexDump(frame.subarray(tcp + TCP))}`,
+		`before TCP ${hexDump(frame.subarray(ip.dest + ip.addressLength, tcp))} payload ${hexDump(frame.subarray(tcp + TCP))}`,
 	);
 	return lines;
 }
@@ -261,6 +389,10 @@ export function describe(frame: Uint8Array): string[] {
 export function endpoint(text: string): [string, number] {
 	const [, ipv6, ipv4, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
 	return [ipv6 ?? ipv4 ?? text, Number(port ?? 0)];
+}
+
+function word(frame: Uint8Array, at: number): number {
+	return ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0);
 }
 
 /** The six bytes of a MAC address that a test wrote down. */

@@ -1,17 +1,10 @@
 /** A connection's life, as both directions tell it. */
 
 import {execFileSync} from 'node:child_process';
-import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {FAMILIES} from '../../src/net/address.js';
+import {BackendState, FlowShift, type FlowSlot, FlowState} from '../../src/xdp/layout.gen.js';
 import {isHalfOpen} from '../../src/xdp/time.js';
-import {
-	type Balancer,
-	backendMac,
-	balancer,
-	CLIENT_MAC,
-	enableForwarding,
-	type JobService,
-	packetTest,
-} from './balancer.js';
+import {type Balancer, balancer, CLIENT_MAC, enableForwarding, type JobService, packetTest} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
 import {describe, translated} from './frame.js';
 
@@ -21,7 +14,7 @@ const UDP_JOB: readonly JobService[] = [{...JOB[0], protocol: 'udp'}];
 const PAYLOAD = Buffer.from('GET / HTTP/1.1\r\n\r\n');
 
 function states(b: Balancer): string[] {
-	return b.flows().map(({word}) => {
+	return FAMILIES.flatMap(of => b.flows(of)).map(({word}) => {
 		const state = Number((word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
 		return Object.entries(FlowState).find(([, value]) => value === state)?.[0] ?? '';
 	});
@@ -31,39 +24,52 @@ function states(b: Balancer): string[] {
 function age(b: Balancer, seconds: number): void {
 	const settings = b.maps.settings.get(0);
 	if (settings === undefined) throw new Error('no settings');
-	b.changeFlows(slot => {
+	const aged = (slot: FlowSlot): FlowSlot => {
 		const state = Number((slot.word >> BigInt(FlowShift.FLOW_STATE_SHIFT)) & 15n);
 		const halfOpen = isHalfOpen(state);
 		const ticks = BigInt(Math.ceil(seconds * settings.hz) >> (halfOpen ? settings.fineShift : settings.coarseShift));
 		const mask = halfOpen ? 0xffffn : 0xffff_ffffn;
 		return {...slot, word: (slot.word & ~mask) | (((slot.word & mask) - ticks) & mask)};
-	});
+	};
+	for (const of of FAMILIES) b.changeFlows(aged, of);
 }
 
-packetTest('a whole connection, both directions, checksums computed in full', t => {
-	const b = balancer(t, JOB);
-	const c = new Connection(b, '192.168.1.50:40000', VIP);
-	c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
-	t.deepEqual(states(b), ['FLOW_SYN_RECV']);
-	c.assertReplied(t, c.answer('SA', {seq: SERVER_ISN}));
-	t.deepEqual(states(b), ['FLOW_SYN_ACK']);
-	c.assertForwarded(t, c.request('A', {ack: SERVER_ISN + 1}));
-	t.deepEqual(states(b), ['FLOW_ESTABLISHED']);
-	for (let length = 0; length < 40; length++) {
-		c.assertForwarded(t, c.request('PA', {payload: PAYLOAD.subarray(0, length), ttl: 2 + length}));
-		c.assertReplied(t, c.answer('PA', {payload: PAYLOAD.subarray(0, length), ttl: 255 - length}));
-	}
-	c.assertForwarded(t, c.request('FA'));
-	t.deepEqual(states(b), ['FLOW_CLOSE_WAIT']);
-	c.assertReplied(t, c.answer('A'));
-	c.assertReplied(t, c.answer('FA'));
-	t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
-	c.assertForwarded(t, c.request('A'));
-	t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
-	c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
-	t.is(c.backend, '10.0.0.72:8080', 'a SYN after the end starts anew, with the next backend');
-	t.deepEqual(states(b), ['FLOW_SYN_RECV'], 'in the same slot');
-});
+/** The same job, and one of its clients, in each family. */
+const FAMILY_JOBS = {
+	4: {vip: VIP, backends: JOB[0].backends, client: '192.168.1.50:40000'},
+	6: {
+		vip: '[2001:db8:1::1]:80',
+		backends: ['[fd00:10::47]:80', '[fd00:10::48]:8080'],
+		client: '[2001:db8:c::50]:40000',
+	},
+} as const;
+
+for (const of of FAMILIES)
+	packetTest(`a whole connection of IPv${of}, both directions, checksums computed in full`, t => {
+		const {vip, backends, client} = FAMILY_JOBS[of];
+		const b = balancer(t, [{at: vip, backends}]);
+		const c = new Connection(b, client, vip);
+		c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
+		t.deepEqual(states(b), ['FLOW_SYN_RECV']);
+		c.assertReplied(t, c.answer('SA', {seq: SERVER_ISN}));
+		t.deepEqual(states(b), ['FLOW_SYN_ACK']);
+		c.assertForwarded(t, c.request('A', {ack: SERVER_ISN + 1}));
+		t.deepEqual(states(b), ['FLOW_ESTABLISHED']);
+		for (let length = 0; length < 40; length++) {
+			c.assertForwarded(t, c.request('PA', {payload: PAYLOAD.subarray(0, length), ttl: 2 + length}));
+			c.assertReplied(t, c.answer('PA', {payload: PAYLOAD.subarray(0, length), ttl: 255 - length}));
+		}
+		c.assertForwarded(t, c.request('FA'));
+		t.deepEqual(states(b), ['FLOW_CLOSE_WAIT']);
+		c.assertReplied(t, c.answer('A'));
+		c.assertReplied(t, c.answer('FA'));
+		t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
+		c.assertForwarded(t, c.request('A'));
+		t.deepEqual(states(b), ['FLOW_TIME_WAIT']);
+		c.assertForwarded(t, c.request('S'), 'V_FORWARD_NEW');
+		t.is(c.backend, backends[1], 'a SYN after the end starts anew, with the next backend');
+		t.deepEqual(states(b), ['FLOW_SYN_RECV'], 'in the same slot');
+	});
 
 packetTest('the server closes first', t => {
 	const b = balancer(t, JOB);
@@ -235,34 +241,45 @@ packetTest('established flows survive a flood of SYNs', t => {
 	}
 });
 
-packetTest('a reply takes the way that the routes say, and a new one after they changed', t => {
-	const b = balancer(t, JOB);
-	const gateway = '02:00:00:00:00:fe';
-	const name = `ext${process.pid}`;
-	enableForwarding();
-	for (const argv of [
-		['addr', 'add', '198.18.1.2/24', 'dev', name],
-		['neigh', 'add', '198.18.1.1', 'lladdr', gateway, 'dev', name],
-		['route', 'add', '198.18.2.0/24', 'via', '198.18.1.1'],
-	])
-		execFileSync('ip', argv);
-	const routed = new Connection(b, '198.18.2.7:5000', VIP);
-	routed.fromClient('S');
-	const reply = routed.answer('SA');
-	const way = (toMac: string) => describe(translated(reply, {toMac, fromMac: b.ports.external.mac, from: VIP}));
-	t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'not to the MAC address the SYN came from');
+const ROUTES = {
+	4: {own: '198.18.1.2/24', router: '198.18.1.1', network: '198.18.2.0/24', client: '198.18.2.7:5000'},
+	6: {own: '2001:2:1::2/64', router: '2001:2:1::1', network: '2001:2:2::/64', client: '[2001:2:2::7]:5000'},
+} as const;
 
-	execFileSync('ip', ['neigh', 'replace', '198.18.1.1', 'lladdr', CLIENT_MAC, 'dev', name]);
-	t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'until the daemon says that routes changed');
-	const settings = b.maps.settings.get(0);
-	if (settings === undefined) return t.fail();
-	b.maps.settings.set(0, {...settings, routeGeneration: 2});
-	t.deepEqual(describe(b.send(reply, 'internal').frame), way(CLIENT_MAC));
-	execFileSync('ip', ['route', 'del', '198.18.2.0/24']);
-	b.maps.settings.set(0, {...settings, routeGeneration: 259});
-	t.deepEqual(describe(b.send(reply, 'internal').frame), way(CLIENT_MAC), 'what was good then is better than nothing');
-	t.is(backendMac('10.0.0.71'), '02:00:00:00:01:47');
-});
+for (const of of FAMILIES)
+	packetTest(`an IPv${of} reply takes the way that the routes say, and a new one after they changed`, t => {
+		const {vip, backends} = FAMILY_JOBS[of];
+		const {own, router, network, client} = ROUTES[of];
+		const b = balancer(t, [{at: vip, backends}]);
+		const gateway = '02:00:00:00:00:fe';
+		const name = `ext${process.pid}`;
+		enableForwarding();
+		for (const argv of [
+			['addr', 'add', own, 'dev', name, ...(of === 6 ? ['nodad'] : [])],
+			['neigh', 'add', router, 'lladdr', gateway, 'dev', name],
+			['route', 'add', network, 'via', router],
+		])
+			execFileSync('ip', argv);
+		const routed = new Connection(b, client, vip);
+		routed.fromClient('S');
+		const reply = routed.answer('SA');
+		const way = (toMac: string) => describe(translated(reply, {toMac, fromMac: b.ports.external.mac, from: vip}));
+		t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'not to the MAC address the SYN came from');
+
+		execFileSync('ip', ['neigh', 'replace', router, 'lladdr', CLIENT_MAC, 'dev', name]);
+		t.deepEqual(describe(b.send(reply, 'internal').frame), way(gateway), 'until the daemon says that routes changed');
+		const settings = b.maps.settings.get(0);
+		if (settings === undefined) return t.fail();
+		b.maps.settings.set(0, {...settings, routeGeneration: 2});
+		t.deepEqual(describe(b.send(reply, 'internal').frame), way(CLIENT_MAC));
+		execFileSync('ip', ['route', 'del', network]);
+		b.maps.settings.set(0, {...settings, routeGeneration: 259});
+		t.deepEqual(
+			describe(b.send(reply, 'internal').frame),
+			way(CLIENT_MAC),
+			'what was good then is better than nothing',
+		);
+	});
 
 packetTest('the clock reader writes jiffies and nanoseconds', t => {
 	const b = balancer(t, JOB);

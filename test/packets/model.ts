@@ -1,12 +1,35 @@
 /**
  * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
- * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table.
+ * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and of the schedulers rr, wrr and mh.
  */
-import {formatAddress, formatMac} from '../../src/net/address.js';
+import {addressBytes, type Family, formatMac} from '../../src/net/address.js';
+import {SCHEDULERS} from '../../src/plan/schedulers.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
-import {ETHERNET, endpoint, ICMP, mac, PROTOCOL, transportOffset, untagged, withTags} from './frame.js';
+import {
+	addressAt,
+	destinationOf,
+	ETHERNET,
+	ETHERTYPE,
+	EXTENSION,
+	endpoint,
+	ICMP,
+	IPV4,
+	IPV6,
+	ipHeader,
+	mac,
+	PROTOCOL,
+	putAddress,
+	putEnds,
+	sourceOf,
+	untagged,
+	withTags,
+} from './frame.js';
+import {walk} from './ring.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
+const EXTENSIONS_MAX = 6;
+const EXTENSIONS_BYTES_MAX = 4095;
+const FRAGMENT = 44;
 
 interface ModelBackend {
 	readonly at: string;
@@ -18,7 +41,11 @@ interface ModelService {
 	readonly at: string;
 	readonly protocol: Transport;
 	readonly persistent: boolean;
+	readonly byHash: boolean;
+	readonly hashPort: boolean;
 	readonly backends: ModelBackend[];
+	/** In which order they are dealt to; a ring for those by hash. */
+	readonly turn: ModelBackend[];
 	readonly clients: Map<string, ModelBackend>;
 	ticket: number;
 }
@@ -66,23 +93,32 @@ export class Model {
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
-		this.#services = job.map(({at, protocol, backends, persistenceS}) => {
+		this.#services = job.map(({at, protocol, backends, persistenceS, scheduler = 'rr', weights, hashPort = false}) => {
 			const service: ModelService = {
 				at,
 				protocol: protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
+				byHash: scheduler === 'mh',
+				hashPort,
 				backends: [],
+				turn: [],
 				clients: new Map(),
 				ticket: 0,
 			};
 			for (const name of backends) service.backends.push({at: name, service, up: true});
+			const members = service.backends.map(({at: name}, id) => {
+				const [address, port] = endpoint(name);
+				return {id, addr: addressBytes(address), port, weight: weights?.[id] ?? 1};
+			});
+			for (const {id} of SCHEDULERS[scheduler].sequence(members))
+				service.turn.push(...service.backends.slice(id, id + 1));
 			return service;
 		});
 	}
 
 	setUp(address: string, up: boolean): void {
 		for (const {backends} of this.#services)
-			for (const backend of backends) if (backend.at.startsWith(`${address}:`)) backend.up = up;
+			for (const backend of backends) if (endpoint(backend.at)[0] === address) backend.up = up;
 	}
 
 	/** VLAN tags are taken off, and whatever leaves has them again. */
@@ -122,7 +158,7 @@ export class Model {
 		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		if (inVlan && cameFrom.side !== side) return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
-		putEndpoint(out, backend.service.at, ETHERNET + 12, transportOffset(out));
+		putEnds(out, ETHERNET, {from: backend.service.at});
 		return {verdict: 'V_REPLY', frame: out};
 	}
 
@@ -146,7 +182,7 @@ export class Model {
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 		if (inVlan && side !== 'internal') return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
-		putEndpoint(out, backend.at, ETHERNET + 16, transportOffset(out) + 2);
+		putEnds(out, ETHERNET, {to: backend.at});
 		return {verdict, frame: out};
 	}
 
@@ -160,20 +196,20 @@ export class Model {
 		if (flow === undefined) return {verdict: 'V_PASS_ICMP', frame};
 		const {backend, cameFrom} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
-		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		if ((frame[ipHeader(frame).hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
 		const way = request ? cameFrom : {mac: backendMac(endpoint(backend.at)[0]), side: 'internal' as const};
 		if (way.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		if (arrival.inVlan && way.side !== arrival.side) return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, way.mac, this.#ports[way.side].mac);
-		const quoted = transportOffset(out) + ICMP;
-		const ports = quoted + ((out[quoted] ?? 0) & 15) * 4;
+		const {source, dest, transport} = ipHeader(out);
+		const quoted = transport + ICMP;
 		if (request) {
-			putAddress(out, backend.service.at, ETHERNET + 12);
-			putEndpoint(out, backend.service.at, quoted + 16, ports + 2);
+			putAddress(out, backend.service.at, source);
+			putEnds(out, quoted, {to: backend.service.at});
 			return {verdict: 'V_REPLY_ICMP', frame: out};
 		}
-		putAddress(out, backend.at, ETHERNET + 16);
-		putEndpoint(out, backend.at, quoted + 12, ports);
+		putAddress(out, backend.at, dest);
+		putEnds(out, quoted, {from: backend.at});
 		return {verdict: 'V_FORWARD_ICMP', frame: out};
 	}
 
@@ -197,7 +233,7 @@ export class Model {
 		const [address] = endpoint(client);
 		const known = service.persistent ? service.clients.get(address) : undefined;
 		if (known?.up) return known;
-		const backend = takeTurn(service);
+		const backend = service.byHash ? placeOf(client, service) : takeTurn(service);
 		if (backend !== undefined && service.persistent) service.clients.set(address, backend);
 		return backend;
 	}
@@ -211,10 +247,16 @@ export class Model {
 }
 
 function takeTurn(service: ModelService): ModelBackend | undefined {
-	for (let attempt = 0; attempt < service.backends.length; attempt++) {
-		const backend = service.backends[service.ticket++ % service.backends.length];
+	for (let attempt = 0; attempt < service.turn.length; attempt++) {
+		const backend = service.turn[service.ticket++ % service.turn.length];
 		if (backend?.up) return backend;
 	}
+	return undefined;
+}
+
+/** The first backend that is up on the client's way around the ring. */
+function placeOf(client: string, {turn, hashPort}: ModelService): ModelBackend | undefined {
+	for (const backend of walk(turn, client, {port: hashPort})) if (backend.up) return backend;
 	return undefined;
 }
 
@@ -243,29 +285,23 @@ function advanceByServer(flow: ModelFlow, {syn, ack, fin, rst, seqLow}: Parsed):
 function parse(frame: Uint8Array): Parsed | VerdictName {
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const etherType = view.getUint16(12);
-	if (etherType === 0x86dd) return 'V_PASS_MALFORMED'; // the frames of this model are IPv4 inside
 	if (etherType === 0x8100 || etherType === 0x88a8) return 'V_PASS_VLAN';
-	if (etherType !== 0x0800) return 'V_PASS_ETHERTYPE';
-
-	const packet = frame.length - ETHERNET;
-	if (packet < 20) return 'V_PASS_MALFORMED';
-	const header = (view.getUint8(ETHERNET) & 15) * 4;
-	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20) return 'V_PASS_MALFORMED';
-	if ((view.getUint16(ETHERNET + 6) & 0x3fff) !== 0) return 'V_PASS_FRAGMENT';
-	const protocol = view.getUint8(ETHERNET + 9);
-	if (protocol === PROTOCOL.icmp) return 'V_PASS_ICMP';
+	if (etherType !== ETHERTYPE.ipv4 && etherType !== ETHERTYPE.ipv6) return 'V_PASS_ETHERTYPE';
+	const family = etherType === ETHERTYPE.ipv4 ? 4 : 6;
+	const content = contentOf(frame, ETHERNET, family);
+	if (typeof content === 'string') return content;
+	const {protocol, transport} = content;
+	if (protocol === (family === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return 'V_PASS_ICMP';
 	const isUdp = protocol === PROTOCOL.udp;
 	if (protocol !== PROTOCOL.tcp && !isUdp) return 'V_PASS_PROTOCOL';
-	const length = view.getUint16(ETHERNET + 2);
-	if (length < header + (isUdp ? 8 : 20) || length > packet) return 'V_PASS_MALFORMED';
+	if (!hasRoom(frame, transport, isUdp ? 8 : 20)) return 'V_PASS_MALFORMED';
 
-	const transport = ETHERNET + header;
 	const flags = isUdp ? 0 : view.getUint8(transport + 13);
 	return {
 		protocol: isUdp ? 'udp' : 'tcp',
-		from: `${formatAddress(frame.subarray(ETHERNET + 12, ETHERNET + 16))}:${view.getUint16(transport)}`,
-		to: `${formatAddress(frame.subarray(ETHERNET + 16, ETHERNET + 20))}:${view.getUint16(transport + 2)}`,
-		ttl: view.getUint8(ETHERNET + 8),
+		from: sourceOf(frame),
+		to: destinationOf(frame),
+		ttl: view.getUint8(ipHeader(frame).hops),
 		syn: (flags & 2) !== 0,
 		ack: (flags & 16) !== 0,
 		fin: (flags & 1) !== 0,
@@ -275,39 +311,71 @@ function parse(frame: Uint8Array): Parsed | VerdictName {
 	};
 }
 
+interface Content {
+	readonly protocol: number;
+	/** Offset of its header in the frame, which may end before. */
+	readonly transport: number;
+}
+
+/** What the IP header at an offset has behind it. */
+function contentOf(frame: Uint8Array, at: number, family: Family): Content | VerdictName {
+	if (frame.length < at + (family === 4 ? IPV4 : IPV6) || (frame[at] ?? 0) >> 4 !== family) return 'V_PASS_MALFORMED';
+	return family === 4 ? contentOfIpv4(frame, at) : contentOfIpv6(frame, at);
+}
+
+function contentOfIpv4(frame: Uint8Array, at: number): Content | VerdictName {
+	const header = ((frame[at] ?? 0) & 15) * 4;
+	if (header < IPV4) return 'V_PASS_MALFORMED';
+	const moreFragments = ((frame[at + 6] ?? 0) & 0x20) !== 0;
+	if (moreFragments && at === ETHERNET) return 'V_PASS_FRAGMENT'; // an error may be about a first fragment
+	if (((frame[at + 6] ?? 0) & 0x1f) !== 0 || frame[at + 7] !== 0) return 'V_PASS_FRAGMENT';
+	return {protocol: frame[at + 9] ?? 0, transport: at + header};
+}
+
+function contentOfIpv6(frame: Uint8Array, at: number): Content | VerdictName {
+	let protocol = frame[at + 6] ?? 0;
+	let transport = at + IPV6;
+	for (let count = 0; Object.values<number>(EXTENSION).includes(protocol); count++) {
+		const [next = 0, units = 0, , segmentsLeft] = frame.subarray(transport, transport + 4);
+		if (count === EXTENSIONS_MAX || segmentsLeft === undefined) return 'V_PASS_PROTOCOL';
+		if (protocol === EXTENSION.routing && segmentsLeft > 0) return 'V_PASS_PROTOCOL';
+		protocol = next;
+		transport += 8 * (units + 1);
+		if (transport - at > EXTENSIONS_BYTES_MAX) return 'V_PASS_PROTOCOL';
+	}
+	return protocol === FRAGMENT ? 'V_PASS_FRAGMENT' : {protocol, transport};
+}
+
+/** Whether both the packet and the frame reach so far behind an offset. */
+function hasRoom(frame: Uint8Array, at: number, size: number): boolean {
+	const {end} = ipHeader(frame);
+	return at + size <= end && end <= frame.length;
+}
+
 /** The packet that an ICMP frame says never arrived, if it went out from where the error goes to. */
 function quotedByError(frame: Uint8Array): Pick<Parsed, 'protocol' | 'from' | 'to'> | undefined {
-	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	const icmp = transportOffset(frame);
-	const ip = icmp + ICMP;
-	if (frame.length < ip + 20 || ![3, 11].includes(view.getUint8(icmp))) return undefined;
-	const header = (view.getUint8(ip) & 15) * 4;
-	const protocol = view.getUint8(ip + 9);
-	const length = view.getUint16(ETHERNET + 2);
-	if (view.getUint8(ip) >> 4 !== 4 || header < 20 || (view.getUint16(ip + 6) & 0x1fff) !== 0) return undefined;
+	const outer = ipHeader(frame);
+	const errors = outer.family === 4 ? [3, 11] : [1, 2, 3];
+	const quoted = outer.transport + ICMP;
+	if (frame.length < quoted || !errors.includes(frame[outer.transport] ?? 0)) return undefined;
+	const content = contentOf(frame, quoted, outer.family);
+	if (typeof content === 'string' || !hasRoom(frame, content.transport, 8)) return undefined;
+	const {protocol} = content;
 	if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp) return undefined;
-	if (ETHERNET + length < ip + header + 8 || ETHERNET + length > frame.length) return undefined;
-	if (view.getUint32(ip + 12) !== view.getUint32(ETHERNET + 16)) return undefined;
+	const inner = ipHeader(frame, quoted);
+	if (addressAt(frame, inner.source, inner) !== addressAt(frame, outer.dest, outer)) return undefined;
 	return {
 		protocol: protocol === PROTOCOL.udp ? 'udp' : 'tcp',
-		from: `${formatAddress(frame.subarray(ip + 12, ip + 16))}:${view.getUint16(ip + header)}`,
-		to: `${formatAddress(frame.subarray(ip + 16, ip + 20))}:${view.getUint16(ip + header + 2)}`,
+		from: sourceOf(frame, quoted),
+		to: destinationOf(frame, quoted),
 	};
 }
 
 function readdressed(frame: Uint8Array, toMac: string, fromMac: string): Uint8Array {
 	const out = frame.slice();
+	const {hops} = ipHeader(out);
 	out.set(mac(toMac), 0);
 	out.set(mac(fromMac), 6);
-	out[ETHERNET + 8] = (out[ETHERNET + 8] ?? 0) - 1;
+	out[hops] = (out[hops] ?? 0) - 1;
 	return out;
-}
-
-function putEndpoint(frame: Uint8Array, text: string, addressAt: number, portAt: number): void {
-	putAddress(frame, text, addressAt);
-	new DataView(frame.buffer).setUint16(portAt, endpoint(text)[1]);
-}
-
-function putAddress(frame: Uint8Array, text: string, at: number): void {
-	frame.set(endpoint(text)[0].split('.').map(Number), at);
 }

@@ -1,5 +1,5 @@
 /** A client returns to its backend, for as long as the persistence timeout says. */
-import {addressBytes} from '../../src/net/address.js';
+import {addressBytes, endpointName} from '../../src/net/address.js';
 import {BackendState, Event} from '../../src/xdp/layout.gen.js';
 import {type Balancer, balancer, packetTest} from './balancer.js';
 import {Connection} from './connection.js';
@@ -11,8 +11,8 @@ const JOB = [{at: VIP, backends: [A, B], persistenceS: 7200}];
 let port = 1024;
 
 /** A new connection of a client; the backend it got. */
-function connect(b: Balancer, address: string): string {
-	const connection = new Connection(b, `${address}:${port++}`, VIP);
+function connect(b: Balancer, address: string, service = VIP): string {
+	const connection = new Connection(b, endpointName(address, port++, 'tcp'), service);
 	connection.fromClient('S');
 	return connection.backend;
 }
@@ -66,11 +66,39 @@ packetTest('clients under one mask count as one', t => {
 	);
 });
 
+packetTest('IPv6 clients: each its own entry, or all of one network the same', t => {
+	const [A6, B6] = ['[fd00:10::47]:80', '[fd00:10::48]:80'];
+	const [single, network] = ['[2001:db8:1::1]:80', '[2001:db8:1::2]:80'];
+	const b = balancer(t, [
+		...JOB,
+		{at: single, backends: [A6, B6], persistenceS: 360},
+		{at: network, backends: [A6, B6], persistenceS: 360, granularity: 64},
+	]);
+	const clients = [
+		'2001:db8:a:1::1',
+		'2001:db8:a:1:ffff::1',
+		'2001:db8:a:2::1',
+		'2001:db8:a:1::1',
+		'2001:db8:a:1:8000::9',
+	];
+	t.deepEqual(
+		clients.map(address => connect(b, address, single)),
+		[A6, B6, A6, A6, B6],
+	);
+	t.deepEqual(
+		clients.map(address => connect(b, address, network)),
+		[A6, A6, B6, A6, A6],
+	);
+	const entry = b.maps.persistence[6].get({client: addressBytes('2001:db8:a:1::'), service: 3});
+	t.is(entry?.deals, 0);
+	t.is(b.maps.all().get('persistence')?.nextKey(), undefined, 'nothing among those of IPv4');
+});
+
 packetTest('a full map is counted, and the connection is served', t => {
 	const b = balancer(t, JOB, {persistenceEntries: 1});
 	const outcomes = Array.from({length: 300}, (_, n) => connect(b, `10.1.1.${n % 250}`));
 	t.true(outcomes.every(backend => backend === A || backend === B));
-	t.true((b.counters()[32 + Event.EVENT_PERSISTENCE_FULL] ?? 0n) > 0n);
+	t.true(b.events(Event.EVENT_PERSISTENCE_FULL) > 0n);
 });
 
 packetTest('with no backend up, the entry outlives the refusal', t => {

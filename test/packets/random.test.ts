@@ -1,20 +1,24 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
-import {formatAddress} from '../../src/net/address.js';
+import test, {type ExecutionContext} from 'ava';
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {type Balancer, backendMac, balancer, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
+import {Balancer, backendMac, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
 import {
 	checksumOffset,
 	describe,
 	ETHERNET,
+	EXTENSION,
+	type Extension,
+	endpoint,
 	fullChecksums,
 	headerChecksum,
 	ICMP,
 	icmpErrorFrame,
+	ipHeader,
 	isIcmp,
 	isUdp,
 	tagged,
 	tcpFrame,
-	transportOffset,
+	type UdpParts,
 	udpFrame,
 	untagged,
 	withTags,
@@ -22,18 +26,55 @@ import {
 import {Model} from './model.js';
 
 const FRAMES = 10_000;
+/** Each from the seed after the last round's; `make fuzz` wants more than one. */
+const ROUNDS = Number(process.env.ROUNDS ?? 1);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
-const SERVICES = ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'] as const;
-const BACKENDS = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443'] as const;
-const JOB: readonly JobService[] = [
-	{at: SERVICES[0], backends: [BACKENDS[0], BACKENDS[1]]},
-	{at: SERVICES[1], backends: [BACKENDS[0], BACKENDS[1]]},
-	{at: SERVICES[2], backends: [BACKENDS[2], '10.0.0.71:443'], persistenceS: 7200},
-	{at: SERVICES[0], protocol: 'udp', backends: [BACKENDS[0], BACKENDS[1]]},
-	{at: SERVICES[1], protocol: 'udp', backends: [BACKENDS[1], BACKENDS[2]], persistenceS: 7200},
+interface Network {
+	readonly services: readonly string[];
+	readonly backends: readonly string[];
+	readonly clients: readonly string[];
+	/** Of the sender of an ICMP error. */
+	readonly routers: readonly string[];
+	readonly stranger: string;
+	readonly icmpErrors: readonly number[];
+}
+
+const NETWORKS: readonly Network[] = [
+	{
+		services: ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'],
+		backends: ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443', '10.0.0.71:443'],
+		clients: Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`),
+		routers: ['10.0.0.71', '172.16.9.9'],
+		stranger: '192.168.1.3',
+		icmpErrors: [3, 3, 3, 11, 11, 11, 12, 8],
+	},
+	{
+		services: ['[2001:db8:1::1]:80', '[2001:db8:1::2]:80', '[2001:db8:1::1]:443'],
+		backends: ['[fd00:10::51]:80', '[fd00:10::52]:80', '[fd00:10::53]:443', '[fd00:10::51]:443'],
+		clients: Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`),
+		routers: ['fd00:10::51', '2001:db8:9::9'],
+		stranger: '2001:db8:1::3',
+		icmpErrors: [1, 1, 2, 2, 3, 3, 4, 128],
+	},
 ];
-const CLIENTS = Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`);
+const BACKEND_ADDRESSES = [...new Set(NETWORKS.flatMap(({backends}) => backends.map(name => endpoint(name)[0])))];
+const EXTENSIONS: readonly Extension[] = [
+	{type: EXTENSION.hopByHop},
+	{type: EXTENSION.destination, units: 1},
+	{type: EXTENSION.routing, units: 2, data: Uint8Array.of(4, 0)},
+];
+const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
+	const [one = '', two = '', secure = ''] = services;
+	const [first = '', second = '', third = '', fourth = ''] = backends;
+	return [
+		{at: one, backends: [first, second]},
+		{at: two, backends: [first, second], scheduler: 'wrr', weights: [3, 2]},
+		{at: secure, backends: [third, fourth], persistenceS: 7200},
+		{at: one, protocol: 'udp', backends: [first, second, third], scheduler: 'mh', hashPort: true},
+		{at: two, protocol: 'udp', backends: [second, third], persistenceS: 7200},
+	];
+});
 const FLAGS = ['S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
 
 /** mulberry32: a small seeded generator; a failure is replayed with SEED=… */
@@ -61,20 +102,21 @@ function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
 }
 
 function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
-	const backend = pick(random, [...BACKENDS, '10.0.0.71:443']);
-	const client = pick(random, CLIENTS);
-	if (random(3) === 0) return randomError(random, b, side);
+	const network = pick(random, NETWORKS);
+	if (random(3) === 0) return randomError(random, b, side, network);
+	const backend = pick(random, network.backends);
+	const client = pick(random, network.clients);
 	const fromServer = side === 'internal' && random(5) > 0;
 	const parts = {
 		toMac: b.ports[side].mac,
-		fromMac: fromServer ? backendMac(backend.split(':')[0] ?? '') : CLIENT_MAC,
+		fromMac: fromServer ? backendMac(endpoint(backend)[0]) : CLIENT_MAC,
 		from: fromServer ? backend : client,
-		to: fromServer ? client : pick(random, SERVICES),
+		to: fromServer ? client : pick(random, network.services),
 		flags: pick(random, FLAGS),
 		seq: 0x10000 * random(3) + random(2),
 		ack: 0x10000 * random(3) + random(3),
 		ttl: 1 + random(4),
-		options: new Uint8Array(4 * random(2)).fill(1),
+		...randomOptions(random),
 		payload: Uint8Array.from({length: random(30)}, () => random(256)),
 	};
 	if (random(3) > 0) return tcpFrame(parts);
@@ -83,27 +125,37 @@ function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 	return frame;
 }
 
+/** What may stand between the IP header and its content; each family takes its own. */
+function randomOptions(random: Random): Pick<UdpParts, 'options' | 'extensions'> {
+	const count = random(4) === 0 ? 1 + random(7) : 0;
+	return {
+		options: new Uint8Array(4 * random(2)).fill(1),
+		extensions: Array.from({length: count}, () => pick(random, EXTENSIONS)),
+	};
+}
+
 /** An ICMP error about what a backend or a client was sent. */
-function randomError(random: Random, b: Balancer, side: Side): Uint8Array {
-	const client = pick(random, CLIENTS);
+function randomError(random: Random, b: Balancer, side: Side, network: Network): Uint8Array {
+	const client = pick(random, network.clients);
 	const toClient = side === 'internal';
+	const from = toClient ? client : pick(random, network.services);
 	const about = pick(random, [tcpFrame, udpFrame])({
 		toMac: CLIENT_MAC,
 		fromMac: CLIENT_MAC,
-		from: toClient ? client : pick(random, SERVICES),
-		to: toClient ? pick(random, BACKENDS) : client,
+		from,
+		to: toClient ? pick(random, network.backends) : client,
 		flags: 'A',
-		options: new Uint8Array(4 * random(2)).fill(1),
+		...randomOptions(random),
 		payload: new Uint8Array(8),
 	});
 	return icmpErrorFrame({
 		toMac: b.ports[side].mac,
 		fromMac: CLIENT_MAC,
-		from: pick(random, ['10.0.0.71', '172.16.9.9']),
-		to: random(20) === 0 ? '192.168.1.3' : formatAddress(about.subarray(ETHERNET + 12, ETHERNET + 16)),
+		from: pick(random, network.routers),
+		to: random(20) === 0 ? network.stranger : from,
 		ttl: 1 + random(4),
-		options: new Uint8Array(4 * random(2)).fill(1),
-		type: pick(random, [3, 3, 3, 11, 11, 11, 12, 8]),
+		...randomOptions(random),
+		type: pick(random, network.icmpErrors),
 		code: random(5),
 		rest: random(1500),
 		quoted: 7 + random(9),
@@ -116,46 +168,65 @@ function mutated(random: Random, frame: Uint8Array): Uint8Array {
 	const length = random(4) === 0 ? ETHERNET + random(frame.length) : frame.length + random(2) * random(20);
 	const copy = new Uint8Array(length);
 	copy.set(frame.subarray(0, length));
-	for (let change = random(3); change > 0; change--) copy[random(Math.min(length, 60))] = random(256);
+	for (let change = random(3); change > 0; change--) copy[random(Math.min(length, 80))] = random(256);
 	return copy;
 }
 
-/** How far both checksums, and that of a quoted header, are from what they should be, in one's complement, where 0 and 0xffff are the same. A UDP checksum
- * of 0 must stay 0. */
+/** How far all checksums, and that of a quoted IPv4 header, are from what they should be, in one's complement, where 0
+ * and 0xffff are the same. A UDP checksum of 0 must stay 0. */
 function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none'; quoted: number} {
 	const frame = untagged(tagged)?.bare ?? tagged;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
 	const stored = view.getUint16(checksumOffset(frame));
-	const quoted = transportOffset(frame) + ICMP;
+	const deviates = (is: number, should: number): number => (is - should + 0xffff) % 0xffff;
+	const [ip, quoted] = headersWithChecksum(frame).map(at =>
+		deviates(view.getUint16(at + 10), headerChecksum(frame, at)),
+	);
 	return {
-		ip: (view.getUint16(ETHERNET + 10) - full.ip + 0xffff) % 0xffff,
-		transport: isUdp(frame) && stored === 0 ? 'none' : (stored - full.transport + 0xffff) % 0xffff,
-		quoted: isIcmp(frame) ? (view.getUint16(quoted + 10) - headerChecksum(frame, quoted) + 0xffff) % 0xffff : 0,
+		ip: ip ?? 0,
+		transport: isUdp(frame) && stored === 0 ? 'none' : deviates(stored, full.transport),
+		quoted: quoted ?? 0,
 	};
+}
+
+/** Where the IPv4 header of a frame is, and the one that it quotes. */
+function headersWithChecksum(frame: Uint8Array): number[] {
+	const {family, transport} = ipHeader(frame);
+	if (family === 6) return [];
+	return isIcmp(frame) ? [ETHERNET, transport + ICMP] : [ETHERNET];
 }
 
 function withoutChecksums(frame: Uint8Array): Uint8Array {
 	const {tags, bare} = untagged(frame) ?? {tags: new Uint8Array(0), bare: frame.slice()};
 	const view = new DataView(bare.buffer);
-	view.setUint16(ETHERNET + 10, 0);
 	view.setUint16(checksumOffset(bare), 0);
-	if (isIcmp(bare)) view.setUint16(transportOffset(bare) + ICMP + 10, 0);
+	for (const at of headersWithChecksum(bare)) view.setUint16(at + 10, 0);
 	return withTags(bare, tags);
 }
 
-packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${SEED})`, t => {
-	const random = generator(SEED);
-	const b = balancer(t, JOB);
+let shared: Balancer | undefined;
+test.after.always(() => shared?.close());
+
+for (let round = 0; round < ROUNDS; round++)
+	packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${SEED + round})`, t => {
+		shared?.reset();
+		shared ??= new Balancer(JOB);
+		play(t, shared, SEED + round);
+	});
+
+function play(t: ExecutionContext, b: Balancer, seed: number): void {
+	const random = generator(seed);
 	const settings = b.maps.settings.get(0);
 	if (settings === undefined) return t.fail();
 	b.maps.settings.set(0, {...settings, timeouts: {ticks: settings.timeouts.ticks.map(() => 0)}});
+	b.limitAnswers(0); // the model gives none
 	const model = new Model(JOB, b.ports);
 	const seen = new Map<string, number>();
 
 	for (let n = 0; n < FRAMES; n++) {
 		if (random(200) === 0) {
-			const address = pick(random, ['10.0.0.71', '10.0.0.72', '10.0.0.73']);
+			const address = pick(random, BACKEND_ADDRESSES);
 			const up = random(2) === 0;
 			b.setState(address, up ? BackendState.BACKEND_UP : BackendState.BACKEND_DOWN);
 			model.setUp(address, up);
@@ -175,9 +246,9 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 			t.log(`frame ${n}, ${side}:`, describe(frame));
 			t.log(`expected ${expected.verdict}`, describe(expected.frame));
 			t.log(`got ${outcome.verdict}`, describe(outcome.frame));
-			return t.fail(`frame ${n} of SEED=${SEED}`);
+			return t.fail(`frame ${n} of SEED=${seed}`);
 		}
-		if (rewritten) t.deepEqual(deviation(outcome.frame), deviation(frame), `frame ${n} of SEED=${SEED}`);
+		if (rewritten) t.deepEqual(deviation(outcome.frame), deviation(frame), `frame ${n} of SEED=${seed}`);
 		seen.set(outcome.verdict, (seen.get(outcome.verdict) ?? 0) + 1);
 	}
 	for (const verdict of [
@@ -191,6 +262,6 @@ packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${
 		'V_REPLY_ICMP',
 		'V_FORWARD_ICMP',
 	] as const)
-		t.true((seen.get(verdict) ?? 0) > 50, `${verdict} is exercised`);
+		t.true((seen.get(verdict) ?? 0) > 10, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
-});
+}

@@ -3,20 +3,12 @@ import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
-import {
-	type Balancer,
-	balancer,
-	CLIENT_MAC,
-	type JobService,
-	packetTest,
-	type Side,
-	VERDICTS,
-	type VerdictName,
-	XDP,
-} from './balancer.js';
+import {answerCases} from './answer-cases.js';
+import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
+import {type Case, testCases} from './cases.js';
 import {Connection} from './connection.js';
 import {
-	describe,
+	ETHERTYPE,
 	fullChecksums,
 	type IcmpErrorParts,
 	icmpErrorFrame,
@@ -34,21 +26,10 @@ import {
 const VIP = '192.168.1.1:80';
 const CLIENT = '192.168.1.50:40000';
 const NAME_SERVICE = '192.168.1.1:53';
-const TUNNELLED = '192.168.1.4:80';
+/** With limits of new connections. */
+const FEW_EACH = '192.168.1.4:80';
+const FEW = '192.168.1.5:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}];
-const ETHERTYPE = {arp: 0x0806, ipv6: 0x86dd} as const;
-
-interface Case {
-	readonly description: string;
-	readonly verdict: VerdictName;
-	readonly side?: Side;
-	/** Brings the balancer into the situation. */
-	readonly prepare?: (b: Balancer) => void;
-	readonly frame: (b: Balancer) => Uint8Array;
-	/** How the frame leaves; unchanged unless told. */
-	readonly out?: (frame: Uint8Array, b: Balancer) => Uint8Array;
-	readonly action?: number;
-}
 
 const arp = (b: Balancer): Uint8Array =>
 	otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.arp, new Uint8Array(28));
@@ -556,19 +537,6 @@ const CASES: readonly Case[] = [
 		},
 		frame: data,
 	},
-	{
-		description: 'the last hop of a request',
-		verdict: 'V_DROP_TTL',
-		prepare: establish,
-		frame: b => new Connection(b, CLIENT, VIP).request('A', {ttl: 1}),
-	},
-	{
-		description: 'the last hop of a reply',
-		verdict: 'V_DROP_TTL',
-		side: 'internal',
-		prepare: establish,
-		frame: b => withChecksums(patched(reply(b), {22: 1})),
-	},
 	{description: 'a table full of live flows', verdict: 'V_DROP_TABLE_FULL', prepare: fill, frame: syn},
 	{description: 'a lock that another CPU holds', verdict: 'V_DROP_CONTENDED', prepare: lockAll, frame: syn},
 	{
@@ -591,14 +559,6 @@ const CASES: readonly Case[] = [
 		frame: b => new Connection(b, CLIENT, '192.168.1.3:80').request('S'),
 	},
 	{
-		description: 'no room for the headers of a tunnel',
-		verdict: 'V_DROP_TOO_BIG',
-		prepare: b => {
-			for (const flags of ['S', 'A']) b.send(new Connection(b, CLIENT, TUNNELLED).request(flags));
-		},
-		frame: b => new Connection(b, CLIENT, TUNNELLED).request('A', {payload: new Uint8Array(1441)}),
-	},
-	{
 		description: 'a flow that names a backend outside of the map',
 		verdict: 'V_DROP_LAYOUT',
 		prepare: b => {
@@ -607,6 +567,75 @@ const CASES: readonly Case[] = [
 		},
 		frame: data,
 	},
+	...answerCases({
+		client: CLIENT,
+		web: VIP,
+		names: NAME_SERVICE,
+		server: '10.0.0.71:80',
+		nobodies: ['0.0.0.7:1', '127.0.0.1:1', '224.0.0.1:1', '255.255.255.255:1'],
+	}),
+];
+
+const LIMITED: readonly Case[] = [
+	{
+		description: 'a packet of an established flow whose source has been blocked since',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('192.168.1.0/24');
+		},
+		frame: data,
+	},
+	{
+		description: 'a SYN of a blocked address',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => b.block('192.168.1.50/32'),
+		frame: syn,
+	},
+	{
+		description: 'an error about a reply from a blocked router',
+		verdict: 'V_DROP_BLOCKED',
+		prepare: b => {
+			establish(b);
+			b.block('203.0.113.0/24');
+		},
+		frame: b => aboutReply(b),
+	},
+	{
+		description: 'a source beside a blocked prefix',
+		verdict: 'V_FORWARD_NEW',
+		prepare: b => b.block('192.168.1.48/31'),
+		frame: syn,
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a blocked source, to what is no service',
+		verdict: 'V_PASS_NOT_OURS',
+		prepare: b => {
+			b.block('192.168.1.0/24');
+			b.maps.localFilter.set(0, {bits: [Array(256).fill(2n ** 64n - 1n), Array(256).fill(0n)]});
+		},
+		frame: b => new Connection(b, CLIENT, '192.168.1.1:81').request('S'),
+	},
+	{
+		description: 'a third connection of a source that may have two at once',
+		verdict: 'V_DROP_RATE_SOURCE',
+		prepare: b => {
+			new Connection(b, '192.168.1.50:1', FEW_EACH).establish();
+			new Connection(b, '192.168.1.50:2', FEW_EACH).establish();
+		},
+		frame: b => new Connection(b, '192.168.1.50:3', FEW_EACH).request('S'),
+	},
+	{
+		description: 'a third connection to a service that takes two at once',
+		verdict: 'V_DROP_RATE_SERVICE',
+		prepare: b => {
+			new Connection(b, '192.168.1.50:1', FEW).establish();
+			new Connection(b, '192.168.1.51:1', FEW).establish();
+		},
+		frame: b => new Connection(b, '192.168.1.52:1', FEW).request('S'),
+	},
 ];
 
 const SHARED: readonly JobService[] = [
@@ -614,23 +643,14 @@ const SHARED: readonly JobService[] = [
 	{at: NAME_SERVICE, protocol: 'udp', backends: ['10.0.0.73:53', '10.0.0.74:5353']},
 	{at: '192.168.1.2:80', backends: ['10.0.0.80:80']},
 	{at: '192.168.1.3:80', backends: ['10.0.0.80:80']},
-	{at: TUNNELLED, backends: ['10.0.0.75:80'], forwarding: {method: 'tun', type: 'ipip'}},
+	{at: FEW_EACH, backends: ['10.0.0.81:80'], perSource: {perSecond: 1, burst: 2}},
+	{at: FEW, backends: ['10.0.0.82:80'], perService: {perSecond: 1, burst: 2}},
 ];
 
-for (const {description, verdict, side, prepare, frame, out, action} of CASES)
-	packetTest(`${verdict}: ${description}`, t => {
-		const b = balancer(t, SHARED);
-		prepare?.(b);
-		const sent = frame(b);
-		const outcome = b.send(sent, side ?? 'external');
-		t.is(outcome.verdict, verdict);
-		t.is(outcome.action, action ?? (verdict.startsWith('V_PASS') ? XDP.pass : XDP.drop));
-		t.deepEqual(describe(outcome.frame), describe(out?.(sent, b) ?? sent));
-		t.deepEqual(outcome.frame, out?.(sent, b) ?? sent);
-	});
+testCases([...CASES, ...LIMITED], SHARED);
 
 test('every verdict has a case', t => {
-	const covered = new Set(CASES.map(({verdict}) => verdict));
+	const covered = new Set([...CASES, ...LIMITED].map(({verdict}) => verdict));
 	t.deepEqual(
 		VERDICTS.filter(name => !covered.has(name)),
 		[],

@@ -2,16 +2,17 @@ import test from 'ava';
 import {assignSlots} from '../../src/plan/nics.js';
 
 const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+const mtu = 1500;
 
 test('a NIC stands in the slot of its index, or in one of the next three', t => {
-	const nics = [3, 259, 515].map(ifindex => ({ifindex, mac, mtu: 1500}));
+	const nics = [3, 259, 515].map(ifindex => ({ifindex, mac, mtu}));
 	t.deepEqual([...assignSlots(nics, new Map(), 256).keys()], [3, 4, 5]);
 });
 
 test('a NIC keeps its slot when others come', t => {
-	const actual = new Map([[4, {ifindex: 259, mac, mtu: 1500}]]);
+	const actual = new Map([[4, {ifindex: 259, mac, mtu}]]);
 	const slots = assignSlots(
-		[3, 4, 259].map(ifindex => ({ifindex, mac, mtu: 1500})),
+		[3, 4, 259].map(ifindex => ({ifindex, mac, mtu})),
 		actual,
 		256,
 	);
@@ -26,6 +27,14 @@ test('a NIC keeps its slot when others come', t => {
 });
 
 test('a fifth NIC of the same slot is left out', t => {
-	const nics = [3, 259, 515, 771, 1027].map(ifindex => ({ifindex, mac, mtu: 1500}));
+	const nics = [3, 259, 515, 771, 1027].map(ifindex => ({ifindex, mac, mtu}));
 	t.is(assignSlots(nics, new Map(), 256).size, 4);
+});
+
+test('an MTU is what the kernel says, as far as a packet can be large', t => {
+	const identities = [0, 1280, 65_535, 65_536].map((size, ifindex) => ({ifindex, mac, mtu: size}));
+	t.deepEqual(
+		[...assignSlots(identities, new Map(), 256).values()].map(nic => nic.mtu),
+		[65_535, 1280, 65_535, 65_535],
+	);
 });

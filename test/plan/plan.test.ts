@@ -5,8 +5,16 @@ import {formatAddress} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {turnStretch} from '../../src/plan/turns.js';
-import {BackendState, Method, type Service, ServiceFlag, TunnelFlag} from '../../src/xdp/layout.gen.js';
-import {applyOp, emptyTables, type Op, type Tables, UNSAID_OF_SERVICE} from '../../src/xdp/tables.js';
+import {
+	BackendState,
+	FailedBackend,
+	Method,
+	NoBackend,
+	type Service,
+	ServiceFlag,
+	TunnelFlag,
+} from '../../src/xdp/layout.gen.js';
+import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
 import {backend, circumstances, HOP, randomServices, Seeded, service} from './random-job.js';
 
 function apply(tables: Tables, ops: readonly Op[]): void {
@@ -117,6 +125,43 @@ test('a removed backend keeps its id until it has been down and no flow names it
 	t.false([...actual.endpoints[4].values()].flat().some(({addr}) => formatAddress(addr) === '10.0.0.72'));
 });
 
+test('with failed_backend keep, the flows of failed and of removed backends go on, even those of a removed service', t => {
+	const actual = emptyTables();
+	const policy = {failedBackend: 'keep', noBackend: 'reject'} as const;
+	const of = (...addresses: readonly string[]) => [
+		service(
+			'192.168.1.1',
+			addresses.map(address => backend(address)),
+			{policy},
+		),
+	];
+	const states = (): number[] => [...actual.backends.values()].map(({state}) => state);
+	const reconcile = (services: ReturnType<typeof of>, overrides: Parameters<typeof circumstances>[1]): void => {
+		apply(actual, diff(actual, desired(services, circumstances(actual, overrides)).tables));
+	};
+	reconcile(of('10.0.0.71', '10.0.0.72'), {isUp: (_, {address}) => address === '10.0.0.72'});
+	t.deepEqual(states(), [BackendState.BACKEND_KEPT, BackendState.BACKEND_UP]);
+	const {filter} = actual;
+	const seen = filter.size;
+
+	const busy = {liveFlows: () => 1};
+	reconcile(of('10.0.0.71'), busy);
+	t.deepEqual(states(), [BackendState.BACKEND_UP, BackendState.BACKEND_KEPT]);
+	reconcile([], busy);
+	t.deepEqual(states(), [BackendState.BACKEND_KEPT, BackendState.BACKEND_KEPT]);
+	t.is(actual.serviceKeys.size, 0, 'nothing new');
+	t.is(filter.size, seen, 'but its packets are still looked at');
+	reconcile([], {});
+	t.deepEqual([...actual.backends, ...actual.services, ...filter], []);
+});
+
+test('with failed_backend keep, clients in datagrams get another backend all the same', t => {
+	const overrides = {policy: {failedBackend: 'keep', noBackend: 'reject'}, protocol: 'udp'} as const;
+	const services = [service('192.168.1.1', [backend('10.0.0.71')], overrides)];
+	const {tables} = desired(services, circumstances(emptyTables(), {isUp: () => false}));
+	t.like([...tables.backends.values()], [{state: BackendState.BACKEND_DOWN}]);
+});
+
 test('a removed backend with flows keeps its id even where its endpoint has lost its place', t => {
 	const actual = emptyTables();
 	const sharing = (...numbers: readonly number[]) =>
@@ -197,7 +242,13 @@ test('how a backend is reached and what its service does without one', t => {
 			[Method.METHOD_GUE, 6080, 0, '10.0.0.10'],
 		],
 	);
-	t.like([...tables.services.values()][0], {...policy, sourceRate: perSource, serviceRate: null});
+	t.like([...tables.services.values()][0], {
+		failedBackend: FailedBackend.FAILED_RESET,
+		noBackend: NoBackend.NO_BACKEND_DROP,
+		sourceRate: 100,
+		sourceBurst: 200,
+		serviceRate: 0,
+	});
 });
 
 test('a way that a method cannot use is none: DR through a gateway, a tunnel from nowhere', t => {
@@ -231,7 +282,7 @@ test('an IPv6 backend of an IPv4 service has an IPv6 tunnel', t => {
 
 test('what is unsaid is what the program does', t => {
 	const {tables} = desired([service('192.168.1.1', [backend('10.0.0.1')])], circumstances(emptyTables()));
-	t.like(tables.services.get(1), UNSAID_OF_SERVICE);
+	t.like(tables.services.get(1), {failedBackend: FailedBackend.FAILED_DROP, noBackend: NoBackend.NO_BACKEND_REJECT});
 	t.is(tables.backends.get(1)?.method, Method.METHOD_NAT);
 });
 
@@ -246,7 +297,7 @@ test('another policy or method is one op, of the same id', t => {
 	const ops = diff(actual, desired(changed, circumstances(actual)).tables);
 	t.like(ops, [
 		{map: 'backends', index: 1, value: {method: Method.METHOD_IPIP}},
-		{map: 'services', index: 1, value: {failedBackend: 'keep'}},
+		{map: 'services', index: 1, value: {failedBackend: FailedBackend.FAILED_KEEP}},
 	]);
 	t.is(ops.length, 2);
 });

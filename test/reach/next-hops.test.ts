@@ -141,6 +141,32 @@ test('a neighbour that moves is news, since clients may be behind it', async t =
 	t.deepEqual(changes, [startUs + milliseconds(50)], 'once for all');
 });
 
+test('the gateways of the default routes are kept resolved, for the clients behind them', async t => {
+	const {netlink, nextHops, changes, log, pass, known} = scene();
+	netlink.setRoute('192.0.2.1', {ifindex: ETH0, gateway: '192.168.1.254'});
+	netlink.setRoute('100::1', {ifindex: ETH0, gateway: 'fe80::1'});
+	await known();
+	t.true(netlink.resolutions.includes(`192.168.1.254 at ${ETH0}`));
+	t.true(netlink.resolutions.includes(`fe80::1 at ${ETH0}`));
+	t.deepEqual([...nextHops.interfaces()], [ETH1], 'no backend is behind it');
+	for (const address of ['192.168.1.254', 'fe80::1']) netlink.setNeighbour({ifindex: ETH0, address, mac: MAC_A});
+	await pass(seconds(2));
+	changes.length = 0;
+	netlink.resolutions.length = 0;
+	netlink.setNeighbour({ifindex: ETH0, address: '192.168.1.254', mac: MAC_B});
+	await pass(0);
+	t.is(changes.length, 1);
+	netlink.setNeighbour({ifindex: ETH0, address: 'fe80::1', mac: null});
+	await pass(0);
+	t.deepEqual(netlink.resolutions, [`fe80::1 at ${ETH0}`]);
+	netlink.setRoute('100::1', null);
+	await pass(seconds(1));
+	t.deepEqual(
+		log.take().filter(line => line.startsWith('warn')),
+		[],
+	);
+});
+
 test('an IPv6 backend behind a link-local gateway, which is another one on another NIC', async t => {
 	const {netlink, nextHops, pass} = scene();
 	const backend = '2001:db8:1::71';

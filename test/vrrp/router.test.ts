@@ -478,6 +478,10 @@ test('IPv6: a source address of one’s own must be there', async t => {
 	clock.advance(seconds(10));
 	t.deepEqual([a.roles(), b.roles()], [['master'], ['fault']]);
 	t.deepEqual(owners6(balancers), ['a']);
+	a.netlink.setLink({ifindex: 3, name: 'eth1'});
+	a.netlink.give(3, 'fe80::77', 64);
+	await a.configure([instance6({vrid: 7, sourceAddress: 'fe80::77'})]);
+	t.deepEqual(a.roles(), ['fault'], 'a link-local one on the very link');
 });
 
 test('IPv6: addresses that a crash left behind are found and removed', async t => {
@@ -535,6 +539,18 @@ test('reload: instances keep their state, changed addresses are swapped, gone in
 	t.deepEqual(a.roles(), ['master']);
 	t.is(a.router.status().instances[0]?.name, 'outside');
 	t.deepEqual(b.roles(), ['backup', 'backup']);
+});
+
+test('reload: an address that moves to another interface leaves the one before', async t => {
+	const {clock, a} = await pair();
+	await kernelEvents();
+	clock.advance(seconds(10));
+	const devices = async () =>
+		(await a.netlink.addresses()).filter(({address}) => address === '192.168.1.1').map(({ifindex}) => ifindex);
+	t.deepEqual(await devices(), [2]);
+	const moved = instance({priority: 200, addresses: [virtualAddress('192.168.1.1', 'eth1')]});
+	await a.configure([moved, internal({priority: 200})], [group]);
+	t.deepEqual(await devices(), [3]);
 });
 
 test('reload: a configuration with a missing interface changes nothing', async t => {

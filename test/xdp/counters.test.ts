@@ -13,6 +13,7 @@ test('verdicts and events have a name each, at their own number', t => {
 
 test('only drops are drops', t => {
 	t.true(isDrop('drop_ttl'));
+	t.true(isDrop('answer_reset'));
 	t.false(isDrop('pass_not_ours'));
 	t.false(isDrop('forward'));
 });

@@ -15,6 +15,7 @@ const SETTINGS: Settings = {
 	coarseShift: SHIFTS.coarse,
 	hz: HZ,
 	routeGeneration: 0,
+	flags: 0,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 };
 /** Both clocks have wrapped around since boot. */

@@ -2,6 +2,7 @@
 import type {ExecutionContext} from 'ava';
 import {KernelError} from '../../src/errors.js';
 import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {NoBackend} from '../../src/xdp/layout.gen.js';
 import {MAP_NAMES} from '../../src/xdp/maps.js';
 import {sweepPersistence} from '../../src/xdp/persistence.js';
 import {Pins} from '../../src/xdp/pins.js';
@@ -122,9 +123,15 @@ packetTest('lost packets by service and verdict', async t => {
 	t.deepEqual((await view()).drops(), []);
 	for (const [index, entry] of plane.tables.backends)
 		plane.apply([{map: 'backends', index, value: {...entry, state: 3}}]);
-	t.is(request('172.16.0.1:1024', '192.168.1.1:80', 'S'), XDP.drop);
-	t.is(request('172.16.0.1:1025', '192.168.1.1:80', 'S'), XDP.drop);
-	t.deepEqual((await view()).drops(), [{service: '192.168.1.1:80', verdict: 'drop_no_backend', packets: 2}]);
+	t.is(request('172.16.0.1:1024', '192.168.1.1:80', 'S'), XDP.redirect);
+	t.is(request('172.16.0.1:1025', '192.168.1.1:80', 'S'), XDP.redirect);
+	for (const [index, entry] of plane.tables.services)
+		plane.apply([{map: 'services', index, value: {...entry, noBackend: NoBackend.NO_BACKEND_DROP}}]);
+	t.is(request('172.16.0.1:1026', '192.168.1.1:80', 'S'), XDP.drop);
+	t.deepEqual((await view()).drops(), [
+		{service: '192.168.1.1:80', verdict: 'drop_no_backend', packets: 1},
+		{service: '192.168.1.1:80', verdict: 'answer_unreachable', packets: 2},
+	]);
 });
 
 packetTest('every map, with its place, and its entries decoded', async t => {
@@ -133,7 +140,7 @@ packetTest('every map, with its place, and its entries decoded', async t => {
 	const maps = seen.maps();
 	t.deepEqual(maps.map(({map}) => map).sort(), [...MAP_NAMES].sort());
 	const services = maps.find(({map}) => map === 'services');
-	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 64, entries: 2, pin: new Pins(name).map('services')});
+	t.like(services, {type: 'array', keyBytes: 4, valueBytes: 80, entries: 2, pin: new Pins(name).map('services')});
 	t.deepEqual((await all(seen.dump('services_by_key'))).map(({value}) => value).sort(), [1, 2]);
 	t.like((await all(seen.dump('backends')))[0], {
 		key: 1,

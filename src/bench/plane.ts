@@ -1,18 +1,48 @@
 /** The data plane with the bench's job in its maps: the real object, the real plan, a flow table for the load. */
-import {BpfProgram} from 'libbpf-ts';
-import type {Service as ConfService, Place} from '../src/conf/model.js';
-import {realClock} from '../src/host/real/clock.js';
-import type {Log} from '../src/log.js';
-import {macBytes} from '../src/net/address.js';
-import {desired} from '../src/plan/desired.js';
-import {diff} from '../src/plan/diff.js';
-import {assignSlots} from '../src/plan/nics.js';
-import {DataPlane, unload} from '../src/xdp/dataplane.js';
-import {Verdict, verdictCounters} from '../src/xdp/layout.gen.js';
-import {Pins} from '../src/xdp/pins.js';
-import {type Port, SERVERS, serverAddress, type Wiring} from './wiring.js';
+import {fileURLToPath} from 'node:url';
+import type {BpfProgram} from 'libbpf-ts';
+import type {Service as ConfService, Place} from '../conf/model.js';
+import type {Clock} from '../host/host.js';
+import type {Log} from '../log.js';
+import {macBytes} from '../net/address.js';
+import {desired} from '../plan/desired.js';
+import {diff} from '../plan/diff.js';
+import {assignSlots} from '../plan/nics.js';
+import {DataPlane} from '../xdp/dataplane.js';
+import {Verdict, verdictCounters} from '../xdp/layout.gen.js';
+
+const OBJECT_DIRECTORY = fileURLToPath(new URL('../..', import.meta.url));
 
 export type VerdictName = keyof typeof Verdict;
+
+/** An end of a wire. */
+export interface Port {
+	readonly name: string;
+	readonly ifindex: number;
+	readonly mac: string;
+}
+
+/** The balancer's NICs, and the client's at the other end of the external one's wire. */
+export interface Wires {
+	readonly client: Port;
+	readonly external: Port;
+	readonly internal?: Port;
+}
+
+export interface PlaneOptions {
+	readonly clock: Clock;
+	/** How many the flow table is made for. */
+	readonly connections: number;
+	/** Default 1,024. */
+	readonly persistentClients?: number;
+}
+
+/** The first client's address as a number: each flow has a client of its own from here on. */
+export const FIRST_CLIENT = 0x0a_00_00_00;
+export const SERVERS = 8;
+/** Networks of servers: each service has its own. */
+export const NETWORKS = 2;
+export const serverAddress = (network: number, server: number): string => `172.16.${network}.${server + 1}`;
 
 /** Two services with servers of their own; with the second, clients stay with their server. */
 export const SERVICE = '198.51.100.1:80';
@@ -23,7 +53,6 @@ export const FOREIGN = '198.51.100.3:80';
 /** Its servers, in the order of the turn. */
 export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
 
-const MTU = 1500;
 const PLACE: Place = {file: 'bench', line: 1, column: 1};
 
 /** The load at which the flow table is still said to be large enough; see flow_table.h. */
@@ -37,40 +66,29 @@ const SILENT: Log = {
 	child: () => SILENT,
 };
 
-let opened = 0;
-
-/** Whose pins must not outlive this program. */
-const pinned = new Set<string>();
-process.once('exit', () => pinned.forEach(unload));
-
 export class Plane {
 	/** The program under test. */
 	readonly program: BpfProgram;
 	readonly #plane: DataPlane;
-	readonly #name: string;
-	readonly #wiring: Wiring;
+	readonly #wires: Wires;
 
-	private constructor(name: string, wiring: Wiring, plane: DataPlane) {
-		this.program = BpfProgram.openPinned(new Pins(name).program('lb'));
+	private constructor(wires: Wires, plane: DataPlane) {
+		this.program = plane.program;
 		this.#plane = plane;
-		this.#name = name;
-		this.#wiring = wiring;
+		this.#wires = wires;
 	}
 
-	/** Loads the program with room for so many connections and persistent clients; the servers are at the client's side. */
-	static async open(wiring: Wiring, connections: number, persistenceEntries = 1024): Promise<Plane> {
-		const name = `bench-${process.pid}-${++opened}`;
-		pinned.add(name);
-		const plane = await DataPlane.open({
-			name,
-			objectDirectory: 'build',
-			sizes: {flows: connections / FLOW_TABLE_LOAD, flows6: 1024, persistenceEntries},
+	/** Loads a copy of the program that nobody else uses; the servers are at the client's side. */
+	static async open(wires: Wires, {clock, connections, persistentClients = 1024}: PlaneOptions): Promise<Plane> {
+		const plane = await DataPlane.openPrivate({
+			objectDirectory: OBJECT_DIRECTORY,
+			sizes: {flows: connections / FLOW_TABLE_LOAD, flows6: 1024, persistenceEntries: persistentClients},
 			timeouts: {tcp: 900, tcpFin: 120, udp: 300},
-			clock: realClock,
+			clock,
 			log: SILENT,
 		});
-		const made = new Plane(name, wiring, plane);
-		made.serveThrough(wiring.external, wiring.client);
+		const made = new Plane(wires, plane);
+		made.serveThrough(wires.external, wires.client);
 		return made;
 	}
 
@@ -86,8 +104,9 @@ export class Plane {
 
 	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */
 	serveThrough(nic: Port, neighbour: Port): void {
-		const {external, internal} = this.#wiring;
-		const identities = [external, internal].map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac), mtu: MTU}));
+		const {external, internal} = this.#wires;
+		const ports = internal === undefined ? [external] : [external, internal];
+		const identities = ports.map(({ifindex, mac}) => ({ifindex, mac: bytesOf(mac), mtu: 0}));
 		const {tables: actual, capacity, settings} = this.#plane;
 		const nics = assignSlots(identities, actual.nics, capacity.nics);
 		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];
@@ -122,10 +141,7 @@ export class Plane {
 	}
 
 	close(): void {
-		this.program.close();
 		this.#plane.close();
-		unload(this.#name);
-		pinned.delete(this.#name);
 	}
 }
 

@@ -1,12 +1,13 @@
-/** The traffic generator (traffic.bpf.c): packets of many flows, offered to a program or sent out of an interface. */
+/** The traffic generator (bpf/traffic.bpf.c): packets of many flows, offered to a program or sent out of an interface. */
+import {fileURLToPath} from 'node:url';
 import {BpfMap, BpfObject, type BpfProgram} from 'libbpf-ts';
-import {formatAddress} from '../src/net/address.js';
-import {tcpFrame} from '../test/packets/frame.js';
+import {formatAddress} from '../net/address.js';
+import {viewOf} from '../net/bytes.js';
+import {type Flags, FRAME_BYTES, tcpFrame} from './frame.js';
 import {Direction, maps as layouts, type Phase, type Traffic as Settings} from './traffic.gen.js';
 
-const OBJECT = 'build/bench/traffic.bpf.o';
+const OBJECT = fileURLToPath(new URL('../../traffic.bpf.o', import.meta.url));
 const PHASES_MAX = 4;
-const FRAME_BYTES = 64;
 const PAYLOAD_BYTES = 10;
 /** Offsets in a frame, as in traffic.bpf.c. */
 const DESTINATION_ADDRESS = 30;
@@ -34,13 +35,13 @@ export interface Path {
 
 export interface FromClient {
 	readonly from: 'client';
-	readonly flags: string;
+	readonly flags: Flags;
 	readonly ack?: number;
 }
 
 export interface FromServer {
 	readonly from: 'server';
-	readonly flags: string;
+	readonly flags: Flags;
 	readonly seq?: number;
 	/** Where it comes from; unless told, wherever the packet before was forwarded to. */
 	readonly backend?: string;
@@ -49,6 +50,7 @@ export interface FromServer {
 /** What every flow gets a packet of; see enum direction of traffic.bpf.c. */
 export type Step = FromClient | FromServer;
 
+const CLIENT_ISN = 1000;
 const SERVER_ISN = 0xdeadbeef;
 export const SYN: FromClient = {from: 'client', flags: 'S'};
 /** The client's packets in an established connection. */
@@ -76,13 +78,11 @@ function phaseOf({flows, path, step}: Stream): Phase {
 	const {fromMac, toMac, service} = path;
 	const ends =
 		step.from === 'client'
-			? {from: UNFILLED, to: service, ack: step.ack ?? 0}
-			: {from: step.backend ?? UNFILLED, to: UNFILLED, seq: step.seq ?? 0};
-	const payload = new Uint8Array(step.flags === 'A' ? PAYLOAD_BYTES : 0);
-	const frame = new Uint8Array(FRAME_BYTES);
-	frame.set(tcpFrame({fromMac, toMac, flags: step.flags, payload, ...ends}));
+			? {from: UNFILLED, to: service, seq: CLIENT_ISN, ack: step.ack ?? 0}
+			: {from: step.backend ?? UNFILLED, to: UNFILLED, seq: step.seq ?? 0, ack: 0};
+	const payloadBytes = step.flags === 'A' ? PAYLOAD_BYTES : 0;
 	return {
-		frame,
+		frame: tcpFrame({fromMac, toMac, flags: step.flags, payloadBytes, ...ends}),
 		direction: directionOf(step),
 		flowMask: flows.count - 1,
 		clientMask: (flows.clients ?? flows.count) - 1,
@@ -97,6 +97,8 @@ function directionOf(step: Step): Direction {
 
 /** A generator in the kernel. */
 export class Traffic {
+	/** A program that costs nothing: what remains when it is the target is the generator's own. */
+	readonly nothing: BpfProgram;
 	readonly #object: BpfObject;
 	readonly #offer: BpfProgram;
 	readonly #transmit: BpfProgram;
@@ -106,6 +108,7 @@ export class Traffic {
 	constructor() {
 		this.#object = BpfObject.open(OBJECT);
 		this.#object.load();
+		this.nothing = part(this.#object.programs, 'nothing');
 		this.#offer = part(this.#object.programs, 'offer');
 		this.#transmit = part(this.#object.programs, 'transmit');
 		this.#settings = BpfMap.of(part(this.#object.maps, 'traffic'), layouts.traffic);
@@ -153,8 +156,7 @@ export class Traffic {
 		this.choose(flows, path, [REQUEST]);
 		this.#target.set(0, program.fd);
 		const {data} = this.#offer.testRun({data: new Uint8Array(FRAME_BYTES), ifindex});
-		const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-		return `${formatAddress(data.subarray(DESTINATION_ADDRESS, SOURCE_PORT))}:${view.getUint16(DESTINATION_PORT)}`;
+		return `${formatAddress(data.subarray(DESTINATION_ADDRESS, SOURCE_PORT))}:${viewOf(data).getUint16(DESTINATION_PORT)}`;
 	}
 
 	close(): void {

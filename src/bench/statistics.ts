@@ -36,10 +36,17 @@ export interface Case {
 	sample(): number | Promise<number>;
 }
 
-/** Measures every case once a round, in turn; by name, the samples in the order of the rounds. */
-export async function interleave(cases: readonly Case[], rounds: number): Promise<Map<string, number[]>> {
+/**
+ * Measures every case once a round, in turn; by name, the samples in the order of the rounds. There is one round at least,
+ * and none begins when it `isOver`.
+ */
+export async function interleave(
+	cases: readonly Case[],
+	rounds: number,
+	isOver: () => boolean = () => false,
+): Promise<Map<string, number[]>> {
 	const samples = new Map<string, number[]>(cases.map(({name}) => [name, []]));
-	for (let round = 0; round < rounds; round++) {
+	for (let round = 0; round < rounds && (round === 0 || !isOver()); round++) {
 		for (const {name, sample} of cases) {
 			samples.get(name)?.push(await sample());
 			await setImmediate(); // signals are heard here

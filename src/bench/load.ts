@@ -1,0 +1,106 @@
+/**
+ * Program time: what a packet costs in the program itself, in ns. Packets are offered by a generator in the kernel; what
+ * the generator takes, measured right after with a program that does nothing, is subtracted.
+ */
+import type {BpfProgram} from 'libbpf-ts';
+import {FOREIGN, Plane, type PlaneOptions, SERVICE, type VerdictName, type Wires} from './plane.js';
+import {median} from './statistics.js';
+import {ANSWER, type Flows, HANDSHAKE, type Path, REQUEST, type Step, SYN, Traffic} from './traffic.js';
+
+/** A sample is the median of chunks that are shorter than the slice of a process: somebody else's work is not ours. */
+const CHUNK = 2 ** 14;
+const CHUNKS = 8;
+/** New connections are fewer, since every one of them takes a slot. */
+const OPENING_CHUNKS = 4;
+
+/** A load with the data plane and the generator that it needs. */
+export class Load {
+	readonly plane: Plane;
+	readonly #traffic = new Traffic();
+	readonly #wires: Wires;
+
+	private constructor(plane: Plane, wires: Wires) {
+		this.plane = plane;
+		this.#wires = wires;
+	}
+
+	static async open(wires: Wires, options: PlaneOptions): Promise<Load> {
+		return new Load(await Plane.open(wires, options), wires);
+	}
+
+	/** Net ns a packet of a program. */
+	time(program: BpfProgram, flows: Flows, service: string, steps: readonly Step[], chunks = CHUNKS): number {
+		const {ifindex} = this.#wires.external;
+		this.#traffic.choose(flows, this.#path(service), steps);
+		const offer = (to: BpfProgram): number[] =>
+			Array.from({length: chunks}, () => this.#traffic.offer(to, ifindex, CHUNK));
+		return median(offer(program)) - median(offer(this.#traffic.nothing));
+	}
+
+	/** The same for packets of established flows to the service. */
+	timeEstablished(flows: Flows): number {
+		return flows.count === 1
+			? this.timePlane(flows, [REQUEST], 'V_FORWARD')
+			: this.timeBusy(flows, [REQUEST], 'V_FORWARD');
+	}
+
+	/** For what the backend answers in one flow. */
+	timeReply(flow: Flows): number {
+		return this.timePlane(flow, [{...ANSWER, backend: this.serverOf(flow)}], 'V_REPLY');
+	}
+
+	/** For new connections, each of a flow that has not been before. */
+	timeNew(flows: Flows, service = SERVICE): number {
+		return this.timePlane(flows, [SYN], 'V_FORWARD_NEW', {chunks: OPENING_CHUNKS, service});
+	}
+
+	/** For packets to what is no service. */
+	timeForeign(flow: Flows): number {
+		return this.timePlane(flow, [REQUEST], 'V_PASS_NOT_OURS', {service: FOREIGN});
+	}
+
+	/**
+	 * For flows that have just been heard of, all of them: a flow's first packet in a second also writes its slot, and a
+	 * sample is too short to meet the share of such packets that steady traffic has.
+	 */
+	timeBusy(flows: Flows, steps: readonly Step[], verdict: VerdictName, share = 1): number {
+		this.#traffic.choose(flows, this.#path(SERVICE), steps);
+		this.#traffic.offer(this.plane.program, this.#wires.external.ifindex, Math.max(flows.count, 2) * steps.length);
+		return this.timePlane(flows, steps, verdict, {share});
+	}
+
+	/** Net ns a packet of the data plane; `share` of the packets must meet the verdict. */
+	timePlane(
+		flows: Flows,
+		steps: readonly Step[],
+		verdict: VerdictName,
+		{chunks = CHUNKS, share = 1, service = SERVICE} = {},
+	): number {
+		return this.plane.expect(verdict, CHUNK * chunks * share, () =>
+			this.time(this.plane.program, flows, service, steps, chunks),
+		);
+	}
+
+	/** Opens flows, handshake and all. */
+	establish(flows: Flows): void {
+		const packets = flows.count * HANDSHAKE.length;
+		this.#traffic.choose(flows, this.#path(SERVICE), HANDSHAKE);
+		this.plane.expect('V_FORWARD_NEW', flows.count, () =>
+			this.#traffic.offer(this.plane.program, this.#wires.external.ifindex, packets),
+		);
+	}
+
+	/** Which server has the flow, as `172.16.0.1:8080`. */
+	serverOf(flow: Flows): string {
+		return this.#traffic.destination(this.plane.program, this.#wires.external.ifindex, flow, this.#path(SERVICE));
+	}
+
+	#path(service: string): Path {
+		return {fromMac: this.#wires.client.mac, toMac: this.#wires.external.mac, service};
+	}
+
+	close(): void {
+		this.#traffic.close();
+		this.plane.close();
+	}
+}

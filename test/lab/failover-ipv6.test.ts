@@ -1,0 +1,141 @@
+/**
+ * The VRRP half of the reference job with IPv6 addresses, shared by lbd and Debian's keepalived: a web server that uses the
+ * internal virtual address as its gateway, and a client that uses the external one, reach each other through whoever is
+ * master. Each take-over has to be announced by NDP, or they go on sending to the one that is gone.
+ */
+import type {Lab} from '../../lab/lab.js';
+import {type BalancerName, clientNetwork6, externalVip6, internalVip6, macOf, nodes} from '../../lab/topology.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {reference} from './jobs.js';
+import {labOfFile, test} from './lab-test.js';
+
+/** An IPv6 address of a client, see the laboratory's topology. */
+const CLIENT = clientNetwork6.replace('/48', '1');
+const INTERNAL = '2001:db8:1::100';
+const INTERNAL_NETWORK = '2001:db8:1::/64';
+const VIPS = [externalVip6, 'fe80::1', INTERNAL, internalVip6];
+/** From the death of the master to the first answer through its backup: three adverts, the skew, and a busy machine. */
+const TAKE_OVER_MS = 3609 + 1500;
+
+/** No IPVS: keepalived runs its VRRP only, and so does lbd without services. */
+function ipv6Copy(text: string): string {
+	return text
+		.slice(0, text.indexOf('# Define a virtual HTTP server'))
+		.replace('192.168.1.1/24', `fe80::1\n${externalVip6}/64`)
+		.replace('10.0.0.100/24', `${internalVip6}\n${INTERNAL}/64`);
+}
+
+const lab = labOfFile(
+	{
+		configs: {lb1: ipv6Copy(reference.primary), lb2: ipv6Copy(reference.backup)},
+		programs: {lb1: 'keepalived'},
+	},
+	async built => {
+		await built.run('client', 'ip', 'route', 'add', INTERNAL_NETWORK, 'via', externalVip6);
+		await Promise.all([built.lb1.start(), built.lb2.start()]);
+		await master(built, 'lb1');
+	},
+);
+
+/** The virtual addresses on a balancer's NICs, in the order of `VIPS`. */
+async function held(of: Lab, name: BalancerName): Promise<string[]> {
+	const links: {readonly addr_info: readonly {readonly local: string}[]}[] = JSON.parse(
+		await of.run(name, 'ip', '-6', '-json', 'address'),
+	);
+	const present = new Set(links.flatMap(link => link.addr_info.map(({local}) => local)));
+	return VIPS.filter(vip => present.has(vip));
+}
+
+async function master(of: Lab, name: BalancerName): Promise<void> {
+	const look = async () => (await held(of, name)).length === VIPS.length;
+	await waitFor(`${name} is master`, look, {timeoutMs: 15_000, seen: () => of[name].log()});
+}
+
+/** Resolves with when the web server got an answer from the client. */
+async function answered(): Promise<number> {
+	const look = () =>
+		lab()
+			.run('web1', 'ping', '-6', '-n', '-c1', '-W1', CLIENT)
+			.catch(() => null);
+	await waitFor('web1 reaches the client', look, {timeoutMs: 2 * TAKE_OVER_MS, seen: () => lab().lb2.log()});
+	return monotonicMs();
+}
+
+/** The MAC address that a node sends to for a virtual address. */
+async function macFor(node: 'client' | 'web1', vip: string): Promise<string | undefined> {
+	const [entry]: {readonly lladdr?: string}[] = JSON.parse(
+		await lab().run(node, 'ip', '-6', '-json', 'neighbour', 'show', vip, 'dev', 'eth0'),
+	);
+	return entry?.lladdr;
+}
+
+/** Both networks send to the balancer. */
+async function isFollowed(name: BalancerName): Promise<void> {
+	for (const [node, vip, nic] of [
+		['client', externalVip6, 0],
+		['web1', internalVip6, 1],
+	] as const) {
+		const mac = macOf(nodes[name].nics[nic]?.address ?? '');
+		await waitFor(`${node} sends to ${name}`, async () => (await macFor(node, vip)) === mac, {timeoutMs: 1000});
+	}
+}
+
+test('keepalived is master and is killed: lbd takes over, and both networks follow', async t => {
+	await answered();
+	await isFollowed('lb1');
+	t.deepEqual(await held(lab(), 'lb2'), []);
+	const beganMs = monotonicMs();
+	await lab().lb1.kill('SIGKILL');
+	await master(lab(), 'lb2');
+	const silentMs = (await answered()) - beganMs;
+	t.log(`answered through lbd after ${Math.round(silentMs)} ms`);
+	t.true(silentMs <= TAKE_OVER_MS, `${silentMs} ms`);
+	await isFollowed('lb2');
+});
+
+test('keepalived returns: lbd gives way, and its addresses go', async t => {
+	await lab().lb1.start();
+	await waitFor('lbd gives way', async () => (await held(lab(), 'lb2')).length === 0, {timeoutMs: 15_000});
+	await master(lab(), 'lb1');
+	await answered();
+	await isFollowed('lb1');
+	t.pass();
+});
+
+test('keepalived stops: lbd needs its skew time only', async t => {
+	const beganMs = monotonicMs();
+	await lab().lb1.stop();
+	await master(lab(), 'lb2');
+	const silentMs = (await answered()) - beganMs;
+	t.true(silentMs <= 609 + 1500, `${silentMs} ms`);
+	await isFollowed('lb2');
+});
+
+for (const [what, down, up] of [
+	['loses the cable of', () => lab().lb2.linkDown('eth1'), () => lab().lb2.linkUp('eth1')],
+	// The kernel takes IPv6 addresses off a NIC that is shut, and gives it a link-local one again.
+	['is shut off', () => setLink('down'), () => setLink('up')],
+] as const) {
+	test(`lbd ${what} eth1: it holds nothing anywhere, and everything again afterwards`, async t => {
+		await down();
+		await waitFor('lbd is in fault', async () => (await held(lab(), 'lb2')).length === 0, {timeoutMs: 3000});
+		await up();
+		await master(lab(), 'lb2');
+		await answered();
+		t.pass();
+	});
+}
+
+async function setLink(state: 'up' | 'down'): Promise<void> {
+	await lab().run('lb2', 'ip', 'link', 'set', 'eth1', state);
+}
+
+test('an lbd that was killed finds its IPv6 addresses when it starts again', async t => {
+	await lab().lb2.kill('SIGKILL');
+	t.deepEqual(await held(lab(), 'lb2'), VIPS, 'nobody was left to take them off');
+	await lab().lb2.start();
+	await waitFor('it begins as backup', async () => (await held(lab(), 'lb2')).length === 0, {timeoutMs: 3000});
+	await master(lab(), 'lb2');
+	await lab().lb2.stop();
+	t.deepEqual(await held(lab(), 'lb2'), []);
+});

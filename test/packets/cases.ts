@@ -1,0 +1,35 @@
+/** Golden frames: what comes in, with which verdict it leaves, and how it looks then. */
+import test from 'ava';
+import {Balancer, type JobService, packetTest, type Side, type VerdictName, XDP} from './balancer.js';
+import {describe} from './frame.js';
+
+export interface Case {
+	readonly description: string;
+	readonly verdict: VerdictName;
+	readonly side?: Side;
+	/** Brings the balancer into the situation. */
+	readonly prepare?: (b: Balancer) => void;
+	readonly frame: (b: Balancer) => Uint8Array;
+	/** How the frame leaves; unchanged unless told. */
+	readonly out?: (frame: Uint8Array, b: Balancer) => Uint8Array;
+	readonly action?: number;
+}
+
+/** A test of each case. They take turns with one balancer, which forgets all between them. */
+export function testCases(cases: readonly Case[], job: readonly JobService[]): void {
+	let shared: Balancer | undefined;
+	test.after.always(() => shared?.close());
+	for (const {description, verdict, side, prepare, frame, out, action} of cases)
+		packetTest(`${verdict}: ${description}`, t => {
+			shared?.reset();
+			shared ??= new Balancer(job);
+			const b = shared;
+			prepare?.(b);
+			const sent = frame(b);
+			const outcome = b.send(sent, side ?? 'external');
+			t.is(outcome.verdict, verdict);
+			t.is(outcome.action, action ?? (verdict.startsWith('V_PASS') ? XDP.pass : XDP.drop));
+			t.deepEqual(describe(outcome.frame), describe(out?.(sent, b) ?? sent));
+			t.deepEqual(outcome.frame, out?.(sent, b) ?? sent);
+		});
+}
