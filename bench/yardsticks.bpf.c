@@ -46,7 +46,7 @@ static __always_inline void swap_macs(struct ethhdr *eth)
 }
 
 /* The least that forwarding takes. */
-SEC("xdp") int mac_swap(struct xdp_md *ctx)
+SEC("xdp.frags") int mac_swap(struct xdp_md *ctx)
 {
 	struct ethhdr *eth = (void *)(long)ctx->data;
 
@@ -57,7 +57,7 @@ SEC("xdp") int mac_swap(struct xdp_md *ctx)
 }
 
 /* The least that forwarding with a table of flows takes: the flow's line, cold or not, and something that depends on it. */
-SEC("xdp") int cold_line(struct xdp_md *ctx)
+SEC("xdp.frags") int cold_line(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct ethhdr *eth = (void *)(long)ctx->data;
@@ -81,7 +81,7 @@ SEC("xdp") int cold_line(struct xdp_md *ctx)
 }
 
 /* The end of the wire. */
-SEC("xdp") int sink(struct xdp_md *ctx __attribute__((unused)))
+SEC("xdp.frags") int sink(struct xdp_md *ctx __attribute__((unused)))
 {
 	__u32 zero = 0;
 	__u64 *count = bpf_map_lookup_elem(&delivered, &zero);

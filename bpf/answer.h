@@ -113,12 +113,9 @@ static __always_inline __u64 ip_offset(const struct packet *p)
 }
 
 /* Cuts the frame to this length; 0: it cannot be. */
-static __always_inline int cut(struct xdp_md *ctx, const struct packet *p, __u64 length)
+static __always_inline int cut(struct xdp_md *ctx, __u64 length)
 {
-	__u64 bytes = frame_bytes(ctx, p);
-
-	flow_opaque(bytes);
-	return !bpf_xdp_adjust_tail(ctx, (int)(length - bytes));
+	return !bpf_xdp_adjust_tail(ctx, (int)(length - bpf_xdp_get_buff_len(ctx)));
 }
 
 /*
@@ -134,7 +131,7 @@ static __always_inline int make_error(struct xdp_md *ctx, const struct packet *p
 	__u32 content = sizeof(*message) + quoted;
 	__u64 at = ip_offset(p);
 
-	if (!cut(ctx, p, at + quoted) || bpf_xdp_adjust_head(ctx, -(int)ERROR_HEADERS))
+	if (!cut(ctx, at + quoted) || bpf_xdp_adjust_head(ctx, -(int)ERROR_HEADERS))
 		return 0;
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	struct ethhdr *eth = cursor.at;
@@ -187,7 +184,7 @@ static __always_inline int make_reset(struct xdp_md *ctx, const struct packet *p
 	if (!p->tcp) /* for the verifier: only segments are answered so */
 		return 0;
 	struct tcphdr reset = reset_for(p);
-	if (!cut(ctx, p, at + sizeof(ip_header) + sizeof(reset)))
+	if (!cut(ctx, at + sizeof(ip_header) + sizeof(reset)))
 		return 0;
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	struct ethhdr *eth = TAKE(&cursor, struct ethhdr);

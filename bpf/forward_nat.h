@@ -12,6 +12,7 @@ static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, 
 	if (!*backend)
 		return V_DROP_LAYOUT;
 	p->service = (*backend)->service;
+	p->backend = id;
 	return is_serving(*backend) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
 }
 
@@ -42,28 +43,31 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 		p->mtu = (*out)->mtu - added;
 		return V_DROP_TOO_BIG;
 	}
+	p->next_hop = next_hop;
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
 }
 
-/* Corrects the checksum that covers addresses and ports. UDP has none if it is 0, and spells a computed 0 as all ones. */
-static __always_inline void rewrite_l4_check(struct packet *p, __u32 change)
+/* Changes a port, and corrects the checksum that covers addresses and ports. UDP has none if it is 0, and spells a
+ * computed 0 as all ones. */
+static __always_inline void rewrite_l4(struct packet *p, __be16 *at, __be16 port, __u32 change)
 {
 	struct udphdr *udp = (struct udphdr *)p->ports;
 
+	change += csum_change16(*at, port);
 	if (p->tcp)
 		p->tcp->check = csum_apply(p->tcp->check, change);
 	else if (udp->check)
 		udp->check = csum_apply(udp->check, change) ?: 0xffff;
+	*at = port;
 }
 
 static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend, const struct nic *out)
 {
 	const struct address *addr = address_in(backend->addr);
-	__be16 port = backend_port(backend, p->ports->dest);
 
-	rewrite_l4_check(p, address_change(dest_of(p->ip), addr) + csum_change16(p->ports->dest, port));
-	p->ports->dest = port;
+	if (p->ports)
+		rewrite_l4(p, &p->ports->dest, backend_port(backend, p->ports->dest), address_change(dest_of(p->ip), addr));
 	rewrite_dest(p->ip, addr);
 	rewrite_ethernet(p->eth, backend->next_hop, out);
 	return V_UNDECIDED;
@@ -77,8 +81,8 @@ static __always_inline enum verdict nat_to_client(struct packet *p, const struct
 
 	if (verdict)
 		return verdict;
-	rewrite_l4_check(p, address_change(source_of(p->ip), addr) + csum_change16(p->ports->source, port));
-	p->ports->source = port;
+	if (p->ports)
+		rewrite_l4(p, &p->ports->source, port, address_change(source_of(p->ip), addr));
 	rewrite_source(p->ip, addr);
 	rewrite_ethernet(p->eth, next_hop, out);
 	return V_UNDECIDED;

@@ -36,7 +36,7 @@ static __always_inline int parse_icmp_error(struct xdp_md *ctx, const struct pac
 	error->ip = take_quoted(ctx, &cursor, &proto);
 	if (!error->ip || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
 		return 0;
-	if (!same_address(source_of(error->ip), dest_of(p->ip)) || !has_room(p, &cursor, ICMP_QUOTED))
+	if (!same_address(source_of(error->ip), dest_of(p->ip)) || !has_room(ctx, p, &cursor, ICMP_QUOTED))
 		return 0;
 	error->proto = proto;
 	error->ports = TAKE(&cursor, struct ports);

@@ -11,8 +11,8 @@
 #define IP_OFFSET 0x1fff   /* of a fragment */
 #define IP_DONT_FRAGMENT 0x4000
 #define IP_FRAGMENT 0x3fff /* that, and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
-#define IP_DONT_FRAGMENT 0x4000
 #define IP_INNER IPPROTO_IPIP /* what a tunnel calls a packet inside */
+#define FRAGMENT_UNIT 8    /* bytes, of an offset */
 #define IP_HEADER_WORDS 5  /* without options */
 #define IP_INTERNETWORK_CONTROL 0xc0
 #define IP_FIB_FAMILY 2    /* AF_INET */
@@ -55,10 +55,18 @@ static __always_inline enum verdict parse_ip(struct xdp_md *ctx __attribute__((u
 	if (!p->ip || ip->version != IP_VERSION || ip->ihl < IP_HEADER_WORDS)
 		return V_PASS_MALFORMED;
 	cursor->at = (void *)ip + ip->ihl * 4; /* not a step of what remains: 6.1 would see a difference without bounds */
-	if (ip->frag_off & bpf_htons(IP_FRAGMENT))
-		return V_PASS_FRAGMENT;
 	*proto = ip->protocol;
-	return V_UNDECIDED;
+	return ip->frag_off & bpf_htons(IP_FRAGMENT) ? V_PASS_FRAGMENT : V_UNDECIDED;
+}
+
+/* Where a fragment belongs, after parse_ip(). A datagram's number is its ends' and its protocol's (RFC 791, 3.2). */
+static __always_inline int take_fragment(struct xdp_md *ctx __attribute__((unused)),
+					 struct cursor *cursor __attribute__((unused)), const struct packet *p,
+					 __u8 *proto, struct fragment *fragment)
+{
+	fragment->datagram = p->ip->id | (__u64)*proto << 32;
+	fragment->offset = (bpf_ntohs(p->ip->frag_off) & IP_OFFSET) * FRAGMENT_UNIT;
+	return 1;
 }
 
 /* What a changed address adds to a checksum; of the transport's pseudo header as of others. */

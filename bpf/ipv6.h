@@ -9,6 +9,8 @@
 #define IP_ETHERTYPE ETH_P_IPV6
 #define IP_VERSION 6
 #define IP_FIB_FAMILY 10  /* AF_INET6 */
+#define IP_OFFSET 0xfff8    /* of a fragment, in bytes */
+#define IP_FRAGMENT 0xfff9  /* that, and the more-fragments bit */
 #define EXTENSIONS 6      /* extension headers that are walked; RFC 8200 knows no use for more */
 #define EXTENSION_UNIT 8
 #define IP_AT_MASK 0x1fff       /* behind Ethernet and two tags, and in an error behind all that quotes it */
@@ -43,23 +45,35 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 	return sizeof(struct ipv6_header) + bpf_ntohs(ip->payload_length);
 }
 
-/* What extension headers that have a length begin with. */
+/* What extension headers begin with. */
 struct extension {
 	__u8 next_header;
-	__u8 units; /* of 8 bytes behind the first */
-	__u8 specific;
-	__u8 segments_left; /* of a routing header: stops before the packet is where it is to be */
+	__u8 units; /* of 8 bytes behind the first; of a fragment header, reserved */
+	union {
+		struct {
+			__u8 routing_type;
+			__u8 segments_left; /* of a routing header: stops before the packet is where it is to be */
+		};
+		__be16 fragment; /* of a fragment header: the offset, and whether there is more */
+	};
+	__be32 fragment_number; /* likewise */
 };
 
 /* Where the transport header begins, from the IP header on, and which it is. */
 #define TRANSPORT_AT(offset, proto) ((offset) << 8 | (proto))
 
+static __always_inline int is_extension(__u8 proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS || proto == IPPROTO_FRAGMENT;
+}
+
 /*
- * Steps over extension headers: TRANSPORT_AT(), whose protocol is IPPROTO_FRAGMENT for a fragment and IPPROTO_NONE where
- * nothing follows, headers are cut off or are too many, or the packet is only passing through. A global function, so that
- * what it finds is one number for the verifier and not a path for each combination of headers.
+ * Steps over extension headers: TRANSPORT_AT(), whose protocol is IPPROTO_NONE where nothing follows, headers are cut off
+ * or are too many, or the packet is only passing through, and IPPROTO_FRAGMENT before a fragment header with any of the bits
+ * `stop`; with none, it says that a packet is whole (RFC 6946). A global function, so that what it finds is one number for
+ * the verifier and not a path for each combination of headers.
  */
-__noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
+__noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at, __u32 stop)
 {
 	__u32 at = sizeof(struct ipv6_header);
 	__u8 *ip = (void *)(long)ctx->data + (ip_at & IP_AT_MASK);
@@ -68,29 +82,31 @@ __noinline int skip_extensions(struct xdp_md *ctx, __u32 ip_at)
 		return IPPROTO_NONE;
 	__u8 proto = ((struct ipv6_header *)ip)->next_header;
 	for (int i = 0; i <= EXTENSIONS; i++) {
-		if (proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING && proto != IPPROTO_DSTOPTS)
+		if (!is_extension(proto))
 			return TRANSPORT_AT(at, proto);
 		struct extension *extension = (void *)ip + (at & TRANSPORT_AT_MASK);
 		if ((void *)(extension + 1) > (void *)(long)ctx->data_end)
 			return IPPROTO_NONE;
+		if (proto == IPPROTO_FRAGMENT && bpf_ntohs(extension->fragment) & stop)
+			return TRANSPORT_AT(at, proto);
 		if (proto == IPPROTO_ROUTING && extension->segments_left)
 			return IPPROTO_NONE;
-		proto = extension->next_header;
-		at += (extension->units + 1) * EXTENSION_UNIT;
+		at += ((proto == IPPROTO_FRAGMENT ? 0 : extension->units) + 1) * EXTENSION_UNIT;
 		if (at > TRANSPORT_AT_MASK)
 			return IPPROTO_NONE;
+		proto = extension->next_header;
 	}
 	return IPPROTO_NONE;
 }
 
-/* Takes the extension headers behind an IP header. Returns what follows. */
-static __always_inline __u8 take_extensions(struct xdp_md *ctx, struct cursor *cursor, struct ipv6_header *ip)
+/* Takes the extension headers behind an IP header, see skip_extensions(). Returns what follows. */
+static __always_inline __u8 take_extensions(struct xdp_md *ctx, struct cursor *cursor, struct ipv6_header *ip, __u32 stop)
 {
 	__u32 at = sizeof(struct ipv6_header);
 	__u8 proto = ip->next_header;
 
 	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP) {
-		__u32 transport = skip_extensions(ctx, (void *)ip - (void *)(long)ctx->data);
+		__u32 transport = skip_extensions(ctx, (void *)ip - (void *)(long)ctx->data, stop);
 
 		proto = transport;
 		at = transport >> 8;
@@ -106,8 +122,26 @@ static __always_inline enum verdict parse_ip(struct xdp_md *ctx, struct cursor *
 	p->ip = TAKE(cursor, struct ipv6_header);
 	if (!p->ip || *(__u8 *)p->ip >> 4 != IP_VERSION)
 		return V_PASS_MALFORMED;
-	*proto = take_extensions(ctx, cursor, p->ip);
+	*proto = take_extensions(ctx, cursor, p->ip, IP_FRAGMENT);
 	return *proto == IPPROTO_FRAGMENT ? V_PASS_FRAGMENT : V_UNDECIDED;
+}
+
+/*
+ * Where a fragment belongs, after parse_ip(); 0: its header is cut off. Of the first one, the cursor and `proto` move on
+ * to the transport header. A datagram's number is its ends': the protocol in later fragments says nothing (RFC 8200, 4.5).
+ */
+static __always_inline int take_fragment(struct xdp_md *ctx, struct cursor *cursor, const struct packet *p, __u8 *proto,
+					 struct fragment *fragment)
+{
+	struct extension *header = TAKE(cursor, struct extension);
+
+	if (!header)
+		return 0;
+	fragment->datagram = header->fragment_number;
+	fragment->offset = bpf_ntohs(header->fragment) & IP_OFFSET;
+	if (!fragment->offset)
+		*proto = take_extensions(ctx, cursor, p->ip, IP_OFFSET);
+	return 1;
 }
 
 /* What a changed address adds to a checksum; of the transport's pseudo header as of others. */
@@ -206,14 +240,15 @@ static __always_inline int is_icmp_error(const struct icmp_header *icmp)
 	return icmp->type >= ICMPV6_DEST_UNREACH && icmp->type <= ICMPV6_TIME_EXCEEDED;
 }
 
-/* Takes the IP header that an error quotes, of a packet whose transport header follows; NULL: it is none. */
+/* Takes the IP header that an error quotes, of a packet or first fragment whose transport header follows; NULL: it is
+ * none. */
 static __always_inline ip_header *take_quoted(struct xdp_md *ctx, struct cursor *cursor, __u8 *proto)
 {
 	struct ipv6_header *ip = TAKE(cursor, struct ipv6_header);
 
 	if (!ip || *(__u8 *)ip >> 4 != IP_VERSION)
 		return NULL;
-	*proto = take_extensions(ctx, cursor, ip);
+	*proto = take_extensions(ctx, cursor, ip, IP_OFFSET);
 	return ip;
 }
 

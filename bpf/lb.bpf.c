@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The journey of a packet: parse, filter, find its flow, forward, leave. What is rare has a program of its own, which `lb`
- * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp, and
- * lb_answer for what its sender is told about.
+ * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp, lb_fragment
+ * and lb_fragment_new, and lb_answer for what its sender is told about.
  *
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
  * and one line that may be cold: its bucket.
@@ -11,6 +11,7 @@
  * up to 32 by Linux 6.1.
  */
 #include "answer.h"
+#include "fragment.h"
 #include "icmp.h"
 #include "schedule.h"
 
@@ -126,12 +127,14 @@ static __always_inline int program_for(enum verdict verdict)
 	case V_DROP_TTL:
 	case V_DROP_TOO_BIG:
 		return OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6);
+	case V_PASS_FRAGMENT:
+		return OF_FAMILY(PROGRAM_FRAGMENT, PROGRAM_FRAGMENT6);
 	default:
 		return NO_PROGRAM;
 	}
 }
 
-SEC("xdp") int lb(struct xdp_md *ctx)
+SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
@@ -191,29 +194,29 @@ static __always_inline enum verdict why_not_ours(const struct packet *p)
 	return ends.from_backend ? find_reply(p->set, &reply) : V_PASS_NOT_OURS;
 }
 
-static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p)
+static __always_inline struct new_flow new_flow_of(const struct packet *p)
 {
-	enum verdict verdict = parse(ctx, p);
-
-	if (verdict)
-		return verdict;
-	struct new_flow new = {
+	return (struct new_flow){
 		.key = key_of_client(p),
 		.events = packet_events(p),
 		/* of a generation that is over, so that the first reply looks the route up */
 		.came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1),
 	};
-	enum verdict forwarded = flow_of_client(p, &new);
+}
+
+static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+{
+	enum verdict forwarded = flow_of_client(p, new);
 	if (forwarded == V_PASS_NOT_OURS)
 		return why_not_ours(p);
 	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
 		return forwarded;
-	__u32 id = flow_backend(new.hit.word);
+	__u32 id = flow_backend(new->hit.word);
 	struct backend *backend;
-	verdict = serving_backend(p, id, &backend);
+	enum verdict verdict = serving_backend(p, id, &backend);
 	if (verdict)
 		return verdict;
-	return send_to_backend(ctx, p, id, backend, &new.key) ?: forwarded;
+	return send_to_backend(ctx, p, id, backend, &new->key) ?: forwarded;
 }
 
 /* Whether its sender may be told why a packet goes no further. */
@@ -224,13 +227,17 @@ static __always_inline int may_be_answered(enum verdict verdict)
 }
 
 /* A client's packet that no live flow carries: opens a flow, or says why not. */
-SEC("xdp") int lb_new(struct xdp_md *ctx)
+SEC("xdp.frags") int lb_new(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
 	if (!p.set)
 		return XDP_PASS;
-	enum verdict verdict = open_to_backend(ctx, &p);
+	enum verdict verdict = parse(ctx, &p);
+	if (verdict)
+		return leave(&p, verdict);
+	struct new_flow new = new_flow_of(&p);
+	verdict = open_to_backend(ctx, &p, &new);
 	if (!may_be_answered(verdict))
 		return leave(&p, verdict);
 	ask_answer(verdict, p.service, p.mtu);
@@ -238,7 +245,7 @@ SEC("xdp") int lb_new(struct xdp_md *ctx)
 	return leave(&p, V_DROP_LAYOUT);
 }
 
-SEC("xdp") int lb_icmp(struct xdp_md *ctx)
+SEC("xdp.frags") int lb_icmp(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
@@ -249,7 +256,7 @@ SEC("xdp") int lb_icmp(struct xdp_md *ctx)
 }
 
 /* A packet that goes no further: tells its sender so, where that is due. */
-SEC("xdp") int lb_answer(struct xdp_md *ctx)
+SEC("xdp.frags") int lb_answer(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 	struct answer *due = get_answer();
@@ -259,10 +266,116 @@ SEC("xdp") int lb_answer(struct xdp_md *ctx)
 	return leave(&p, give_answer(ctx, &p, due));
 }
 
+static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct packet *p, const struct fragment_way *way)
+{
+	__u32 id = p->service;
+	struct service *service = bpf_map_lookup_elem(&services, &id);
+
+	if (!service)
+		return V_DROP_LAYOUT;
+	enum verdict verdict = nat_to_client(p, address_in(service->addr), 0, way->next_hop);
+	if (verdict)
+		return verdict;
+	count_out(p->set, way->backend, frame_bytes(ctx, p));
+	return V_REPLY;
+}
+
+/* A later fragment: goes where the first one of its datagram went, as long as the backend serves. */
+static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct packet *p, const struct flow_key *key,
+						 __u32 offset)
+{
+	struct fragment_way *way = recall_way(key);
+	struct backend *backend;
+
+	if (!way)
+		return V_PASS_FRAGMENT;
+	p->service = way->service;
+	if (offset < way->header)
+		return V_DROP_FRAGMENT;
+	if (way->verdict != V_FORWARD && way->verdict != V_REPLY)
+		return way->verdict;
+	enum verdict verdict = serving_backend(p, way->backend, &backend);
+	if (verdict)
+		return verdict;
+	if (way->verdict == V_REPLY)
+		return follow_to_client(ctx, p, way);
+	return send_to_backend(ctx, p, way->backend, backend, key) ?: V_FORWARD;
+}
+
+/* V_UNDECIDED: for lb_fragment_new. */
+static __always_inline enum verdict first_to_client(struct xdp_md *ctx, struct packet *p)
+{
+	struct ends ends = ends_of(p);
+	enum verdict verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
+
+	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
+		return verdict;
+	return V_UNDECIDED;
+}
+
+static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct packet *p)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	struct fragment fragment = {};
+	__u8 proto = 0;
+	enum verdict verdict = parse_fragment(ctx, &cursor, p, &proto, &fragment);
+
+	if (verdict)
+		return verdict;
+	struct flow_key key = datagram_key_of(p, &fragment);
+	if (fragment.offset)
+		return has_room(ctx, p, &cursor, 0) ? follow_first(ctx, p, &key, fragment.offset) : V_PASS_MALFORMED;
+	verdict = parse_transport(ctx, &cursor, p, proto) ?: first_to_client(ctx, p);
+	if (verdict)
+		remember_way(p, &key, verdict);
+	return verdict;
+}
+
+/* A part of a datagram: the first one goes the way of a whole packet, and later ones follow it. */
+SEC("xdp.frags") int lb_fragment(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+
+	if (!p.set)
+		return XDP_PASS;
+	enum verdict verdict = balance_fragment(ctx, &p);
+	if (verdict)
+		return leave(&p, verdict);
+	bpf_tail_call(ctx, &programs, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
+	return leave(&p, V_DROP_LAYOUT); /* it is not there */
+}
+
+static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct packet *p)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	struct fragment fragment = {};
+	__u8 proto = 0;
+	enum verdict verdict = parse_fragment(ctx, &cursor, p, &proto, &fragment) ?:
+			       parse_transport(ctx, &cursor, p, proto);
+
+	if (verdict)
+		return verdict;
+	struct new_flow new = new_flow_of(p);
+	verdict = open_to_backend(ctx, p, &new);
+	new.key.ports = fragment.datagram; /* a copy of the key would take too much stack */
+	remember_way(p, &new.key, verdict);
+	return verdict;
+}
+
+/* The first part of a client's datagram, in a flow that lives or that it opens. */
+SEC("xdp.frags") int lb_fragment_new(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+
+	if (!p.set)
+		return XDP_PASS;
+	return leave(&p, first_to_backend(ctx, &p));
+}
+
 #if FAMILY == 4
 /* Not for packets: the daemon runs it once through BPF_PROG_TEST_RUN, twice a known time apart, to learn how many
  * jiffies a second has. Writes jiffies and the monotonic clock in ns over the first 16 bytes of the frame. */
-SEC("xdp") int read_clock(struct xdp_md *ctx)
+SEC("xdp.frags") int read_clock(struct xdp_md *ctx)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	__u64 *jiffies = TAKE(&cursor, __u64);

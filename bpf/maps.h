@@ -24,6 +24,7 @@
 #define endpoints endpoints6
 #define persistence persistence6
 #define blocked blocked6
+#define fragments fragments6
 #define flow_slot flow_slot6
 #define flow_bucket flow_bucket6
 #define service_key service_key6
@@ -31,6 +32,7 @@
 #define endpoint_bucket endpoint_bucket6
 #define persistence_key persistence_key6
 #define blocked_prefix blocked_prefix6
+#define flow_key flow_key6
 #endif
 #include "flow_table.h"
 
@@ -41,6 +43,7 @@
 #define DEFAULT_BACKENDS 4096
 #define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
+#define DEFAULT_FRAGMENTS 16384
 #define DEFAULT_CPUS 16
 #define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
 #define SOURCE_SETS 16384
@@ -70,6 +73,10 @@ enum program {
 	PROGRAM_ICMP6,
 	PROGRAM_ANSWER, /* lb_answer */
 	PROGRAM_ANSWER6,
+	PROGRAM_FRAGMENT,  /* lb_fragment */
+	PROGRAM_FRAGMENT6,
+	PROGRAM_FRAGMENT_NEW, /* lb_fragment_new */
+	PROGRAM_FRAGMENT_NEW6,
 	PROGRAMS,      /* their number, and none of them */
 };
 #define NO_PROGRAM PROGRAMS
@@ -297,6 +304,17 @@ struct persistence_entry {
 	__u32 pad;
 };
 
+/* What became of a datagram's first fragment, and so becomes of the later ones, which have no ports. */
+struct fragment_way {
+	__u64 expires;  /* jiffies */
+	__u64 next_hop; /* of a reply, as in a flow */
+	__u16 service;
+	__u16 backend;
+	__u8 verdict;   /* enum verdict */
+	__u8 header;    /* bytes of the transport header, which no later fragment may overwrite */
+	__u16 pad;
+};
+
 /* Of one service on one CPU: packets by verdict, and events. Service 0 stands for packets of no service. */
 struct verdict_counters {
 	__u64 packets[VERDICTS_MAX];
@@ -417,6 +435,15 @@ HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistenc
 /* by service, and by source_number() */
 ARRAY(service_limits, DEFAULT_SERVICES, struct service_tokens, 0);
 ARRAY(source_limits, SOURCE_SETS, struct source_set, 0);
+
+/* datagrams in parts; the key is a flow's, but from source to destination and with the datagram's number in place of the
+ * ports. Whoever sends fragments fills it, so the oldest entries give way: all that this costs is others' fragments. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, DEFAULT_FRAGMENTS);
+	__type(key, struct flow_key);
+	__type(value, struct fragment_way);
+} fragments SEC(".maps");
 
 /* by backend: how many connections it has */
 ARRAY(openings, DEFAULT_BACKENDS, struct openings, BPF_F_MMAPABLE);

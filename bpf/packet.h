@@ -65,21 +65,23 @@ typedef struct iphdr ip_header;
 struct packet {
 	struct ethhdr *eth;
 	ip_header *ip;
-	struct ports *ports; /* where the TCP or UDP header begins, or the ICMP header */
+	struct ports *ports; /* where the TCP or UDP header begins, or the ICMP header; NULL: a fragment without it */
 	struct tcphdr *tcp;  /* NULL: it is UDP */
 	const struct settings *set;
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
 	__u16 vlan;     /* not 0: it is in a VLAN */
 	__u16 mtu;      /* that it does not fit, with V_DROP_TOO_BIG */
 	__u32 service;  /* for the counters; 0 until it is known */
+	__u32 backend;  /* that its flow names; 0 until it is known */
+	__u64 next_hop; /* where it goes; 0 until it is known */
 	int action;     /* of a forwarded packet and of an answer: XDP_TX or XDP_REDIRECT */
 };
 
-/* Length of the frame. */
-static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
-{
-	return (void *)(long)ctx->data_end - (void *)p->eth;
-}
+/* Which part of which datagram a packet is. */
+struct fragment {
+	__u64 datagram; /* protocol:8 | number:32 as it is on the wire; with its ends, it names the datagram */
+	__u32 offset;   /* of the first byte in the datagram; 0: it is the first part, with the transport header */
+};
 
 static __always_inline __u8 protocol_of(const struct packet *p)
 {

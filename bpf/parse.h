@@ -86,40 +86,51 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	}
 }
 
-/* Whether the packet holds so many bytes at the cursor. The rest of a short frame is padding. */
-static __always_inline int has_room(const struct packet *p, const struct cursor *cursor, __u32 size)
+/* Length of the frame, without the padding of a short one. */
+static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
+{
+	return (void *)p->ip - (void *)(long)ctx->data + packet_bytes(p->ip);
+}
+
+/* Whether the packet holds so many bytes at the cursor. The rest of a short frame is padding. A jumbo frame lies in
+ * several buffers, of which only the first, with the headers, is before the cursor's end. */
+static __always_inline int has_room(struct xdp_md *ctx, const struct packet *p, const struct cursor *cursor,
+				    __u32 size)
 {
 	__u32 length = packet_bytes(p->ip);
 	__u32 begin = cursor->at - (void *)p->ip;
 	__u32 available = cursor->end - (void *)p->ip;
 
-	return length >= begin + size && length <= available;
+	if (length < begin + size)
+		return 0;
+	return length <= available || frame_bytes(ctx, p) <= bpf_xdp_get_buff_len(ctx);
 }
 
-static __always_inline enum verdict parse_tcp(struct cursor *cursor, struct packet *p)
+static __always_inline enum verdict parse_tcp(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
-	if (!has_room(p, cursor, sizeof(struct tcphdr)))
+	if (!has_room(ctx, p, cursor, sizeof(struct tcphdr)))
 		return V_PASS_MALFORMED;
 	p->tcp = TAKE(cursor, struct tcphdr);
 	p->ports = (struct ports *)p->tcp;
 	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
-static __always_inline enum verdict parse_udp(struct cursor *cursor, struct packet *p)
+static __always_inline enum verdict parse_udp(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
-	if (!has_room(p, cursor, sizeof(struct udphdr)))
+	if (!has_room(ctx, p, cursor, sizeof(struct udphdr)))
 		return V_PASS_MALFORMED;
 	p->ports = (struct ports *)TAKE(cursor, struct udphdr);
 	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
-static __always_inline enum verdict parse_transport(struct cursor *cursor, struct packet *p, __u8 proto)
+static __always_inline enum verdict parse_transport(struct xdp_md *ctx, struct cursor *cursor, struct packet *p,
+						    __u8 proto)
 {
 	switch (proto) {
 	case IPPROTO_TCP:
-		return parse_tcp(cursor, p);
+		return parse_tcp(ctx, cursor, p);
 	case IPPROTO_UDP:
-		return parse_udp(cursor, p);
+		return parse_udp(ctx, cursor, p);
 	case IP_ICMP:
 		p->ports = (struct ports *)TAKE(cursor, struct icmp_header);
 		return V_PASS_ICMP;
@@ -140,7 +151,7 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 	verdict = parse_ip(ctx, &cursor, p, &proto);
 	if (verdict)
 		return verdict;
-	return parse_transport(&cursor, p, proto);
+	return parse_transport(ctx, &cursor, p, proto);
 }
 
 /* What the packet itself tells its flow; enum flow_event. */

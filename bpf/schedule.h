@@ -51,7 +51,7 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
  * Whether this client port reaches the same backend through another service already: a reply could then belong to
  * either. Looked for after our own flow is published, so of two CPUs that do so at once at least one sees the other.
  */
-__noinline int is_ambiguous(const struct flow_key *key, __u32 backend)
+static __always_inline int is_ambiguous(const struct flow_key *key, __u32 backend)
 {
 	struct backend *ours = get_backend(backend);
 	struct settings *set = get_settings();

@@ -132,7 +132,7 @@ static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 }
 
 /* Builds a packet and hands it to the program under test. */
-SEC("xdp") int offer(struct xdp_md *ctx)
+SEC("xdp.frags") int offer(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct traffic *t = bpf_map_lookup_elem(&traffic, &zero);
@@ -147,7 +147,7 @@ SEC("xdp") int offer(struct xdp_md *ctx)
 }
 
 /* Builds a packet and sends it out of an interface: for live frames. */
-SEC("xdp") int transmit(struct xdp_md *ctx)
+SEC("xdp.frags") int transmit(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct traffic *t = bpf_map_lookup_elem(&traffic, &zero);
@@ -161,7 +161,7 @@ SEC("xdp") int transmit(struct xdp_md *ctx)
 }
 
 /* What remains of a measurement when the program under test costs nothing. */
-SEC("xdp") int nothing(struct xdp_md *ctx __attribute__((unused)))
+SEC("xdp.frags") int nothing(struct xdp_md *ctx __attribute__((unused)))
 {
 	return XDP_DROP;
 }

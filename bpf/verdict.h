@@ -20,7 +20,7 @@ enum verdict {
 	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
 	V_PASS_VLAN,            /* more than two tags */
-	V_PASS_FRAGMENT,        /* part of a fragmented IPv4 packet */
+	V_PASS_FRAGMENT,        /* a later fragment whose first one was none of ours, was not seen yet or is long forgotten */
 	V_PASS_ICMP,            /* no error about a flow of ours: echo requests, … */
 	V_PASS_PROTOCOL,        /* neither TCP, UDP nor ICMP: VRRP, … */
 	V_PASS_MALFORMED,       /* headers and frame do not fit together; the kernel counts it in its own statistics */
@@ -46,6 +46,7 @@ enum verdict {
 	V_DROP_CONTENDED,       /* other CPUs were changing the same slots all the time; the sender retries */
 	V_DROP_AMBIGUOUS,       /* the same client port reaches every backend through another service already */
 	V_DROP_LAYOUT,          /* an entry points outside its map: the daemon and this program disagree */
+	V_DROP_FRAGMENT,        /* a later fragment that would overwrite the TCP header of the first one (RFC 3128) */
 	V_DROP_BLOCKED,         /* its source is under a prefix of the block list */
 	V_DROP_RATE_SOURCE,     /* a new connection, and its source has had as many as it may */
 	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
@@ -108,6 +109,7 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_RATE_SOURCE:
 	case V_DROP_RATE_SERVICE:
 	case V_DROP_TOO_BIG:
+	case V_DROP_FRAGMENT:
 		return XDP_DROP;
 	case V_UNDECIDED:
 	case V_COUNT:

@@ -1,7 +1,13 @@
-/** A program: answers every datagram that comes to a port with its own name. Arguments: NAME PORT */
+/**
+ * A program: answers every datagram that comes to a port with its own name and what stood in it behind the question.
+ * Arguments: NAME PORT
+ */
 import {createSocket} from 'node:dgram';
+import {QUESTION} from './datagram.js';
 
 const [name = '', port = ''] = process.argv.slice(2);
 const socket = createSocket('udp4');
-socket.on('message', (_, {address, port}) => socket.send(name, port, address));
+socket.on('message', (datagram, {address, port}) => {
+	socket.send([Buffer.from(name), datagram.subarray(QUESTION.length)], port, address);
+});
 socket.bind(Number(port));

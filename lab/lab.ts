@@ -16,7 +16,11 @@ export interface LabOptions {
 	readonly configs?: Partial<Record<BalancerName, string>>;
 	/** What runs on each balancer; default lbd. */
 	readonly programs?: Partial<Record<BalancerName, Program>>;
+	/** Of every cable; Ethernet's 1,500 bytes unless told. */
+	readonly mtu?: number;
 }
+
+const ETHERNET_MTU = 1500;
 
 const present = new Set<string>();
 let created = 0;
@@ -66,7 +70,7 @@ export class Lab {
 		const directory = claim(id);
 		present.add(id);
 		try {
-			await build(id);
+			await build(id, options.mtu ?? ETHERNET_MTU);
 			const lab = new Lab(id, directory, options);
 			await Promise.all([lab.web1.start(), lab.web2.start()]);
 			return lab;
@@ -124,11 +128,13 @@ export class Lab {
 	}
 }
 
-async function build(id: string): Promise<void> {
+async function build(id: string, mtu: number): Promise<void> {
 	const switches = namespaceOf(id, 'switch');
 	const additions = namespacesOf(id).map(name => `netns add ${name}\n`);
 	await run(['ip', '-batch', '-'], {input: additions.join('')});
-	await Promise.all(Object.values(nodes).map(node => script(namespaceOf(id, node.name), furnishNode(node, switches))));
+	await Promise.all(
+		Object.values(nodes).map(node => script(namespaceOf(id, node.name), furnishNode(node, {switches, mtu}))),
+	);
 	await script(switches, furnishSwitches());
 	await waitFor('every switch port forwards', () => allForward(switches), {timeoutMs: 5000});
 }

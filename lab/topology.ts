@@ -94,8 +94,15 @@ export function macOf(address: string): string {
 	return `02:00:${bytes.join(':')}`;
 }
 
-/** Shell commands that furnish a node from inside its namespace; its cables end in the namespace `switches`. */
-export function furnishNode(node: Node, switches: string): string[] {
+/** Where the cables of all nodes end, and what fits through them. */
+export interface Cabling {
+	/** A namespace. */
+	readonly switches: string;
+	readonly mtu: number;
+}
+
+/** Shell commands that furnish a node from inside its namespace. */
+export function furnishNode(node: Node, cabling: Cabling): string[] {
 	return [
 		'ip link set lo up',
 		// Two networks meet in one machine: the kernel must neither filter by reverse path nor answer ARP across NICs.
@@ -107,7 +114,7 @@ export function furnishNode(node: Node, switches: string): string[] {
 		// Every address here is unique, and nobody can wait a second or two until the kernel knows that.
 		'sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0',
 		...(node.forwards ? ['sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1'] : []),
-		...node.nics.flatMap((nic, n) => cable(node, nic, NIC_INDEX + n, switches)),
+		...node.nics.flatMap((nic, n) => cable(node, nic, NIC_INDEX + n, cabling)),
 		...(node.gateways ?? []).map(gateway => `ip route add default via ${gateway} dev eth0`),
 		// Any address of the network may be bound as a source and is answered for ("AnyIP"), without 65,534 entries.
 		...(node.name === 'client'
@@ -132,11 +139,11 @@ const NIC_INDEX = 100;
  */
 const OFFLOADS = 'tx off gro on';
 
-function cable(node: Node, nic: Nic, index: number, switches: string): string[] {
-	const queues = 'numrxqueues 2 numtxqueues 2';
-	const peer = `peer name ${port(node.name, nic.network)} ${queues} netns ${switches}`;
+function cable(node: Node, nic: Nic, index: number, {switches, mtu}: Cabling): string[] {
+	const shape = `mtu ${mtu} numrxqueues 2 numtxqueues 2`;
+	const peer = `peer name ${port(node.name, nic.network)} ${shape} netns ${switches}`;
 	return [
-		`ip link add ${nic.device} index ${index} address ${macOf(nic.address)} ${queues} type veth ${peer}`,
+		`ip link add ${nic.device} index ${index} address ${macOf(nic.address)} ${shape} type veth ${peer}`,
 		`ethtool -K ${nic.device} ${OFFLOADS} >/dev/null`,
 		`ip link set ${nic.device} up`,
 		`ip address add ${nic.address}/${prefix} dev ${nic.device}`,

@@ -82,7 +82,7 @@ export class Plane {
 	static async open(wires: Wires, {clock, connections, persistentClients = 1024}: PlaneOptions): Promise<Plane> {
 		const plane = await DataPlane.openPrivate({
 			objectDirectory: OBJECT_DIRECTORY,
-			sizes: {flows: connections / FLOW_TABLE_LOAD, flows6: 1024, persistenceEntries: persistentClients},
+			sizes: {flows: connections / FLOW_TABLE_LOAD, flows6: 1024, persistenceEntries: persistentClients, fragments: 64},
 			timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 			clock,
 			log: SILENT,

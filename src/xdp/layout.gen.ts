@@ -112,7 +112,11 @@ export const Program = {
 	PROGRAM_ICMP6: 4,
 	PROGRAM_ANSWER: 5,
 	PROGRAM_ANSWER6: 6,
-	PROGRAMS: 7,
+	PROGRAM_FRAGMENT: 7,
+	PROGRAM_FRAGMENT6: 8,
+	PROGRAM_FRAGMENT_NEW: 9,
+	PROGRAM_FRAGMENT_NEW6: 10,
+	PROGRAMS: 11,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -183,15 +187,16 @@ export const Verdict = {
 	V_DROP_CONTENDED: 24,
 	V_DROP_AMBIGUOUS: 25,
 	V_DROP_LAYOUT: 26,
-	V_DROP_BLOCKED: 27,
-	V_DROP_RATE_SOURCE: 28,
-	V_DROP_RATE_SERVICE: 29,
-	V_DROP_TOO_BIG: 30,
-	V_ANSWER_TIME_EXCEEDED: 31,
-	V_ANSWER_TOO_BIG: 32,
-	V_ANSWER_UNREACHABLE: 33,
-	V_ANSWER_RESET: 34,
-	V_COUNT: 35,
+	V_DROP_FRAGMENT: 27,
+	V_DROP_BLOCKED: 28,
+	V_DROP_RATE_SOURCE: 29,
+	V_DROP_RATE_SERVICE: 30,
+	V_DROP_TOO_BIG: 31,
+	V_ANSWER_TIME_EXCEEDED: 32,
+	V_ANSWER_TOO_BIG: 33,
+	V_ANSWER_UNREACHABLE: 34,
+	V_ANSWER_RESET: 35,
+	V_COUNT: 36,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -384,6 +389,24 @@ export const flowBucket: Codec<FlowBucket> = {
 	}),
 };
 
+/** struct flow_key, 16 bytes. */
+export interface FlowKey {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+}
+export const flowKey: Codec<FlowKey> = {
+	name: 'flow_key',
+	size: 16,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 1), value.addrs, 'flow_key.addrs');
+		putU64(view, 8, value.ports, 'flow_key.ports');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 1)),
+		ports: view.getBigUint64(8, true),
+	}),
+};
+
 /** struct flow_slot, 32 bytes. */
 export interface FlowSlot {
 	readonly addrs: readonly bigint[];
@@ -420,6 +443,37 @@ export const flowTimeouts: Codec<FlowTimeouts> = {
 	},
 	decode: view => ({
 		ticks: take(view, 0, arrayOf(u32, 16)),
+	}),
+};
+
+/** struct fragment_way, 24 bytes. */
+export interface FragmentWay {
+	readonly expires: bigint;
+	readonly nextHop: bigint;
+	readonly service: number;
+	readonly backend: number;
+	readonly verdict: number;
+	readonly header: number;
+}
+export const fragmentWay: Codec<FragmentWay> = {
+	name: 'fragment_way',
+	size: 24,
+	encode(value, view) {
+		putU64(view, 0, value.expires, 'fragment_way.expires');
+		putU64(view, 8, value.nextHop, 'fragment_way.next_hop');
+		putU16(view, 16, value.service, 'fragment_way.service');
+		putU16(view, 18, value.backend, 'fragment_way.backend');
+		putU8(view, 20, value.verdict, 'fragment_way.verdict');
+		putU8(view, 21, value.header, 'fragment_way.header');
+		putPad(view, 22, 2);
+	},
+	decode: view => ({
+		expires: view.getBigUint64(0, true),
+		nextHop: view.getBigUint64(8, true),
+		service: view.getUint16(16, true),
+		backend: view.getUint16(18, true),
+		verdict: view.getUint8(20),
+		header: view.getUint8(21),
 	}),
 };
 
@@ -805,6 +859,14 @@ export const maps = {
 		key: u32,
 		value: flowBucket,
 	} satisfies MapLayout<number, FlowBucket>,
+	fragments: {
+		name: 'fragments',
+		type: MapType.lruHash,
+		maxEntries: 16384,
+		flags: 0,
+		key: flowKey,
+		value: fragmentWay,
+	} satisfies MapLayout<FlowKey, FragmentWay>,
 	localFilter: {
 		name: 'local_filter',
 		type: MapType.array,
@@ -848,7 +910,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 7,
+		maxEntries: 11,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -97,6 +97,24 @@ export const flowBucket6: Codec<FlowBucket6> = {
 	}),
 };
 
+/** struct flow_key6, 40 bytes. */
+export interface FlowKey6 {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+}
+export const flowKey6: Codec<FlowKey6> = {
+	name: 'flow_key6',
+	size: 40,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 4), value.addrs, 'flow_key6.addrs');
+		putU64(view, 32, value.ports, 'flow_key6.ports');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 4)),
+		ports: view.getBigUint64(32, true),
+	}),
+};
+
 /** struct flow_slot6, 64 bytes. */
 export interface FlowSlot6 {
 	readonly addrs: readonly bigint[];
@@ -119,6 +137,37 @@ export const flowSlot6: Codec<FlowSlot6> = {
 		ports: view.getBigUint64(32, true),
 		word: view.getBigUint64(40, true),
 		nextHop: view.getBigUint64(48, true),
+	}),
+};
+
+/** struct fragment_way, 24 bytes. */
+export interface FragmentWay {
+	readonly expires: bigint;
+	readonly nextHop: bigint;
+	readonly service: number;
+	readonly backend: number;
+	readonly verdict: number;
+	readonly header: number;
+}
+export const fragmentWay: Codec<FragmentWay> = {
+	name: 'fragment_way',
+	size: 24,
+	encode(value, view) {
+		putU64(view, 0, value.expires, 'fragment_way.expires');
+		putU64(view, 8, value.nextHop, 'fragment_way.next_hop');
+		putU16(view, 16, value.service, 'fragment_way.service');
+		putU16(view, 18, value.backend, 'fragment_way.backend');
+		putU8(view, 20, value.verdict, 'fragment_way.verdict');
+		putU8(view, 21, value.header, 'fragment_way.header');
+		putPad(view, 22, 2);
+	},
+	decode: view => ({
+		expires: view.getBigUint64(0, true),
+		nextHop: view.getBigUint64(8, true),
+		service: view.getUint16(16, true),
+		backend: view.getUint16(18, true),
+		verdict: view.getUint8(20),
+		header: view.getUint8(21),
 	}),
 };
 
@@ -210,6 +259,14 @@ export const maps = {
 		key: u32,
 		value: flowBucket6,
 	} satisfies MapLayout<number, FlowBucket6>,
+	fragments6: {
+		name: 'fragments6',
+		type: MapType.lruHash,
+		maxEntries: 16384,
+		flags: 0,
+		key: flowKey6,
+		value: fragmentWay,
+	} satisfies MapLayout<FlowKey6, FragmentWay>,
 	persistence6: {
 		name: 'persistence6',
 		type: MapType.hash,

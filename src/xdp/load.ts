@@ -16,6 +16,8 @@ export interface Sizes {
 	readonly flows: number;
 	readonly flows6: number;
 	readonly persistenceEntries: number;
+	/** Datagrams in fragments that are remembered at a time, of each family. */
+	readonly fragments: number;
 }
 
 /** Bytes of zeroes to run the clock reader on. */
@@ -99,6 +101,10 @@ export class Objects {
 			[Program.PROGRAM_ICMP6, this.#ipv6, 'lb_icmp'],
 			[Program.PROGRAM_ANSWER, this.#ipv4, 'lb_answer'],
 			[Program.PROGRAM_ANSWER6, this.#ipv6, 'lb_answer'],
+			[Program.PROGRAM_FRAGMENT, this.#ipv4, 'lb_fragment'],
+			[Program.PROGRAM_FRAGMENT6, this.#ipv6, 'lb_fragment'],
+			[Program.PROGRAM_FRAGMENT_NEW, this.#ipv4, 'lb_fragment_new'],
+			[Program.PROGRAM_FRAGMENT_NEW6, this.#ipv6, 'lb_fragment_new'],
 		] as const) {
 			maps.programs.set(slot, programOf(object, name).fd);
 		}
@@ -140,6 +146,8 @@ function sizeMaps(ipv4: BpfObject, ipv6: BpfObject, sizes: Sizes): void {
 	ipv6.maps.get('flows6')?.setMaxEntries(bucketsFor(6, sizes.flows6));
 	ipv4.maps.get('persistence')?.setMaxEntries(sizes.persistenceEntries);
 	ipv6.maps.get('persistence6')?.setMaxEntries(sizes.persistenceEntries);
+	ipv4.maps.get('fragments')?.setMaxEntries(sizes.fragments);
+	ipv6.maps.get('fragments6')?.setMaxEntries(sizes.fragments);
 	ipv4.maps.get('verdicts')?.setMaxEntries(layouts.services.maxEntries * cpus);
 	ipv4.maps.get('traffic')?.setMaxEntries(layouts.backends.maxEntries * cpus);
 	ipv4.maps.get('answers')?.setMaxEntries(cpus);
@@ -152,11 +160,12 @@ function bucketsFor(family: Family, slots: number): number {
 }
 
 /** Whether maps have the sizes that are wanted. */
-export function hasSizes(maps: Maps, {flows, flows6, persistenceEntries}: Sizes): boolean {
+export function hasSizes(maps: Maps, {flows, flows6, persistenceEntries, fragments}: Sizes): boolean {
 	return (
 		maps.buckets(4) === bucketsFor(4, flows) &&
 		maps.buckets(6) === bucketsFor(6, flows6) &&
-		Object.values(maps.persistence).every(({raw}) => raw.maxEntries === persistenceEntries)
+		Object.values(maps.persistence).every(({raw}) => raw.maxEntries === persistenceEntries) &&
+		Object.values(maps.fragments).every(({raw}) => raw.maxEntries === fragments)
 	);
 }
 

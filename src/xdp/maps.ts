@@ -31,6 +31,7 @@ export class Maps {
 	readonly nicPorts: BpfMap<number, number>;
 	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
 	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
+	readonly fragments: ByFamily<BpfMap<layout.FlowKey, layout.FragmentWay>>;
 	/** Takes the descriptors of programs. */
 	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
@@ -60,6 +61,7 @@ export class Maps {
 			this.nicPorts = this.#typed(maps.nicPorts);
 			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
 			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};
+			this.fragments = {4: this.#typed(maps.fragments), 6: this.#typed(maps6.fragments6)};
 			this.programs = this.#typed(maps.programs);
 			this.settings = this.#typed(maps.settings);
 			this.census = this.#typed(maps.census);

@@ -22,7 +22,13 @@ export async function startServer(built: Lab, name: WebServerName, port: number)
 	});
 }
 
-/** The answer of the external address to one datagram from a port of the client's, or why there is none. */
-export function ask(lab: Lab, from: {readonly address: string; readonly port: number}, port: number): Promise<string> {
-	return lab.run('client', ...program('datagram-client'), from.address, String(from.port), externalVip, String(port));
+/** The answer of the external address to one datagram, of so many random bytes, from a port of the client's; or why there is none. */
+export function ask(
+	lab: Lab,
+	from: {readonly address: string; readonly port: number},
+	port: number,
+	bytes = 0,
+): Promise<string> {
+	const args = [from.address, from.port, externalVip, port, bytes].map(String);
+	return lab.run('client', ...program('datagram-client'), ...args);
 }

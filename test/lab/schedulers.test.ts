@@ -1,5 +1,6 @@
 /** Other schedulers than round robin, each put in force by a reload, with real connections. */
 import {waitFor} from '../../lab/wait.js';
+import {addressBytes} from '../../src/net/address.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
 import {reference, variant, withWeight} from './jobs.js';
 import {answers, labOfFile, only, startPrimary, test} from './lab-test.js';
@@ -11,7 +12,8 @@ const lab = labOfFile({configs: {lb1: weighted}}, startPrimary);
 
 interface BackendEntry {
 	readonly key: number;
-	readonly value: {readonly addr: number; readonly port: number};
+	/** The address as `maps dump` has it, in hexadecimal digits. */
+	readonly value: {readonly addr: string; readonly port: number};
 }
 
 interface CensusEntry {
@@ -29,9 +31,9 @@ async function remembered(clients: ReadonlyMap<string, string>): Promise<number>
 async function activeOf(server: string): Promise<number> {
 	const {lb1} = lab();
 	const [address = ''] = backendName(server).split(':');
-	const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+	const bytes = Buffer.from(addressBytes(address)).toString('hex');
 	const backends = (await lb1.lbctl('maps', 'dump', 'backends', '--limit', '0')) as BackendEntry[];
-	const id = backends.find(({value}) => value.addr === number)?.key;
+	const id = backends.find(({value}) => value.addr.startsWith(bytes))?.key;
 	const census = (await lb1.lbctl('maps', 'dump', 'census', '--limit', '0')) as CensusEntry[];
 	return Number(census.find(({key}) => key === id)?.value.active ?? 0);
 }

@@ -7,9 +7,12 @@ import type {FlowView} from '../../src/xdp/view.js';
 import {ask as askService, startServer} from './datagrams.js';
 import {reference} from './jobs.js';
 import {inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
-import {lbctl} from './observe.js';
+import {lbctl, met} from './observe.js';
 
 const PORT = 5300;
+/** With the question and the header a little more than 5 * 1,480 bytes, which is what fits into as many packets. */
+const LARGE = 8192;
+const FRAGMENTS = 6;
 const SERVICE = `${externalVip}:${PORT}/udp`;
 /** More than checks need to see a failure: delay_loop 1, one retry after 1 s, and the machine's slowness. */
 const DOWN_MS = 8000;
@@ -48,9 +51,9 @@ async function upBackends(): Promise<BackendRow[]> {
 	return rows.filter(({service, state, nextHop}) => service === SERVICE && state === 'up' && nextHop !== null);
 }
 
-/** The answer to one datagram from a port of the client's. */
-function ask(address: string, port: number): Promise<string> {
-	return askService(lab(), {address, port}, PORT);
+/** The answer to one datagram, with so many random bytes, from a port of the client's. */
+function ask(address: string, port: number, bytes = 0): Promise<string> {
+	return askService(lab(), {address, port}, PORT, bytes);
 }
 
 test('new clients alternate, an old one stays', async t => {
@@ -71,6 +74,17 @@ test('lbctl names the service and its flows by their protocol', async t => {
 	const {stdout, code} = await lbctl(lab().lb1, 'services', SERVICE);
 	t.is(code, 0);
 	t.regex(stdout, /10\.0\.0\.71:5300\/udp/);
+});
+
+test('a datagram of 8 KB goes and returns in fragments, through the program', async t => {
+	const address = lab().client.freshAddress();
+	const before = {in: await met(lab().lb1, 'V_FORWARD'), out: await met(lab().lb1, 'V_REPLY')};
+	const server = await ask(address, 7050, LARGE);
+	t.regex(server, /^web[12]$/, 'all of it has come back');
+	t.is(await met(lab().lb1, 'V_FORWARD'), before.in + FRAGMENTS - 1, 'all but the first, which opens the flow');
+	t.is(await met(lab().lb1, 'V_REPLY'), before.out + FRAGMENTS);
+	t.is(await ask(address, 7050, LARGE), server);
+	t.deepEqual(await lab().lb1.lbctl('drops'), []);
 });
 
 test('a client of a server that dies is served by the other, from the same port', async t => {

@@ -125,7 +125,8 @@ export class Balancer {
 		this.ports = ports();
 		this.#job = job;
 		const {persistenceEntries = 1024} = options;
-		this.#objects = new Objects(OBJECT_DIRECTORY, {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries}, null);
+		const sizes = {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
+		this.#objects = new Objects(OBJECT_DIRECTORY, sizes, null);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan(job);

@@ -358,6 +358,48 @@ export function putAddress(frame: Uint8Array, text: string, at: number): void {
 	frame.set(addressBytes(endpoint(text)[0]), at);
 }
 
+const FRAGMENT_UNIT = 8;
+const NEXT_FRAGMENT = 44;
+
+/**
+ * What a router (IPv4) or the sender (IPv6) makes of a frame that is too large: fragments with at most so many bytes behind
+ * the IP header, a multiple of eight. IPv6's extension headers are part of what is cut up.
+ */
+export function fragmented(frame: Uint8Array, size: number, number = 7): Uint8Array[] {
+	const ip = ipHeader(frame);
+	const begin = ip.family === 4 ? ip.transport : ETHERNET + IPV6;
+	const count = Math.ceil((ip.end - begin) / size);
+	return Array.from({length: count}, (_, n) => {
+		const content = frame.subarray(begin + n * size, Math.min(ip.end, begin + (n + 1) * size));
+		const more = n < count - 1;
+		return ip.family === 4
+			? ipv4Fragment(frame.subarray(0, begin), content, (n * size) / FRAGMENT_UNIT + (more ? 0x2000 : 0), number)
+			: ipv6Fragment(frame.subarray(0, begin), content, n * size + (more ? 1 : 0), number);
+	});
+}
+
+function ipv4Fragment(header: Uint8Array, content: Uint8Array, offsetAndFlags: number, number: number): Uint8Array {
+	const fragment = Uint8Array.from([...header, ...content]);
+	const view = new DataView(fragment.buffer);
+	view.setUint16(ETHERNET + 2, fragment.length - ETHERNET);
+	view.setUint16(ETHERNET + 4, number);
+	view.setUint16(ETHERNET + 6, offsetAndFlags);
+	view.setUint16(ETHERNET + 10, headerChecksum(fragment, ETHERNET));
+	return fragment;
+}
+
+function ipv6Fragment(header: Uint8Array, content: Uint8Array, offsetAndFlags: number, number: number): Uint8Array {
+	const between = new Uint8Array(FRAGMENT_UNIT);
+	const fragment = Uint8Array.from([...header, ...between, ...content]);
+	const view = new DataView(fragment.buffer);
+	view.setUint16(ETHERNET + 4, between.length + content.length);
+	view.setUint8(ETHERNET + 6, NEXT_FRAGMENT);
+	view.setUint8(ETHERNET + IPV6, header[ETHERNET + 6] ?? 0);
+	view.setUint16(ETHERNET + IPV6 + 2, offsetAndFlags);
+	view.setUint32(ETHERNET + IPV6 + 4, number);
+	return fragment;
+}
+
 /** A copy with some bytes replaced: `patched(frame, {22: 1})`. */
 export function patched(frame: Uint8Array, bytes: Readonly<Record<number, number>>): Uint8Array {
 	const copy = frame.slice();

@@ -2,7 +2,7 @@
  * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
  * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and of the schedulers rr, wrr and mh.
  */
-import {addressBytes, type Family, formatMac} from '../../src/net/address.js';
+import {addressBytes, type Family, formatAddress, formatMac} from '../../src/net/address.js';
 import {SCHEDULERS} from '../../src/plan/schedulers.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
 import {
@@ -28,6 +28,7 @@ import {walk} from './ring.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 const EXTENSIONS_MAX = 6;
+const EXTENSION_UNIT = 8;
 const EXTENSIONS_BYTES_MAX = 4095;
 const FRAGMENT = 44;
 
@@ -74,6 +75,21 @@ interface Parsed {
 	readonly ackLow: number;
 }
 
+/** The part of a datagram that a fragment is. */
+interface Fragment {
+	readonly datagram: string;
+	/** In bytes. */
+	readonly offset: number;
+	readonly protocol: number;
+	/** Whether header and frame fit together. */
+	readonly isSound: boolean;
+}
+
+interface Way extends Expected {
+	/** Of the backend that it goes to or comes from. */
+	readonly address: string;
+}
+
 /** Where a frame came in, and whether it was in a VLAN. */
 interface Arrival {
 	readonly side: Side;
@@ -90,6 +106,8 @@ export class Model {
 	readonly #ports: Balancer['ports'];
 	readonly #services: ModelService[];
 	readonly #flows: ModelFlow[] = [];
+	/** What became of first fragments, by their datagram. */
+	readonly #ways = new Map<string, Way>();
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
@@ -133,8 +151,41 @@ export class Model {
 	}
 
 	#receive(frame: Uint8Array, arrival: Arrival): Expected {
+		const fragment = fragmentOf(frame);
+		if (fragment !== undefined) return this.#fragment(frame, fragment, arrival);
+		if (parse(frame) === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
+		return this.#whole(frame, arrival);
+	}
+
+	#fragment(frame: Uint8Array, fragment: Fragment, arrival: Arrival): Expected {
+		if (fragment.offset > 0) return this.#later(frame, fragment, arrival);
+		const expected = this.#whole(frame, arrival);
+		const {verdict, frame: out} = expected;
+		const at = verdict === 'V_REPLY' ? frame.subarray(ETHERNET + 12) : out.subarray(ETHERNET + 16);
+		if (verdict.startsWith('V_PASS')) this.#ways.delete(fragment.datagram);
+		else this.#ways.set(fragment.datagram, {...expected, address: formatAddress(at.subarray(0, 4))});
+		return expected;
+	}
+
+	#later(frame: Uint8Array, {datagram, offset, protocol, isSound}: Fragment, {side, inVlan}: Arrival): Expected {
+		const way = this.#ways.get(datagram);
+		if (!isSound) return {verdict: 'V_PASS_MALFORMED', frame};
+		if (way === undefined) return {verdict: 'V_PASS_FRAGMENT', frame};
+		if (protocol === PROTOCOL.tcp && offset < 20) return {verdict: 'V_DROP_FRAGMENT', frame};
+		if (way.verdict.startsWith('V_DROP')) return {verdict: way.verdict, frame};
+		const backends = this.#services.flatMap(({backends}) => backends);
+		if (!backends.some(({at, up}) => up && endpoint(at)[0] === way.address))
+			return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const [toMac, fromMac] = [formatMac(way.frame.subarray(0, 6)), formatMac(way.frame.subarray(6, 12))];
+		if (inVlan && fromMac !== this.#ports[side].mac) return {verdict: 'V_DROP_VLAN', frame};
+		const out = readdressed(frame, toMac, fromMac);
+		out.set(way.frame.subarray(ETHERNET + 12, ETHERNET + 20), ETHERNET + 12);
+		return {verdict: way.verdict === 'V_REPLY' ? 'V_REPLY' : 'V_FORWARD', frame: out};
+	}
+
+	#whole(frame: Uint8Array, arrival: Arrival): Expected {
 		const parsed = parse(frame);
-		if (parsed === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
 		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
 		const toService = services.find(({at}) => at === parsed.to);
@@ -326,9 +377,8 @@ function contentOf(frame: Uint8Array, at: number, family: Family): Content | Ver
 function contentOfIpv4(frame: Uint8Array, at: number): Content | VerdictName {
 	const header = ((frame[at] ?? 0) & 15) * 4;
 	if (header < IPV4) return 'V_PASS_MALFORMED';
-	const moreFragments = ((frame[at + 6] ?? 0) & 0x20) !== 0;
-	if (moreFragments && at === ETHERNET) return 'V_PASS_FRAGMENT'; // an error may be about a first fragment
-	if (((frame[at + 6] ?? 0) & 0x1f) !== 0 || frame[at + 7] !== 0) return 'V_PASS_FRAGMENT';
+	const isLater = ((frame[at + 6] ?? 0) & 0x1f) !== 0 || frame[at + 7] !== 0;
+	if (isLater && at !== ETHERNET) return 'V_PASS_FRAGMENT'; // an error may be about a first fragment
 	return {protocol: frame[at + 9] ?? 0, transport: at + header};
 }
 
@@ -336,11 +386,11 @@ function contentOfIpv6(frame: Uint8Array, at: number): Content | VerdictName {
 	let protocol = frame[at + 6] ?? 0;
 	let transport = at + IPV6;
 	for (let count = 0; Object.values<number>(EXTENSION).includes(protocol); count++) {
-		const [next = 0, units = 0, , segmentsLeft] = frame.subarray(transport, transport + 4);
-		if (count === EXTENSIONS_MAX || segmentsLeft === undefined) return 'V_PASS_PROTOCOL';
+		const [next = 0, units = 0, , segmentsLeft = 0] = frame.subarray(transport, transport + EXTENSION_UNIT);
+		if (count === EXTENSIONS_MAX || frame.length < transport + EXTENSION_UNIT) return 'V_PASS_PROTOCOL';
 		if (protocol === EXTENSION.routing && segmentsLeft > 0) return 'V_PASS_PROTOCOL';
 		protocol = next;
-		transport += 8 * (units + 1);
+		transport += EXTENSION_UNIT * (units + 1);
 		if (transport - at > EXTENSIONS_BYTES_MAX) return 'V_PASS_PROTOCOL';
 	}
 	return protocol === FRAGMENT ? 'V_PASS_FRAGMENT' : {protocol, transport};
@@ -350,6 +400,28 @@ function contentOfIpv6(frame: Uint8Array, at: number): Content | VerdictName {
 function hasRoom(frame: Uint8Array, at: number, size: number): boolean {
 	const {end} = ipHeader(frame);
 	return at + size <= end && end <= frame.length;
+}
+
+/** Undefined: not of IPv4, or whole. */
+function fragmentOf(frame: Uint8Array): Fragment | undefined {
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	if (view.getUint16(12) !== 0x0800 || frame.length < ETHERNET + 20) return undefined;
+	const header = (view.getUint8(ETHERNET) & 15) * 4;
+	const position = view.getUint16(ETHERNET + 6);
+	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20 || (position & 0x3fff) === 0) return undefined;
+	const protocol = view.getUint8(ETHERNET + 9);
+	const length = view.getUint16(ETHERNET + 2);
+	return {
+		datagram: [
+			view.getUint32(ETHERNET + 12),
+			view.getUint32(ETHERNET + 16),
+			view.getUint16(ETHERNET + 4),
+			protocol,
+		].join(),
+		offset: (position & 0x1fff) * 8,
+		protocol,
+		isSound: length >= header && length <= frame.length - ETHERNET,
+	};
 }
 
 /** The packet that an ICMP frame says never arrived, if it went out from where the error goes to. */

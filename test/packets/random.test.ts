@@ -16,6 +16,7 @@ import {
 	ipHeader,
 	isIcmp,
 	isUdp,
+	patched,
 	tagged,
 	tcpFrame,
 	type UdpParts,
@@ -97,7 +98,8 @@ function pick<T>(random: Random, list: readonly T[]): T {
 }
 
 function randomFrame(random: Random, b: Balancer, side: Side): Uint8Array {
-	const frame = randomPacket(random, b, side);
+	const packet = randomPacket(random, b, side);
+	const frame = random(3) > 0 ? packet : asFragment(random, packet);
 	return random(4) > 0 ? frame : tagged(frame, ...Array.from({length: 1 + random(3)}, () => random(2)));
 }
 
@@ -132,6 +134,21 @@ function randomOptions(random: Random): Pick<UdpParts, 'options' | 'extensions'>
 		options: new Uint8Array(4 * random(2)).fill(1),
 		extensions: Array.from({length: count}, () => pick(random, EXTENSIONS)),
 	};
+}
+
+/** A packet made one of the first parts of a datagram, of which there are few, so that later ones find their first. */
+function asFragment(random: Random, packet: Uint8Array): Uint8Array {
+	if (ipHeader(packet).family === 6) return packet;
+	const offset = random(5);
+	const more = offset === 0 || random(2) === 0;
+	const fragment = patched(packet, {18: 0, 19: 1, 20: more ? 0x20 : 0, 21: offset});
+	new DataView(fragment.buffer).setUint16(ETHERNET + 10, headerChecksum(fragment, ETHERNET));
+	return fragment;
+}
+
+function isLaterFragment(frame: Uint8Array): boolean {
+	if (ipHeader(frame).family === 6) return false;
+	return (new DataView(frame.buffer, frame.byteOffset).getUint16(ETHERNET + 6) & 0x1fff) !== 0;
 }
 
 /** An ICMP error about what a backend or a client was sent. */
@@ -185,7 +202,7 @@ function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none';
 	);
 	return {
 		ip: ip ?? 0,
-		transport: isUdp(frame) && stored === 0 ? 'none' : deviates(stored, full.transport),
+		transport: isLaterFragment(frame) || (isUdp(frame) && stored === 0) ? 'none' : deviates(stored, full.transport),
 		quoted: quoted ?? 0,
 	};
 }
@@ -200,8 +217,9 @@ function headersWithChecksum(frame: Uint8Array): number[] {
 function withoutChecksums(frame: Uint8Array): Uint8Array {
 	const {tags, bare} = untagged(frame) ?? {tags: new Uint8Array(0), bare: frame.slice()};
 	const view = new DataView(bare.buffer);
-	view.setUint16(checksumOffset(bare), 0);
 	for (const at of headersWithChecksum(bare)) view.setUint16(at + 10, 0);
+	if (isLaterFragment(bare)) return withTags(bare, tags);
+	view.setUint16(checksumOffset(bare), 0);
 	return withTags(bare, tags);
 }
 
@@ -261,6 +279,8 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 		'V_DROP_VLAN',
 		'V_REPLY_ICMP',
 		'V_FORWARD_ICMP',
+		'V_PASS_FRAGMENT',
+		'V_DROP_FRAGMENT',
 	] as const)
 		t.true((seen.get(verdict) ?? 0) > 10, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));

@@ -43,7 +43,7 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
-SEC("xdp") int storm(struct xdp_md *ctx)
+SEC("xdp.frags") int storm(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct storm *storm = bpf_map_lookup_elem(&storms, &zero);

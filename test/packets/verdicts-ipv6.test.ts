@@ -366,14 +366,25 @@ const CASES: readonly Case[] = [
 	...EXTENDED,
 	...ICMP_ERRORS,
 	{
-		description: 'a fragment',
+		description: 'a later fragment without a first one',
 		verdict: 'V_PASS_FRAGMENT',
 		frame: b => patched(syn(b), {[AT.nextHeader]: NEXT.fragment}),
 	},
 	{
-		description: 'a fragment behind hop-by-hop options',
+		description: 'a later fragment without a first one, behind hop-by-hop options',
 		verdict: 'V_PASS_FRAGMENT',
 		frame: b => patched(syn(b, [hopByHop]), {[AT.behind]: NEXT.fragment}),
+	},
+	{
+		description: 'a jumbo frame, of which the first buffer holds the beginning',
+		verdict: 'V_FORWARD',
+		prepare: b => {
+			b.setMtu('internal', 9000);
+			establish(b);
+		},
+		frame: b => new Connection(b, CLIENT, VIP).request('A', {payload: new Uint8Array(8900).fill(7)}),
+		out: toFirst,
+		action: XDP.redirect,
 	},
 	{
 		description: 'another port of the service address',

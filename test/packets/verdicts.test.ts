@@ -173,11 +173,33 @@ const CASES: readonly Case[] = [
 		frame: b => otherFrame(b.ports.external.mac, CLIENT_MAC, ETHERTYPE.ipv6, new Uint8Array(60)),
 	},
 	{
-		description: 'the first fragment of a packet',
+		description: 'a later fragment without a first one',
 		verdict: 'V_PASS_FRAGMENT',
-		frame: b => patched(syn(b), {20: 0x20}),
+		frame: b => patched(syn(b), {20: 0, 21: 1}),
 	},
-	{description: 'a later fragment', verdict: 'V_PASS_FRAGMENT', frame: b => patched(syn(b), {20: 0, 21: 1})},
+	{
+		description: 'a later fragment that begins within the TCP header',
+		verdict: 'V_DROP_FRAGMENT',
+		prepare: b => void b.send(patched(syn(b), {20: 0x20})),
+		frame: b => patched(syn(b), {20: 0, 21: 2}),
+	},
+	{
+		description: 'a jumbo frame, of which the first buffer holds the beginning',
+		verdict: 'V_FORWARD',
+		prepare: b => {
+			b.setMtu('internal', 9000);
+			establish(b);
+		},
+		frame: b => new Connection(b, CLIENT, VIP).request('A', {payload: new Uint8Array(8900).fill(7)}),
+		out: toFirst,
+		action: XDP.redirect,
+	},
+	{
+		description: 'a jumbo frame that is longer still by its header',
+		verdict: 'V_PASS_MALFORMED',
+		prepare: establish,
+		frame: b => patched(new Connection(b, CLIENT, VIP).request('A', {payload: new Uint8Array(8900)}), {16: 0x23}),
+	},
 	{
 		description: 'an echo request',
 		verdict: 'V_PASS_ICMP',

@@ -46,6 +46,7 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	t.false(plane.adopted);
 	t.is(plane.maps.slots(4), SIZES.flows);
 	t.is(plane.maps.persistence[4].raw.maxEntries, SIZES.persistenceEntries);
+	for (const {raw} of Object.values(plane.maps.fragments)) t.is(raw.maxEntries, SIZES.fragments);
 	t.true([100, 250, 300, 1000].includes(plane.settings.hz));
 	t.deepEqual(plane.maps.settings.get(0), plane.settings);
 	t.like(plane.settings, {
