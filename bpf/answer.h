@@ -205,13 +205,13 @@ static __always_inline int make_reset(struct xdp_md *ctx, const struct packet *p
 
 /* What the sender is to be told, as the service has it; V_UNDECIDED: nothing. */
 static __always_inline enum verdict choose_answer(const struct packet *p, const struct service *service,
-						  enum verdict verdict)
+						  const struct answer *due)
 {
-	switch ((int)verdict) {
+	switch ((int)due->verdict) {
 	case V_DROP_TTL:
 		return V_ANSWER_TIME_EXCEEDED;
 	case V_DROP_TOO_BIG:
-		return is_unfragmentable(p->ip) ? V_ANSWER_TOO_BIG : V_UNDECIDED;
+		return due->mtu && is_unfragmentable(p->ip) ? V_ANSWER_TOO_BIG : V_UNDECIDED;
 	case V_DROP_NO_BACKEND:
 		if (service->no_backend == NO_BACKEND_DROP)
 			return V_UNDECIDED;
@@ -252,7 +252,7 @@ static __always_inline enum verdict give_answer(struct xdp_md *ctx, struct packe
 	p->service = due->service;
 	if (!service || parse(ctx, p) || !is_host(source_of(p->ip)))
 		return due->verdict;
-	enum verdict verdict = choose_answer(p, service, due->verdict);
+	enum verdict verdict = choose_answer(p, service, due);
 	if (!verdict || (verdict == V_ANSWER_RESET && p->tcp->rst) || !may_answer(due, p->set))
 		return due->verdict;
 	if (!make_answer(ctx, p, service, verdict, due->mtu))

@@ -31,10 +31,15 @@
  *   expiry   an expired slot is free: nobody collects garbage
  *
  * A victim is empty, else expired, else closed, else the oldest half-open one, else a UDP flow, which proves nothing about
- * its sender. A live TCP flow is never evicted. The primary bucket is preferred while it holds fewer than two flows (one
- * cold line instead of two), then the less occupied one. With live flows only, the very first insert is refused at a load
- * of 0.73 (128K slots), 0.64 (4M) or 0.61 (16M), one in a hundred at 0.81; 9 % of the flows are in their secondary bucket at
- * a load of 0.25. Moving begins at 0.38 (4M) to 0.50 (128K), so a table for a load of 0.4 is a fast one.
+ * its sender, or a one-sided one. Any other live TCP flow is never evicted. The primary bucket is preferred while it holds
+ * fewer than two flows (one cold line instead of two), then the less occupied one. With live flows only, the very first
+ * insert is refused at a load of 0.73 (128K slots), 0.64 (4M) or 0.61 (16M), one in a hundred at 0.81; 9 % of the flows are
+ * in their secondary bucket at a load of 0.25. Moving begins at 0.38 (4M) to 0.50 (128K), so a table for a load of 0.4 is a
+ * fast one.
+ *
+ * A flow is one-sided if its server answers its client past us (DR and tunnels). Nobody here sees the server's sequence
+ * number, so any acknowledgement of the client's makes it established, as in IPVS's table for input alone: two forged
+ * packets are enough. Hence it gives way like UDP, and a flood of such pairs costs no other service a slot.
  *
  * The order of loads that reading relies on is x86-64's; read-modify-write operations are full barriers everywhere.
  * Plain C: test/flow-table/ hammers this file with host threads. FLOW_TABLE_FAULT=n puts a deliberate fault in, to prove
@@ -94,6 +99,9 @@ enum flow_state {
 	FLOW_CLOSED,      /* reset */
 	FLOW_UDP_ONE_WAY = FLOW_UDP | FLOW_SYN_RECV,      /* half-open: the client has sent, nobody has answered */
 	FLOW_UDP_BOTH_WAYS = FLOW_UDP | FLOW_ESTABLISHED, /* the server has answered, as it does a spoofer, too */
+	FLOW_ONE_SIDED_SYN_RECV = 11,    /* half-open: the client's SYN was forwarded, its answer goes another way */
+	FLOW_ONE_SIDED_CLOSE_WAIT = 13,  /* the client closed; what the server does is not known */
+	FLOW_ONE_SIDED_ESTABLISHED = 14, /* the client acknowledged something */
 };
 
 /* Where the parts of `word` and `next_hop` begin. */
@@ -107,11 +115,14 @@ enum flow_shift {
 };
 
 #define FLOW_STAMP_MASK 0xffffffffull
+#define FLOW_BACKEND_MASK (0xffffull << FLOW_BACKEND_SHIFT)
 #define FLOW_STATE_MASK (15ull << FLOW_STATE_SHIFT)
 #define FLOW_LOCK (1ull << FLOW_LOCK_SHIFT)
 #define FLOW_GENERATION_MASK (255ull << FLOW_GENERATION_SHIFT)
-#define FLOW_HALF_OPEN_STATES (1u << FLOW_SYN_RECV | 1u << FLOW_SYN_ACK | 1u << FLOW_UDP_ONE_WAY)
-#define FLOW_DEAD_STATES (1u << FLOW_TIME_WAIT | 1u << FLOW_CLOSED)
+#define FLOW_HALF_OPEN_STATES                                                                                   \
+	(1u << FLOW_SYN_RECV | 1u << FLOW_SYN_ACK | 1u << FLOW_UDP_ONE_WAY | 1u << FLOW_ONE_SIDED_SYN_RECV)
+/* A fresh SYN begins them anew. Of a one-sided flow that the client has closed nobody here sees the end. */
+#define FLOW_DEAD_STATES (1u << FLOW_TIME_WAIT | 1u << FLOW_CLOSED | 1u << FLOW_ONE_SIDED_CLOSE_WAIT)
 
 struct flow_key {
 	__u64 addrs[FLOW_ADDR_WORDS];
@@ -359,7 +370,7 @@ flow_inline int flow_over(__u64 word, const struct flow_clock *now, const struct
 #define FLOW_RANK_EXPIRED 1u
 #define FLOW_RANK_DEAD 2u
 #define FLOW_RANK_HALF_OPEN 3u
-#define FLOW_RANK_UDP 4u
+#define FLOW_RANK_UNPROVEN 4u
 #define FLOW_RANK_LIVE 15u
 #define FLOW_SCORE_LIVE (FLOW_RANK_LIVE << FLOW_RANK_SHIFT)
 #define FLOW_SCORE_OCCUPIED (FLOW_RANK_HALF_OPEN << FLOW_RANK_SHIFT)
@@ -369,7 +380,10 @@ flow_inline int flow_over(__u64 word, const struct flow_clock *now, const struct
 	(~0ull ^ FLOW_RANK(FLOW_EMPTY, 0u) ^ FLOW_RANK(FLOW_SYN_RECV, FLOW_RANK_HALF_OPEN) ^                    \
 	 FLOW_RANK(FLOW_SYN_ACK, FLOW_RANK_HALF_OPEN) ^ FLOW_RANK(FLOW_TIME_WAIT, FLOW_RANK_DEAD) ^             \
 	 FLOW_RANK(FLOW_CLOSED, FLOW_RANK_DEAD) ^ FLOW_RANK(FLOW_UDP_ONE_WAY, FLOW_RANK_HALF_OPEN) ^               \
-	 FLOW_RANK(FLOW_UDP_BOTH_WAYS, FLOW_RANK_UDP))
+	 FLOW_RANK(FLOW_UDP_BOTH_WAYS, FLOW_RANK_UNPROVEN) ^                                                      \
+	 FLOW_RANK(FLOW_ONE_SIDED_SYN_RECV, FLOW_RANK_HALF_OPEN) ^                                               \
+	 FLOW_RANK(FLOW_ONE_SIDED_ESTABLISHED, FLOW_RANK_UNPROVEN) ^                                             \
+	 FLOW_RANK(FLOW_ONE_SIDED_CLOSE_WAIT, FLOW_RANK_UNPROVEN))
 
 /* No branch in here, nor in what it calls: eight of these in a row must not multiply the verifier's paths. */
 flow_inline __u32 flow_score(__u64 word, const struct flow_clock *now, const struct flow_timeouts *timeouts)
@@ -576,17 +590,30 @@ flow_inline __u8 flow_proto(const struct flow_key *key)
 	return key->ports >> 32;
 }
 
+/* Where a flow begins. */
+struct flow_start {
+	__u16 backend;
+	__u16 one_sided; /* 1: the backend answers past us */
+	struct flow_clock now;
+};
+
+/* The state, backend and stamp of a new flow: half-open. */
+flow_inline __u64 flow_beginning(const struct flow_key *key, const struct flow_start *start)
+{
+	enum flow_state state = start->one_sided ? FLOW_ONE_SIDED_SYN_RECV : FLOW_SYN_RECV;
+
+	if (flow_proto(key) == IPPROTO_UDP)
+		state = FLOW_UDP_ONE_WAY;
+	return (__u64)state << FLOW_STATE_SHIFT | (__u64)start->backend << FLOW_BACKEND_SHIFT | (__u16)start->now.fine;
+}
+
 /* Makes a claimed slot the flow of `key`, half-open. */
 flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
-			      const struct flow_key *key, __u64 next_hop, __u16 backend, const struct flow_clock *now)
+			      const struct flow_key *key, __u64 next_hop, const struct flow_start *start)
 {
-	enum flow_state state = flow_proto(key) == IPPROTO_UDP ? FLOW_UDP_ONE_WAY : FLOW_SYN_RECV;
-
 	flow_write(slot, key, next_hop);
 	hit->next_hop = next_hop;
-	flow_settle(slot, hit,
-		    (hit->word & FLOW_GENERATION_MASK) | (__u64)state << FLOW_STATE_SHIFT |
-			    (__u64)backend << FLOW_BACKEND_SHIFT | (__u16)now->fine);
+	flow_settle(slot, hit, (hit->word & FLOW_GENERATION_MASK) | flow_beginning(key, start));
 	flow_unlock(primary);
 }
 
@@ -616,8 +643,12 @@ flow_inline __u64 flow_next_half_open(__u64 word, __u32 event, __u16 number, con
 					       (__u32)number << 16 | (__u16)now->fine);
 		return word;
 	}
-	if (flow_state(word) != FLOW_SYN_ACK || (event & (FLOW_SYN | FLOW_RST | FLOW_ACK)) != FLOW_ACK)
+	if (flow_state(word) == FLOW_SYN_RECV || (event & (FLOW_SYN | FLOW_RST | FLOW_ACK)) != FLOW_ACK)
 		return word;
+	if (flow_state(word) == FLOW_ONE_SIDED_SYN_RECV)
+		return flow_with_stamp(flow_with_state(word, event & FLOW_FIN ? FLOW_ONE_SIDED_CLOSE_WAIT
+									      : FLOW_ONE_SIDED_ESTABLISHED),
+				       now->coarse);
 	if ((__u16)(number - 1) != (__u16)(word >> 16))
 		return word;
 	return flow_with_stamp(flow_with_state(word, event & FLOW_FIN ? FLOW_CLOSE_WAIT : FLOW_ESTABLISHED), now->coarse);
@@ -637,6 +668,8 @@ flow_inline enum flow_state flow_next_state(enum flow_state state, __u32 event)
 		return event & FLOW_FROM_SERVER ? FLOW_FIN_WAIT : FLOW_TIME_WAIT;
 	case FLOW_CLOSE_WAIT:
 		return event & FLOW_FROM_SERVER ? FLOW_TIME_WAIT : FLOW_CLOSE_WAIT;
+	case FLOW_ONE_SIDED_ESTABLISHED:
+		return FLOW_ONE_SIDED_CLOSE_WAIT;
 	default:
 		return state;
 	}
@@ -717,10 +750,12 @@ flow_inline int flow_replace(struct flow_slot *slot, struct flow_hit *hit, __u64
 	return 0;
 }
 
-/* Points a flow at another backend. */
-flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, __u16 backend)
+/* Points a flow at another backend, with which it begins anew. */
+flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, const struct flow_key *key,
+			      const struct flow_start *start)
 {
-	return flow_replace(slot, hit, 0xffffull << FLOW_BACKEND_SHIFT, (__u64)backend << FLOW_BACKEND_SHIFT);
+	return flow_replace(slot, hit, FLOW_STATE_MASK | FLOW_BACKEND_MASK | FLOW_STAMP_MASK,
+			    flow_beginning(key, start));
 }
 
 /* Ends a flow, so that the next insert of its key starts anew in its slot. */

@@ -117,14 +117,14 @@ static __always_inline __be16 key_service_port(const struct flow_key *key)
 	return (__u32)key->ports >> 16;
 }
 
-/* An established flow, or a UDP flow both ways, that was heard of in this very tick, as all but one packet a second of a
- * busy flow find it. */
+/* An established flow, one-sided or not, or a UDP flow both ways, that was heard of in this very tick, as all but one packet
+ * a second of a busy flow find it; the numbers of these states make it one comparison, which takes in CLOSE_WAIT. */
 static __always_inline int is_current(__u64 word, __u32 now)
 {
 	__u64 current = (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT | now;
-	__u64 udp = (__u64)FLOW_UDP << FLOW_STATE_SHIFT;
+	__u64 kinds = (__u64)(FLOW_ESTABLISHED ^ FLOW_ONE_SIDED_ESTABLISHED) << FLOW_STATE_SHIFT;
 
-	return !((word ^ current) & ((FLOW_STATE_MASK & ~udp) | FLOW_STAMP_MASK));
+	return !((word ^ current) & ((FLOW_STATE_MASK & ~kinds) | FLOW_STAMP_MASK));
 }
 
 /* Whether a flow's timeout has passed. A function of its own, because its values would cost the hot path stack. */
@@ -317,6 +317,18 @@ static __always_inline enum flow_claim claim_flow(const struct flow_key *key, st
 	return claim;
 }
 
+/* Where a flow to a backend begins. */
+static __always_inline struct flow_start flow_start_at(__u32 id, const struct settings *set)
+{
+	struct backend *backend = get_backend(id);
+
+	return (struct flow_start){
+		.backend = id,
+		.one_sided = backend && backend->method != METHOD_NAT,
+		.now = flow_now(set),
+	};
+}
+
 /* Makes the claimed slot a flow, or gives it back if there is no backend (negative). */
 __noinline int settle_flow(const struct flow_key *key, struct flow_hit *hit, __u64 next_hop, int backend)
 {
@@ -328,11 +340,12 @@ __noinline int settle_flow(const struct flow_key *key, struct flow_hit *hit, __u
 	if (!buckets.primary || !buckets.secondary)
 		return 0;
 	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
-	struct flow_clock now = flow_now(set);
-	if (backend < 0)
+	if (backend < 0) {
 		flow_release(buckets.primary, slot, hit);
-	else
-		flow_publish(buckets.primary, slot, hit, key, next_hop, backend, &now);
+		return 0;
+	}
+	struct flow_start start = flow_start_at(backend, set);
+	flow_publish(buckets.primary, slot, hit, key, next_hop, &start);
 	return 0;
 }
 
@@ -346,7 +359,10 @@ __noinline int redirect_flow(const struct flow_key *key, struct flow_hit *hit, i
 	struct flow_slot *slot = slot_of(key, hit, set);
 	if (!slot)
 		return 0;
-	return backend < 0 ? flow_withdraw(slot, hit) : flow_redirect(slot, hit, backend);
+	if (backend < 0)
+		return flow_withdraw(slot, hit);
+	struct flow_start start = flow_start_at(backend, set);
+	return flow_redirect(slot, hit, key, &start);
 }
 
 /* Ends a flow whose backend is down, unless its slot was reused meanwhile. Whoever opens it anew first, opens it for all. */

@@ -36,8 +36,8 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop,
 	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
 }
 
-/* Decides the way out; nothing is rewritten before it is found. */
-static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, struct nic **out)
+/* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. */
+static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
@@ -50,8 +50,8 @@ static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_ho
 		return V_DROP_NO_NIC;
 	if (p->vlan && index != p->nic)
 		return V_DROP_VLAN;
-	if (packet_bytes(p->ip) > (*out)->mtu) {
-		p->mtu = (*out)->mtu;
+	if (packet_bytes(p->ip) + added > (*out)->mtu) {
+		p->mtu = (*out)->mtu - added;
 		return V_DROP_TOO_BIG;
 	}
 	p->next_hop = next_hop;
@@ -73,14 +73,10 @@ static __always_inline void rewrite_l4(struct packet *p, __be16 *at, __be16 port
 	*at = port;
 }
 
-static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend)
+static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend, const struct nic *out)
 {
 	const struct address *addr = address_in(backend->addr);
-	struct nic *out;
-	enum verdict verdict = find_way_out(p, backend->next_hop, &out);
 
-	if (verdict)
-		return verdict;
 	if (p->ports)
 		rewrite_l4(p, &p->ports->dest, backend_port(backend, p->ports->dest),
 			   address_change(dest_of(p->ip), addr));
@@ -93,7 +89,7 @@ static __always_inline enum verdict nat_to_client(struct packet *p, const struct
 						  __u64 next_hop)
 {
 	struct nic *out;
-	enum verdict verdict = find_way_out(p, next_hop, &out);
+	enum verdict verdict = find_way_out(p, next_hop, 0, &out);
 
 	if (verdict)
 		return verdict;

@@ -9,7 +9,7 @@
 #define SLUICE_ICMP_H
 
 #include "filter.h"
-#include "forward_nat.h"
+#include "forward_tunnel.h"
 #include "limit.h"
 #include "reply.h"
 
@@ -71,7 +71,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	if (verdict)
 		return verdict;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
-	verdict = find_way_out(p, next_hop, &out);
+	verdict = find_way_out(p, next_hop, 0, &out);
 	if (verdict)
 		return verdict;
 	const struct address *service = key_service(&reply.key);
@@ -81,6 +81,19 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	rewrite_ethernet(p->eth, next_hop, out);
 	count_out(p->set, p->backend, frame_bytes(ctx, p));
 	return V_REPLY_ICMP;
+}
+
+/* About a reply, with the backend's address and port in the place of the service's. */
+static __always_inline enum verdict nat_error_to_backend(struct packet *p, struct icmp_error *error,
+							 const struct backend *backend, const struct nic *out)
+{
+	const struct address *addr = address_in(backend->addr);
+
+	rewrite_error(error, source_of(error->ip), addr, &error->ports->source,
+		      backend_port(backend, error->ports->source), icmp_address_change(dest_of(p->ip), addr));
+	rewrite_dest(p->ip, addr);
+	rewrite_ethernet(p->eth, backend->next_hop, out);
+	return V_UNDECIDED;
 }
 
 /* About a reply: from behind the client's side to the backend, from whoever sent it. */
@@ -100,16 +113,17 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	struct address sender = *source_of(p->ip);
 	if (is_blocked(&sender, p->set))
 		return V_DROP_BLOCKED;
-	verdict = find_way_out(p, backend->next_hop, &out);
+	verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 	if (verdict)
 		return verdict;
-	const struct address *addr = address_in(backend->addr);
-	rewrite_error(error, source_of(error->ip), addr, &error->ports->source,
-		      backend_port(backend, error->ports->source),
-		      icmp_address_change(dest_of(p->ip), addr));
-	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, backend->next_hop, out);
-	count_in(p->set, p->backend, frame_bytes(ctx, p));
+	__u64 bytes = frame_bytes(ctx, p);
+	if (backend->method == METHOD_NAT)
+		verdict = nat_error_to_backend(p, error, backend, out);
+	else
+		verdict = carry_to_backend(ctx, p, backend, &key, out);
+	if (verdict)
+		return verdict;
+	count_in(p->set, p->backend, bytes);
 	return V_FORWARD_ICMP;
 }
 

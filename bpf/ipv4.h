@@ -11,6 +11,7 @@
 #define IP_OFFSET 0x1fff   /* of a fragment */
 #define IP_DONT_FRAGMENT 0x4000
 #define IP_FRAGMENT 0x3fff /* that, and the more-fragments bit; don't-fragment and the reserved bit are not part of it */
+#define IP_INNER IPPROTO_IPIP /* what a tunnel calls a packet inside */
 #define FRAGMENT_UNIT 8    /* bytes, of an offset */
 #define IP_HEADER_WORDS 5  /* without options */
 #define IP_INTERNETWORK_CONTROL 0xc0
@@ -82,6 +83,23 @@ static __always_inline void rewrite_ip(struct iphdr *ip, __u32 change)
 
 	ip->ttl--;
 	ip->check = csum_apply(ip->check, change + csum_change16(before, *ttl_and_protocol));
+}
+
+static __always_inline void take_hop(ip_header *ip)
+{
+	rewrite_ip(ip, 0);
+}
+
+/* DSCP and ECN; RFC 6040 (normal mode) copies both to a tunnel's outer header. */
+static __always_inline __u8 traffic_class_of(const ip_header *ip)
+{
+	return ip->tos;
+}
+
+/* What a tunnel's IPv4 header says of fragments: whether routers may make some is the sender's choice (RFC 2003, 3.1). */
+static __always_inline __be16 fragment_policy_of(const ip_header *ip)
+{
+	return ip->frag_off & bpf_htons(IP_DONT_FRAGMENT);
 }
 
 static __always_inline void rewrite_source(ip_header *ip, const struct address *addr)

@@ -17,6 +17,7 @@
 #define TRANSPORT_AT_MASK 0xfff /* extension headers that reach further are too many */
 
 #define IP_ICMP IPPROTO_ICMPV6
+#define IP_INNER IPPROTO_IPV6 /* what a tunnel calls a packet inside */
 #define ICMPV6_DEST_UNREACH 1
 #define ICMPV6_TOO_BIG 2
 #define ICMPV6_TIME_EXCEEDED 3
@@ -154,16 +155,33 @@ static __always_inline __u32 address_change(const struct address *old, const str
 	return change;
 }
 
+static __always_inline void take_hop(ip_header *ip)
+{
+	ip->hop_limit--;
+}
+
+/* DSCP and ECN; RFC 6040 (normal mode) copies both to a tunnel's outer header. */
+static __always_inline __u8 traffic_class_of(const ip_header *ip)
+{
+	return bpf_ntohl(ip->version_class_label) >> 20;
+}
+
+/* What a tunnel's IPv4 header says of fragments: IPVS lets routers make some of a packet that came without an opinion. */
+static __always_inline __be16 fragment_policy_of(const ip_header *ip __attribute__((unused)))
+{
+	return 0;
+}
+
 static __always_inline void rewrite_source(ip_header *ip, const struct address *addr)
 {
 	ip->source = *addr;
-	ip->hop_limit--;
+	take_hop(ip);
 }
 
 static __always_inline void rewrite_dest(ip_header *ip, const struct address *addr)
 {
 	ip->dest = *addr;
-	ip->hop_limit--;
+	take_hop(ip);
 }
 
 /* What an error says: type and code, and the MTU of one about it. */

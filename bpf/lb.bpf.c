@@ -54,13 +54,23 @@ static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct pack
 	return V_UNDECIDED;
 }
 
-/* Client to backend, which is the one that the packet names. */
-static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend)
+/* Client to backend, which is the one that the packet names. Traffic is counted as it came in, without the headers of a
+ * tunnel. */
+static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
+						    const struct flow_key *key)
 {
-	enum verdict verdict = nat_to_backend(p, backend);
+	__u64 bytes = frame_bytes(ctx, p);
+	struct nic *out;
+	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 
+	if (verdict)
+		return verdict;
+	if (backend->method == METHOD_NAT)
+		verdict = nat_to_backend(p, backend, out);
+	else
+		verdict = carry_to_backend(ctx, p, backend, key, out);
 	if (!verdict)
-		count_in(p->set, p->backend, frame_bytes(ctx, p));
+		count_in(p->set, p->backend, bytes);
 	return verdict;
 }
 
@@ -95,7 +105,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	struct backend *backend;
 	if (serving_backend(p, flow_backend(hit.word), &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
 		return V_UNDECIDED;
-	return send_to_backend(ctx, p, backend) ?: V_FORWARD;
+	return send_to_backend(ctx, p, backend, &key) ?: V_FORWARD;
 }
 
 /* V_UNDECIDED: for lb_new. */
@@ -211,7 +221,7 @@ static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct p
 	enum verdict verdict = serving_backend(p, flow_backend(new->hit.word), &backend);
 	if (verdict)
 		return verdict;
-	return send_to_backend(ctx, p, backend) ?: forwarded;
+	return send_to_backend(ctx, p, backend, &new->key) ?: forwarded;
 }
 
 /* Whether its sender may be told why a packet goes no further. */
@@ -292,7 +302,7 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 		return verdict;
 	if (way->verdict == V_REPLY)
 		return follow_to_client(ctx, p, way);
-	return send_to_backend(ctx, p, backend) ?: V_FORWARD;
+	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;
 }
 
 /* V_UNDECIDED: for lb_fragment_new. */

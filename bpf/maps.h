@@ -104,6 +104,20 @@ enum no_backend {
 	NO_BACKEND_DROP,
 };
 
+/* How a packet reaches a backend. All but NAT leave the packet as the client sent it, with one hop less. */
+enum method {
+	METHOD_NAT,  /* with the backend's address and port in the service's place; replies come back through us */
+	METHOD_DR,   /* in a frame to the backend, which is on the link and has the service's address as well */
+	METHOD_IPIP, /* in an IP packet of the backend's family (RFC 2003, RFC 2473, RFC 4213) */
+	METHOD_GUE,  /* likewise, in UDP (draft-ietf-intarea-gue-09, variant 0) */
+	METHOD_GRE,  /* likewise, in GRE (RFC 2784) */
+};
+
+/* Of a GUE or GRE tunnel. */
+enum tunnel_flag {
+	TUNNEL_CHECKSUM = 1, /* its own checksum covers the whole packet */
+};
+
 /*
  * How a service chooses, and what its stretch of `turns` holds: all backends in the file's order, where not said
  * otherwise. A program that finds a stretch of another scheduler, as it may during a reload, still finds backends.
@@ -177,13 +191,16 @@ struct backend {
 	__u8 proto;
 	__u8 state;      /* enum backend_state */
 	__u16 service;
-	__u16 shared;    /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
+	__u8 shared;     /* 1: its address and port serve several services, so a new flow must be checked for ambiguity */
+	__u8 tunnel_flags; /* enum tunnel_flag */
 	__u64 next_hop;  /* as in a flow: mac:48 | nic:8 | route generation:8 (unused here); 0: not known yet */
 	__u32 weight;
 	__u32 upper_threshold; /* connections from which on it is dealt no more; 0: no limit */
 	__u32 lower_threshold; /* connections below which it is dealt to again */
 	__u8 family;     /* 4 or 6 */
-	__u8 pad[19];
+	__u8 method;     /* enum method */
+	__be16 tunnel_port; /* where it listens for GUE */
+	ADDRESS_OF_ANY_FAMILY(tunnel_source); /* ours, of its family */
 };
 
 /*
@@ -339,7 +356,7 @@ struct source_set {
 struct answer {
 	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no answer */
 	__u32 service;
-	__u32 mtu;      /* that it does not fit */
+	__u32 mtu;      /* that it does not fit; 0: it fails for another reason */
 	__u32 pad;
 	__u64 credit;   /* an answer takes as much as a second has jiffies */
 	__u64 refilled; /* jiffies */
@@ -448,6 +465,8 @@ const enum failed_backend btf_anchor_failed_backend __attribute__((used)) = FAIL
 const enum no_backend btf_anchor_no_backend __attribute__((used)) = NO_BACKEND_REJECT;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
+const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
+const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;

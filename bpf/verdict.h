@@ -50,7 +50,7 @@ enum verdict {
 	V_DROP_BLOCKED,         /* its source is under a prefix of the block list */
 	V_DROP_RATE_SOURCE,     /* a new connection, and its source has had as many as it may */
 	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
-	V_DROP_TOO_BIG,         /* larger than the MTU of the NIC that it should leave by, and not answered */
+	V_DROP_TOO_BIG,         /* larger, with a tunnel's headers, than the MTU of the NIC that it should leave by, and not answered */
 
 	/* answer: the packet goes no further, and its sender is told; too many a second are dropped by the verdicts above */
 	V_ANSWER_TIME_EXCEEDED, /* ICMP time exceeded, for drop_ttl */

@@ -182,8 +182,11 @@ export class Reconciler {
 	#nextHop(address: string, nics: ReadonlyMap<number, Nic>): NextHop | null {
 		const reach = this.#seams.nextHops.reach(address);
 		const mac = macBytes(reach?.mac ?? '');
-		if (mac === undefined) return null;
-		for (const [slot, {ifindex}] of nics) if (ifindex === reach?.ifindex) return {mac, nic: slot};
+		if (reach === null || mac === undefined) return null;
+		const {source, gateway} = reach;
+		for (const [slot, {ifindex}] of nics) {
+			if (ifindex === reach.ifindex) return {mac, nic: slot, source, isOnLink: gateway === address};
+		}
 		return null;
 	}
 
@@ -191,7 +194,7 @@ export class Reconciler {
 	#reportProblems(problems: readonly string[]): void {
 		const text = problems.join('\n');
 		if (text !== this.#problems)
-			for (const problem of problems) this.#seams.log.error({problem}, 'the maps are too small');
+			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
 }

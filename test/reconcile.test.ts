@@ -105,7 +105,7 @@ test('what does not fit into the maps is told to whoever asked, and logged once'
 	t.regex(problems.join(), /no id is left for backend 10\.0\.0\.71:80/);
 	reconciler.request();
 	await pass(seconds(1));
-	t.is(log.lines.filter(line => line === 'error the maps are too small').length, problems.length);
+	t.is(log.lines.filter(line => line === 'error a part of the configuration is not in force').length, problems.length);
 });
 
 test('a NIC that is missing or refuses makes the configuration fail', async t => {

@@ -117,7 +117,7 @@ export class Plane {
 			nics,
 			hz: settings.hz,
 			isUp: () => true,
-			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot}),
+			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot, source: null, isOnLink: true}),
 			liveFlows: () => 0,
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));

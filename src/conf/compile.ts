@@ -11,26 +11,14 @@ import {toSettings} from './keywords/settings.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
 import type {Config, Service} from './model.js';
-import {type NotYet, refuse} from './not-yet.js';
 import type {Statement} from './parser.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';
 const homes = keywordHomes(top, FILE);
 
-export interface CompileOptions {
-	/** For block lists. */
-	readonly files: Files;
-	readonly notYet: readonly NotYet[];
-}
-
-/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. */
-export function compile(
-	file: string,
-	statements: readonly Statement[],
-	{files, notYet}: CompileOptions,
-	report: Report,
-): Config | null {
+/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists. */
+export function compile(file: string, statements: readonly Statement[], files: Files, report: Report): Config | null {
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
@@ -44,7 +32,6 @@ export function compile(
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
 	};
 	crossCheck(config, draft, report);
-	refuse(notYet, draft, report);
 	return report.failed ? null : config;
 }
 

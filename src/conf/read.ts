@@ -3,23 +3,18 @@ import {type Diagnostic, Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {readTokens} from './include.js';
 import type {Config} from './model.js';
-import {type NotYet, notYet} from './not-yet.js';
 import {parse} from './parser.js';
 
 export type {FileReason, Files} from './files.js';
 
-/**
- * What a configuration file means, and all there is to say about it. `config` is null if there is an error, or if the
- * file asks for something of `refused`.
- */
+/** What a configuration file means, and all there is to say about it. `config` is null if there is an error. */
 export function readConfig(
 	path: string,
 	files: Files,
-	refused: readonly NotYet[] = notYet,
 ): {readonly config: Config | null; readonly diagnostics: readonly Diagnostic[]} {
 	const report = new Report();
 	const statements = parse(readTokens(path, files, report), report);
 	// A brace in the wrong place would make every line behind it wrong.
-	const config = report.failed ? null : compile(path, statements, {files, notYet: refused}, report);
+	const config = report.failed ? null : compile(path, statements, files, report);
 	return {config, diagnostics: report.diagnostics()};
 }

@@ -5,7 +5,7 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
 import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
-import {BackendState, type Endpoint, FailedBackend, Limits, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
+import {BackendState, type Endpoint, FailedBackend, Limits, Method, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
 import {
 	addressIn,
 	type Backend,
@@ -19,10 +19,10 @@ import {
 	withRoom,
 } from '../xdp/tables.js';
 import {type Capacity, Ids} from './ids.js';
-import {endpointKey, type NextHop, nextHopWord, protocolNumber} from './key.js';
+import {endpointKey, type NextHop, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
 import {type Member, SCHEDULERS} from './schedulers.js';
-import {backendTerms, serviceTerms} from './terms.js';
+import {serviceTerms, type Way, wayTo} from './terms.js';
 import {allocateTurns} from './turns.js';
 
 /** Everything that the tables depend on beside the configuration. */
@@ -117,13 +117,12 @@ class Draft implements Desired {
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
 			state: backendState(backend, this.#circumstances.isUp(service, backend), this.#stateOfFailed(serviceId)),
-			nextHop: nextHopWord(this.#circumstances.nextHop(backend.address)),
 			service: serviceId,
 			shared: 0,
 			weight: backend.weight,
 			upperThreshold: backend.upperThreshold,
 			lowerThreshold: backend.lowerThreshold,
-			...backendTerms(backend),
+			...this.#wayTo(service, backend),
 		};
 		if (!this.#putEndpoint(entry)) {
 			this.problems.push(
@@ -135,13 +134,23 @@ class Draft implements Desired {
 		return {id, addr: addressIn(entry), port: entry.port, weight: entry.weight};
 	}
 
+	#wayTo(service: ConfService, backend: ConfBackend): Way {
+		const hop = this.#circumstances.nextHop(backend.address);
+		if (backend.forwarding.method === 'dr' && hop?.isOnLink === false) {
+			this.problems.push(
+				`${service.name}: backend ${backend.name} is behind a gateway, where DR does not lead; nothing reaches it`,
+			);
+		}
+		return wayTo(backend, hop);
+	}
+
 	/**
 	 * Enters the endpoint by which the replies of a backend are known; false when its bucket is full. Only NAT's replies
 	 * come back this way.
 	 */
 	#putEndpoint(backend: Backend): boolean {
 		const {port, proto, service, method} = backend;
-		if (method !== 'nat') return true;
+		if (method !== Method.METHOD_NAT) return true;
 		const addr = addressIn(backend);
 		const at = this.tables.services.get(service);
 		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
@@ -191,7 +200,7 @@ class Draft implements Desired {
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const replying = [...this.tables.backends].filter(([, {method}]) => method === 'nat');
+		const replying = [...this.tables.backends].filter(([, {method}]) => method === Method.METHOD_NAT);
 		const users = countBy(replying, ([, entry]) => endpointKey(entry));
 		const neighbours = countBy(replying, ([, entry]) => allPortsKey(entry));
 		for (const [id, entry] of replying) {

@@ -13,6 +13,10 @@ export function protocolNumber(protocol: Protocol): number {
 export interface NextHop {
 	readonly mac: Uint8Array;
 	readonly nic: number;
+	/** The address that the kernel would send from. */
+	readonly source: string | null;
+	/** Without a gateway between. */
+	readonly isOnLink: boolean;
 }
 
 /** The `next_hop` word of bpf/maps.h: the MAC's six bytes in frame order, then the NIC slot; 0 while unknown. */

@@ -1,8 +1,9 @@
 /** What is said of services and backends beside addresses, weights and schedulers, in the terms of the tables. */
-import type {Backend as ConfBackend, Service as ConfService, Policy} from '../conf/model.js';
-import type * as layout from '../xdp/layout.gen.js';
-import {FailedBackend, NoBackend} from '../xdp/layout.gen.js';
-import type {Backend, Service} from '../xdp/tables.js';
+import type {Backend as ConfBackend, Service as ConfService, Forwarding, Policy} from '../conf/model.js';
+import {addressBytes} from '../net/address.js';
+import {FailedBackend, Method, NoBackend, TunnelFlag} from '../xdp/layout.gen.js';
+import {type Backend, type Service, withRoom} from '../xdp/tables.js';
+import {type NextHop, nextHopWord} from './key.js';
 
 const FAILED_BACKEND: Readonly<Record<Policy['failedBackend'], FailedBackend>> = {
 	drop: FailedBackend.FAILED_DROP,
@@ -34,11 +35,34 @@ export function serviceTerms({policy, limits: {perSource, perService}}: ConfServ
 	};
 }
 
-export function backendTerms({forwarding}: ConfBackend): Omit<Backend, keyof layout.Backend> {
-	if (forwarding.method !== 'tun') return {method: forwarding.method, tunnelPort: 0, tunnelChecksum: 'none'};
+const METHODS = {
+	nat: Method.METHOD_NAT,
+	dr: Method.METHOD_DR,
+	ipip: Method.METHOD_IPIP,
+	gre: Method.METHOD_GRE,
+	gue: Method.METHOD_GUE,
+} as const;
+
+/** How packets get to a backend, whose `nextHop` is 0 while there is no way that its method can use. */
+export type Way = Pick<Backend, 'method' | 'tunnelPort' | 'tunnelFlags' | 'tunnelSource' | 'nextHop'>;
+
+export function wayTo({forwarding}: ConfBackend, hop: NextHop | null): Way {
+	const source = forwarding.method === 'tun' ? hop?.source : undefined;
 	return {
-		method: forwarding.type,
-		tunnelPort: forwarding.type === 'gue' ? forwarding.port : 0,
-		tunnelChecksum: forwarding.type === 'ipip' ? 'none' : forwarding.checksum,
+		method: METHODS[forwarding.method === 'tun' ? forwarding.type : forwarding.method],
+		tunnelPort: forwarding.method === 'tun' && forwarding.type === 'gue' ? forwarding.port : 0,
+		tunnelFlags: hasChecksum(forwarding) ? TunnelFlag.TUNNEL_CHECKSUM : 0,
+		tunnelSource: withRoom(source ? addressBytes(source) : new Uint8Array()),
+		nextHop: nextHopWord(hop !== null && leadsTo(forwarding, hop) ? hop : null),
 	};
+}
+
+/** A router would take DR's packets, whose destination is ours, for packets to us; a tunnel has to begin somewhere. */
+function leadsTo({method}: Forwarding, {isOnLink, source}: NextHop): boolean {
+	return method === 'dr' ? isOnLink : method === 'nat' || source !== null;
+}
+
+/** Remote checksum offload is for senders that have not summed the packet inside; ours comes with a whole checksum. */
+function hasChecksum(forwarding: Forwarding): boolean {
+	return forwarding.method === 'tun' && forwarding.type !== 'ipip' && forwarding.checksum === 'full';
 }

@@ -11,6 +11,8 @@ export interface Reach {
 	readonly ifindex: number;
 	/** The neighbour that frames go to: a gateway, or the address itself. */
 	readonly gateway: string;
+	/** The address that the kernel would send from. */
+	readonly source: string | null;
 	/** null while the kernel has not resolved the gateway. */
 	readonly mac: string | null;
 }
@@ -71,8 +73,8 @@ export class NextHops {
 	reach(address: string): Reach | null {
 		const route = this.#routes.get(address);
 		if (route === undefined || route.local) return null;
-		const {ifindex, gateway} = route;
-		return {ifindex, gateway, mac: this.#macs.get(gatewayKey(ifindex, gateway)) ?? null};
+		const {ifindex, gateway, source} = route;
+		return {ifindex, gateway, source, mac: this.#macs.get(gatewayKey(ifindex, gateway)) ?? null};
 	}
 
 	/** The interfaces that lead to the watched addresses. */

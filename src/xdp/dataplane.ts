@@ -77,6 +77,10 @@ const UNUSED_BACKEND = {
 	upperThreshold: 0,
 	lowerThreshold: 0,
 	family: 0,
+	method: 0,
+	tunnelFlags: 0,
+	tunnelPort: 0,
+	tunnelSource: UNUSED_ADDRESS,
 };
 
 export class DataPlane {

@@ -65,7 +65,8 @@ const CLOSING_STATES =
 	(1 << FlowState.FLOW_FIN_WAIT) |
 	(1 << FlowState.FLOW_CLOSE_WAIT) |
 	(1 << FlowState.FLOW_TIME_WAIT) |
-	(1 << FlowState.FLOW_CLOSED);
+	(1 << FlowState.FLOW_CLOSED) |
+	(1 << FlowState.FLOW_ONE_SIDED_CLOSE_WAIT);
 
 /** The slots of the table, a chunk at a time: `words` are valid until the next chunk. */
 function* chunks(memory: FlowMemory[Family], {family}: Shape): Generator<Uint32Array> {

@@ -70,6 +70,9 @@ export const FlowState = {
 	FLOW_CLOSED: 8,
 	FLOW_UDP_ONE_WAY: 10,
 	FLOW_UDP_BOTH_WAYS: 12,
+	FLOW_ONE_SIDED_SYN_RECV: 11,
+	FLOW_ONE_SIDED_CLOSE_WAIT: 13,
+	FLOW_ONE_SIDED_ESTABLISHED: 14,
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
@@ -81,6 +84,16 @@ export const Limits = {
 	LIMIT_COMPARED_BACKENDS: 1024,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
+
+/** enum method */
+export const Method = {
+	METHOD_NAT: 0,
+	METHOD_DR: 1,
+	METHOD_IPIP: 2,
+	METHOD_GUE: 3,
+	METHOD_GRE: 4,
+} as const;
+export type Method = (typeof Method)[keyof typeof Method];
 
 /** enum no_backend */
 export const NoBackend = {
@@ -138,6 +151,12 @@ export const SettingFlag = {
 	SETTING_BLOCKS6: 4,
 } as const;
 export type SettingFlag = (typeof SettingFlag)[keyof typeof SettingFlag];
+
+/** enum tunnel_flag */
+export const TunnelFlag = {
+	TUNNEL_CHECKSUM: 1,
+} as const;
+export type TunnelFlag = (typeof TunnelFlag)[keyof typeof TunnelFlag];
 
 /** enum verdict */
 export const Verdict = {
@@ -218,11 +237,15 @@ export interface Backend {
 	readonly state: number;
 	readonly service: number;
 	readonly shared: number;
+	readonly tunnelFlags: number;
 	readonly nextHop: bigint;
 	readonly weight: number;
 	readonly upperThreshold: number;
 	readonly lowerThreshold: number;
 	readonly family: number;
+	readonly method: number;
+	readonly tunnelPort: number;
+	readonly tunnelSource: Uint8Array;
 }
 export const backend: Codec<Backend> = {
 	name: 'backend',
@@ -233,13 +256,16 @@ export const backend: Codec<Backend> = {
 		putU8(view, 18, value.proto, 'backend.proto');
 		putU8(view, 19, value.state, 'backend.state');
 		putU16(view, 20, value.service, 'backend.service');
-		putU16(view, 22, value.shared, 'backend.shared');
+		putU8(view, 22, value.shared, 'backend.shared');
+		putU8(view, 23, value.tunnelFlags, 'backend.tunnel_flags');
 		putU64(view, 24, value.nextHop, 'backend.next_hop');
 		putU32(view, 32, value.weight, 'backend.weight');
 		putU32(view, 36, value.upperThreshold, 'backend.upper_threshold');
 		putU32(view, 40, value.lowerThreshold, 'backend.lower_threshold');
 		putU8(view, 44, value.family, 'backend.family');
-		putPad(view, 45, 19);
+		putU8(view, 45, value.method, 'backend.method');
+		putBe16(view, 46, value.tunnelPort, 'backend.tunnel_port');
+		putBytes(view, 48, 16, value.tunnelSource, 'backend.tunnel_source');
 	},
 	decode: view => ({
 		addr: takeBytes(view, 0, 16),
@@ -247,12 +273,16 @@ export const backend: Codec<Backend> = {
 		proto: view.getUint8(18),
 		state: view.getUint8(19),
 		service: view.getUint16(20, true),
-		shared: view.getUint16(22, true),
+		shared: view.getUint8(22),
+		tunnelFlags: view.getUint8(23),
 		nextHop: view.getBigUint64(24, true),
 		weight: view.getUint32(32, true),
 		upperThreshold: view.getUint32(36, true),
 		lowerThreshold: view.getUint32(40, true),
 		family: view.getUint8(44),
+		method: view.getUint8(45),
+		tunnelPort: view.getUint16(46),
+		tunnelSource: takeBytes(view, 48, 16),
 	}),
 };
 

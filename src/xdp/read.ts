@@ -2,7 +2,7 @@ import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
 import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {emptyTables, serviceKeyText, type Tables, UNSAID_OF_BACKEND} from './tables.js';
+import {emptyTables, serviceKeyText, type Tables} from './tables.js';
 
 const BITS_PER_WORD = 64;
 
@@ -11,7 +11,7 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	const tables = emptyTables();
 	for (const [slot, nic] of await maps.nics.entries()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
 	for (const [id, backend] of await maps.backends.entries()) {
-		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, {...backend, ...UNSAID_OF_BACKEND});
+		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
 	}
 	for (const [index, backend] of await maps.turns.entries()) if (backend !== 0) tables.turns.set(index, backend);
 	for (const [id, service] of await maps.services.entries()) {

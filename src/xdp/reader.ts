@@ -9,6 +9,7 @@ import {
 	BackendState,
 	FlowShift,
 	maps as layouts,
+	Method,
 	Scheduler,
 	type Service,
 	type Settings,
@@ -113,6 +114,7 @@ class PinnedView implements MapView {
 			service: this.#serviceName(backend.service),
 			backend: nameOf(backend),
 			state: STATE_WORDS[backend.state] ?? 'down',
+			method: METHOD_NAMES.get(backend.method) ?? String(backend.method),
 			weight: backend.weight,
 			nextHop: this.#nextHop(backend.nextHop),
 			liveFlows: flows.byBackend.get(id) ?? 0,
@@ -252,6 +254,10 @@ const PROTOCOL_NAMES = new Map([
 ]);
 const SCHEDULER_NAMES = new Map<number, string>(
 	Object.entries(Scheduler).map(([name, number]) => [number, name.slice('SCHED_'.length).toLowerCase()]),
+);
+/** `METHOD_IPIP` is `ipip`. */
+const METHOD_NAMES = new Map<number, string>(
+	Object.entries(Method).map(([name, number]) => [number, name.slice('METHOD_'.length).toLowerCase()]),
 );
 const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
 	[BackendState.BACKEND_UP]: 'up',

@@ -1,31 +1,12 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import {addressLength, type Family} from '../net/address.js';
-import type * as layout from './layout.gen.js';
-import type {Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
+import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
 
-export type {Service} from './layout.gen.js';
+export type {Backend, Service} from './layout.gen.js';
 
 export type ServiceId = number;
 export type BackendId = number;
-
-/**
- * An entry of `backends`, with what the plan says of it and no map holds yet: a term goes from here into struct backend
- * when the program learns it. Until then the configuration refuses all but `UNSAID_OF_BACKEND` (conf/not-yet.ts).
- */
-export interface Backend extends layout.Backend {
-	readonly method: 'nat' | 'dr' | 'ipip' | 'gre' | 'gue';
-	/** 0 for all but GUE. */
-	readonly tunnelPort: number;
-	readonly tunnelChecksum: 'none' | 'full' | 'remote';
-}
-
-/** What the configuration means where it says nothing. */
-export const UNSAID_OF_BACKEND = {
-	method: 'nat',
-	tunnelPort: 0,
-	tunnelChecksum: 'none',
-} as const satisfies Omit<Backend, keyof layout.Backend>;
 
 /** Entries that are in use, by index or key; unused ones are absent. */
 export interface Tables {

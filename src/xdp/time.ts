@@ -12,6 +12,12 @@ const STATES = 16;
 /** The 16 bits of the fine clock tell ages below half their range only: 7 to 11 minutes, depending on the kernel's rate. */
 const FINE_TICKS_MAX = 2 ** 15 - 1;
 
+const HALF_OPEN_STATES =
+	(1 << FlowState.FLOW_SYN_RECV) |
+	(1 << FlowState.FLOW_SYN_ACK) |
+	(1 << FlowState.FLOW_UDP_ONE_WAY) |
+	(1 << FlowState.FLOW_ONE_SIDED_SYN_RECV);
+
 /** `ticks = jiffies >> shift`. */
 export interface TickShifts {
 	readonly fine: number;
@@ -36,7 +42,8 @@ export interface ConfiguredTimeouts {
 
 /**
  * Seconds that a flow of each state lives without a packet: IPVS's (net/netfilter/ipvs/ip_vs_proto_{tcp,udp}.c). A flow
- * whose SYN was answered counts as SYN_RECV there; one that waits for the answer as SYN_SENT.
+ * whose SYN was answered counts as SYN_RECV there; one that waits for the answer as SYN_SENT. A one-sided flow that the client
+ * has closed counts as FIN_WAIT.
  */
 export function timeoutsS({tcp, tcpFin, udp}: ConfiguredTimeouts): ReadonlyMap<FlowState, number> {
 	return new Map<FlowState, number>([
@@ -49,12 +56,15 @@ export function timeoutsS({tcp, tcpFin, udp}: ConfiguredTimeouts): ReadonlyMap<F
 		[FlowState.FLOW_CLOSED, 10],
 		[FlowState.FLOW_UDP_ONE_WAY, udp],
 		[FlowState.FLOW_UDP_BOTH_WAYS, udp],
+		[FlowState.FLOW_ONE_SIDED_SYN_RECV, 60],
+		[FlowState.FLOW_ONE_SIDED_ESTABLISHED, tcp],
+		[FlowState.FLOW_ONE_SIDED_CLOSE_WAIT, tcpFin],
 	]);
 }
 
 /** Whether flows of a state keep the fine clock. */
 export function isHalfOpen(state: number): boolean {
-	return state === FlowState.FLOW_SYN_RECV || state === FlowState.FLOW_SYN_ACK || state === FlowState.FLOW_UDP_ONE_WAY;
+	return ((HALF_OPEN_STATES >> state) & 1) === 1;
 }
 
 /** Jiffies of one tick of a state's clock. */

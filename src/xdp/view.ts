@@ -39,6 +39,8 @@ export interface BackendView extends Traffic {
 	readonly backend: string;
 	/** `kept` is `down`, but its flows go on: `failed_backend keep`. */
 	readonly state: 'up' | 'drain' | 'down' | 'kept';
+	/** How packets reach it: `nat`, `dr`, `ipip`, `gue` or `gre`. */
+	readonly method: string;
 	readonly weight: number;
 	/** The neighbour that its packets go to, or null while it is not known. */
 	readonly nextHop: {readonly mac: string; readonly nic: string} | null;

@@ -1,13 +1,13 @@
 import test from 'ava';
 import {BLOCKED_MAX} from '../../src/conf/block-list.js';
-import {configOf, readAll} from './reading.js';
+import {configOf, read} from './reading.js';
 
 function blocked(lines: string, lists: Readonly<Record<string, string>> = {}): readonly string[] {
 	return configOf(`lbd {\n${lines}\n}`, lists).settings.blocked;
 }
 
 function complaints(lines: string, lists: Readonly<Record<string, string>> = {}): readonly string[] {
-	return readAll(`lbd {\n${lines}\n}`, lists).printed;
+	return read(`lbd {\n${lines}\n}`, lists).printed;
 }
 
 test('prefixes are sorted, IPv4 first, each once and in canonical form', t => {

@@ -118,7 +118,6 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'lvs_sched lblc',
 		`16:11: error: lvs_sched 'lblc' is not supported: it is for proxy farms, by destination address`,
 	],
-	['backend', 'lvs_method DR', '18:1: error: DR is not supported yet (remove it if you can do without)'],
 	['instance', 'version 4', `7:9: error: version '4' is none of 2, 3`],
 	[
 		'address',

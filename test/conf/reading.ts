@@ -3,18 +3,12 @@ import type {Config} from '../../src/conf/model.js';
 import {readConfig} from '../../src/conf/read.js';
 import {MemoryFiles} from './memory-files.js';
 
-/** What `readConfig` makes of a text, with the complaints as they are printed. */
-export function read(text: string | Uint8Array): {readonly config: Config | null; readonly printed: readonly string[]} {
-	const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles({'lb.conf': text}));
-	return {config, printed: diagnostics.map(formatDiagnostic)};
-}
-
-/** As `read`, of all that the language has: nothing is refused because the program does not do it yet. */
-export function readAll(
-	text: string,
+/** What `readConfig` makes of a text, with the complaints as they are printed; `lists` are other files. */
+export function read(
+	text: string | Uint8Array,
 	lists: Readonly<Record<string, string>> = {},
 ): {readonly config: Config | null; readonly printed: readonly string[]} {
-	const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles({...lists, 'lb.conf': text}), []);
+	const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles({...lists, 'lb.conf': text}));
 	return {config, printed: diagnostics.map(formatDiagnostic)};
 }
 
@@ -65,9 +59,9 @@ ${extra.top ?? ''}
 `;
 }
 
-/** The configuration of a text that must have one, what the program does not do yet included; `lists` are other files. */
+/** The configuration of a text that must have one; `lists` are other files. */
 export function configOf(text: string, lists: Readonly<Record<string, string>> = {}): Config {
-	const {config, printed} = readAll(text, lists);
+	const {config, printed} = read(text, lists);
 	if (config === null) throw new Error(printed.join('\n'));
 	return config;
 }

@@ -2,7 +2,7 @@ import test from 'ava';
 import {SERVICES_MAX} from '../../src/conf/keywords/group.js';
 import type {Backend, Config, Service} from '../../src/conf/model.js';
 import {maps} from '../../src/xdp/layout.gen.js';
-import {configOf, type Extra, read, readAll, sound} from './reading.js';
+import {configOf, type Extra, read, sound} from './reading.js';
 
 const CHECK = 'TCP_CHECK { }';
 
@@ -31,7 +31,7 @@ function names(services: readonly Service[]): string[] {
 
 /** What is said of the extra lines beside where addresses come from. */
 function complaints(extra: Extra): string[] {
-	return readAll(sound(extra))
+	return read(sound(extra))
 		.printed.filter(text => !text.includes('is in no vrrp_instance'))
 		.map(text => text.slice(8));
 }
@@ -372,7 +372,7 @@ for (const [top, ...expected] of cases) {
 }
 
 test('the addresses of a range that are in no vrrp_instance are one warning', t => {
-	const {printed} = readAll(
+	const {printed} = read(
 		sound({top: `${group('WEB', '10.1.0.1-9 80', '192.168.1.1 81')}\n${virtualServer('group WEB', R)}`}),
 	);
 	t.deepEqual(printed, [
@@ -383,24 +383,3 @@ test('the addresses of a range that are in no vrrp_instance are one warning', t 
 test('there is room for as many services as the map has, but for its first entry', t => {
 	t.is(SERVICES_MAX, maps.services.maxEntries - 1);
 });
-
-const NOT_YET = 'is not supported yet (remove it if you can do without)';
-
-/** What the program does not do yet, by the lines that ask for it. */
-for (const [what, top, ...places] of [
-	['TUN', virtualServer('2001:db8::1 80', 'lb_kind TUN type ipip', R), '27:1'],
-	['DR', virtualServer('10.1.0.1 80', 'lb_kind DR', R), '27:1'],
-] as const) {
-	test(`not yet: ${what}`, t => {
-		const {printed} = read(sound({top}));
-		const expected = places.map(place => {
-			const [at, word] = place.split(' ').reverse();
-			return `lb.conf:${at}: error: ${word ?? what} ${NOT_YET}`;
-		});
-		t.deepEqual(
-			printed.filter(text => text.includes('error')),
-			expected,
-		);
-		t.truthy(readAll(sound({top})).config, 'the language has it');
-	});
-}

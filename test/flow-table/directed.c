@@ -108,7 +108,7 @@ static void publishing_leaves_a_strangers_lock_alone(void)
 		occupy(i, FLOW_ESTABLISHED, 1000);
 	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
 	EXPECT(flow_lock(&buckets[1]));
-	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, 2, &now);
+	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, &(struct flow_start){.backend = 2, .now = now});
 	EXPECT(slot_at(4)->word & FLOW_LOCK);
 	EXPECT(!(slot_at(0)->word & FLOW_LOCK));
 	EXPECT(flow_backend(slot_at(4)->word) == 2 && flow_state(slot_at(4)->word) == FLOW_SYN_RECV);
@@ -118,7 +118,7 @@ static void victims_go_in_order(void)
 {
 	static const struct { enum flow_state state; __u32 stamp; } order[] = {
 		{FLOW_EMPTY, 0}, {FLOW_ESTABLISHED, 900}, {FLOW_CLOSED, 999}, {FLOW_SYN_RECV, 950}, {FLOW_SYN_ACK, 990},
-		{FLOW_UDP_ONE_WAY, 995}, {FLOW_UDP_BOTH_WAYS, 950},
+		{FLOW_ONE_SIDED_SYN_RECV, 993}, {FLOW_UDP_ONE_WAY, 995}, {FLOW_UDP_BOTH_WAYS, 950},
 	};
 
 	for (__u32 best = 0; best < sizeof(order) / sizeof(order[0]); best++) {
@@ -146,6 +146,40 @@ static void live_flows_are_never_victims(void)
 			occupy(j, live[i], 1001); /* stamped by a CPU that is a tick ahead */
 		EXPECT(claim(&hit) == FLOW_FULL);
 	}
+}
+
+/* Whose server is not heard proves less, and gives way; one that its client has closed begins anew in its place. */
+static void one_sided_flows_give_way(void)
+{
+	static const enum flow_state one_sided[] = {FLOW_ONE_SIDED_ESTABLISHED, FLOW_ONE_SIDED_CLOSE_WAIT};
+	struct flow_hit hit;
+
+	for (__u32 i = 0; i < 2; i++) {
+		clear_table();
+		for (__u32 j = 0; j < FLOW_CANDIDATES; j++)
+			occupy(j, j == 5 ? one_sided[i] : FLOW_ESTABLISHED, 1000);
+		EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 5);
+	}
+	clear_table();
+	hold(6, word_of(FLOW_ONE_SIDED_ESTABLISHED, 1000), 77);
+	EXPECT(claim(&hit) == FLOW_KEPT && hit.slot == 6);
+	slot_at(6)->word = word_of(FLOW_ONE_SIDED_CLOSE_WAIT, 1000);
+	flow_unlock(&buckets[0]);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 6);
+}
+
+/* A redirected flow begins as its new backend's flows do, whatever it was on the way to the old one. */
+static void redirected_flow_begins_anew(void)
+{
+	struct flow_slot slot = {.word = word_of(FLOW_SYN_ACK, 41u << 16 | 990)};
+	struct flow_start start = {.backend = 9, .one_sided = 1, .now = now};
+	struct flow_hit hit = {.word = slot.word};
+	struct flow_key tcp = {.ports = (__u64)IPPROTO_TCP << 32};
+
+	EXPECT(flow_redirect(&slot, &hit, &tcp, &start));
+	EXPECT(slot.word == (word_of(FLOW_ONE_SIDED_SYN_RECV, 1000) | 9ull << FLOW_BACKEND_SHIFT));
+	start.one_sided = 0;
+	EXPECT(flow_redirect(&slot, &hit, &tcp, &start) && flow_state(slot.word) == FLOW_SYN_RECV);
 }
 
 static void primary_is_preferred_while_sparse(void)
@@ -412,6 +446,16 @@ static void states_follow_the_packets(void)
 		{FLOW_TIME_WAIT, FLOW_FIN, 0, FLOW_TIME_WAIT},
 		{FLOW_TIME_WAIT, FLOW_RST, 0, FLOW_CLOSED},
 		{FLOW_CLOSED, FLOW_FIN, 0, FLOW_CLOSED},
+		{FLOW_ONE_SIDED_SYN_RECV, FLOW_SYN, 0, FLOW_ONE_SIDED_SYN_RECV},
+		{FLOW_ONE_SIDED_SYN_RECV, FLOW_RST, 0, FLOW_ONE_SIDED_SYN_RECV},
+		{FLOW_ONE_SIDED_SYN_RECV, FLOW_ACK, 7, FLOW_ONE_SIDED_ESTABLISHED},
+		{FLOW_ONE_SIDED_SYN_RECV, FLOW_ACK | FLOW_FIN, 7, FLOW_ONE_SIDED_CLOSE_WAIT},
+		{FLOW_ONE_SIDED_ESTABLISHED, FLOW_ACK, 0, FLOW_ONE_SIDED_ESTABLISHED},
+		{FLOW_ONE_SIDED_ESTABLISHED, FLOW_FIN, 0, FLOW_ONE_SIDED_CLOSE_WAIT},
+		{FLOW_ONE_SIDED_ESTABLISHED, FLOW_RST, 0, FLOW_CLOSED},
+		{FLOW_ONE_SIDED_CLOSE_WAIT, FLOW_ACK, 0, FLOW_ONE_SIDED_CLOSE_WAIT},
+		{FLOW_ONE_SIDED_CLOSE_WAIT, FLOW_FIN, 0, FLOW_ONE_SIDED_CLOSE_WAIT},
+		{FLOW_ONE_SIDED_CLOSE_WAIT, FLOW_RST, 0, FLOW_CLOSED},
 	};
 
 	for (__u32 i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -431,6 +475,8 @@ int main(void)
 	publishing_leaves_a_strangers_lock_alone();
 	victims_go_in_order();
 	live_flows_are_never_victims();
+	one_sided_flows_give_way();
+	redirected_flow_begins_anew();
 	primary_is_preferred_while_sparse();
 	own_live_flow_is_kept();
 	every_word_of_the_key_counts();

@@ -238,7 +238,9 @@ static enum flow_claim insert(const struct flow_key *key, struct flow_hit *hit)
 			return FLOW_FULL;
 		}
 		__u16 backend = __atomic_fetch_add(&tickets, 1, __ATOMIC_RELAXED) % BACKENDS;
-		flow_publish(primary, slot_of(key, hit), hit, key, signature(key, backend), backend, &now);
+		struct flow_start start = {.backend = backend, .now = now};
+
+		flow_publish(primary, slot_of(key, hit), hit, key, signature(key, backend), &start);
 		count(&inserts);
 		check_single(slot_of(key, hit));
 	} else if (claim == FLOW_KEPT) {

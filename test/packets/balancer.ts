@@ -9,6 +9,7 @@ import {BpfMap, type Codec, type MapLayout, MapType, type RawMap} from 'libbpf-t
 import type {
 	Backend as ConfBackend,
 	Service as ConfService,
+	Forwarding,
 	Place,
 	Policy,
 	Rate,
@@ -81,6 +82,8 @@ export interface JobService {
 	readonly thresholds?: ReadonlyArray<readonly [upper: number, lower: number]>;
 	readonly hashPort?: boolean;
 	readonly hashFallback?: boolean;
+	/** NAT unless told. */
+	readonly forwarding?: Forwarding;
 	/** New connections; without limit unless told. */
 	readonly perSource?: Rate;
 	readonly perService?: Rate;
@@ -94,6 +97,10 @@ export const CLIENT_MAC = '02:00:00:00:00:99';
 export function backendMac(address: string): string {
 	return formatMac(Uint8Array.of(2, 0, 0, 0, 1, addressBytes(address).at(-1) ?? 0));
 }
+/** Where tunnels begin. */
+export const TUNNEL_SOURCE = {4: '10.0.0.10', 6: 'fd00::10'} as const;
+/** Of both NICs. */
+export const MTU = 1500;
 
 export interface Outcome {
 	readonly verdict: VerdictName;
@@ -304,7 +311,12 @@ export class Balancer {
 			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
 			hz: HZ,
 			isUp: () => true,
-			nextHop: address => ({mac: mac(backendMac(address)), nic: this.ports.internal.ifindex}),
+			nextHop: address => ({
+				mac: mac(backendMac(address)),
+				nic: this.ports.internal.ifindex,
+				source: TUNNEL_SOURCE[family(address)],
+				isOnLink: true,
+			}),
 			liveFlows: () => 0,
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));
@@ -443,7 +455,7 @@ function confService(job: JobService): ConfService {
 		quorum: 1,
 		hysteresis: 0,
 		backends: job.backends.map((name, index) =>
-			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0]),
+			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0], job.forwarding),
 		),
 	};
 }
@@ -452,6 +464,7 @@ function confBackend(
 	name: string,
 	weight: number,
 	[upperThreshold, lowerThreshold]: readonly [number, number],
+	forwarding: Forwarding = {method: 'nat'},
 ): ConfBackend {
 	const [address, portNumber] = endpoint(name);
 	return {
@@ -460,7 +473,7 @@ function confBackend(
 		realServer: name,
 		address,
 		port: portNumber,
-		forwarding: {method: 'nat'},
+		forwarding,
 		weight,
 		inhibitOnFailure: false,
 		upperThreshold,

@@ -427,9 +427,9 @@ export function describe(frame: Uint8Array): string[] {
 	return lines;
 }
 
-/** Address and port of `192.168.1.50:40000` or `[2001:db8::50]:40000`; the port of a bare address is 0. */
+/** Address and port of `192.168.1.50:40000` or `[2001:db8::50]:40000`; a lone address has port 0. */
 export function endpoint(text: string): [string, number] {
-	const [, ipv6, ipv4, port] = /^(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? [];
+	const [, ipv6, ipv4, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
 	return [ipv6 ?? ipv4 ?? text, Number(port ?? 0)];
 }
 

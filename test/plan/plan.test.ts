@@ -5,9 +5,17 @@ import {formatAddress} from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {turnStretch} from '../../src/plan/turns.js';
-import {BackendState, FailedBackend, NoBackend, type Service, ServiceFlag} from '../../src/xdp/layout.gen.js';
-import {applyOp, emptyTables, type Op, type Tables, UNSAID_OF_BACKEND} from '../../src/xdp/tables.js';
-import {backend, circumstances, randomServices, Seeded, service} from './random-job.js';
+import {
+	BackendState,
+	FailedBackend,
+	Method,
+	NoBackend,
+	type Service,
+	ServiceFlag,
+	TunnelFlag,
+} from '../../src/xdp/layout.gen.js';
+import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
+import {backend, circumstances, HOP, randomServices, Seeded, service} from './random-job.js';
 
 function apply(tables: Tables, ops: readonly Op[]): void {
 	for (const op of ops) applyOp(tables, op);
@@ -42,7 +50,7 @@ test('applying the difference gives what was wanted, and no packet sees a hole o
 			randomServices(seeded),
 			circumstances(actual, {
 				isUp: () => seeded.flip(),
-				nextHop: () => (seeded.flip() ? {mac: new Uint8Array(6).fill(2), nic: 3} : null),
+				nextHop: () => (seeded.flip() ? HOP : null),
 				liveFlows: id => (id % 4 === busy ? 1 : 0),
 			}),
 		);
@@ -220,13 +228,18 @@ test('how a backend is reached and what its service does without one', t => {
 	const overrides = {policy, limits: {perSource, perService: null}};
 	const {tables} = desired([service('192.168.1.1', backends, overrides)], circumstances(emptyTables()));
 	t.deepEqual(
-		[...tables.backends.values()].map(({method, tunnelPort, tunnelChecksum}) => [method, tunnelPort, tunnelChecksum]),
+		[...tables.backends.values()].map(entry => [
+			entry.method,
+			entry.tunnelPort,
+			entry.tunnelFlags,
+			formatAddress(entry.tunnelSource.subarray(0, 4)),
+		]),
 		[
-			['nat', 0, 'none'],
-			['dr', 0, 'none'],
-			['ipip', 0, 'none'],
-			['gre', 0, 'full'],
-			['gue', 6080, 'remote'],
+			[Method.METHOD_NAT, 0, 0, '0.0.0.0'],
+			[Method.METHOD_DR, 0, 0, '0.0.0.0'],
+			[Method.METHOD_IPIP, 0, 0, '10.0.0.10'],
+			[Method.METHOD_GRE, 0, TunnelFlag.TUNNEL_CHECKSUM, '10.0.0.10'],
+			[Method.METHOD_GUE, 6080, 0, '10.0.0.10'],
 		],
 	);
 	t.like([...tables.services.values()][0], {
@@ -238,10 +251,39 @@ test('how a backend is reached and what its service does without one', t => {
 	});
 });
 
+test('a way that a method cannot use is none: DR through a gateway, a tunnel from nowhere', t => {
+	const nextHops = (changes: object) => {
+		const backends = [
+			backend('10.0.0.1'),
+			backend('10.0.0.2', {forwarding: {method: 'dr'}}),
+			backend('10.0.0.3', {forwarding: {method: 'tun', type: 'ipip'}}),
+		];
+		const {tables, problems} = desired(
+			[service('192.168.1.1', backends)],
+			circumstances(emptyTables(), {nextHop: () => ({...HOP, ...changes})}),
+		);
+		return {problems, known: [...tables.backends.values()].map(({nextHop}) => nextHop !== 0n)};
+	};
+	t.deepEqual(nextHops({}), {problems: [], known: [true, true, true]});
+	const problem = '192.168.1.1:80: backend 10.0.0.2:80 is behind a gateway, where DR does not lead; nothing reaches it';
+	t.deepEqual(nextHops({isOnLink: false}), {problems: [problem], known: [true, false, true]});
+	t.deepEqual(nextHops({source: null}), {problems: [], known: [true, true, false]});
+});
+
+test('an IPv6 backend of an IPv4 service has an IPv6 tunnel', t => {
+	const backends = [backend('fd00::71', {forwarding: {method: 'tun', type: 'ipip'}})];
+	const {tables} = desired(
+		[service('192.168.1.1', backends)],
+		circumstances(emptyTables(), {nextHop: () => ({...HOP, source: 'fd00::10'})}),
+	);
+	const [entry] = tables.backends.values();
+	t.deepEqual([entry?.family, entry && formatAddress(entry.tunnelSource)], [6, 'fd00::10']);
+});
+
 test('what is unsaid is what the program does', t => {
 	const {tables} = desired([service('192.168.1.1', [backend('10.0.0.1')])], circumstances(emptyTables()));
 	t.like(tables.services.get(1), {failedBackend: FailedBackend.FAILED_DROP, noBackend: NoBackend.NO_BACKEND_REJECT});
-	t.like(tables.backends.get(1), UNSAID_OF_BACKEND);
+	t.is(tables.backends.get(1)?.method, Method.METHOD_NAT);
 });
 
 test('another policy or method is one op, of the same id', t => {
@@ -254,7 +296,7 @@ test('another policy or method is one op, of the same id', t => {
 	const changed = through({method: 'tun', type: 'ipip'}, {policy});
 	const ops = diff(actual, desired(changed, circumstances(actual)).tables);
 	t.like(ops, [
-		{map: 'backends', index: 1, value: {method: 'ipip'}},
+		{map: 'backends', index: 1, value: {method: Method.METHOD_IPIP}},
 		{map: 'services', index: 1, value: {failedBackend: FailedBackend.FAILED_KEEP}},
 	]);
 	t.is(ops.length, 2);

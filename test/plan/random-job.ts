@@ -1,6 +1,7 @@
 /** Random configurations and circumstances from a seed, for the properties of the plan. */
 import type {Backend, Service} from '../../src/conf/model.js';
 import type {Circumstances} from '../../src/plan/desired.js';
+import type {NextHop} from '../../src/plan/key.js';
 import type {Tables} from '../../src/xdp/tables.js';
 
 const PLACE = {file: 'test.conf', line: 1, column: 1};
@@ -77,6 +78,9 @@ export function randomServices(seeded: Seeded): Service[] {
 	return services;
 }
 
+/** To a backend on the link. */
+export const HOP: NextHop = {mac: Uint8Array.of(2, 0, 0, 0, 0, 0x71), nic: 3, source: '10.0.0.10', isOnLink: true};
+
 export const CAPACITY = {services: 64, backends: 256, turns: 256};
 
 export function circumstances(actual: Tables, overrides: Partial<Circumstances> = {}): Circumstances {
@@ -86,7 +90,7 @@ export function circumstances(actual: Tables, overrides: Partial<Circumstances> 
 		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3), mtu: 1500}]]),
 		hz: 250,
 		isUp: () => true,
-		nextHop: () => ({mac: Uint8Array.of(2, 0, 0, 0, 0, 0x71), nic: 3}),
+		nextHop: () => HOP,
 		liveFlows: () => 0,
 		...overrides,
 	};

@@ -51,14 +51,21 @@ function settled(): Promise<void> {
 test('an address on the link of a NIC is its own gateway', async t => {
 	const {nextHops, known} = scene();
 	await known();
-	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH1, gateway: BACKEND, mac: MAC_A});
+	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH1, gateway: BACKEND, source: null, mac: MAC_A});
 	t.deepEqual([...nextHops.interfaces()], [ETH1]);
+});
+
+test('the address that the kernel would send from is known', async t => {
+	const {netlink, nextHops} = scene();
+	netlink.setRoute(BACKEND, {ifindex: ETH1, source: '10.0.0.10'});
+	await nextHops.watch([BACKEND]);
+	t.is(nextHops.reach(BACKEND)?.source, '10.0.0.10');
 });
 
 test('an unresolved gateway is asked for at once, then every second until it answers', async t => {
 	const {clock, netlink, nextHops, changes, pass} = scene();
 	await nextHops.watch([BACKEND]);
-	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH1, gateway: BACKEND, mac: null});
+	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH1, gateway: BACKEND, source: null, mac: null});
 	t.deepEqual(netlink.resolutions, [`${BACKEND} at ${ETH1}`]);
 	await pass(milliseconds(50));
 	netlink.resolutions.length = 0;
@@ -167,11 +174,11 @@ test('an IPv6 backend behind a link-local gateway, which is another one on anoth
 	netlink.setNeighbour({ifindex: ETH0, address: 'fe80::1', mac: MAC_B});
 	await pass(milliseconds(50));
 	await nextHops.watch([backend]);
-	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', mac: null});
+	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', source: null, mac: null});
 	t.deepEqual(netlink.resolutions, [`fe80::1 at ${ETH1}`]);
 	netlink.setNeighbour({ifindex: ETH1, address: 'fe80::1', mac: MAC_A});
 	await pass(0);
-	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', mac: MAC_A});
+	t.deepEqual(nextHops.reach(backend), {ifindex: ETH1, gateway: 'fe80::1', source: null, mac: MAC_A});
 	t.deepEqual([...nextHops.interfaces()], [ETH1]);
 });
 
@@ -187,7 +194,7 @@ test('routes that change in a burst are looked up once, 50 ms later', async t =>
 	t.is(nextHops.reach(BACKEND)?.ifindex, ETH1);
 	await pass(milliseconds(1));
 	t.deepEqual(changes, [startUs + milliseconds(50)]);
-	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH0, gateway: '192.168.1.254', mac: MAC_B});
+	t.deepEqual(nextHops.reach(BACKEND), {ifindex: ETH0, gateway: '192.168.1.254', source: null, mac: MAC_B});
 	await pass(seconds(1));
 	t.is(changes.length, 1);
 });

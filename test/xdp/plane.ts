@@ -50,7 +50,7 @@ export function serve(plane: DataPlane, services: readonly Service[]): void {
 		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
 		hz: plane.settings.hz,
 		isUp: () => true,
-		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK}),
+		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
 		liveFlows: () => 0,
 	});
 	if (problems.length > 0) throw new Error(problems.join('\n'));

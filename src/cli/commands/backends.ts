@@ -43,6 +43,7 @@ function why({state, nextHop, health}: BackendRow): string {
 const stateColumns: readonly Column<BackendRow>[] = [
 	{title: 'BACKEND', cell: row => row.backend},
 	{title: 'STATE', cell: row => row.state, tone: row => stateTone(row.state)},
+	{title: 'METHOD', cell: row => row.method},
 	{title: 'WEIGHT', align: 'right', cell: row => count(row.weight)},
 	{title: 'FLOWS', align: 'right', cell: row => count(row.liveFlows)},
 	{title: 'CONNS', align: 'right', cell: row => count(row.connections)},

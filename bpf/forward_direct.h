@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* DR: the backend is on the link and has the service's address, too, so the packet only changes MAC addresses. */
+#ifndef SLUICE_FORWARD_DIRECT_H
+#define SLUICE_FORWARD_DIRECT_H
+
+#include "forward_nat.h"
+
+static __always_inline enum verdict direct_to_backend(struct packet *p, __u64 next_hop, const struct nic *out)
+{
+	take_hop(p->ip);
+	rewrite_ethernet(p->eth, next_hop, out);
+	return V_UNDECIDED;
+}
+
+#endif
