@@ -3,7 +3,7 @@ import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {endpointName} from '../net/address.js';
 import {attempt} from './attempt.js';
-import type {Checker, Result} from './checker.js';
+import {type Checker, isTelling, type Result} from './checker.js';
 import {type CheckState, firstDelayUs, initialState, step} from './machine.js';
 import type {Slots} from './slots.js';
 import {giveUpWords, resultWords} from './words.js';
@@ -88,7 +88,7 @@ export class Probe {
 	#look(done: () => void): Cancel {
 		const {clock} = this.#setting;
 		const startUs = clock.nowUs();
-		return attempt(clock, this.#name, this.#checker, result => {
+		return attempt(clock, this.#name, {checker: this.#checker, stage: this.#state.stage}, result => {
 			this.#conclude(result, startUs);
 			done();
 		});
@@ -111,14 +111,11 @@ export class Probe {
 	#report(before: CheckState, result: Result): void {
 		const news = before.up !== this.#state.up || before.proven !== this.#state.proven;
 		const fields = result.ok ? {} : {reason: result.reason, detail: result.detail};
-		if (!result.ok && result.reason === 'not-made') {
-			this.#log.warn(fields, `${resultWords(this.check, result)} No local resources; nothing follows from it`);
-		} else if (news) {
-			this.#log.info(fields, resultWords(this.check, result));
-			if (before.up && !this.#state.up) this.#log.info(fields, giveUpWords(this.check, before));
-		} else {
-			this.#log.debug(fields, resultWords(this.check, result));
-		}
+		const words = resultWords(this.check, result);
+		if (!isTelling(result)) this.#log.warn(fields, `${words} The check could not be made; nothing follows from it`);
+		else if (news || (this.check.logAllFailures && !result.ok)) this.#log.info(fields, words);
+		else this.#log.debug(fields, words);
+		if (before.up && !this.#state.up) this.#log.info(fields, giveUpWords(this.check, before));
 	}
 }
 

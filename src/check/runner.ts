@@ -2,10 +2,10 @@ import type {Backend, Check, Service} from '../conf/model.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import type {Checker} from './checker.js';
+import {checkerFor} from './checkers.js';
 import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
-import {tcpChecker} from './tcp.js';
 import {type BackendHealth, Watch} from './watch.js';
 import {quorumWords, virtualServerName} from './words.js';
 
@@ -55,7 +55,7 @@ export class CheckRunner {
 			clock: options.clock,
 			random: options.random,
 			slots: new Slots(options.concurrency ?? CONCURRENCY),
-			checkerFor: options.checkerFor ?? tcpChecker,
+			checkerFor: options.checkerFor ?? checkerFor,
 		};
 	}
 

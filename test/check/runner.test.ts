@@ -37,7 +37,7 @@ class Bench {
 	#checker({connectAddress, connectTimeoutUs}: Check): Checker {
 		return {
 			timeoutUs: connectTimeoutUs,
-			check: signal => {
+			check: ({signal}) => {
 				this.looked.push(connectAddress);
 				signal.addEventListener('abort', () => this.aborted++);
 				const answer = this.answers.get(connectAddress) ?? PASSED;

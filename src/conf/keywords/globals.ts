@@ -1,4 +1,4 @@
-import {type Args, anything, none, one, pair} from '../args.js';
+import {type Args, anything, none, one, onOff, pair} from '../args.js';
 import type {Globals, Place} from '../model.js';
 import {
 	accepted,
@@ -28,6 +28,7 @@ export interface GlobalsDraft extends Draft {
 	vrrpVersion: 2 | 3;
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
+	logAllFailures: boolean;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 }
@@ -44,6 +45,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
+		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
 		garp: {},
 	};
@@ -161,7 +163,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	lvs_sync_daemon: refused('connections are not shared between balancers yet'),
 	...rows('lvs_flush lvs_flush_on_stop lvs_flush_onstop', accepted(because.noIpvs)),
 	...rows('nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark', accepted(because.noIpvs)),
-	checker_log_all_failures: accepted('every change of a check is logged once'),
+	checker_log_all_failures: full(onOff, (draft, all) => {
+		draft.logAllFailures = all;
+	}),
 
 	...rows('process_names process_name lvs_process_name', accepted(because.ownProcesses)),
 	...rows('max_auto_priority min_auto_priority_delay random_seed umask', accepted(because.ownProcesses)),
@@ -195,6 +199,14 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
 }
 
-export function toGlobals({place, written, garp, scripts, vrrpVersion, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({
+	place,
+	written,
+	garp,
+	scripts,
+	logAllFailures,
+	vrrpVersion,
+	...globals
+}: GlobalsDraft): Globals {
 	return globals;
 }
