@@ -25,7 +25,11 @@ export interface Failure {
 	readonly detail: string;
 }
 
-export type Result = {readonly ok: true} | Failure;
+/** What a check makes of its backend's weight: another, or so much more. */
+export type WeightChange = {readonly to: number} | {readonly by: number};
+
+/** `weight` null: as configured; absent: as before. */
+export type Result = {readonly ok: true; readonly weight?: WeightChange | null} | Failure;
 
 export function failed(reason: Reason, detail: string): Failure {
 	return {ok: false, reason, detail};

@@ -48,6 +48,11 @@ const PHRASES: Readonly<Record<Check['kind'], Phrases>> = {
 	tcp: {keyword: 'TCP_CHECK', ...connection('TCP')},
 	http: web,
 	https: web,
+	misc: {
+		keyword: 'MISC_CHECK',
+		passed: to => `Misc check for ${to} success.`,
+		failed: (to, {reason}) => `Misc check for ${to} ${reason === 'timeout' ? 'timed out' : 'failed'}.`,
+	},
 };
 
 /** `TCP connection to [10.0.0.71]:tcp:80 failed.` */
@@ -62,8 +67,15 @@ export function giveUpWords(check: Check, before: CheckState): string {
 	return `${PHRASES[check.kind].keyword} on service ${targetWord(check)} failed${retries}.`;
 }
 
-function targetWord({connectAddress, connectPort}: Check): string {
-	return `[${connectAddress}]:tcp:${connectPort}`;
+function targetWord(check: Check): string {
+	if (check.kind === 'misc') return `[${check.script.argv.join(' ')}]`;
+	return `[${check.connectAddress}]:tcp:${check.connectPort}`;
+}
+
+/** `Changing weight from 1 to 5 for service [10.0.0.71]:tcp:80 of VS [192.168.1.1]:tcp:80` */
+export function weightWords(service: Service, backend: Backend, from: number, to: number): string {
+	const of = `${backendWord(service, backend)} of VS ${serviceWord(service)}`;
+	return `Changing weight from ${from} to ${to} for service ${of}`;
 }
 
 /** `Removing service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80` */

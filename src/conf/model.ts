@@ -28,6 +28,9 @@ export type Forwarding =
 			readonly checksum: 'none' | 'full' | 'remote';
 	  };
 
+/** keepalived's largest weight. */
+export const WEIGHT_MAX = 2 ** 31 - 1;
+
 /**
  * One address and port of a `virtual_server`: of one that names a group, one of the many that the group has. Those have
  * their real servers and checks in common.
@@ -166,8 +169,17 @@ export interface HttpPattern {
 	readonly maxOffset: number | null;
 }
 
+/** `MISC_CHECK`: a script says how the backend is. */
+export interface MiscCheck extends Checking {
+	readonly kind: 'misc';
+	readonly script: Script;
+	readonly timeoutUs: number;
+	/** An exit status from 2 on is two more than the backend's weight. */
+	readonly dynamic: boolean;
+}
+
 /** One checker of a backend. */
-export type Check = TcpCheck | HttpCheck;
+export type Check = TcpCheck | HttpCheck | MiscCheck;
 
 /** A program to run, and as whom. */
 export interface Script {

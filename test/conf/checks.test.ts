@@ -127,9 +127,46 @@ test('a name for the handshake may be another than the host', t => {
 	t.like(check, {urls: [{host: 'www.example.com', serverName: 'sni.example.com'}]});
 });
 
+const misc = {
+	kind: 'misc',
+	...rhythm,
+	retry: 0,
+	script: {argv: ['/usr/bin/check'], user: null, group: null, secured: false},
+	timeoutUs: 60_000_000,
+	dynamic: false,
+} as const;
+
+test('MISC_CHECK', t => {
+	t.deepEqual(checksOf('MISC_CHECK {\nmisc_path /usr/bin/check\n}'), [misc]);
+	const all = `misc_path "/usr/bin/check 'one two' three"\nmisc_timeout 2.5\nmisc_dynamic\nuser nobody nogroup
+		delay_loop 6\nretry 3\ndelay_before_retry 2`;
+	t.deepEqual(checksOf(`MISC_CHECK {\n${all}\n}`), [
+		{
+			...misc,
+			delayLoopUs: 6_000_000,
+			warmupUs: 6_000_000,
+			retry: 3,
+			delayBeforeRetryUs: 2_000_000,
+			script: {argv: ['/usr/bin/check', 'one two', 'three'], user: 'nobody', group: 'nogroup', secured: false},
+			timeoutUs: 2_500_000,
+			dynamic: true,
+		},
+	]);
+});
+
+test('a script runs as script_user says unless it says itself', t => {
+	const globals = 'script_user daemon bin\nenable_script_security';
+	const backend = 'MISC_CHECK {\nmisc_path /a\n}\nMISC_CHECK {\nmisc_path /b\nuser nobody\n}';
+	const {checks = []} = configOf(sound({globals, backend})).services[0]?.backends[0] ?? {};
+	t.like(checks[0], {script: {argv: ['/a'], user: 'daemon', group: 'bin', secured: true}});
+	t.like(checks[1], {script: {argv: ['/b'], user: 'nobody', group: null, secured: true}});
+});
+
 const complaints: readonly (readonly [string, string])[] = [
 	['HTTP_GET {\n}', `18:1: warning: HTTP_GET has no url and checks nothing (add 'url { path / }')`],
 	['HTTP_GET {\nurl {\n}\n}', `19:1: warning: url has no path and is left out (add 'path /')`],
+	['MISC_CHECK {\n}', `18:1: error: MISC_CHECK has no script (add 'misc_path PROGRAM')`],
+	['MISC_CHECK {\nmisc_path "/a \'b"\n}', `19:11: error: misc_path '/a 'b' has a quote that is not closed`],
 	[
 		'HTTP_GET {\nurl {\npath /\nstatus_code 99\n}\n}',
 		`21:13: error: status_code '99' is no status code (write it like 200 or 200-299)`,

@@ -1,5 +1,5 @@
 import {one, onOff} from '../args.js';
-import type {Forwarding, Place} from '../model.js';
+import {type Forwarding, type Place, WEIGHT_MAX} from '../model.js';
 import {accepted, type Draft, draftAt, full, type Keywords, rows} from '../table.js';
 import {integer} from '../values.js';
 import * as because from './because.js';
@@ -39,9 +39,6 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		checks: [],
 	};
 }
-
-/** keepalived's largest weight. */
-export const WEIGHT_MAX = 2 ** 31 - 1;
 
 const threshold = integer(0, 2 ** 32 - 1);
 

@@ -1,9 +1,9 @@
 import {type Family, maskPrefix} from '../../net/address.js';
 import {type Args, none, one, onOff, optional, pair} from '../args.js';
-import type {Forwarding, Place, Protocol, Scheduler} from '../model.js';
+import {type Forwarding, type Place, type Protocol, type Scheduler, WEIGHT_MAX} from '../model.js';
 import {accepted, block, type Draft, draftAt, full, type Keywords, type Row, refused, rows} from '../table.js';
 import {integer, ip, ipv4, map, oneOf, Unsupported, type Value, word} from '../values.js';
-import {type BackendDraft, backend, newBackend, WEIGHT_MAX} from './backend.js';
+import {type BackendDraft, backend, newBackend} from './backend.js';
 import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
 import {forwardingArgs} from './forwarding.js';
