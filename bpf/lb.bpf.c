@@ -85,6 +85,15 @@ static __always_inline __u32 acknowledged(const struct packet *p)
 	return p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
 }
 
+/* Client to service, if the block list has the client. */
+static __always_inline enum verdict refuse_blocked(struct packet *p, const struct flow_key *key)
+{
+	if (!(p->set->flags & SETTING_BLOCKED))
+		return V_UNDECIDED;
+	p->service = blocked_from(key);
+	return p->service ? V_DROP_BLOCKED : V_UNDECIDED;
+}
+
 /* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
@@ -92,12 +101,10 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	struct flow_hit hit = {};
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
+	enum verdict verdict = refuse_blocked(p, &key);
 
-	if (p->set->flags & SETTING_BLOCKED) {
-		p->service = blocked_from(&key);
-		if (p->service)
-			return V_DROP_BLOCKED;
-	}
+	if (verdict)
+		return verdict;
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
@@ -302,6 +309,8 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 		return verdict;
 	if (way->verdict == V_REPLY)
 		return follow_to_client(ctx, p, way);
+	if (is_blocked(key_client(key), p->set)) /* since the first one came */
+		return V_DROP_BLOCKED;
 	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;
 }
 
@@ -319,6 +328,11 @@ static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct 
 	if (fragment.offset)
 		return has_room(ctx, p, &cursor, 0) ? follow_first(ctx, p, &key, fragment.offset) : V_PASS_MALFORMED;
 	verdict = parse_transport(ctx, &cursor, p, proto) ?: reply_if_any(ctx, p);
+	if (!verdict) {
+		key.ports = key_of_client(p).ports; /* a second key would take too much stack */
+		verdict = refuse_blocked(p, &key);
+		key.ports = fragment.datagram;
+	}
 	if (verdict)
 		remember_way(p, &key, verdict);
 	return verdict;
@@ -349,7 +363,7 @@ static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct 
 		return verdict;
 	struct new_flow new = new_flow_of(p);
 	verdict = open_to_backend(ctx, p, &new);
-	new.key.ports = fragment.datagram; /* a copy of the key would take too much stack */
+	new.key.ports = fragment.datagram; /* a second key would take too much stack */
 	remember_way(p, &new.key, verdict);
 	return verdict;
 }

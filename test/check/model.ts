@@ -1,20 +1,23 @@
-import type {Backend, Check, Place, Service} from '../../src/conf/model.js';
+import type {Look} from '../../src/check/checker.js';
+import type {Backend, Place, Service, TcpCheck} from '../../src/conf/model.js';
 
 const PLACE: Place = {file: 'lb.conf', line: 1, column: 1};
 
 /** TCP_CHECK of the reference file: every 10 s, one retry after 1 s, 5 s to connect. */
-export function check(changes: Partial<Check> = {}): Check {
+export function check(changes: Partial<TcpCheck> = {}): TcpCheck {
 	return {
 		place: PLACE,
 		kind: 'tcp',
 		connectAddress: '10.0.0.71',
 		connectPort: 80,
 		bindAddress: null,
+		bindPort: 0,
 		connectTimeoutUs: 5_000_000,
 		delayLoopUs: 10_000_000,
 		retry: 1,
 		delayBeforeRetryUs: 1_000_000,
 		warmupUs: 0,
+		logAllFailures: false,
 		...changes,
 	};
 }
@@ -56,4 +59,14 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		backends,
 		...changes,
 	};
+}
+
+/** A signal that never fires. */
+export function patient(): AbortSignal {
+	return new AbortController().signal;
+}
+
+/** A look as a checker gets it, without a time limit but for `signal`. */
+export function lookFor(signal: AbortSignal = patient(), stage = 0): Look {
+	return {signal, stage, advance() {}};
 }

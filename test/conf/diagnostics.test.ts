@@ -110,8 +110,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'backend',
-		'HTTP_GET { url { path / } }',
-		'18:1: error: HTTP_GET is not supported: TCP_CHECK is the only check yet (remove it if you can do without)',
+		'BFD_CHECK { name NEIGHBOUR }',
+		'18:1: error: BFD_CHECK is not supported: there are no BFD sessions here (remove it if you can do without)',
 	],
 	[
 		'service',

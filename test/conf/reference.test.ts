@@ -67,11 +67,13 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 					connectAddress: address,
 					connectPort: 80,
 					bindAddress: null,
+					bindPort: 0,
 					connectTimeoutUs: 5_000_000,
 					delayLoopUs: 10_000_000,
 					retry: 1,
 					delayBeforeRetryUs: 1_000_000,
 					warmupUs: 10_000_000,
+					logAllFailures: false,
 				},
 			],
 		}) as const;

@@ -23,12 +23,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
 	'keepalived.conf.IPv6': ['24:9: SMTP_CHECK'],
 	'keepalived.conf.fwmark': ['7:16: virtual_server fwmark'],
 	'keepalived.conf.quorum': [],
-	'keepalived.conf.virtual_server_group': [
-		'18:2: virtual_server_group fwmark',
-		'19:2: virtual_server_group fwmark',
-		'31:9: HTTP_GET',
-		'44:9: HTTP_GET',
-	],
+	'keepalived.conf.virtual_server_group': ['18:2: virtual_server_group fwmark', '19:2: virtual_server_group fwmark'],
 };
 
 for (const path of paths.filter(path => basename(path) in refused)) {

@@ -26,11 +26,9 @@ export function newCheckOptions(): CheckOptions {
 /** keepalived refuses a time of zero where it would spin. */
 const positive = one(seconds(0.000001));
 
-export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
+/** When to check; each kind of check has these. */
+export function rhythmKeywords<D extends CheckOptions>(): Keywords<D> {
 	return {
-		connect_timeout: full(positive, (draft: D, us) => {
-			draft.connectTimeoutUs = us;
-		}),
 		delay_loop: full(positive, (draft: D, us) => {
 			draft.delayLoopUs = us;
 		}),
@@ -46,6 +44,15 @@ export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
 		alpha: full(onOff, (draft: D, alpha) => {
 			draft.alpha = alpha;
 		}),
+	};
+}
+
+export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
+	return {
+		connect_timeout: full(positive, (draft: D, us) => {
+			draft.connectTimeoutUs = us;
+		}),
+		...rhythmKeywords<D>(),
 	};
 }
 

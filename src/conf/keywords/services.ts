@@ -4,6 +4,7 @@ import {quote, type Report} from '../diagnostics.js';
 import type {Backend, Place, Protocol, Scheduler, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import {suggestion} from '../values.js';
+import type {GlobalsDraft} from './globals.js';
 import type {GroupDraft, PlacedAddresses} from './group.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
@@ -13,13 +14,14 @@ import {policyOf, type SettingsDraft} from './settings.js';
 export interface Surroundings {
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
+	readonly globals: GlobalsDraft;
 }
 
 /** What decides which packets a service takes. */
 type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
-export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings, report: Report): Service[] {
+export function toServices(draft: ServiceDraft, {groups, settings, globals}: Surroundings, report: Report): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
 	if (protocol === null) return [];
 	reportStrayFlags(draft, report);
@@ -32,7 +34,7 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, draft, {protocol, endpoints}, report);
+	const backends = toBackends(draft.backends, draft, {protocol, endpoints, globals}, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,

@@ -66,7 +66,7 @@ export const top: Keywords<ConfigDraft> = {
 	...rows('track_file vrrp_track_file track_group interface_up_down_delays', refused('nothing is tracked yet')),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
-	SSL: accepted('only SSL_GET needs it'),
+	SSL: accepted('checks show no certificate of their own'),
 	garp_group: accepted(because.noPacing),
 	...rows('linkbeat_interfaces linkbeat_use_polling', accepted('the kernel tells when a link changes')),
 	include_check: accepted(because.alwaysChecked),
