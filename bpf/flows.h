@@ -151,15 +151,23 @@ __noinline int find_moving_flow(const struct flow_key *key, struct flow_hit *hit
 	return flow_find(buckets.primary, buckets.secondary, key, hit);
 }
 
-/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
-static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
-						      const struct settings *set, __u32 now)
+/* One look for a flow, which may have expired. */
+static __always_inline enum flow_lookup look_for_flow(const struct flow_key *key, struct flow_hit *hit,
+						      const struct settings *set)
 {
 	struct flow_buckets buckets = buckets_of(key, set);
 
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
-	enum flow_lookup found = flow_look(buckets.primary, buckets.secondary, key, hit);
+	return flow_look(buckets.primary, buckets.secondary, key, hit);
+}
+
+/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
+static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
+						      const struct settings *set, __u32 now)
+{
+	enum flow_lookup found = look_for_flow(key, hit, set);
+
 	if (found == FLOW_MOVING)
 		found = find_moving_flow(key, hit);
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))

@@ -193,18 +193,11 @@ static __always_inline enum verdict flow_of_client(struct packet *p, struct new_
 	if (found == FLOW_HIT && !is_opened_anew(p, new) &&
 	    update_flow(&new->key, &new->hit, new->events, acknowledged(p)))
 		return V_FORWARD;
-	enum verdict verdict = open_flow(p->set, new);
+	enum verdict verdict = open_flow(new);
 	p->service = new->service;
+	if (verdict == V_FORWARD_NEW && !disambiguate(new))
+		return V_DROP_AMBIGUOUS;
 	return verdict;
-}
-
-/* Why a packet to no service at all is none of ours: it may still come from a backend. */
-static __always_inline enum verdict why_not_ours(const struct packet *p)
-{
-	struct ends ends = ends_of(p);
-	struct reply reply = reply_of(p, &ends);
-
-	return ends.from_backend ? find_reply(p->set, &reply) : V_PASS_NOT_OURS;
 }
 
 static __always_inline struct new_flow new_flow_of(const struct packet *p)
@@ -217,18 +210,41 @@ static __always_inline struct new_flow new_flow_of(const struct packet *p)
 	};
 }
 
-static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+/* Whether a packet that may open a flow is on its last hop: then it takes no slot, no turn and none of a limit's tokens. */
+static __always_inline int ends_here(struct packet *p, const struct new_flow *new)
 {
-	enum verdict forwarded = flow_of_client(p, new);
-	if (forwarded == V_PASS_NOT_OURS)
-		return why_not_ours(p);
-	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
-		return forwarded;
+	if (hops_left(p->ip) > 1 || !(new->events & FLOW_OPENS))
+		return 0;
+	p->service = service_of(&new->key);
+	return p->service != 0;
+}
+
+/* Sends a client's packet on in its flow, `forwarded`; one that was opened for a packet that goes nowhere is taken back. */
+static __always_inline enum verdict send_in_flow(struct xdp_md *ctx, struct packet *p, struct new_flow *new,
+						 enum verdict forwarded)
+{
 	struct backend *backend;
 	enum verdict verdict = serving_backend(p, flow_backend(new->hit.word), &backend);
-	if (verdict)
-		return verdict;
-	return send_to_backend(ctx, p, backend, &new->key) ?: forwarded;
+
+	if (!verdict)
+		verdict = send_to_backend(ctx, p, backend, &new->key);
+	if (forwarded == V_FORWARD_NEW && verdict)
+		redirect_flow(&new->key, &new->hit, NO_BACKEND);
+	else if (forwarded == V_FORWARD_NEW)
+		count_new(p->set, p->service, p->backend);
+	return verdict ?: forwarded;
+}
+
+static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+{
+	if (ends_here(p, new))
+		return V_DROP_TTL;
+	enum verdict forwarded = flow_of_client(p, new);
+	if (forwarded == V_PASS_NOT_OURS)
+		return why_not_ours(&new->key);
+	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
+		return forwarded;
+	return send_in_flow(ctx, p, new, forwarded);
 }
 
 /* Whether its sender may be told why a packet goes no further. */
@@ -309,7 +325,7 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 		return verdict;
 	if (way->verdict == V_REPLY)
 		return follow_to_client(ctx, p, way);
-	if (is_blocked(key_client(key), p->set)) /* since the first one came */
+	if (is_blocked(key_client(key))) /* since the first one came */
 		return V_DROP_BLOCKED;
 	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;
 }

@@ -95,7 +95,7 @@ class Cli {
 		this.#command('backends', 'backends: state, load and why').action(() => this.#show(backends));
 		this.#command('flows', 'connections in the flow table')
 			.option('--client <address>', 'only of this client (ADDRESS or ADDRESS:PORT)')
-			.option('--service <service>', 'only of this service (VIP:PORT)')
+			.option('--service <service>', 'only of this service (VIP:PORT; VIP:0 for one of all ports)')
 			.option('--backend <backend>', 'only to this backend (ADDRESS:PORT)')
 			.option('--state <state>', 'only in this state')
 			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)

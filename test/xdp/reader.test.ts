@@ -20,6 +20,7 @@ const SERVICES = [
 	service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72', {weight: 0})]),
 	service('192.168.1.2', [backend('10.0.0.73')], {persistence: {timeoutS: 300, granularity: 24}}),
 ];
+const ALL_PORTS = service('192.168.1.3', [backend('10.0.0.74', {port: 0})], {port: 0});
 
 interface Scene {
 	readonly name: string;
@@ -30,10 +31,10 @@ interface Scene {
 	view(): Promise<MapView>;
 }
 
-async function scene(t: ExecutionContext): Promise<Scene> {
+async function scene(t: ExecutionContext, services = SERVICES): Promise<Scene> {
 	const name = freshName(t);
 	const plane = await open(t, {name});
-	serve(plane, SERVICES);
+	serve(plane, services);
 	const through = send(t, name);
 	return {
 		name,
@@ -74,14 +75,17 @@ packetTest('services and backends, with what went to them', async t => {
 });
 
 packetTest('flows, and those that match', async t => {
-	const {request, view} = await scene(t);
+	const {request, view} = await scene(t, [...SERVICES, ALL_PORTS]);
 	request('172.16.0.1:1024', '192.168.1.1:80', 'S');
 	request('172.16.0.2:1024', '192.168.1.2:80', 'S');
+	for (const port of [80, 81]) request('172.16.0.3:1024', `192.168.1.3:${port}`, 'S');
 	const seen = await view();
 	const flows = await all(seen.flows({}));
 	t.deepEqual(flows.map(({client, service: of, backend: at, state}) => [client, of, at, state]).sort(), [
 		['172.16.0.1:1024', '192.168.1.1:80', '10.0.0.71:80', 'syn_recv'],
 		['172.16.0.2:1024', '192.168.1.2:80', '10.0.0.73:80', 'syn_recv'],
+		['172.16.0.3:1024', '192.168.1.3:80', '10.0.0.74:0', 'syn_recv'],
+		['172.16.0.3:1024', '192.168.1.3:81', '10.0.0.74:0', 'syn_recv'],
 	]);
 	for (const {idleS, expiresInS} of flows) t.true(idleS >= 0 && idleS < 5 && expiresInS > 55 && expiresInS < 61);
 	const matching = async (filter: Parameters<MapView['flows']>[0]): Promise<number> =>
@@ -91,7 +95,9 @@ packetTest('flows, and those that match', async t => {
 	t.is(await matching({client: '172.16.0.1:10'}), 0);
 	t.is(await matching({service: '192.168.1.2:80'}), 1);
 	t.is(await matching({backend: '10.0.0.72:80'}), 0);
-	t.is(await matching({state: 'syn_recv'}), 2);
+	t.is(await matching({state: 'syn_recv'}), 4);
+	t.is(await matching({service: '192.168.1.3:81'}), 1);
+	t.is(await matching({service: '192.168.1.3:0'}), 2);
 });
 
 packetTest('persistence entries, until they expire; the sweep takes the expired ones only', async t => {
