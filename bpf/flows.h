@@ -84,10 +84,8 @@ static __always_inline struct flow_key flow_key_of(const struct address *client,
 						   const struct address *service, __be16 service_port, __u8 proto)
 {
 	struct flow_key key = {.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32};
-	struct address *ends = (struct address *)key.addrs;
 
-	ends[0] = *client;
-	ends[1] = *service;
+	put_addresses(key.addrs, client, service);
 	return key;
 }
 
@@ -103,7 +101,9 @@ static __always_inline const struct address *key_service(const struct flow_key *
 
 static __always_inline void set_key_service(struct flow_key *key, const struct address *addr, __be16 port)
 {
-	((struct address *)key->addrs)[1] = *addr;
+	struct address client = *key_client(key);
+
+	put_addresses(key->addrs, &client, addr);
 	key->ports = (key->ports & ~(0xffffull << 16)) | (__u32)port << 16;
 }
 
