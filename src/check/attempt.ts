@@ -2,7 +2,7 @@ import type {Cancel, Clock} from '../host/host.js';
 import {type Checker, failed, type Look, type Result} from './checker.js';
 
 /**
- * Runs a checker once and reports exactly one result: its own, or `timeout` when a step is not done in time. What a
+ * Runs a checker once and reports exactly one result: its own, or what it means that a step is not done in time. What a
  * checker does after that, or after the cancel, no longer counts: a stuck one holds up nobody else.
  */
 export function attempt(
@@ -28,7 +28,7 @@ export function attempt(
 		cancelDeadline();
 		if (over) return;
 		cancelDeadline = clock.after(checker.timeoutUs, `${name}: timeout`, () => {
-			settle(failed('timeout', `no answer within ${checker.timeoutUs / 1_000_000} s`));
+			settle(checker.late ?? failed('timeout', `no answer within ${checker.timeoutUs / 1_000_000} s`));
 		});
 	};
 	advance();

@@ -56,6 +56,8 @@ export interface Look {
  */
 export interface Checker {
 	readonly timeoutUs: number;
+	/** What it means that the time is over, if not that the backend has failed. */
+	readonly late?: Result;
 	/** Resolves, never rejects for what a backend does. Lets go of everything when the look's `signal` fires. */
 	check(look: Look): Promise<Result>;
 }

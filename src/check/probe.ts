@@ -2,12 +2,11 @@ import {isDeepStrictEqual} from 'node:util';
 import type {Check} from '../conf/model.js';
 import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {endpointName} from '../net/address.js';
 import {attempt} from './attempt.js';
 import {type Checker, isTelling, type Result, type WeightChange} from './checker.js';
 import {type CheckState, firstDelayUs, initialState, step} from './machine.js';
 import type {Slots} from './slots.js';
-import {giveUpWords, resultWords} from './words.js';
+import {giveUpWords, resultWords, targetName} from './words.js';
 
 /** What one check of a backend has to say. Times are of the host's monotonic clock. */
 export interface CheckHealth {
@@ -136,9 +135,4 @@ export class Probe {
 
 function reasonText(check: Check, result: Result): string {
 	return `${check.kind} check: ${result.ok ? 'passed' : result.reason} (${targetName(check)})`;
-}
-
-function targetName(check: Check): string {
-	if (check.kind === 'misc') return check.script.argv[0];
-	return endpointName(check.connectAddress, check.connectPort, check.kind);
 }

@@ -1,5 +1,6 @@
 /** keepalived's names and sentences, word for word: people's log filters look for them. */
-import type {Backend, Check, Service} from '../conf/model.js';
+import type {Backend, Check, Protocol, Service} from '../conf/model.js';
+import {endpointName} from '../net/address.js';
 import type {Failure, Result} from './checker.js';
 import type {CheckState} from './machine.js';
 
@@ -48,6 +49,23 @@ const PHRASES: Readonly<Record<Check['kind'], Phrases>> = {
 	tcp: {keyword: 'TCP_CHECK', ...connection('TCP')},
 	http: web,
 	https: web,
+	smtp: {
+		keyword: 'SMTP_CHECK',
+		passed: to => `Remote SMTP server ${to} succeed on service.`,
+		failed: (to, {reason}) => `SMTP_CHECK to ${to} ${reason === 'timeout' ? 'timeout' : 'failed'}.`,
+	},
+	dns: {
+		keyword: 'DNS_CHECK',
+		passed: to => `DNS_CHECK (${to}) success.`,
+		failed: (to, {reason}) => `DNS_CHECK (${to}) ${reason === 'timeout' ? 'timeout' : 'failed'}.`,
+	},
+	udp: {keyword: 'UDP_CHECK', ...connection('UDP')},
+	ping: {keyword: 'ICMP CHECK', ...connection('ICMP')},
+	file: {
+		keyword: 'FILE_CHECK',
+		passed: to => `Track file ${to} is up.`,
+		failed: to => `Track file ${to} is down.`,
+	},
 	misc: {
 		keyword: 'MISC_CHECK',
 		passed: to => `Misc check for ${to} success.`,
@@ -67,9 +85,36 @@ export function giveUpWords(check: Check, before: CheckState): string {
 	return `${PHRASES[check.kind].keyword} on service ${targetWord(check)} failed${retries}.`;
 }
 
+/** keepalived's word for what is asked: `[10.0.0.71]:tcp:80`. */
 function targetWord(check: Check): string {
-	if (check.kind === 'misc') return `[${check.script.argv.join(' ')}]`;
-	return `[${check.connectAddress}]:tcp:${check.connectPort}`;
+	switch (check.kind) {
+		case 'misc':
+			return `[${check.script.argv.join(' ')}]`;
+		case 'file':
+			return `[${check.path}]`;
+		case 'ping':
+			return `[${check.connectAddress}]`;
+		default:
+			return `[${check.connectAddress}]:${protocolOf(check)}:${check.connectPort}`;
+	}
+}
+
+/** Our own: `10.0.0.71:80`, `10.0.0.71:53/udp`, `10.0.0.71`, `/usr/bin/check`. */
+export function targetName(check: Check): string {
+	switch (check.kind) {
+		case 'misc':
+			return check.script.argv[0];
+		case 'file':
+			return check.path;
+		case 'ping':
+			return check.connectAddress;
+		default:
+			return endpointName(check.connectAddress, check.connectPort, protocolOf(check));
+	}
+}
+
+function protocolOf({kind}: Check): Protocol {
+	return kind === 'dns' || kind === 'udp' ? 'udp' : 'tcp';
 }
 
 /** `Changing weight from 1 to 5 for service [10.0.0.71]:tcp:80 of VS [192.168.1.1]:tcp:80` */

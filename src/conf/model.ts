@@ -169,6 +169,50 @@ export interface HttpPattern {
 	readonly maxOffset: number | null;
 }
 
+/** `SMTP_CHECK`: greeting, HELO and QUIT. */
+export interface SmtpCheck extends Checking, CheckTarget {
+	readonly kind: 'smtp';
+	readonly heloName: string;
+}
+
+export type DnsType = 'A' | 'NS' | 'CNAME' | 'SOA' | 'MX' | 'TXT' | 'AAAA' | 'RRSIG' | 'DNSKEY';
+
+/** `DNS_CHECK`: a query over UDP; what is answered does not matter. */
+export interface DnsCheck extends Checking, CheckTarget {
+	readonly kind: 'dns';
+	readonly type: DnsType;
+	/** Without the dot at its end; '' is the root. */
+	readonly name: string;
+}
+
+/** `UDP_CHECK`: a datagram that nobody refuses, or to which there is an answer. Bytes are in hexadecimal digits. */
+export interface UdpCheck extends Checking, CheckTarget {
+	readonly kind: 'udp';
+	/** null: any. */
+	readonly payload: string | null;
+	/** null: none is needed. */
+	readonly reply: UdpReply | null;
+}
+
+export interface UdpReply {
+	/** How it begins; `x` stands for any four bits. '' for anything. */
+	readonly pattern: string;
+	readonly minLength: number;
+	readonly maxLength: number;
+}
+
+/** `PING_CHECK`: an echo by ICMP. */
+export interface PingCheck extends Checking, CheckTarget {
+	readonly kind: 'ping';
+}
+
+/** `FILE_CHECK`: a number in a file is added to the weight, times `weight`; with weight 0, any but 0 means down. */
+export interface FileCheck extends Checking {
+	readonly kind: 'file';
+	readonly path: string;
+	readonly weight: number;
+}
+
 /** `MISC_CHECK`: a script says how the backend is. */
 export interface MiscCheck extends Checking {
 	readonly kind: 'misc';
@@ -179,7 +223,7 @@ export interface MiscCheck extends Checking {
 }
 
 /** One checker of a backend. */
-export type Check = TcpCheck | HttpCheck | MiscCheck;
+export type Check = TcpCheck | HttpCheck | SmtpCheck | DnsCheck | UdpCheck | PingCheck | MiscCheck | FileCheck;
 
 /** A program to run, and as whom. */
 export interface Script {

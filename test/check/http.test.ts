@@ -2,12 +2,10 @@ import {createHash} from 'node:crypto';
 import {createServer} from 'node:http';
 import type {Socket} from 'node:net';
 import test, {type ExecutionContext} from 'ava';
-import {attempt} from '../../src/check/attempt.js';
 import type {Reason, Result} from '../../src/check/checker.js';
 import {httpChecker} from '../../src/check/http.js';
 import type {HttpCheck, HttpUrl} from '../../src/conf/model.js';
-import {realClock} from '../../src/host/real/clock.js';
-import {check, lookFor} from './model.js';
+import {lookFor, loopback, timed} from './model.js';
 import {closedPort, dribble, listen, listenTls} from './servers.js';
 
 const BODY = '<h1>It works</h1>\n';
@@ -27,8 +25,8 @@ function url(changes: Partial<HttpUrl> = {}): HttpUrl {
 
 function httpCheck(port: number, changes: Partial<HttpCheck> = {}): HttpCheck {
 	return {
-		...check({connectAddress: '127.0.0.1', connectPort: port}),
 		kind: 'http',
+		...loopback(port),
 		version: '1.0',
 		close: false,
 		fastRecovery: false,
@@ -179,16 +177,9 @@ test('a header without an end is not read forever', async t => {
 	t.like(await get(port), {ok: false, reason: 'malformed'});
 });
 
-/** As the runner does it: each step with its time. */
-function timed(t: ExecutionContext, one: HttpCheck): Promise<Result> {
-	return new Promise(resolve => {
-		t.teardown(attempt(realClock, 'test', {checker: httpChecker(one), stage: 0}, resolve));
-	});
-}
-
 test('a server that hangs is given up after connect_timeout', async t => {
 	const {port} = await answering(t, () => {});
-	t.like(await timed(t, httpCheck(port, {connectTimeoutUs: 100_000})), {ok: false, reason: 'timeout'});
+	t.like(await timed(httpChecker(httpCheck(port, {connectTimeoutUs: 100_000}))), {ok: false, reason: 'timeout'});
 });
 
 test('a server may take connect_timeout to begin and the same to finish', async t => {
@@ -198,14 +189,14 @@ test('a server may take connect_timeout to begin and the same to finish', async 
 			setTimeout(() => socket.end('\r\n'), 700);
 		}, 700);
 	});
-	t.deepEqual(await timed(t, httpCheck(port, {connectTimeoutUs: 1_000_000})), {ok: true});
+	t.deepEqual(await timed(httpChecker(httpCheck(port, {connectTimeoutUs: 1_000_000}))), {ok: true});
 });
 
 test('a server that answers byte by byte passes, unless it takes forever', async t => {
 	const {port} = await answering(t, socket => void dribble(socket, answered(200), 1));
 	const slow = await answering(t, socket => void dribble(socket, answered(200), 50));
-	t.deepEqual(await timed(t, httpCheck(port, {urls: [url({digest: MD5})]})), {ok: true});
-	t.like(await timed(t, httpCheck(slow.port, {connectTimeoutUs: 200_000})), {ok: false, reason: 'timeout'});
+	t.deepEqual(await timed(httpChecker(httpCheck(port, {urls: [url({digest: MD5})]}))), {ok: true});
+	t.like(await timed(httpChecker(httpCheck(slow.port, {connectTimeoutUs: 200_000}))), {ok: false, reason: 'timeout'});
 });
 
 test('SSL_GET passes whoever has signed the certificate, and gives a name only if it has one', async t => {
@@ -222,7 +213,7 @@ test('SSL_GET of a server without TLS fails, and hangs no longer than it may', a
 	t.like(await get(plain.port, {kind: 'https'}), {ok: false, reason: 'tls'});
 	const deaf = await listen(t);
 	const one = httpCheck(deaf.port, {kind: 'https', connectTimeoutUs: 100_000});
-	t.like(await timed(t, one), {ok: false, reason: 'timeout'});
+	t.like(await timed(httpChecker(one)), {ok: false, reason: 'timeout'});
 	const rude = await listen(t, socket => socket.destroy());
 	const result = await get(rude.port, {kind: 'https'});
 	t.false(result.ok);

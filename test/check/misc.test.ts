@@ -1,27 +1,22 @@
 import test from 'ava';
-import {attempt} from '../../src/check/attempt.js';
 import type {Result} from '../../src/check/checker.js';
 import {miscChecker} from '../../src/check/misc.js';
 import type {MiscCheck} from '../../src/conf/model.js';
-import {realClock} from '../../src/host/real/clock.js';
 import {realScripts} from '../../src/host/real/scripts.js';
-import {check} from './model.js';
+import {rhythm, timed} from './model.js';
 
 const means = {scripts: realScripts()};
 
 function run(text: string, changes: Partial<MiscCheck> = {}): Promise<Result> {
-	const {place, delayLoopUs, retry, delayBeforeRetryUs, warmupUs, logAllFailures} = check();
 	const one: MiscCheck = {
 		kind: 'misc',
-		...{place, delayLoopUs, retry, delayBeforeRetryUs, warmupUs, logAllFailures},
+		...rhythm(),
 		script: {argv: ['/bin/sh', '-c', text], user: null, group: null, secured: false},
 		timeoutUs: 20_000_000,
 		dynamic: false,
 		...changes,
 	};
-	return new Promise(resolve => {
-		attempt(realClock, 'test', {checker: miscChecker(one, means), stage: 0}, resolve);
-	});
+	return timed(miscChecker(one, means));
 }
 
 test('passes with exit status 0, and fails with every other', async t => {

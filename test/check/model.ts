@@ -1,5 +1,7 @@
-import type {Look} from '../../src/check/checker.js';
-import type {Backend, Place, Service, TcpCheck} from '../../src/conf/model.js';
+import {attempt} from '../../src/check/attempt.js';
+import type {Checker, Look, Result} from '../../src/check/checker.js';
+import type {Backend, CheckTarget, Place, Service, TcpCheck} from '../../src/conf/model.js';
+import {realClock} from '../../src/host/real/clock.js';
 
 const PLACE: Place = {file: 'lb.conf', line: 1, column: 1};
 
@@ -20,6 +22,18 @@ export function check(changes: Partial<TcpCheck> = {}): TcpCheck {
 		logAllFailures: false,
 		...changes,
 	};
+}
+
+/** What `check` says of when to check, for a check of another kind. */
+export function rhythm(): Omit<TcpCheck, 'kind' | keyof CheckTarget> {
+	const {place, delayLoopUs, retry, delayBeforeRetryUs, warmupUs, logAllFailures} = check();
+	return {place, delayLoopUs, retry, delayBeforeRetryUs, warmupUs, logAllFailures};
+}
+
+/** Of a check that speaks to a port on loopback. */
+export function loopback(connectPort: number): Omit<TcpCheck, 'kind'> {
+	const {kind, ...all} = check({connectAddress: '127.0.0.1', connectPort});
+	return all;
 }
 
 export function backend(address: string, changes: Partial<Backend> = {}): Backend {
@@ -69,4 +83,11 @@ export function patient(): AbortSignal {
 /** A look as a checker gets it, without a time limit but for `signal`. */
 export function lookFor(signal: AbortSignal = patient(), stage = 0): Look {
 	return {signal, stage, advance() {}};
+}
+
+/** A look as the runner makes it, each step with its time. */
+export function timed(checker: Checker): Promise<Result> {
+	return new Promise(resolve => {
+		attempt(realClock, 'test', {checker, stage: 0}, resolve);
+	});
 }

@@ -154,6 +154,76 @@ test('MISC_CHECK', t => {
 	]);
 });
 
+test('SMTP_CHECK', t => {
+	const smtp = {kind: 'smtp', ...rhythm, ...target, heloName: 'smtpchecker.keepalived.org'} as const;
+	t.deepEqual(checksOf('SMTP_CHECK {\n}'), [smtp]);
+	t.deepEqual(checksOf('SMTP_CHECK {\nhelo_name check.example.com\nconnect_port 25\nretry 2\n}'), [
+		{...smtp, heloName: 'check.example.com', connectPort: 25, retry: 2},
+	]);
+	const hosts = 'host {\nconnect_ip 10.9.9.1\n}\nhost {\nconnect_port 587\nbindto 10.0.0.10\nconnect_timeout 2\n}';
+	t.deepEqual(checksOf(`SMTP_CHECK {\nconnect_port 25\n${hosts}\n}`), [
+		{...smtp, connectAddress: '10.9.9.1', connectPort: 25},
+		{...smtp, connectPort: 587, bindAddress: '10.0.0.10', connectTimeoutUs: 2_000_000},
+	]);
+});
+
+test('DNS_CHECK', t => {
+	const dns = {
+		kind: 'dns',
+		...rhythm,
+		retry: 3,
+		delayBeforeRetryUs: 60_000_000,
+		...target,
+		type: 'SOA',
+		name: '',
+	} as const;
+	t.deepEqual(checksOf('DNS_CHECK {\n}'), [dns]);
+	t.deepEqual(checksOf('DNS_CHECK {\ntype TXT\nname www.example.com.\n}'), [
+		{...dns, type: 'TXT', name: 'www.example.com'},
+	]);
+	t.deepEqual(checksOf('DNS_CHECK {\nname .\n}'), [dns]);
+});
+
+test('UDP_CHECK', t => {
+	const udp = {kind: 'udp', ...rhythm, ...target, payload: null, reply: null} as const;
+	t.deepEqual(checksOf('UDP_CHECK {\n}'), [udp]);
+	const manual = 'Ab12f 3 456 546443123';
+	t.deepEqual(checksOf(`UDP_CHECK {\npayload ${manual}\nrequire_reply\n}`), [
+		{...udp, payload: 'ab120f0345065464431203', reply: {pattern: '', minLength: 0, maxLength: 65_535}},
+	]);
+	t.deepEqual(checksOf('UDP_CHECK {\nrequire_reply 0X xx\nmin_reply_length 2\n}'), [
+		{...udp, reply: {pattern: '0xxx', minLength: 2, maxLength: 255}},
+	]);
+});
+
+test('PING_CHECK needs no port', t => {
+	const ping = {kind: 'ping', ...rhythm, ...target, connectPort: 0} as const;
+	t.deepEqual(checksOf('PING_CHECK {\nbindto 10.0.0.10\n}'), [{...ping, bindAddress: '10.0.0.10'}]);
+});
+
+test('FILE_CHECK', t => {
+	const file = {
+		kind: 'file',
+		delayLoopUs: 1_000_000,
+		retry: 0,
+		delayBeforeRetryUs: 1_000_000,
+		warmupUs: 0,
+		logAllFailures: false,
+	} as const;
+	const top = 'track_file LOAD {\nfile /run/load\nweight 5 reverse\ninit_file\n}\nvrrp_track_file B {\nfile /run/b\n}';
+	const named = (check: string) => {
+		const {config, printed} = read(sound({top, backend: `FILE_CHECK {\n${check}\n}`}));
+		const [{place, ...one} = {place: null}] = config?.services[0]?.backends[0]?.checks ?? [];
+		return [one, printed.filter(line => line.includes('error'))] as const;
+	};
+	t.deepEqual(named('track_file LOAD'), [{...file, path: '/run/load', weight: -5}, []]);
+	t.deepEqual(named('track_file LOAD\nweight 0'), [{...file, path: '/run/load', weight: 0}, []]);
+	t.deepEqual(named('track_file B\nweight -7'), [{...file, path: '/run/b', weight: -7}, []]);
+	t.deepEqual(named('track_file LAOD')[1], [
+		`lb.conf:19:1: error: FILE_CHECK names 'LAOD', which is no track_file with a file (did you mean 'LOAD'?)`,
+	]);
+});
+
 test('a script runs as script_user says unless it says itself', t => {
 	const globals = 'script_user daemon bin\nenable_script_security';
 	const backend = 'MISC_CHECK {\nmisc_path /a\n}\nMISC_CHECK {\nmisc_path /b\nuser nobody\n}';
@@ -165,6 +235,19 @@ test('a script runs as script_user says unless it says itself', t => {
 const complaints: readonly (readonly [string, string])[] = [
 	['HTTP_GET {\n}', `18:1: warning: HTTP_GET has no url and checks nothing (add 'url { path / }')`],
 	['HTTP_GET {\nurl {\n}\n}', `19:1: warning: url has no path and is left out (add 'path /')`],
+	['FILE_CHECK {\n}', `18:1: error: FILE_CHECK names no file (add 'track_file NAME')`],
+	['DNS_CHECK {\nname a..b\n}', `19:6: error: name 'a..b' has an empty part`],
+	[`DNS_CHECK {\nname ${'a'.repeat(64)}\n}`, `19:6: error: name '${'a'.repeat(60)}…' is no domain name`],
+	['DNS_CHECK {\ntype PTR\n}', `19:6: error: type 'PTR' is none of A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG, DNSKEY`],
+	[
+		'UDP_CHECK {\npayload 0x\n}',
+		`19:9: error: payload '0x' is not of hexadecimal digits (write it like 0d 0a or 0d0a)`,
+	],
+	['UDP_CHECK {\npayload\n}', `19:1: error: payload lacks its argument (write 'payload HEX …')`],
+	[
+		'UDP_CHECK {\nrequire_reply\nmin_reply_length 2\nmax_reply_length 1\n}',
+		'20:1: error: no reply can have 2 bytes and more, and 1 and less (raise max_reply_length)',
+	],
 	['MISC_CHECK {\n}', `18:1: error: MISC_CHECK has no script (add 'misc_path PROGRAM')`],
 	['MISC_CHECK {\nmisc_path "/a \'b"\n}', `19:11: error: misc_path '/a 'b' has a quote that is not closed`],
 	[

@@ -6,6 +6,7 @@ import {block, type Draft, draftAt, full, type Keywords, type Row, refused} from
 import {integer, ip} from '../values.js';
 import {type CheckOptions, checkOptionKeywords, inherit, newCheckOptions, rhythmKeywords} from './check-options.js';
 import type {GlobalsDraft} from './globals.js';
+import type {TrackFileDraft} from './track-file.js';
 
 /** Any check. null: not written. */
 export interface CheckDraft extends Draft, CheckOptions {
@@ -30,6 +31,7 @@ export interface CheckSetting {
 	/** `virtualhost` of the real server, or else of its service. */
 	readonly virtualHost: string | null;
 	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackFileDraft[];
 	readonly report: Report;
 }
 
@@ -80,6 +82,11 @@ const port = one(integer(1, 65_535));
 
 /** Of a check that speaks to its backend. */
 export function targetKeywords<D extends TargetDraft>(): Keywords<D> {
+	return {...checkOptionKeywords<D>(), ...checkKeywords<D>(), ...connectKeywords<D>()};
+}
+
+/** Whom to speak to, and from where. */
+export function connectKeywords<D extends TargetDraft>(): Keywords<D> {
 	return {
 		connect_ip: full(one(ip), (draft: D, address) => {
 			draft.connectAddress = address;
@@ -93,8 +100,6 @@ export function targetKeywords<D extends TargetDraft>(): Keywords<D> {
 		bind_port: full(port, (draft: D, number) => {
 			draft.bindPort = number;
 		}),
-		...checkOptionKeywords<D>(),
-		...checkKeywords<D>(),
 		bind_if: refused('the routing table chooses the interface of a check'),
 		fwmark: refused('the packets of checks are not marked'),
 	};

@@ -1,5 +1,5 @@
 import {one, onOff} from '../args.js';
-import {full, type Keywords} from '../table.js';
+import {full, type Keywords, type Row} from '../table.js';
 import {integer, seconds} from '../values.js';
 
 /** The options that a check may take from its backend, and that from its service. null: not written. */
@@ -47,11 +47,15 @@ export function rhythmKeywords<D extends CheckOptions>(): Keywords<D> {
 	};
 }
 
+export function connectTimeout<D extends CheckOptions>(): Row<D> {
+	return full(positive, (draft: D, us) => {
+		draft.connectTimeoutUs = us;
+	});
+}
+
 export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
 	return {
-		connect_timeout: full(positive, (draft: D, us) => {
-			draft.connectTimeoutUs = us;
-		}),
+		connect_timeout: connectTimeout<D>(),
 		...rhythmKeywords<D>(),
 	};
 }

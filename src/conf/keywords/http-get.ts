@@ -52,14 +52,14 @@ const digest: Value<string> = {
 	},
 };
 
-/** What goes into the request as it stands must not end its line. */
-const requestWord: Value<string> = {
+/** What goes into a request as it stands must not end its line. */
+export const unbrokenWord: Value<string> = {
 	usage: 'TEXT',
 	parse: text => (/[\p{Cc}\s]/u.test(text) ? {why: 'holds blanks or control characters'} : {value: text}),
 };
 
 /** Whose site it is, on any level from `virtual_server` to `url`. */
-export const virtualHost = full(one(requestWord), (draft: {virtualHost: string | null}, host) => {
+export const virtualHost = full(one(unbrokenWord), (draft: {virtualHost: string | null}, host) => {
 	draft.virtualHost = host;
 });
 
@@ -99,7 +99,7 @@ const protocol: Args<HttpDraft['protocol']> = one(
 const offset = one(integer(0, 2 ** 31 - 1));
 
 const url: Keywords<UrlDraft> = {
-	path: full(one(requestWord), (draft, path) => {
+	path: full(one(unbrokenWord), (draft, path) => {
 		draft.path = path;
 	}),
 	status_code: full(several(statusCodes), (draft, codes) => {
@@ -143,7 +143,7 @@ const keywords: Keywords<HttpDraft> = {
 	enable_sni: full(onOff, (draft, sni) => {
 		draft.sni = sni;
 	}),
-	sni_name: full(one(requestWord), (draft, name) => {
+	sni_name: full(one(unbrokenWord), (draft, name) => {
 		draft.serverName = name;
 	}),
 	tls_compliant: accepted('an answer may end without the farewell of TLS'),

@@ -6,6 +6,7 @@ import {placeOf} from '../table.js';
 import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
 import type {GlobalsDraft} from './globals.js';
+import type {TrackFileDraft} from './track-file.js';
 
 /** What real servers take from their `virtual_server`. */
 export interface RealServerDefaults extends CheckOptions {
@@ -20,6 +21,7 @@ export interface Served {
 	readonly protocol: Protocol;
 	readonly endpoints: readonly Pick<Service, 'address' | 'port'>[];
 	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackFileDraft[];
 }
 
 /** The backends of each endpoint, in its order. What is said of a real server is said once. */
@@ -71,6 +73,7 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 				outer: [draft, defaults],
 				virtualHost: draft.virtualHost ?? defaults.virtualHost,
 				globals: served.globals,
+				trackFiles: served.trackFiles,
 				report,
 			}),
 		),

@@ -9,19 +9,25 @@ import type {GroupDraft, PlacedAddresses} from './group.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
+import type {TrackFileDraft} from './track-file.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
 	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackFileDraft[];
 }
 
 /** What decides which packets a service takes. */
 type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
-export function toServices(draft: ServiceDraft, {groups, settings, globals}: Surroundings, report: Report): Service[] {
+export function toServices(
+	draft: ServiceDraft,
+	{groups, settings, globals, trackFiles}: Surroundings,
+	report: Report,
+): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
 	if (protocol === null) return [];
 	reportStrayFlags(draft, report);
@@ -34,7 +40,7 @@ export function toServices(draft: ServiceDraft, {groups, settings, globals}: Sur
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, draft, {protocol, endpoints, globals}, report);
+	const backends = toBackends(draft.backends, draft, {protocol, endpoints, globals, trackFiles}, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,
