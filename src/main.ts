@@ -3,6 +3,7 @@ import {accessSync, constants, rmSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {parseArgs} from 'node:util';
 import {exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
+import type {Machine} from './conf/machine.js';
 import type {Config} from './conf/model.js';
 import {readConfig} from './conf/read.js';
 import {Daemon} from './daemon.js';
@@ -10,12 +11,14 @@ import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
 import {realFiles} from './host/real/files.js';
 import {realHost} from './host/real/host.js';
 import {realLog} from './host/real/log.js';
+import {realMachine} from './host/real/machine.js';
 import {VERSION} from './version.js';
 
 const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
 
   -f, --use-file FILE   configuration, default /etc/keepalived/keepalived.conf
       --name NAME       keeps daemons on one machine apart, default "default"
+  -i, --config-id ID    keeps the lines that begin with @ID; default the host's name up to its first dot
   -t, --config-test     check the configuration and exit: 0 when it has no errors
   -p, --pid FILE        write the process id to FILE
   -D, --log-detail      log debug messages too
@@ -28,6 +31,7 @@ const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
 const OPTIONS = {
 	'use-file': {type: 'string', short: 'f', default: '/etc/keepalived/keepalived.conf'},
 	name: {type: 'string', default: 'default'},
+	'config-id': {type: 'string', short: 'i'},
 	'config-test': {type: 'boolean', short: 't', default: false},
 	pid: {type: 'string', short: 'p'},
 	'log-detail': {type: 'boolean', short: 'D', default: false},
@@ -50,7 +54,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	const {values} = parseArgs({args: [...argv], options: OPTIONS, allowPositionals: false});
 	if (values.help) return say(USAGE);
 	if (values.version) return say(`lbd ${VERSION}\n`);
-	const load = (): Config => loadConfig(values['use-file']);
+	const load = (): Config => loadConfig(values['use-file'], realMachine(values['config-id']));
 	const config = load();
 	if (values['config-test']) return ExitCode.ok;
 	if (values.pid !== undefined) requireDirectory(values.pid);
@@ -95,8 +99,8 @@ async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitC
 }
 
 /** Reads the file and prints every diagnostic. Throws ConfError when one of them is an error. */
-function loadConfig(file: string): Config {
-	const {config, diagnostics} = readConfig(file, realFiles);
+function loadConfig(file: string, machine: Machine): Config {
+	const {config, diagnostics} = readConfig(file, realFiles, machine);
 	for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
 	if (config === null) throw new ConfError(diagnostics, exitCodeOf(diagnostics));
 	return config;

@@ -34,9 +34,13 @@ process.exitCode = await run(process.argv.slice(2), {
 		}
 	},
 	unload: async name => (await import('../xdp/reader.js')).unload(name),
-	diagnose: async file => {
-		const [{readConfig}, {realFiles}] = await Promise.all([import('../conf/read.js'), import('../host/real/files.js')]);
-		return readConfig(file, realFiles).diagnostics;
+	diagnose: async (file, configId) => {
+		const [{readConfig}, {realFiles}, {realMachine}] = await Promise.all([
+			import('../conf/read.js'),
+			import('../host/real/files.js'),
+			import('../host/real/machine.js'),
+		]);
+		return readConfig(file, realFiles, realMachine(configId)).diagnostics;
 	},
 	measure: async () => {
 		const [{measureProgramTime}, {realClock}] = await Promise.all([

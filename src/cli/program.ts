@@ -33,8 +33,8 @@ export interface Environment {
 	lock(name: string): NameLock;
 	/** Detaches the program and removes the pins. */
 	unload(name: string): Promise<void>;
-	/** What there is to say about a configuration file. */
-	diagnose(file: string): Promise<readonly Diagnostic[]>;
+	/** What there is to say about a configuration file, on this machine or on one with another ID. */
+	diagnose(file: string, configId: string | undefined): Promise<readonly Diagnostic[]>;
 	/** What packets cost in the program. Throws KernelError where that cannot be measured. */
 	measure(): Promise<Measurement>;
 }
@@ -123,9 +123,11 @@ class Cli {
 		this.#command('unload', 'take the program of a stopped daemon off its NICs').action(() =>
 			this.#show(({name}) => unload(name, environment.lock, environment.unload)),
 		);
-		this.#command('check <file>', 'check a configuration file').action((file: string) =>
-			this.#show(async () => check(file, await environment.diagnose(file))),
-		);
+		this.#command('check <file>', 'check a configuration file')
+			.option('-i, --config-id <id>', 'as on the machine with this ID, for lines that begin with @ID')
+			.action((file: string, {configId}: {configId?: string}) =>
+				this.#show(async () => check(file, await environment.diagnose(file, configId))),
+			);
 		this.#command('bench', 'what a packet costs in the program here; touches no traffic').action(() =>
 			this.#show(session => bench(session, () => environment.measure())),
 		);

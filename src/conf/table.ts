@@ -130,9 +130,6 @@ function row<D, V>(of: Row<D, V>): Row<D> {
 	return of as Row<D>;
 }
 
-/** `$NAME=…`, `@id …`, `~SEQ(…) …`, `~LST(…) …` */
-const PREPROCESSED = /^[$@~]/;
-
 /** Walks the tree along the tables. */
 export class TableReader {
 	readonly #report: Report;
@@ -194,11 +191,6 @@ export class TableReader {
 	}
 
 	#unknown({keyword, block}: Statement, keywords: Keywords<never>, owner: string): void {
-		if (PREPROCESSED.test(keyword.text)) {
-			const text = `${quote(keyword.text)}: definitions, conditions and sequences are not supported yet`;
-			this.#report.error('not-supported', keyword.place, text, 'write out what it stands for');
-			return;
-		}
 		const skipped = block === null ? '' : '; its block is skipped';
 		const homes = this.#homes.get(keyword.text);
 		const wayOut =

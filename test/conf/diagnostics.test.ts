@@ -27,11 +27,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
 	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],
 	['top', '"" x', `24:1: error: unknown keyword '' in the file`],
-	[
-		'top',
-		'$PORT=80',
-		`24:1: error: '$PORT=80': definitions, conditions and sequences are not supported yet (write out what it stands for)`,
-	],
+	['top', '~FOO(1)', `24:1: error: unknown keyword '~FOO(1)' in the file`],
 	['address', '192.168.1.2 labl x', `9:13: error: unknown option 'labl' of virtual_ipaddress (did you mean 'label'?)`],
 	['globals', 'lvs_timeouts tcpfn 3', `2:14: error: unknown option 'tcpfn' of lvs_timeouts (did you mean 'tcpfin'?)`],
 	// Arguments and braces

@@ -154,7 +154,8 @@ export const globals: Keywords<GlobalsDraft> = {
 	checker_log_all_failures: accepted('every change of a check is logged once'),
 
 	...rows('process_names process_name lvs_process_name', accepted(because.ownProcesses)),
-	...rows('max_auto_priority min_auto_priority_delay random_seed umask', accepted(because.ownProcesses)),
+	random_seed: accepted('random numbers are as they were at the last reading, and others on another machine'),
+	...rows('max_auto_priority min_auto_priority_delay umask', accepted(because.ownProcesses)),
 	...processKeywords('vrrp'),
 	...processKeywords('checker'),
 	...processKeywords('bfd'),
