@@ -74,11 +74,13 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	@find build -name '*.js' | while read -r js; do ts=$${js#build/}; [ -e "$${ts%.js}.ts" ] || rm -f "$$js" "$$js.map" "$${js%.js}.d.ts"; done
 	@touch $@
 
-gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
+gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF, the list of keywords from their tables
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
 	node addon/dist/gen/main.js build/lb6.bpf.o src/xdp/layout6.gen.ts build/lb.bpf.o
 	node addon/dist/gen/main.js build/traffic.bpf.o src/bench/traffic.gen.ts
+	@$(MAKE) --no-print-directory ts
+	node build/scripts/gen-compat.js docs/keepalived-compat.md
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
@@ -130,7 +132,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts src/bench/traffic.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts src/bench/traffic.gen.ts docs/keepalived-compat.md
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js

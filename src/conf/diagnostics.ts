@@ -121,9 +121,9 @@ export function formatPlace({file, line, column}: Place): string {
 	return `${file}:${line}:${column}`;
 }
 
-/** What a program that stops because of these should exit with: the first error decides. */
-export function exitCodeOf(diagnostics: readonly Diagnostic[]): ExitCode {
-	const first = diagnostics.find(({severity}) => severity === 'error');
+/** What a program that stops because of these should exit with: the first error decides. `strict`: warnings are errors. */
+export function exitCodeOf(diagnostics: readonly Diagnostic[], strict = false): ExitCode {
+	const first = diagnostics.find(({severity}) => severity === 'error' || (strict && severity === 'warning'));
 	return first === undefined ? ExitCode.ok : exitCodes[first.code];
 }
 

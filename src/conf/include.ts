@@ -1,13 +1,12 @@
 import {posix} from 'node:path';
 import {quote, type Report} from './diagnostics.js';
-import {type FileReason, type Files, readFailure} from './files.js';
+import {FILE_BYTES_MAX, type FileReason, type Files, readFailure} from './files.js';
 import {expandGlob, isPattern} from './glob.js';
 import {lex, type Token, type Word} from './lexer.js';
 import {readLines} from './lines.js';
 import type {Machine} from './machine.js';
 import {Preprocessor} from './preprocessor.js';
 
-const FILE_BYTES_MAX = 16 * 1024 * 1024;
 const DEPTH_MAX = 16;
 const FILES_MAX = 1000;
 /** Bounds the memory that a configuration can ask for; ten times what 10,000 backends need. */
