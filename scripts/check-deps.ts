@@ -17,7 +17,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	net: [],
 	conf: ['net'],
 	host: ['net', 'conf/model'],
-	'host/real': ['net', 'host/host', 'conf/files', 'conf/model'],
+	'host/real': ['net', 'host/host', 'conf/files', 'conf/machine', 'conf/model'],
 	xdp: ['net', 'host/host'],
 	vrrp: ['net', 'conf/model', 'host/host'],
 	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],

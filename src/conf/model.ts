@@ -9,6 +9,8 @@ export interface Place {
 	readonly file: string;
 	readonly line: number;
 	readonly column: number;
+	/** Of what a `$NAME` stands for: where the definition has it; the place itself is that of the use. */
+	readonly definition?: {readonly name: string; readonly file: string; readonly line: number; readonly column: number};
 }
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';

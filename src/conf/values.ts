@@ -86,6 +86,18 @@ export function oneOf<const V>(choices: Readonly<Record<string, V | Unsupported>
 	};
 }
 
+/** A value that the language has several of, and we one, because … */
+export function only<const V>(value: Value<V>, offered: V, because: string): Value<V> {
+	return {
+		usage: value.usage,
+		parse(text) {
+			const parsed = value.parse(text);
+			if ('why' in parsed || parsed.value === offered) return parsed;
+			return {code: 'not-supported', why: `is not supported: ${because}`};
+		},
+	};
+}
+
 /** keepalived's booleans. */
 export const boolean: Value<boolean> = oneOf({on: true, off: false, true: true, false: false, yes: true, no: false});
 

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {formatDiagnostic, Report} from '../../src/conf/diagnostics.js';
 import {readTokens} from '../../src/conf/include.js';
+import {noMachine} from '../../src/conf/machine.js';
 import {parse, type Statement} from '../../src/conf/parser.js';
 import {MemoryFiles} from './memory-files.js';
 
@@ -13,7 +14,7 @@ function show({keyword, args, block}: Statement): string {
 const parses = test.macro({
 	exec(t, text: string, tree: string, ...complaints: readonly string[]) {
 		const report = new Report();
-		const statements = parse(readTokens('f', new MemoryFiles({f: text}), report), report);
+		const statements = parse(readTokens('f', new MemoryFiles({f: text}), noMachine, report), report);
 		t.is(statements.map(show).join(' '), tree);
 		t.deepEqual(report.diagnostics().map(formatDiagnostic), complaints);
 	},

@@ -18,8 +18,8 @@ export const syncGroup: Keywords<SyncGroupDraft> = {
 	group: items(anything, ({instances}, names) => {
 		instances.push(...names);
 	}),
-	...rows('track_script track_interface track_file track_process track_bfd', refused('nothing is tracked yet')),
-	...rows('global_tracking sync_group_tracking_weight', accepted('nothing is tracked yet')),
+	...rows('track_script track_interface track_file track_process track_bfd', refused(because.noTracking)),
+	...rows('global_tracking sync_group_tracking_weight', accepted(because.noTracking)),
 	smtp_alert: accepted(because.noMail, onOff),
 	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
 	notify_priority_changes: accepted(because.noScripts),

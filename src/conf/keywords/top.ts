@@ -1,6 +1,6 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, type Keywords, namedItems, type Row, refused, rows} from '../table.js';
+import {accepted, block, closed, type Draft, draftAt, type Keywords, namedItems, type Row, refused, rows} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
@@ -71,15 +71,25 @@ export const top: Keywords<ConfigDraft> = {
 		addLine,
 	),
 
-	...rows('vrrp_script vrrp_track_process bfd_instance', refused('nothing is tracked yet')),
+	vrrp_script: closed(refused(because.noTracking), 'script interval timeout weight fall rise user init_fail'),
 	track_file: trackFileRow,
 	vrrp_track_file: trackFileRow,
-	...rows('track_group interface_up_down_delays', refused('nothing is tracked yet')),
+	vrrp_track_process: closed(
+		refused(because.noTracking),
+		'process param_match weight quorum quorum_max delay fork_delay terminate_delay full_command',
+	),
+	bfd_instance: closed(
+		refused(because.noTracking),
+		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
+		checker`,
+	),
+	track_group: closed(refused(because.noTracking), 'group'),
+	interface_up_down_delays: accepted('a link that changes counts at once'),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('checks show no certificate of their own'),
-	garp_group: accepted(because.noPacing),
-	...rows('linkbeat_interfaces linkbeat_use_polling', accepted('the kernel tells when a link changes')),
+	garp_group: closed(accepted(because.noPacing), 'garp_interval gna_interval interface interfaces'),
+	...rows('linkbeat_interfaces linkbeat_use_polling', accepted(because.linkEvents)),
 	include_check: accepted(because.alwaysChecked),
 	...rows('instance use_pid_dir child_wait_time namespace_with_ipsets', accepted(because.ownProcesses)),
 };
