@@ -26,7 +26,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'check',
 		'weight 1',
-		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, vrrp_script …)`,
+		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, FILE_CHECK …)`,
 	],
 	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
 	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],

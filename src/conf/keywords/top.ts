@@ -1,6 +1,17 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, closed, type Draft, draftAt, type Keywords, namedItems, type Row, refused, rows} from '../table.js';
+import {
+	accepted,
+	block,
+	closed,
+	type Draft,
+	draftAt,
+	type Keywords,
+	namedItems,
+	type Row,
+	refused,
+	rows,
+} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
