@@ -85,7 +85,8 @@ static __always_inline __u32 acknowledged(const struct packet *p)
 	return p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
 }
 
-/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. */
+/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. A SYN is not
+ * looked up here: whoever opens a flow has to do it again. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
