@@ -94,7 +94,8 @@ static __always_inline enum verdict refuse_blocked(struct packet *p, const struc
 	return p->service ? V_DROP_BLOCKED : V_UNDECIDED;
 }
 
-/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. */
+/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. A SYN is not
+ * looked up here: whoever opens a flow has to do it again. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
@@ -105,6 +106,8 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 
 	if (verdict)
 		return verdict;
+	if (p->tcp && events & FLOW_OPENS)
+		return V_UNDECIDED;
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
@@ -392,6 +395,25 @@ SEC("xdp.frags") int lb_fragment_new(struct xdp_md *ctx)
 	if (!p.set)
 		return XDP_PASS;
 	return leave(&p, first_to_backend(ctx, &p));
+}
+
+/*
+ * Not for packets: the daemon runs it through BPF_PROG_TEST_RUN to let a persistence entry end later (src/xdp/persistence.ts).
+ * The frame holds the time at which it would end, the new one, and its key. XDP_PASS: so it does; XDP_DROP: it is gone, or
+ * a new connection was first.
+ */
+SEC("xdp.frags") int extend_entry(struct xdp_md *ctx)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	__u64 *expires = TAKE(&cursor, __u64);
+	__u64 *later = TAKE(&cursor, __u64);
+	struct persistence_key *named = TAKE(&cursor, struct persistence_key);
+
+	if (!expires || !later || !named)
+		return XDP_ABORTED;
+	struct persistence_key key = *named;
+	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
+	return known && flow_cas(&known->expires, *expires, *later) == *expires ? XDP_PASS : XDP_DROP;
 }
 
 #if FAMILY == 4

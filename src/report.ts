@@ -20,10 +20,9 @@ import type {InstanceStatus, Transition} from './vrrp/protocol.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import {type FlowCounts, flowStateName} from './xdp/flows.js';
-import {sweepPersistence} from './xdp/persistence.js';
+import {SWEEP_S} from './xdp/persistence.js';
 
-/** Expired persistence entries take room until they are swept. */
-const SWEEP_US = 10_000_000;
+const SWEEP_US = SWEEP_S * 1_000_000;
 /** Packets that belong to no service are counted under this id. */
 const NO_SERVICE = 0;
 
@@ -75,7 +74,7 @@ export class Reporter {
 		let cancel: Cancel = () => {};
 		const sweep = async (): Promise<void> => {
 			try {
-				this.#persistenceEntries = await sweepPersistence(dataPlane.maps, dataPlane.jiffies());
+				this.#persistenceEntries = await dataPlane.sweepPersistence();
 			} catch (error) {
 				if (!stopped) log.error({error}, 'expired persistence entries could not be removed');
 			}
