@@ -6,7 +6,7 @@ import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
 import {type BackendHealth, Watch} from './watch.js';
-import {quorumWords, virtualServerName} from './words.js';
+import {quorumWords, sorryWords, virtualServerName} from './words.js';
 
 export type {CheckHealth} from './probe.js';
 export type {BackendHealth} from './watch.js';
@@ -87,8 +87,12 @@ export class CheckRunner {
 		return new Map([...this.#watches].map(([key, watch]) => [key, watch.health()]));
 	}
 
-	/** Whether the backend may be used; one that nobody has configured here may not. */
+	/**
+	 * Whether the backend may be used; one that nobody has configured here may not. The sorry server may while the quorum
+	 * is lost.
+	 */
 	isUp(service: Service, backend: Backend): boolean {
+		if (backend === service.sorryServer?.backend) return !this.hasQuorum(service);
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
 	}
 
@@ -146,9 +150,9 @@ export class CheckRunner {
 		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? true, weight, service);
 		this.#quorums.set(name, has);
-		if (had !== undefined && has !== had) {
-			this.#log.info({service: name, weight}, quorumWords(service, has, weight));
-		}
+		if (had === undefined || has === had) return;
+		this.#log.info({service: name, weight}, quorumWords(service, has, weight));
+		if (service.sorryServer !== null) this.#log.info({service: name}, sorryWords(service, service.sorryServer, has));
 	}
 }
 

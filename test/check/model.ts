@@ -32,7 +32,8 @@ export function rhythm(): Omit<TcpCheck, 'kind' | keyof CheckTarget> {
 
 /** Of a check that speaks to a port on loopback. */
 export function loopback(connectPort: number): Omit<TcpCheck, 'kind'> {
-	const {kind, ...all} = check({connectAddress: '127.0.0.1', connectPort});
+	// Long enough for a busy machine.
+	const {kind, ...all} = check({connectAddress: '127.0.0.1', connectPort, connectTimeoutUs: 30_000_000});
 	return all;
 }
 
@@ -71,6 +72,7 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		quorum: 1,
 		hysteresis: 0,
 		backends,
+		sorryServer: null,
 		...changes,
 	};
 }
