@@ -21,7 +21,7 @@ const BLANKS = /[ \t\v\f\r]*/y;
 const BARE_WORD = /(?:\\[#!]|[^ \t\v\f\r"#!{}])+/y;
 const BARE_PATTERN = /(?:\\[#!]|[^ \t\v\f\r"#!])+/y;
 /** How what the preprocessor knows begins: `@ID …`, `$NAME=…`, `~SEQ(…) …`, `~LST(…) …`. */
-export const DIRECTIVE = /@|\$[A-Za-z_]\w*=|~(?:SEQ|LST)/y;
+const DIRECTIVE = /@|\$[A-Za-z_]\w*=|~(?:SEQ|LST)/y;
 
 /** The spellings of `include`; they differ in what keepalived checks, we always check everything. */
 const INCLUDES: ReadonlySet<string> = new Set(['include', 'includer', 'includem', 'includew', 'includeb', 'includea']);
