@@ -15,52 +15,58 @@ const TOKENS_MAX = 3_000_000;
 /** A token of the configuration once includes and directives are replaced by what they stand for. */
 export type FlatToken = Exclude<Token, {kind: 'include' | 'directive'}>;
 
-/** The tokens of a file and of all it includes, in place, as if they were one file. */
-export function readTokens(path: string, files: Files, machine: Machine, report: Report): FlatToken[] {
-	const reader = new IncludeReader(files, machine, report);
+/** Calls `take` with the tokens of a file and of all it includes, in place, as if they were one file. */
+export function readTokens(
+	path: string,
+	files: Files,
+	machine: Machine,
+	report: Report,
+	take: (token: FlatToken) => void,
+): void {
 	const bytes = files.read(path, FILE_BYTES_MAX);
-	if (bytes instanceof Uint8Array) reader.append(path, bytes);
+	if (bytes instanceof Uint8Array) new IncludeReader(files, machine, report, take).read(path, bytes);
 	else reportUnreadable(path, bytes, report);
-	return reader.tokens;
 }
 
 class IncludeReader {
-	readonly tokens: FlatToken[] = [];
 	readonly #files: Files;
 	readonly #report: Report;
 	readonly #preprocessor: Preprocessor;
 	/** The file that is being read, and those that include it, outermost first. */
 	readonly #chain: string[] = [];
+	readonly #take: (token: FlatToken) => void;
 	#filesRead = 0;
+	#tokens = 0;
 
-	constructor(files: Files, machine: Machine, report: Report) {
+	constructor(files: Files, machine: Machine, report: Report, take: (token: FlatToken) => void) {
 		this.#files = files;
 		this.#report = report;
-		const take = (token: Token): void => this.#take(token);
-		this.#preprocessor = new Preprocessor(machine, report, line => lex(line, report, take));
+		this.#take = take;
+		const follow = (token: Token): void => this.#follow(token);
+		this.#preprocessor = new Preprocessor(machine, report, line => lex(line, report, follow));
 	}
 
-	/** Adds the tokens of a file. */
-	append(path: string, bytes: Uint8Array): void {
+	read(path: string, bytes: Uint8Array): void {
 		this.#filesRead++;
 		this.#chain.push(path);
 		for (const line of readLines(path, bytes, this.#report)) {
-			if (this.tokens.length > TOKENS_MAX) break;
+			if (this.#tokens > TOKENS_MAX) break;
 			this.#preprocessor.line(line);
 		}
 		this.#preprocessor.endFile();
 		this.#chain.pop();
 	}
 
-	#take(token: Token): void {
+	#follow(token: Token): void {
 		if (token.kind === 'include') this.#include(token.word, token.pattern);
 		else if (token.kind === 'directive') this.#preprocessor.process(token.text);
-		else this.#add(token);
+		else this.#count(token);
 	}
 
-	#add(token: FlatToken): void {
-		if (this.tokens.length <= TOKENS_MAX) this.tokens.push(token);
-		if (this.tokens.length !== TOKENS_MAX) return;
+	#count(token: FlatToken): void {
+		this.#tokens++;
+		if (this.#tokens <= TOKENS_MAX) this.#take(token);
+		if (this.#tokens !== TOKENS_MAX + 1) return;
 		const place = token.kind === 'word' ? token.word.place : token.place;
 		this.#report.error('file-too-large', place, `there are more than ${TOKENS_MAX} words and braces`);
 		this.#preprocessor.stop();
@@ -94,7 +100,7 @@ class IncludeReader {
 			return;
 		}
 		const bytes = this.#files.read(path, FILE_BYTES_MAX);
-		if (bytes instanceof Uint8Array) this.append(path, bytes);
+		if (bytes instanceof Uint8Array) this.read(path, bytes);
 		// A pattern may match directories and scripts; keepalived passes over those as well.
 		else if (bytes !== 'not-regular' || !isPattern(pattern.text)) {
 			const code = bytes === 'missing' ? 'include-missing' : 'include-unreadable';

@@ -21,7 +21,7 @@ const BLANKS = /[ \t\v\f\r]*/y;
 const BARE_WORD = /(?:\\[#!]|[^ \t\v\f\r"#!{}])+/y;
 const BARE_PATTERN = /(?:\\[#!]|[^ \t\v\f\r"#!])+/y;
 /** How what the preprocessor knows begins: `@ID …`, `$NAME=…`, `~SEQ(…) …`, `~LST(…) …`. */
-export const DIRECTIVE = /@|\$[A-Za-z_]\w*=|~(?:SEQ|LST)/y;
+const DIRECTIVE = /@|\$[A-Za-z_]\w*=|~(?:SEQ|LST)/y;
 
 /** The spellings of `include`; they differ in what keepalived checks, we always check everything. */
 const INCLUDES: ReadonlySet<string> = new Set(['include', 'includer', 'includem', 'includew', 'includeb', 'includea']);
@@ -85,7 +85,7 @@ class LineCursor {
 
 	/** The next character that is not blank, or '' where the line or its comment ends it. */
 	skipBlanks(): string {
-		this.#match(BLANKS);
+		this.#at = this.#endOf(BLANKS);
 		const character = this.#text.charAt(this.#at);
 		return character === '#' || character === '!' ? '' : character;
 	}
@@ -111,14 +111,15 @@ class LineCursor {
 
 	/** Ends at a blank, a quote, a comment, and at a brace if braces split. */
 	#bare(braces: 'split' | 'keep'): string {
-		return this.#match(braces === 'split' ? BARE_WORD : BARE_PATTERN).replace(/\\([#!])/g, '$1');
+		const start = this.#at;
+		this.#at = this.#endOf(braces === 'split' ? BARE_WORD : BARE_PATTERN);
+		const text = this.#text.slice(start, this.#at);
+		return text.includes('\\') ? text.replace(/\\([#!])/g, '$1') : text;
 	}
 
-	/** Takes what a sticky pattern matches here. */
-	#match(pattern: RegExp): string {
+	/** Behind what a sticky pattern matches here. */
+	#endOf(pattern: RegExp): number {
 		pattern.lastIndex = this.#at;
-		const text = pattern.exec(this.#text)?.[0] ?? '';
-		this.#at += text.length;
-		return text;
+		return pattern.test(this.#text) ? pattern.lastIndex : this.#at;
 	}
 }

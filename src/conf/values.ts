@@ -186,6 +186,7 @@ export function suggestion(text: string, known: Iterable<string>): string {
 	let edits = Math.min(EDITS_MAX, Math.floor(text.length / 3)) + 1;
 	if (text.length > COMPARED_MAX) return '';
 	for (const candidate of known) {
+		if (Math.abs(candidate.length - text.length) >= edits) continue;
 		const distance = editDistance(text.toLowerCase(), candidate.toLowerCase());
 		if (distance < edits) [nearest, edits] = [candidate, distance];
 	}

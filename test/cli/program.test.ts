@@ -162,6 +162,8 @@ test('check --explain says where a keyword may stand and how far it is supported
 		out: 'advert_int SECONDS 0.01-255\n    in the file › vrrp_instance: supported\n',
 		err: '',
 	});
+	t.is((await lbctl('check', '--explain', 'NASK')).err, 'lbctl: "NASK" is no keyword of keepalived.conf or of ours\n');
+	t.regex((await lbctl('check', '--explain', 'label')).out, /^virtual_ipaddress .* \[label LABEL\]/);
 	const {code, err} = await lbctl('check', '--explain', 'advert_itn');
 	t.is(code, ExitCode.unknownKeyword);
 	t.is(err, `lbctl: "advert_itn" is no keyword of keepalived.conf or of ours (did you mean 'advert_int'?)\n`);

@@ -19,10 +19,10 @@ const machine: Machine = {
 function expand(text: string, others: Readonly<Record<string, string>> = {}): {lines: string[]; printed: string[]} {
 	const report = new Report();
 	const lines: string[][] = [[]];
-	for (const token of readTokens('f', new MemoryFiles({...others, f: text}), machine, report)) {
+	readTokens('f', new MemoryFiles({...others, f: text}), machine, report, token => {
 		if (token.kind === 'end') lines.push([]);
 		else lines.at(-1)?.push(token.kind === 'word' ? token.word.text : token.kind === 'open' ? '{' : '}');
-	}
+	});
 	return {
 		lines: lines.filter(words => words.length > 0).map(words => words.join(' ')),
 		printed: report.diagnostics().map(formatDiagnostic),
@@ -128,10 +128,10 @@ test('the ID of a machine is its name without the domain', t => {
 test('what is replaced is complained of where it is used, and says where it is defined', t => {
 	const report = new Report();
 	const text = '$A=x\n$B= \\\n k1 ${A}y \\\n {\n  z $B';
-	const places = readTokens('f', new MemoryFiles({f: text}), machine, report).flatMap(token => {
-		const {word, place} =
-			token.kind === 'word' ? {word: token.word.text, place: token.word.place} : {word: token.kind, place: token.place};
-		return formatDiagnostic({severity: 'error', code: 'missing', place, text: word, wayOut: ''});
+	const places: string[] = [];
+	readTokens('f', new MemoryFiles({f: text}), machine, report, token => {
+		const {text, place} = token.kind === 'word' ? token.word : {text: token.kind, place: token.place};
+		places.push(formatDiagnostic({severity: 'error', code: 'missing', place, text, wayOut: ''}));
 	});
 	t.deepEqual(places, [
 		'f:5:3: error: z',

@@ -11,9 +11,13 @@ const tones: Readonly<Record<Entry['support'], Tone>> = {
 	refused: 'bad',
 };
 
-/** `lbctl check --explain KEYWORD`: in which blocks it may stand, how it is written, and how far it is supported. */
+/**
+ * `lbctl check --explain KEYWORD`: in which blocks it may stand, how it is written, and how far it is supported. A word that
+ * is no keyword but may follow one, such as `NAT` or `label`, is shown where it may.
+ */
 export function explain(keyword: string, reference: readonly Entry[]): Report {
-	const entries = reference.filter(entry => entry.keyword === keyword);
+	const own = reference.filter(entry => entry.keyword === keyword);
+	const entries = own.length > 0 ? own : reference.filter(entry => wordsOf(entry).includes(keyword));
 	if (entries.length === 0) {
 		const wayOut = suggestion(
 			keyword,
@@ -33,4 +37,8 @@ export function explain(keyword: string, reference: readonly Entry[]): Report {
 				})
 				.join(''),
 	};
+}
+
+function wordsOf(entry: Entry): readonly string[] {
+	return usageOf(entry).split(/[^\w-]+/);
 }

@@ -152,7 +152,7 @@ export const instance: Keywords<InstanceDraft> = {
 	accept: accepted('it is the default', none),
 	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
-	no_virtual_ipaddress: accepted('no virtual address is required', none),
+	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
 	kernel_rx_buf_size: accepted(because.ownBuffers),
 	linkbeat_use_polling: accepted(because.linkEvents),
