@@ -1,8 +1,9 @@
 import {isDeepStrictEqual} from 'node:util';
 import type {Backend, Check, Service} from '../conf/model.js';
+import {backendWord, serviceWord, virtualServerName} from '../conf/words.js';
 import type {Log} from '../log.js';
 import {type CheckHealth, Probe, type ProbeSetting} from './probe.js';
-import {backendWord, changeWords, serviceWord, virtualServerName} from './words.js';
+import {changeWords} from './words.js';
 
 /** Whether a backend may be used, since when and why. Times are of the host's monotonic clock. */
 export interface BackendHealth {
@@ -12,24 +13,31 @@ export interface BackendHealth {
 	readonly reason: string;
 }
 
+/** What a check that has changed its mind thinks now, and whether that decided about its backend. */
+export interface CheckTurn {
+	readonly check: Check;
+	readonly passed: boolean;
+	readonly decided: boolean;
+}
+
 /** All checks of one backend: it is up while every one of them is. */
 export class Watch {
 	service: Service;
 	backend: Backend;
 	readonly #setting: ProbeSetting;
 	readonly #log: Log;
-	readonly #onChange: (watch: Watch) => void;
+	readonly #onTurn: (turn: CheckTurn) => void;
 	#probes: readonly Probe[] = [];
 	#up: boolean;
 	#sinceUs: number;
 	#reason: string;
 
-	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, onChange: (watch: Watch) => void) {
+	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, onTurn: (turn: CheckTurn) => void) {
 		this.#setting = setting;
 		this.#log = log.child({service: virtualServerName(service), backend: backend.realServer});
 		this.service = service;
 		this.backend = backend;
-		this.#onChange = onChange;
+		this.#onTurn = onTurn;
 		// keepalived uses a backend from the start, before any check, unless it is `alpha`.
 		this.#up = !backend.alpha || backend.checks.length === 0;
 		this.#sinceUs = setting.clock.nowUs();
@@ -72,9 +80,10 @@ export class Watch {
 	}
 
 	#probe(check: Check): Probe {
-		return new Probe(this.#setting, check, this.#up, this.#log, reason => {
-			if (this.#settle(reason)) this.#onChange(this);
-		});
+		const probe = new Probe(this.#setting, check, this.#up, this.#log, reason =>
+			this.#onTurn({check, passed: probe.up, decided: this.#settle(reason)}),
+		);
+		return probe;
 	}
 
 	#settle(reason: string): boolean {

@@ -5,6 +5,7 @@ import {integer} from '../values.js';
 import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
 import {forwardingArgs} from './forwarding.js';
+import {type BackendNotifyDraft, backendNotifyKeywords, newBackendNotify} from './notify.js';
 import {newTcpCheck, type TcpCheckDraft, tcpCheck} from './tcp-check.js';
 
 /** `real_server`. null: not written. */
@@ -19,6 +20,7 @@ export interface BackendDraft extends Draft, CheckOptions {
 	upperThreshold: number;
 	lowerThreshold: number;
 	readonly checks: TcpCheckDraft[];
+	readonly notify: BackendNotifyDraft;
 }
 
 export function newBackend(address: string, port: number | null, place: Place): BackendDraft {
@@ -33,6 +35,7 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		upperThreshold: 0,
 		lowerThreshold: 0,
 		checks: [],
+		notify: newBackendNotify(),
 	};
 }
 
@@ -65,8 +68,7 @@ export const backend: Keywords<BackendDraft> = {
 	lthreshold: full(one(threshold), (draft, connections) => {
 		draft.lowerThreshold = connections;
 	}),
-	...rows('notify_up notify_down', accepted(because.noScripts)),
+	...backendNotifyKeywords<BackendDraft>(),
 	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
 	snmp_name: accepted(because.noSnmp),
-	smtp_alert: accepted(because.noMail, onOff),
 };

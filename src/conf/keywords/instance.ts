@@ -6,6 +6,13 @@ import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeO
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import {
+	type InstanceNotifyDraft,
+	instanceNotifyKeywords,
+	type NotifyDefaults,
+	newInstanceNotify,
+	toInstanceNotify,
+} from './notify.js';
 import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
@@ -27,6 +34,7 @@ export interface InstanceDraft extends Draft {
 	readonly garp: GarpDraft;
 	sourceAddress: string | null;
 	trackPrimary: boolean;
+	readonly notify: InstanceNotifyDraft;
 }
 
 interface AuthenticationDraft extends Draft {
@@ -53,6 +61,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		garp: {},
 		sourceAddress: null,
 		trackPrimary: true,
+		notify: newInstanceNotify(),
 	};
 }
 
@@ -136,9 +145,7 @@ export const instance: Keywords<InstanceDraft> = {
 	no_virtual_ipaddress: accepted('no virtual address is required', none),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
 	...rows('debug kernel_rx_buf_size linkbeat_use_polling', accepted(because.ownProcesses)),
-	smtp_alert: accepted(because.noMail, onOff),
-	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
-	...rows('notify_deleted notify_master_rx_lower_pri notify_priority_changes', accepted(because.noScripts)),
+	...instanceNotifyKeywords<InstanceDraft>(),
 };
 
 /** RFC 3768 5.3.4: this router owns the addresses. */
@@ -150,7 +157,7 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'>;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'> & NotifyDefaults;
 
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
 export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
@@ -183,6 +190,7 @@ export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, rep
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		trackPrimary,
+		notify: toInstanceNotify(draft.notify, defaults),
 	};
 }
 

@@ -5,6 +5,7 @@ import type {Backend, Forwarding, Place, Protocol, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
+import {type NotifyDefaults, toBackendNotify} from './notify.js';
 import {toTcpCheck} from './tcp-check.js';
 
 /** What real servers take from their `virtual_server`. */
@@ -12,6 +13,8 @@ export interface RealServerDefaults extends CheckOptions {
 	readonly forwarding: Forwarding | null;
 	readonly weight: number;
 	readonly inhibitOnFailure: boolean;
+	/** What `global_defs` says. */
+	readonly notify: NotifyDefaults;
 }
 
 /** The services of the `virtual_server`, as far as real servers depend on them. */
@@ -62,6 +65,7 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 		inhibitOnFailure: draft.inhibitOnFailure ?? defaults.inhibitOnFailure,
 		...resolveThresholds(draft, report),
 		alpha: draft.checks.some(check => inherit('alpha', check, draft, defaults) ?? false),
+		notify: toBackendNotify(draft.notify, defaults.notify),
 		checks: draft.checks.map(check => toTcpCheck(check, {address, port}, [draft, defaults], report)),
 	};
 }

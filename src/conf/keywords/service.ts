@@ -8,6 +8,7 @@ import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
 import {forwardingArgs} from './forwarding.js';
 import {port, readAddresses, refusesFwmark, type ServiceAddresses} from './group.js';
+import {newServiceNotify, type ServiceNotifyDraft, serviceNotifyKeywords} from './notify.js';
 
 /** Which traffic a `virtual_server` takes: that of an address of its own, or of a group that `place` names. */
 export type ServiceTarget = ServiceAddresses | {readonly group: string; readonly place: Place};
@@ -35,6 +36,7 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	hysteresis: number;
 	weight: number;
 	inhibitOnFailure: boolean;
+	readonly notify: ServiceNotifyDraft;
 	readonly backends: BackendDraft[];
 }
 
@@ -56,6 +58,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		hysteresis: 0,
 		weight: 1,
 		inhibitOnFailure: false,
+		notify: newServiceNotify(),
 		backends: [],
 	};
 }
@@ -188,9 +191,8 @@ export const service: Keywords<ServiceDraft> = {
 	ip_family: full(one(oneOf<Family>({inet: 4, inet6: 6})), (draft, family) => {
 		draft.family = family;
 	}),
-	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
+	...serviceNotifyKeywords<ServiceDraft>(),
 	ha_suspend: accepted('checks always run'),
 	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
 	snmp_name: accepted(because.noSnmp),
-	smtp_alert: accepted(because.noMail, onOff),
 };

@@ -5,12 +5,14 @@ import type {Backend, Place, Protocol, Scheduler, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import {suggestion} from '../values.js';
 import type {GroupDraft, PlacedAddresses} from './group.js';
+import {type NotifyDefaults, toServiceNotify} from './notify.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
+	readonly globals: NotifyDefaults;
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
 }
@@ -19,7 +21,7 @@ export interface Surroundings {
 type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
-export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings, report: Report): Service[] {
+export function toServices(draft: ServiceDraft, {globals, groups, settings}: Surroundings, report: Report): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
 	if (protocol === null) return [];
 	reportStrayFlags(draft, report);
@@ -32,7 +34,7 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, draft, {protocol, endpoints}, report);
+	const backends = toBackends(draft.backends, {...draft, notify: globals}, {protocol, endpoints}, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,
@@ -41,6 +43,7 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 		hashPort: draft.hashPort,
 		hashFallback: draft.hashFallback,
 		...resolveQuorum(draft, backends[0] ?? [], report),
+		notify: toServiceNotify(draft.notify, globals),
 	};
 	return endpoints.map((endpoint, index) => ({
 		...endpoint,
