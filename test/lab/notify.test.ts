@@ -3,62 +3,15 @@
  * Scripts, FIFO and mail must hear the same of each instance and of the group.
  */
 import {type ChildProcess, spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Program} from '../../lab/balancer.js';
 import {Lab} from '../../lab/lab.js';
-import {inside, launch} from '../../lab/namespace.js';
+import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
-import {waitFor} from '../../lab/wait.js';
+import {bySubject, Ears, type Heard, hears, MAIL_PORT} from './ears.js';
 import {test} from './lab-test.js';
 
-const [RIVAL, MAIL_SINK] = ['rival', 'mail-sink'].map(name => fileURLToPath(new URL(`./${name}.js`, import.meta.url)));
-const MAIL_PORT = 2525;
-/** Three adverts, the skew and a slow machine. */
-const WAIT_MS = 15_000;
-
-/** What was heard, as lines in the order in which they came. */
-interface Heard {
-	/** Arguments, joined by `|`. */
-	readonly scripts: readonly string[];
-	readonly fifo: readonly string[];
-	readonly mails: readonly string[];
-}
-
-/** A directory with the scripts, which write down what they are told. */
-class Ears {
-	readonly directory = mkdtempSync(join(tmpdir(), 'notify-'));
-	readonly tell = join(this.directory, 'tell');
-	readonly read = join(this.directory, 'read');
-
-	constructor() {
-		const line = `printf '%s|' "$@" | tr '\\n' ' '; echo`;
-		writeFileSync(this.tell, `#!/bin/sh\nline=$(${line})\necho "$line" >>${this.directory}/scripts\n`, {mode: 0o755});
-		writeFileSync(
-			this.read,
-			`#!/bin/sh
-echo "$#|$1|$2" >>${this.directory}/scripts
-while read -r line; do echo "$line" >>${this.directory}/fifo; done <"$3"
-`,
-			{mode: 0o755},
-		);
-	}
-
-	lines(file: 'scripts' | 'fifo' | 'mails'): string[] {
-		const path = join(this.directory, file);
-		return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
-	}
-
-	heard(): Heard {
-		return {scripts: this.lines('scripts'), fifo: this.lines('fifo'), mails: this.lines('mails')};
-	}
-
-	remove(): void {
-		rmSync(this.directory, {recursive: true});
-	}
-}
+const RIVAL = fileURLToPath(new URL('./rival.js', import.meta.url));
 
 const STATES = ['master', 'backup', 'fault', 'stop'];
 
@@ -113,12 +66,7 @@ async function story(program: Program): Promise<Heard> {
 	const lab = await Lab.create({programs: {lb1: program}, configs: {lb1: configuration(ears, true)}});
 	let sink: ChildProcess | null = null;
 	try {
-		sink = launch(
-			lab.lb1.namespace,
-			[process.execPath, MAIL_SINK ?? '', String(MAIL_PORT), join(ears.directory, 'mails')],
-			join(lab.directory, 'sink.log'),
-		);
-		await listening(lab);
+		sink = await ears.takeMail(lab);
 		await lab.lb1.start();
 		await hears(lab, ears, 'fifo', 'GROUP "VRRP1" MASTER 0', 1);
 		await hears(lab, ears, 'fifo', 'INSTANCE "gone" MASTER 200', 1);
@@ -147,38 +95,10 @@ async function story(program: Program): Promise<Heard> {
 	}
 }
 
-async function hears(
-	lab: Lab,
-	ears: Ears,
-	file: 'scripts' | 'fifo' | 'mails',
-	line: string | RegExp,
-	times: number,
-): Promise<void> {
-	const fits = (heard: string) => (typeof line === 'string' ? heard === line : line.test(heard));
-	const look = () => ears.lines(file).filter(fits).length >= times;
-	const seen = () => `${ears.lines(file).join('\n')}\n${lab.lb1.log()}`;
-	await waitFor(`${file}: ${line}, ${times} times`, look, {timeoutMs: WAIT_MS, seen});
-}
-
-async function listening(lab: Lab): Promise<void> {
-	const look = async () => (await lab.run('lb1', 'ss', '-Hltn', `sport = :${MAIL_PORT}`)) !== '';
-	await waitFor('the mail server listens', look, {timeoutMs: WAIT_MS});
-}
-
 async function rival(lab: Lab): Promise<void> {
 	const namespace = lab.namespace('lb2');
 	const [link]: {ifindex: number}[] = JSON.parse(await lab.run('lb2', 'ip', '-j', 'link', 'show', 'dev', 'eth0'));
-	await run([...inside(namespace), process.execPath, RIVAL ?? '', String(link?.ifindex), '192.168.1.11']);
-}
-
-/** Lines about one subject, in order: only that is promised. `of` finds the subject. */
-function bySubject(lines: readonly string[], of: RegExp): Record<string, string[]> {
-	const subjects: Record<string, string[]> = {};
-	for (const line of lines) {
-		const subject = of.exec(line)?.[1] ?? '';
-		subjects[subject] = [...(subjects[subject] ?? []), line];
-	}
-	return subjects;
+	await run([...inside(namespace), process.execPath, RIVAL, String(link?.ifindex), '192.168.1.11']);
 }
 
 const installed = spawnSync('keepalived', ['--version']).error === undefined;
