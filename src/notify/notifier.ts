@@ -68,10 +68,11 @@ export class Notifier implements Subscriptions {
 
 	/** A reload is done: tells the FIFOs of what has another priority now, and of what stands as before, if they want. */
 	reloaded(): void {
+		this.#forget();
 		for (const [subject, standing] of this.#standings) {
-			const {scope, name, state, priority: before} = standing;
-			const priority = this.#config.instances.find(instance => instance.name === name)?.priority;
-			if (scope === 'group' || priority === undefined || priority === before) continue;
+			const {scope, name, state} = standing;
+			const {priority = standing.priority} = (scope === 'instance' && named(this.#config.instances, name)) || {};
+			if (priority === standing.priority) continue;
 			this.#standings.set(subject, {...standing, priority});
 			this.tell({kind: 'priority', name, master: state === 'MASTER', priority});
 		}
@@ -79,14 +80,15 @@ export class Notifier implements Subscriptions {
 	}
 
 	tell(event: NotifyEvent): void {
-		if (event.kind === 'entered' && !this.#isNews(event)) return;
+		const isNews = event.kind !== 'entered' || this.#isNews(event);
+		if (event.kind === 'entered') this.#note(event);
+		if (!isNews) return;
 		const {scripts, line, message} = due(event, this);
 		const topic = topicOf(event);
 		const subject = subjectOf(event);
 		this.#scripts[topic].add(subject, scripts);
 		if (line !== null) this.#fifos.write(topic, line);
-		if (message !== null) this.#mail(event, message);
-		if (event.kind === 'entered') this.#note(event);
+		if (message !== null && this.#isNewsByMail(event)) this.#mail(message);
 	}
 
 	/** Lets what is under way come to its end, for a short while; then runs the `shutdown_script`. */
@@ -124,23 +126,33 @@ export class Notifier implements Subscriptions {
 		return this.#standings.get(`group ${group.name}`)?.state !== state;
 	}
 
-	#note(standing: Standing): void {
-		const subject = `${standing.scope} ${standing.name}`;
-		if (standing.state === 'DELETED') {
+	/** Names that the configuration does not have any more. */
+	#forget(): void {
+		const {instances, syncGroups} = this.#config;
+		for (const [subject, {scope, name}] of this.#standings) {
+			if (named(scope === 'instance' ? instances : syncGroups, name) !== undefined) continue;
 			this.#standings.delete(subject);
 			this.#mailed.delete(subject);
-		} else {
-			const {scope, name, state, priority} = standing;
-			this.#standings.set(subject, {scope, name, state, priority});
 		}
 	}
 
+	#note({scope, name, state, priority}: Standing): void {
+		const subject = `${scope} ${name}`;
+		if (state === 'DELETED') this.#standings.delete(subject);
+		else this.#standings.set(subject, {scope, name, state, priority});
+	}
+
 	/** A state that was the last one to be mailed is no news: FAULT may have been between, which need not be mailed. */
-	#mail(event: NotifyEvent, {subject, text}: Message): void {
-		if (event.kind === 'entered') {
-			if (this.#mailed.get(subjectOf(event)) === event.state) return;
-			this.#mailed.set(subjectOf(event), event.state);
-		}
+	#isNewsByMail(event: NotifyEvent): boolean {
+		if (event.kind !== 'entered') return true;
+		const subject = subjectOf(event);
+		const before = this.#mailed.get(subject);
+		if (event.state === 'DELETED') this.#mailed.delete(subject);
+		else this.#mailed.set(subject, event.state);
+		return event.state !== before;
+	}
+
+	#mail({subject, text}: Message): void {
 		const {machine} = this.#seams;
 		const {routerId, mail} = this.#config.globals;
 		const {server, to, timeoutUs} = mail;
