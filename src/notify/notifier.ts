@@ -71,7 +71,8 @@ export class Notifier implements Subscriptions {
 		this.#forget();
 		for (const [subject, standing] of this.#standings) {
 			const {scope, name, state} = standing;
-			const {priority = standing.priority} = (scope === 'instance' && named(this.#config.instances, name)) || {};
+			const instance = scope === 'instance' ? named(this.#config.instances, name) : undefined;
+			const priority = instance?.priority ?? standing.priority;
 			if (priority === standing.priority) continue;
 			this.#standings.set(subject, {...standing, priority});
 			this.tell({kind: 'priority', name, master: state === 'MASTER', priority});
@@ -130,7 +131,8 @@ export class Notifier implements Subscriptions {
 	#forget(): void {
 		const {instances, syncGroups} = this.#config;
 		for (const [subject, {scope, name}] of this.#standings) {
-			if (named(scope === 'instance' ? instances : syncGroups, name) !== undefined) continue;
+			const known: readonly {readonly name: string}[] = scope === 'instance' ? instances : syncGroups;
+			if (named(known, name) !== undefined) continue;
 			this.#standings.delete(subject);
 			this.#mailed.delete(subject);
 		}

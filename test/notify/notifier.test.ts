@@ -389,3 +389,16 @@ test('a VRRP role has a name in keepalived, which depends on who stops', t => {
 	t.is(stateOf('stopped', true), 'STOP');
 	t.is(stateOf('stopped', false), 'DELETED');
 });
+
+test('what a reload has removed is forgotten', async t => {
+	const extra = {globals: `${FIFOS}fifo_write_vrrp_states_on_reload`, top: GROUP};
+	const scene = await Scene.start(extra);
+	scene.enters('MASTER', 'VI_2');
+	scene.enters('MASTER', 'G', 'group', 0);
+	scene.expect({globals: extra.globals});
+	scene.notifier.reloaded();
+	scene.pipes.take();
+	scene.expect(extra);
+	scene.notifier.reloaded();
+	t.deepEqual(scene.pipes.take(), []);
+});
