@@ -63,6 +63,7 @@ const boundaries: readonly Boundary[] = [
 	},
 	{pattern: /['"]libbpf-ts['"]/g, allowedIn: ['bench', 'host/real', 'xdp'], because: 'the kernel is behind these'},
 	{pattern: /['"]commander['"]/g, allowedIn: ['cli'], because: 'only lbctl has subcommands'},
+	{pattern: /['"]dns-packet['"]/g, allowedIn: ['check'], because: 'only DNS_CHECK speaks DNS'},
 	{pattern: /['"]prom-client['"]/g, allowedIn: ['metrics'], because: 'counters are values elsewhere'},
 	{pattern: /['"]nodemailer['"]/g, allowedIn: ['host/real'], because: 'others know the Mailer interface'},
 	{pattern: /['"]pino['"]/g, allowedIn: ['host/real'], because: 'others know the Log interface'},

@@ -8,6 +8,7 @@ import {readConfig} from './conf/read.js';
 import {Daemon} from './daemon.js';
 import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
 import {realFiles} from './host/real/files.js';
+import {keepHeapSmall} from './host/real/heap.js';
 import {realHost} from './host/real/host.js';
 import {realLog} from './host/real/log.js';
 import {VERSION} from './version.js';
@@ -54,6 +55,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	const config = load();
 	if (values['config-test']) return ExitCode.ok;
 	if (values.pid !== undefined) requireDirectory(values.pid);
+	keepHeapSmall();
 	const daemon = await Daemon.start({
 		name: values.name,
 		config,

@@ -30,6 +30,8 @@ export interface ReconcilerSeams {
 	readonly clock: Clock;
 	readonly log: Log;
 	isUp(service: Service, backend: Backend): boolean;
+	/** The services with the weights that are in force. */
+	weighed(services: readonly Service[]): readonly Service[];
 }
 
 export class Reconciler {
@@ -137,7 +139,7 @@ export class Reconciler {
 	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
 		const nics = this.#attach();
-		const {tables, problems, leaving} = desired(config.services, {
+		const {tables, problems, leaving} = desired(this.#seams.weighed(config.services), {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,

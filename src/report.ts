@@ -132,11 +132,11 @@ export class Reporter {
 		return this.#config?.services ?? [];
 	}
 
-	#backendHealth(backend: Backend, {up, reason, sinceUs, checks}: BackendHealth): BackendHealthReport {
+	#backendHealth(backend: Backend, {up, weight, reason, sinceUs, checks}: BackendHealth): BackendHealthReport {
 		return {
 			backend: backend.name,
 			up,
-			weight: backend.weight,
+			weight,
 			reason,
 			sinceS: this.#secondsSince(sinceUs),
 			checks: checks.map(check => this.#checkReport(check)),
@@ -231,7 +231,7 @@ export class Reporter {
 		return {
 			backend: backend.name,
 			up: health.up,
-			weight: backend.weight,
+			weight: health.weight,
 			liveFlows: flows.byBackend.get(id) ?? 0,
 			connections: Number(traffic.connections),
 			packetsIn: Number(traffic.packetsIn),

@@ -6,7 +6,6 @@ import type {Checker} from './checker.js';
 import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
-import {tcpChecker} from './tcp.js';
 import {type BackendHealth, type CheckTurn, Watch} from './watch.js';
 import {quorumWords} from './words.js';
 
@@ -15,6 +14,8 @@ export type {BackendHealth} from './watch.js';
 
 /** Checks in flight at once: 10,000 dead backends with 5 s timeouts are still gone through in 50 s. */
 const CONCURRENCY = 1024;
+/** Scripts that run at once, since each is a process. */
+const SCRIPTS_MAX = 64;
 
 /** A real server, named as its `virtual_server` names it, went up or down. `atUs` is of the host's monotonic clock. */
 export interface HealthChange {
@@ -52,6 +53,7 @@ export class CheckRunner {
 	readonly #onChange: (change: HealthChange) => void;
 	readonly #listener: HealthListener | undefined;
 	#virtualServers: ReadonlyMap<string, Service> = new Map();
+	readonly #onWeight: () => void;
 	readonly #quorums = new Map<string, boolean>();
 	#watches: ReadonlyMap<string, Watch> = new Map();
 
@@ -62,17 +64,22 @@ export class CheckRunner {
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
 		readonly listener?: HealthListener;
+		/** A backend's weight is another. */
+		readonly onWeight: () => void;
 		readonly concurrency?: number;
-		readonly checkerFor?: (check: Check) => Checker;
+		readonly checkerFor: (check: Check) => Checker;
 	}) {
 		this.#log = options.log;
 		this.#onChange = options.onChange;
 		this.#listener = options.listener;
+		this.#onWeight = options.onWeight;
+		const slots = new Slots(options.concurrency ?? CONCURRENCY);
+		const scriptSlots = new Slots(SCRIPTS_MAX);
 		this.#setting = {
 			clock: options.clock,
 			random: options.random,
-			slots: new Slots(options.concurrency ?? CONCURRENCY),
-			checkerFor: options.checkerFor ?? tcpChecker,
+			slotsFor: kind => (kind === 'misc' ? scriptSlots : slots),
+			checkerFor: options.checkerFor,
 		};
 	}
 
@@ -106,6 +113,18 @@ export class CheckRunner {
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
 	}
 
+	/** The services with the weights that are in force. */
+	weighed(services: readonly Service[]): readonly Service[] {
+		return services.map(service => ({
+			...service,
+			backends: service.backends.map(backend => ({...backend, weight: this.#weight(service, backend)})),
+		}));
+	}
+
+	#weight(service: Service, backend: Backend): number {
+		return this.#watches.get(healthKey(service, backend))?.weight ?? backend.weight;
+	}
+
 	/** Whether the live backends' weights reach the service's quorum. */
 	hasQuorum(service: Service): boolean {
 		return this.#quorums.get(virtualServerName(service)) ?? false;
@@ -122,7 +141,10 @@ export class CheckRunner {
 	#watch(service: Service, backend: Backend): Watch {
 		const known = this.#watches.get(healthKey(service, backend));
 		if (known === undefined) {
-			const watch = new Watch(this.#setting, this.#log, service, backend, turn => this.#turned(watch, turn));
+			const watch = new Watch(this.#setting, this.#log, service, backend, {
+				onTurn: (watch, turn) => this.#turned(watch, turn),
+				onWeight: watch => this.#reweighed(watch),
+			});
 			if (watch.up) this.#listener?.backend(service, backend, true, 'start');
 			return watch;
 		}
@@ -154,9 +176,14 @@ export class CheckRunner {
 		this.#listener?.check(service, backend, {...turn, up});
 	}
 
+	#reweighed({service}: Watch): void {
+		this.#onWeight();
+		this.#updateQuorum(service, 'check');
+	}
+
 	#updateQuorum(service: Service, occasion: 'check' | 'start'): void {
 		const live = service.backends.filter(backend => this.isUp(service, backend));
-		const weight = live.reduce((sum, backend) => sum + backend.weight, 0);
+		const weight = live.reduce((sum, backend) => sum + this.#weight(service, backend), 0);
 		const name = virtualServerName(service);
 		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? false, weight, service);

@@ -17,6 +17,7 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 	const {services, instances, syncGroups} = config;
 	unique(services, ({name}) => `virtual_server ${name}`, report);
 	unique(draft.groups, ({name}) => `virtual_server_group ${quote(name)}`, report);
+	unique(draft.trackFiles, ({name}) => `track_file ${quote(name)}`, report);
 	unique(draft.settings.services, ({title}) => `service ${quote(title)}`, report);
 	unique(draft.instances, ({name}) => `vrrp_instance ${quote(name)}`, report);
 	unique(syncGroups, ({name}) => `vrrp_sync_group ${quote(name)}`, report);

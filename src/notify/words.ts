@@ -1,5 +1,5 @@
 /** keepalived's arguments, FIFO lines, subjects and texts, word for word: people's scripts and filters look for them. */
-import type {Backend, Service} from '../conf/model.js';
+import type {Backend, Check, Service} from '../conf/model.js';
 import {backendWord, serviceWord} from '../conf/words.js';
 import type {NotifyEvent, Standing, State} from './event.js';
 
@@ -53,7 +53,7 @@ export function stateMessage({scope, name, state}: Standing): Message {
 }
 
 /** What each check calls itself in a mail, and what it says of a success and of a failure. */
-const checkTexts: Readonly<Record<string, readonly [passed: string, failed: string]>> = {
+const checkTexts: Readonly<Record<Check['kind'], readonly [passed: string, failed: string]>> = {
 	tcp: ['TCP CHECK succeed on service', 'TCP CHECK failed on service'],
 	http: ['CHECK succeed on service', 'CHECK failed on service : HTTP request failed'],
 	https: ['CHECK succeed on service', 'CHECK failed on service : HTTP request failed'],
@@ -61,13 +61,13 @@ const checkTexts: Readonly<Record<string, readonly [passed: string, failed: stri
 	udp: ['UDP CHECK succeed on service', 'UDP CHECK failed on service'],
 	ping: ['ICMP CHECK succeed on service', 'ICMP CHECK failed on service'],
 	dns: ['DNS_CHECK: succeed on service', 'DNS_CHECK: failed on service'],
+	file: ['FILE CHECK succeed on service', 'FILE CHECK failed on service'],
 	misc: ['MISC CHECK succeeded on service', 'MISC CHECK failed on service'],
 };
 
 /** `[lb1] Realserver [10.0.0.71]:tcp:80 of virtual server [192.168.1.1]:tcp:80 - DOWN` */
 export function checkMessage({service, backend, check, passed, up}: CheckEvent): Message {
-	const name = `${check.toUpperCase()} CHECK`;
-	const [success, failure] = checkTexts[check] ?? [`${name} succeed on service`, `${name} failed on service`];
+	const [success, failure] = checkTexts[check];
 	return message(backendSubject(service, backend, up), passed ? success : failure);
 }
 

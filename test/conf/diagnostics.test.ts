@@ -23,7 +23,11 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		`18:1: error: unknown keyword 'TCP_CHEK' in real_server; its block is skipped (did you mean 'TCP_CHECK'?)`,
 	],
 	['backend', 'lb_kind NAT', `18:1: error: unknown keyword 'lb_kind' in real_server (belongs in virtual_server)`],
-	['check', 'weight 1', `20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server)`],
+	[
+		'check',
+		'weight 1',
+		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, FILE_CHECK, track_file, vrrp_track_file)`,
+	],
 	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
 	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],
 	['top', '"" x', `24:1: error: unknown keyword '' in the file`],
@@ -110,8 +114,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'backend',
-		'HTTP_GET { url { path / } }',
-		'18:1: error: HTTP_GET is not supported: TCP_CHECK is the only check yet (remove it if you can do without)',
+		'BFD_CHECK { name NEIGHBOUR }',
+		'18:1: error: BFD_CHECK is not supported: there are no BFD sessions here (remove it if you can do without)',
 	],
 	[
 		'service',

@@ -20,15 +20,10 @@ if (paths.length === 0)
 
 /** Of the samples with several addresses, marks or IPv6: what is refused, beside what the program does not do yet. */
 const refused: Readonly<Record<string, readonly string[]>> = {
-	'keepalived.conf.IPv6': ['24:9: SMTP_CHECK'],
+	'keepalived.conf.IPv6': [],
 	'keepalived.conf.fwmark': ['7:16: virtual_server fwmark'],
 	'keepalived.conf.quorum': [],
-	'keepalived.conf.virtual_server_group': [
-		'18:2: virtual_server_group fwmark',
-		'19:2: virtual_server_group fwmark',
-		'31:9: HTTP_GET',
-		'44:9: HTTP_GET',
-	],
+	'keepalived.conf.virtual_server_group': ['18:2: virtual_server_group fwmark', '19:2: virtual_server_group fwmark'],
 };
 
 for (const path of paths.filter(path => basename(path) in refused)) {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {SERVICES_MAX} from '../../src/conf/keywords/group.js';
-import type {Backend, Config, Service} from '../../src/conf/model.js';
+import type {Backend, Config, Service, TcpCheck} from '../../src/conf/model.js';
 import {maps} from '../../src/xdp/layout.gen.js';
 import {configOf, type Extra, read, sound} from './reading.js';
 
@@ -85,7 +85,7 @@ test('a real server without a port has that of each service of its group, and is
 	];
 	t.deepEqual(
 		servicesOf(...lines).flatMap(({backends}) =>
-			backends.map(({name, realServer, checks}) => [name, realServer, checks[0]?.connectPort]),
+			backends.map(({name, realServer, checks}) => [name, realServer, (checks as readonly TcpCheck[])[0]?.connectPort]),
 		),
 		[
 			['10.0.0.9:80', '10.0.0.9:0', 80],

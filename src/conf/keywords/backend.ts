@@ -1,12 +1,14 @@
-import {none, one, onOff} from '../args.js';
-import type {Forwarding, Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, full, type Keywords, refused, rows} from '../table.js';
+import {one, onOff} from '../args.js';
+import {type Forwarding, type Place, WEIGHT_MAX} from '../model.js';
+import {accepted, type Draft, draftAt, full, type Keywords} from '../table.js';
 import {integer} from '../values.js';
 import * as because from './because.js';
+import type {WrittenCheck} from './check-draft.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
+import {checkRows} from './checks.js';
 import {forwardingArgs} from './forwarding.js';
+import {virtualHost} from './http-get.js';
 import {type BackendNotifyDraft, backendNotifyKeywords, newBackendNotify} from './notify.js';
-import {newTcpCheck, type TcpCheckDraft, tcpCheck} from './tcp-check.js';
 
 /** `real_server`. null: not written. */
 export interface BackendDraft extends Draft, CheckOptions {
@@ -19,7 +21,8 @@ export interface BackendDraft extends Draft, CheckOptions {
 	/** 0: none. */
 	upperThreshold: number;
 	lowerThreshold: number;
-	readonly checks: TcpCheckDraft[];
+	virtualHost: string | null;
+	readonly checks: WrittenCheck[];
 	readonly notify: BackendNotifyDraft;
 }
 
@@ -34,13 +37,11 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		inhibitOnFailure: null,
 		upperThreshold: 0,
 		lowerThreshold: 0,
+		virtualHost: null,
 		checks: [],
 		notify: newBackendNotify(),
 	};
 }
-
-/** keepalived's largest weight. */
-export const WEIGHT_MAX = 2 ** 31 - 1;
 
 const threshold = integer(0, 2 ** 32 - 1);
 
@@ -55,13 +56,7 @@ export const backend: Keywords<BackendDraft> = {
 	lvs_method: full(forwardingArgs, (draft, forwarding) => {
 		draft.forwarding = forwarding;
 	}),
-	TCP_CHECK: block(tcpCheck, none, ({checks}, _, place) => {
-		const check = newTcpCheck(place);
-		checks.push(check);
-		return check;
-	}),
-	...rows('HTTP_GET SSL_GET SMTP_CHECK DNS_CHECK', refused('TCP_CHECK is the only check yet')),
-	...rows('MISC_CHECK UDP_CHECK PING_CHECK BFD_CHECK FILE_CHECK', refused('TCP_CHECK is the only check yet')),
+	...checkRows<BackendDraft>(),
 	uthreshold: full(one(threshold), (draft, connections) => {
 		draft.upperThreshold = connections;
 	}),
@@ -69,6 +64,6 @@ export const backend: Keywords<BackendDraft> = {
 		draft.lowerThreshold = connections;
 	}),
 	...backendNotifyKeywords<BackendDraft>(),
-	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
+	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 };

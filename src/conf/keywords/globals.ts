@@ -32,6 +32,7 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	vrrpVersion: 2 | 3;
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
+	logAllFailures: boolean;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 }
@@ -66,6 +67,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
+		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
 		garp: {},
 	};
@@ -193,7 +195,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	lvs_sync_daemon: refused('connections are not shared between balancers yet'),
 	...rows('lvs_flush lvs_flush_on_stop lvs_flush_onstop', accepted(because.noIpvs)),
 	...rows('nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark', accepted(because.noIpvs)),
-	checker_log_all_failures: accepted('every change of a check is logged once'),
+	checker_log_all_failures: full(onOff, (draft, all) => {
+		draft.logAllFailures = all;
+	}),
 
 	...rows('process_names process_name lvs_process_name', accepted(because.ownProcesses)),
 	...rows('max_auto_priority min_auto_priority_delay random_seed', accepted(because.ownProcesses)),

@@ -5,22 +5,24 @@ import type {Backend, Forwarding, Place, Protocol, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
-import {type NotifyDefaults, toBackendNotify} from './notify.js';
-import {toTcpCheck} from './tcp-check.js';
+import type {GlobalsDraft} from './globals.js';
+import {toBackendNotify} from './notify.js';
+import type {TrackFileDraft} from './track-file.js';
 
 /** What real servers take from their `virtual_server`. */
 export interface RealServerDefaults extends CheckOptions {
 	readonly forwarding: Forwarding | null;
 	readonly weight: number;
 	readonly inhibitOnFailure: boolean;
-	/** What `global_defs` says. */
-	readonly notify: NotifyDefaults;
+	readonly virtualHost: string | null;
 }
 
 /** The services of the `virtual_server`, as far as real servers depend on them. */
 export interface Served {
 	readonly protocol: Protocol;
 	readonly endpoints: readonly Pick<Service, 'address' | 'port'>[];
+	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackFileDraft[];
 }
 
 /** The backends of each endpoint, in its order. What is said of a real server is said once. */
@@ -64,9 +66,19 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 		weight: draft.weight ?? defaults.weight,
 		inhibitOnFailure: draft.inhibitOnFailure ?? defaults.inhibitOnFailure,
 		...resolveThresholds(draft, report),
-		alpha: draft.checks.some(check => inherit('alpha', check, draft, defaults) ?? false),
-		notify: toBackendNotify(draft.notify, defaults.notify),
-		checks: draft.checks.map(check => toTcpCheck(check, {address, port}, [draft, defaults], report)),
+		notify: toBackendNotify(draft.notify, served.globals),
+		alpha: draft.checks.some(check => inherit('alpha', check.draft, draft, defaults) ?? false),
+		checks: draft.checks.flatMap(check =>
+			check.toChecks({
+				address,
+				port,
+				outer: [draft, defaults],
+				virtualHost: draft.virtualHost ?? defaults.virtualHost,
+				globals: served.globals,
+				trackFiles: served.trackFiles,
+				report,
+			}),
+		),
 	};
 }
 

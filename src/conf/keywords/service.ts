@@ -1,13 +1,14 @@
 import {type Family, maskPrefix} from '../../net/address.js';
 import {type Args, none, one, onOff, optional, pair} from '../args.js';
-import type {Forwarding, Place, Protocol, Scheduler} from '../model.js';
+import {type Forwarding, type Place, type Protocol, type Scheduler, WEIGHT_MAX} from '../model.js';
 import {accepted, block, type Draft, draftAt, full, type Keywords, type Row, refused, rows} from '../table.js';
 import {integer, ip, ipv4, map, oneOf, Unsupported, type Value, word} from '../values.js';
-import {type BackendDraft, backend, newBackend, WEIGHT_MAX} from './backend.js';
+import {type BackendDraft, backend, newBackend} from './backend.js';
 import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
 import {forwardingArgs} from './forwarding.js';
 import {port, readAddresses, refusesFwmark, type ServiceAddresses} from './group.js';
+import {virtualHost} from './http-get.js';
 import {newServiceNotify, type ServiceNotifyDraft, serviceNotifyKeywords} from './notify.js';
 
 /** Which traffic a `virtual_server` takes: that of an address of its own, or of a group that `place` names. */
@@ -37,6 +38,7 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	weight: number;
 	inhibitOnFailure: boolean;
 	readonly notify: ServiceNotifyDraft;
+	virtualHost: string | null;
 	readonly backends: BackendDraft[];
 }
 
@@ -59,6 +61,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		weight: 1,
 		inhibitOnFailure: false,
 		notify: newServiceNotify(),
+		virtualHost: null,
 		backends: [],
 	};
 }
@@ -193,6 +196,6 @@ export const service: Keywords<ServiceDraft> = {
 	}),
 	...serviceNotifyKeywords<ServiceDraft>(),
 	ha_suspend: accepted('checks always run'),
-	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
+	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 };

@@ -4,24 +4,31 @@ import {quote, type Report} from '../diagnostics.js';
 import type {Backend, Place, Protocol, Scheduler, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import {suggestion} from '../values.js';
+import type {GlobalsDraft} from './globals.js';
 import type {GroupDraft, PlacedAddresses} from './group.js';
-import {type NotifyDefaults, toServiceNotify} from './notify.js';
+import {toServiceNotify} from './notify.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
+import type {TrackFileDraft} from './track-file.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
-	readonly globals: NotifyDefaults;
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
+	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackFileDraft[];
 }
 
 /** What decides which packets a service takes. */
 type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
-export function toServices(draft: ServiceDraft, {globals, groups, settings}: Surroundings, report: Report): Service[] {
+export function toServices(
+	draft: ServiceDraft,
+	{groups, settings, globals, trackFiles}: Surroundings,
+	report: Report,
+): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
 	if (protocol === null) return [];
 	reportStrayFlags(draft, report);
@@ -34,7 +41,7 @@ export function toServices(draft: ServiceDraft, {globals, groups, settings}: Sur
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, {...draft, notify: globals}, {protocol, endpoints}, report);
+	const backends = toBackends(draft.backends, draft, {protocol, endpoints, globals, trackFiles}, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,

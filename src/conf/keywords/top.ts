@@ -1,6 +1,6 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
+import {accepted, block, type Draft, draftAt, type Keywords, namedItems, type Row, refused, rows} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
@@ -9,6 +9,7 @@ import {type InstanceDraft, instance, newInstance} from './instance.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
+import {newTrackFile, type TrackFileDraft, trackFile} from './track-file.js';
 
 /** All that a configuration says, before defaults. */
 export interface ConfigDraft extends Draft {
@@ -16,6 +17,7 @@ export interface ConfigDraft extends Draft {
 	readonly settings: SettingsDraft;
 	readonly services: ServiceDraft[];
 	readonly groups: GroupDraft[];
+	readonly trackFiles: TrackFileDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
 }
@@ -27,10 +29,17 @@ export function newConfig(place: Place): ConfigDraft {
 		settings: newSettings(place),
 		services: [],
 		groups: [],
+		trackFiles: [],
 		instances: [],
 		syncGroups: [],
 	};
 }
+
+const trackFileRow: Row<ConfigDraft> = block(trackFile, one(word), ({trackFiles}, name, place) => {
+	const draft = newTrackFile(name, place);
+	trackFiles.push(draft);
+	return draft;
+});
 
 /** What stands outside all braces. */
 export const top: Keywords<ConfigDraft> = {
@@ -63,10 +72,12 @@ export const top: Keywords<ConfigDraft> = {
 	),
 
 	...rows('vrrp_script vrrp_track_process bfd_instance', refused('nothing is tracked yet')),
-	...rows('track_file vrrp_track_file track_group interface_up_down_delays', refused('nothing is tracked yet')),
+	track_file: trackFileRow,
+	vrrp_track_file: trackFileRow,
+	...rows('track_group interface_up_down_delays', refused('nothing is tracked yet')),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
-	SSL: accepted('only SSL_GET needs it'),
+	SSL: accepted('checks show no certificate of their own'),
 	garp_group: accepted(because.noPacing),
 	...rows('linkbeat_interfaces linkbeat_use_polling', accepted('the kernel tells when a link changes')),
 	include_check: accepted(because.alwaysChecked),
