@@ -15,13 +15,15 @@ import type {Host} from './host/host.js';
 import type {Log} from './log.js';
 import {Metrics} from './metrics/metrics.js';
 import {serveMetrics} from './metrics/server.js';
+import {stateOf} from './notify/event.js';
+import {Notifier} from './notify/notifier.js';
 import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
-import type {VrrpConfig} from './vrrp/protocol.js';
+import type {Transition, VrrpConfig} from './vrrp/protocol.js';
 import {keepCounting} from './xdp/census.js';
 import {DataPlane} from './xdp/dataplane.js';
 
@@ -44,6 +46,7 @@ export class Daemon {
 	readonly #dataPlane: DataPlane;
 	readonly #reconciler: Reconciler;
 	readonly #checks: CheckRunner;
+	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
 	readonly #reporter: Reporter;
 	#config: Config;
@@ -105,6 +108,9 @@ export class Daemon {
 			},
 		});
 		undo.add(() => nextHops.close());
+		const {scripts, pipes, mailer, name: machine} = host;
+		this.#notifier = new Notifier(options.config, {clock: host.clock, log, scripts, pipes, mailer, machine});
+		undo.add(() => this.#notifier.end());
 		this.#checks = new CheckRunner({
 			clock: host.clock,
 			log,
@@ -112,6 +118,13 @@ export class Daemon {
 			onChange: () => this.#reconciler.request(),
 			onWeight: () => this.#reconciler.request(),
 			checkerFor: check => checkerFor(check, host),
+			listener: {
+				backend: (service, backend, up, occasion) =>
+					this.#notifier.tell({kind: 'backend', service, backend, up, occasion}),
+				quorum: (service, up, weight, occasion) => this.#notifier.tell({kind: 'quorum', service, up, weight, occasion}),
+				check: (service, backend, {check, ...turn}) =>
+					this.#notifier.tell({kind: 'check', service, backend, check: check.kind, ...turn}),
+			},
 		});
 		undo.add(() => this.#checks.stop());
 		this.#reconciler = new Reconciler({
@@ -129,7 +142,11 @@ export class Daemon {
 			clock: host.clock,
 			log,
 			events: {
-				onTransition: transition => this.#reporter.transitioned(transition),
+				onTransition: transition => {
+					this.#reporter.transitioned(transition);
+					this.#tellTransition(transition);
+				},
+				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
 				onFatal: error => {
 					log.error({error}, 'vrrp cannot go on');
 					void this.stop(error.exitCode);
@@ -144,11 +161,13 @@ export class Daemon {
 			checks: this.#checks,
 			vrrp: this.#vrrp,
 			interfaces: () => this.#reconciler.interfaces(),
+			notifications: () => this.#notifier.counts.read(),
 		});
 	}
 
 	async #begin(): Promise<void> {
 		const {name, host, log} = this.#options;
+		await this.#notifier.start();
 		this.#checks.configure(this.#config.services);
 		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);
@@ -221,6 +240,7 @@ export class Daemon {
 			const problems = await this.#enforce(config);
 			this.#config = config;
 			this.#reporter.configured(config);
+			this.#notifier.reloaded();
 			return problems;
 		} catch (error) {
 			await this.#enforce(before);
@@ -229,6 +249,7 @@ export class Daemon {
 	}
 
 	async #enforce(config: Config): Promise<readonly string[]> {
+		this.#notifier.expect(config);
 		await this.#vrrp.configure(vrrpConfig(config));
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
@@ -238,6 +259,11 @@ export class Daemon {
 
 	async #block({settings: {blocked}}: Config): Promise<void> {
 		await this.#dataPlane.block(blockChanges(this.#dataPlane.blocked, blocked));
+	}
+
+	#tellTransition({scope, name, to, priority}: Transition): void {
+		const state = stateOf(to, this.#stopping);
+		if (state !== null) this.#notifier.tell({kind: 'entered', scope, name, state, priority});
 	}
 
 	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */

@@ -30,7 +30,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
 		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),
-		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
+		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;

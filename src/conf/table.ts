@@ -117,11 +117,6 @@ export function accepted<D>(because: string, args: Args<unknown> = anything): Ro
 	return row({args, set: () => {}, support: 'accepted', because, adds: true, body: null});
 }
 
-/** A row whose values are kept but have no effect yet. */
-export function withoutEffect<D>(because: string, of: Row<D>): Row<D> {
-	return {...of, support: 'accepted', because, adds: true};
-}
-
 /** A keyword that stops the start, because … */
 export function refused<D>(because: string): Row<D> {
 	return row({args: anything, set: () => {}, support: 'refused', because, adds: true, body: null});

@@ -3,7 +3,7 @@
  * test/fake has the other one.
  */
 
-import type {Script} from '../conf/model.js';
+import type {Fifo, Script} from '../conf/model.js';
 import type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
 
 export type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
@@ -114,6 +114,39 @@ export interface Scripts {
 	run(script: Script, options: {readonly timeoutUs: number; readonly signal?: AbortSignal}): Promise<ScriptEnd>;
 }
 
+/** The end of a named pipe that we write to. */
+export interface Pipe {
+	/** Never waits; false if there was no room for all of the line. */
+	write(line: string): boolean;
+	/** Removes the pipe if it was made by us. */
+	close(): void;
+}
+
+export interface Pipes {
+	/** Throws KernelError. */
+	open(fifo: Pick<Fifo, 'path' | 'user' | 'group' | 'mode'>): Pipe;
+}
+
+export interface Mail {
+	readonly server: {readonly host: string; readonly port: number};
+	/** What we call ourselves. */
+	readonly heloName: string;
+	readonly from: string;
+	readonly to: readonly string[];
+	readonly subject: string;
+	readonly text: string;
+	/** For connecting, and for each answer. */
+	readonly timeoutUs: number;
+}
+
+/** `failed`: it may be accepted later. `refused`: it will not. */
+export type MailEnd = {readonly kind: 'sent'} | {readonly kind: 'failed' | 'refused'; readonly reason: string};
+
+export interface Mailer {
+	/** Resolves, never rejects; soon after `signal` has fired. */
+	send(mail: Mail, signal: AbortSignal): Promise<MailEnd>;
+}
+
 /** Everything that the daemon needs of a machine. */
 export interface Host {
 	readonly clock: Clock;
@@ -121,6 +154,10 @@ export interface Host {
 	readonly random: () => number;
 	readonly subprocesses: Subprocesses;
 	readonly scripts: Scripts;
+	readonly pipes: Pipes;
+	readonly mailer: Mailer;
+	/** What the machine calls itself. */
+	readonly name: string;
 	/** Throws KernelError when the kernel refuses. */
 	openNetlink(): Netlink;
 }

@@ -16,7 +16,7 @@ import {
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, Transition} from './protocol.js';
+import type {InstanceStatus, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
 
 /** The part of the outside world that VRRP lives in. */
@@ -33,6 +33,7 @@ export interface InstanceOwner {
 	/** The instance has taken a step. */
 	settled(): void;
 	transition(transition: Transition): void;
+	rival(rival: Rival): void;
 	/** The master of this instance resigned. */
 	resigned(): void;
 }
@@ -61,6 +62,8 @@ export class InstanceRunner {
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
 	#reportedLower: string | null = null;
+	/** Before then, a router that ranks below us is no news. */
+	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
 	#advertsReceived = 0;
 	#sendErrors = 0;
@@ -207,6 +210,7 @@ export class InstanceRunner {
 				break;
 			case 'report-lower-priority':
 				this.#reportLowerPriority();
+				this.#reportRival();
 				break;
 			case 'report-resigned':
 				this.#log.info({}, `(${this.name}) Backup received priority 0 advertisement`);
@@ -399,5 +403,14 @@ export class InstanceRunner {
 				? `Received advert from ${address} with lower priority ${priority}, ours ${ours}, forcing new election`
 				: `received lower priority (${priority}) advert from ${address} - discarding`;
 		this.#log.info({}, `(${this.name}) ${text}`);
+	}
+
+	/** Once an interval, which is as often as an honest router advertises: a flood of adverts is not passed on. */
+	#reportRival(): void {
+		const nowUs = this.#host.clock.nowUs();
+		if (this.#state.role !== 'master' || nowUs < this.#rivalQuietUntilUs) return;
+		const {name: instance, advertUs, priority} = this.#instance;
+		this.#rivalQuietUntilUs = nowUs + advertUs;
+		this.#owner.rival({instance, priority});
 	}
 }

@@ -58,6 +58,13 @@ export interface Transition {
 	readonly priority: number;
 }
 
+/** A master hears a router that ranks below it; told once an advert interval at most. */
+export interface Rival {
+	readonly instance: string;
+	/** The master's own. */
+	readonly priority: number;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
@@ -71,6 +78,7 @@ export type FromVrrp =
 	/** The last `configure` is in force. */
 	| {readonly kind: 'configured'}
 	| {readonly kind: 'transition'; readonly transition: Transition}
+	| {readonly kind: 'rival'; readonly rival: Rival}
 	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
 	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
 	/** The last `configure` cannot be carried out; what ran before it still runs. */

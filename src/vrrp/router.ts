@@ -4,7 +4,7 @@ import type {AddressEntry, Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
 import {InstanceRunner, type VrrpHost} from './instance.js';
 import type {Role} from './machine.js';
-import type {GroupStatus, InstanceStatus, Transition, VrrpConfig} from './protocol.js';
+import type {GroupStatus, InstanceStatus, Rival, Transition, VrrpConfig} from './protocol.js';
 import {decideGroup} from './sync-group.js';
 
 interface Group {
@@ -13,11 +13,17 @@ interface Group {
 	role: Role;
 }
 
+/** Who hears of what happens. */
+export interface RouterEvents {
+	transition(transition: Transition): void;
+	rival(rival: Rival): void;
+}
+
 /** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
 export class Router {
 	readonly #host: VrrpHost;
 	readonly #log: Log;
-	readonly #onTransition: (transition: Transition) => void;
+	readonly #events: RouterEvents;
 	readonly #cancelEvents: Cancel;
 	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
@@ -28,10 +34,10 @@ export class Router {
 	#turn: Promise<unknown> = Promise.resolve();
 	#refreshAsked = false;
 
-	constructor(host: VrrpHost, log: Log, onTransition: (transition: Transition) => void) {
+	constructor(host: VrrpHost, log: Log, events: RouterEvents) {
 		this.#host = host;
 		this.#log = log;
-		this.#onTransition = onTransition;
+		this.#events = events;
 		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
 	}
 
@@ -59,7 +65,9 @@ export class Router {
 	stop(): Promise<void> {
 		this.#cancelEvents();
 		return this.#inTurn(async () => {
-			await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
+			const stopped: Promise<void>[] = [];
+			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop())));
+			await Promise.all(stopped);
 		});
 	}
 
@@ -118,7 +126,8 @@ export class Router {
 			owner: {
 				drain: () => this.#drain(),
 				settled: () => this.#settle(),
-				transition: this.#onTransition,
+				transition: transition => this.#events.transition(transition),
+				rival: rival => this.#events.rival(rival),
 				resigned: () => this.#doubtMaster(runner),
 			},
 		});
@@ -168,7 +177,7 @@ export class Router {
 		const from = group.role;
 		if (from === to) return;
 		group.role = to;
-		this.#onTransition({scope: 'group', name: group.name, from, to, cause: 'sync-group', priority: 0});
+		this.#events.transition({scope: 'group', name: group.name, from, to, cause: 'sync-group', priority: 0});
 	}
 
 	/** A master resigns from all instances of its group at once, even where its word cannot reach us any more. */

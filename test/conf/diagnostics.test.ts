@@ -168,8 +168,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	// Known and without effect
 	[
 		'instance',
-		'notify_master "/bin/true x"\nnotify_backup /bin/true',
-		'7:1: warning: notify_master, notify_backup have no effect here: scripts are not run yet',
+		'vmac_xmit_base\ngarp_extra_if 5',
+		'7:1: warning: vmac_xmit_base, garp_extra_if have no effect here: there is no virtual MAC yet',
 	],
 	[
 		'top',

@@ -1,7 +1,7 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Instance, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
 import {family} from '../../src/net/address.js';
-import type {Transition} from '../../src/vrrp/protocol.js';
+import type {Rival, Transition} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
 import {type FakeLan, FakeStation} from '../fake/lan.js';
@@ -45,6 +45,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		},
 		sourceAddress: null,
 		trackPrimary: true,
+		notify: null,
 		...changes,
 	};
 }
@@ -72,7 +73,7 @@ export function internal(changes: Partial<Instance> = {}): Instance {
 	});
 }
 
-export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal']};
+export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal'], notify: null};
 
 /**
  * A balancer on fake segments: `192.168.1.HOST` and `fe80::HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on
@@ -84,6 +85,7 @@ export class Balancer {
 	readonly netlink = new FakeNetlink();
 	readonly log = new FakeLog();
 	readonly transitions: Transition[] = [];
+	readonly rivals: Rival[] = [];
 	readonly router: Router;
 
 	constructor(
@@ -103,14 +105,13 @@ export class Balancer {
 			this.netlink.setLink({ifindex: 3, name: 'eth1', mac: `02:00:00:00:01:${host}`});
 			this.netlink.give(3, `10.0.0.${host}`, 24);
 		}
-		this.router = new Router(
-			{clock: this.station.clock, sockets: this.station, netlink: this.netlink},
-			this.log,
-			transition => {
+		this.router = new Router({clock: this.station.clock, sockets: this.station, netlink: this.netlink}, this.log, {
+			transition: transition => {
 				this.transitions.push(transition);
 				onTransition();
 			},
-		);
+			rival: rival => this.rivals.push(rival),
+		});
 	}
 
 	async configure(instances: readonly Instance[], syncGroups: readonly SyncGroup[] = []): Promise<void> {

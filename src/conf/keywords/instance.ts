@@ -18,6 +18,13 @@ import {
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import {
+	type InstanceNotifyDraft,
+	instanceNotifyKeywords,
+	type NotifyDefaults,
+	newInstanceNotify,
+	toInstanceNotify,
+} from './notify.js';
 import {toStrict} from './strict.js';
 import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
@@ -42,6 +49,7 @@ export interface InstanceDraft extends Draft {
 	trackPrimary: boolean;
 	/** null: as `global_defs` has it. */
 	strict: boolean | null;
+	readonly notify: InstanceNotifyDraft;
 }
 
 interface AuthenticationDraft extends Draft {
@@ -69,6 +77,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		sourceAddress: null,
 		trackPrimary: true,
 		strict: null,
+		notify: newInstanceNotify(),
 	};
 }
 
@@ -157,9 +166,7 @@ export const instance: Keywords<InstanceDraft> = {
 	kernel_rx_buf_size: accepted(because.ownBuffers),
 	linkbeat_use_polling: accepted(because.linkEvents),
 	debug: accepted('lbd -D logs more'),
-	smtp_alert: accepted(because.noMail, onOff),
-	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
-	...rows('notify_deleted notify_master_rx_lower_pri notify_priority_changes', accepted(because.noScripts)),
+	...instanceNotifyKeywords<InstanceDraft>(),
 };
 
 /** RFC 3768 5.3.4: this router owns the addresses. */
@@ -171,7 +178,7 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'>;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'> & NotifyDefaults;
 
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
 export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
@@ -204,6 +211,7 @@ export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, rep
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		trackPrimary,
+		notify: toInstanceNotify(draft.notify, defaults),
 	};
 	return (draft.strict ?? defaults.strict) ? toStrict(instance, draft, report) : instance;
 }

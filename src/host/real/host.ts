@@ -1,6 +1,9 @@
+import {hostname} from 'node:os';
 import type {Host} from '../host.js';
 import {realClock} from './clock.js';
+import {realMailer} from './mailer.js';
 import {openNetlink} from './netlink.js';
+import {realPipes} from './pipes.js';
 import {realScripts} from './scripts.js';
 import {realSubprocesses} from './vrrp-process.js';
 
@@ -10,5 +13,8 @@ export const realHost: Host = {
 	random: Math.random,
 	subprocesses: realSubprocesses,
 	scripts: realScripts(),
+	pipes: realPipes,
+	mailer: realMailer,
+	name: hostname(),
 	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
 };
