@@ -26,7 +26,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
 		file,
-		globals: toGlobals(draft.globals),
+		globals: toGlobals(draft.globals, report),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
 		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),

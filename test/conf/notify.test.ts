@@ -108,7 +108,7 @@ test('fifos belong to whom scripts run as, with what umask leaves of 0644', t =>
 notify_fifo /run/all
 notify_fifo_script "/bin/read all" root
 vrrp_notify_fifo /run/vrrp daemon bin
-lvs_notify_fifo_script /bin/read`,
+`,
 	}).globals;
 	t.deepEqual(fifos, {
 		all: {
@@ -168,4 +168,12 @@ test('a script without a program, or with an open quote, is an error with its pl
 		read(sound({backend: `notify_up "/bin/x 'y"`})).printed[0] ?? '',
 		/18:11: error: .* quote that is not closed/,
 	);
+});
+
+test('what nothing comes of is a warning', t => {
+	const globals = 'notification_email { a@example.com }\nlvs_notify_fifo_script /bin/read';
+	t.deepEqual(read(sound({globals})).printed, [
+		`lb.conf:2:1: warning: notification_email without smtp_server: no mail is sent (add 'smtp_server …')`,
+		`lb.conf:3:1: warning: lvs_notify_fifo_script without lvs_notify_fifo: there is nothing that it could read (add 'lvs_notify_fifo …')`,
+	]);
 });

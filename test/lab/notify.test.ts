@@ -4,6 +4,7 @@
  */
 import {type ChildProcess, spawnSync} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
+import anyTest from 'ava';
 import type {Program} from '../../lab/balancer.js';
 import {Lab} from '../../lab/lab.js';
 import {inside} from '../../lab/namespace.js';
@@ -104,27 +105,28 @@ async function rival(lab: Lab): Promise<void> {
 const installed = spawnSync('keepalived', ['--version']).error === undefined;
 if (!installed) console.warn('skipped: the comparison with keepalived needs keepalived');
 
-if (installed)
-	test('scripts, FIFO and mail hear from lbd what they hear from keepalived', async t => {
-		t.timeout(240_000);
-		const theirs = await story('keepalived');
-		const ours = await story('lbd');
-		const scriptOf = /^([^|]*)/;
-		// keepalived starts the reader of its FIFO anew at a reload, lbd keeps it.
-		const told = ({scripts}: Heard) => scripts.filter(line => !line.startsWith('3|'));
-		t.deepEqual(bySubject(told(ours), scriptOf), bySubject(told(theirs), scriptOf));
-		t.is(
-			ours.scripts.find(line => line.startsWith('3|')),
-			'3|one|two words',
-		);
-		t.deepEqual(new Set(theirs.scripts.filter(line => line.startsWith('3|'))), new Set(['3|one|two words']));
+const compare: typeof test = installed ? test : anyTest.serial.skip;
 
-		// At its end keepalived removes its FIFO before the reader has come to the last lines.
-		const lines = ({fifo}: Heard) => fifo.filter(line => !line.includes(' STOP '));
-		t.deepEqual(bySubject(lines(ours), /"(\w+)"/), bySubject(lines(theirs), /"(\w+)"/));
-		t.is(ours.fifo.filter(line => line.includes(' STOP ')).length, 3);
+compare('scripts, FIFO and mail hear from lbd what they hear from keepalived', async t => {
+	t.timeout(240_000);
+	const theirs = await story('keepalived');
+	const ours = await story('lbd');
+	const scriptOf = /^([^|]*)/;
+	// keepalived starts the reader of its FIFO anew at a reload, lbd keeps it.
+	const told = ({scripts}: Heard) => scripts.filter(line => !line.startsWith('3|'));
+	t.deepEqual(bySubject(told(ours), scriptOf), bySubject(told(theirs), scriptOf));
+	t.is(
+		ours.scripts.find(line => line.startsWith('3|')),
+		'3|one|two words',
+	);
+	t.deepEqual(new Set(theirs.scripts.filter(line => line.startsWith('3|'))), new Set(['3|one|two words']));
 
-		// Nor do its last mails leave.
-		const letters = ({mails}: Heard) => mails.filter(line => !/topping/.test(line));
-		t.deepEqual(bySubject(letters(ours), /(VRRP \w+ \w+)/), bySubject(letters(theirs), /(VRRP \w+ \w+)/));
-	});
+	// At its end keepalived removes its FIFO before the reader has come to the last lines.
+	const lines = ({fifo}: Heard) => fifo.filter(line => !line.includes(' STOP '));
+	t.deepEqual(bySubject(lines(ours), /"(\w+)"/), bySubject(lines(theirs), /"(\w+)"/));
+	t.is(ours.fifo.filter(line => line.includes(' STOP ')).length, 3);
+
+	// Nor do its last mails leave.
+	const letters = ({mails}: Heard) => mails.filter(line => !/topping/.test(line));
+	t.deepEqual(bySubject(letters(ours), /(VRRP \w+ \w+)/), bySubject(letters(theirs), /(VRRP \w+ \w+)/));
+});

@@ -1,6 +1,18 @@
 import {type Args, anything, none, one, oneOnly, onOff, pair} from '../args.js';
+import type {Report} from '../diagnostics.js';
 import type {Globals, MailSettings, Place} from '../model.js';
-import {accepted, type Draft, draftAt, fixed, full, items, type Keywords, readOptions, rows} from '../table.js';
+import {
+	accepted,
+	type Draft,
+	draftAt,
+	fixed,
+	full,
+	items,
+	type Keywords,
+	placeOf,
+	readOptions,
+	rows,
+} from '../table.js';
 import {integer, ipv4, ipv6, seconds, wholeSeconds, word} from '../values.js';
 import * as because from './because.js';
 import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
@@ -251,7 +263,8 @@ function onceKeywords(which: 'startup' | 'shutdown'): Keywords<GlobalsDraft> {
 	};
 }
 
-export function toGlobals(draft: GlobalsDraft): Globals {
+export function toGlobals(draft: GlobalsDraft, report: Report): Globals {
+	reportUseless(draft, report);
 	const {routerId, mail, timeoutsS, multicastGroups, rsInitNotifies, fifoStatesOnReload, scripts} = draft;
 	const once = ({script, timeoutUs}: OnceDraft) => script && {script: toScript(script, scripts), timeoutUs};
 	return {
@@ -265,4 +278,17 @@ export function toGlobals(draft: GlobalsDraft): Globals {
 		timeoutsS,
 		multicastGroups,
 	};
+}
+
+/** What keepalived reads without a word, though nothing comes of it. */
+function reportUseless(draft: GlobalsDraft, report: Report): void {
+	const without = (keyword: string, needed: string, why: string): void => {
+		if (!draft.written.has(keyword) || draft.written.has(needed)) return;
+		report.warning('missing', placeOf(draft, keyword), `${keyword} without ${needed}: ${why}`, `add '${needed} …'`);
+	};
+	without('notification_email', 'smtp_server', 'no mail is sent');
+	without('smtp_server', 'notification_email', 'no mail is sent');
+	for (const prefix of ['', 'vrrp_', 'lvs_']) {
+		without(`${prefix}notify_fifo_script`, `${prefix}notify_fifo`, 'there is nothing that it could read');
+	}
 }
