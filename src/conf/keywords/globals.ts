@@ -12,7 +12,7 @@ import {
 	rows,
 	withoutEffect,
 } from '../table.js';
-import {integer, ipv4, ipv6, seconds, word} from '../values.js';
+import {integer, interfaceName, ipv4, ipv6, seconds, word} from '../values.js';
 import * as because from './because.js';
 import {type GarpDraft, garpKeywords, vrrpVersion} from './vrrp-values.js';
 
@@ -25,6 +25,8 @@ export interface GlobalsDraft extends Draft {
 	smtpConnectTimeoutUs: number;
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
 	vrrpVersion: 2 | 3;
+	/** Of static addresses that name none. */
+	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
@@ -41,6 +43,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		smtpConnectTimeoutUs: 30_000_000,
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
+		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		garp: {},
 	};
@@ -129,7 +132,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	dynamic_interfaces: accepted('every interface has to exist at the start'),
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
 	include_check: accepted(because.alwaysChecked),
-	default_interface: accepted('only static_ipaddress needs it'),
+	default_interface: full(one(interfaceName), (draft, name) => {
+		draft.defaultInterface = name;
+	}),
 	vrrp_strict: refused('strict RFC mode, with which keepalived drops authentication'),
 	...rows('vrrp_startup_delay vrrp_delay_after_boot', refused('VRRP starts at once')),
 	...rows(
@@ -185,6 +190,6 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
 }
 
-export function toGlobals({place, written, garp, vrrpVersion, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({place, written, garp, vrrpVersion, defaultInterface, ...globals}: GlobalsDraft): Globals {
 	return globals;
 }

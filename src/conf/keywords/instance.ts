@@ -6,7 +6,10 @@ import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeO
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
-import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
+import type {NameResolver} from './iproute-values.js';
+import {type RouteDrafts, toRoutes, virtualRouteArgs} from './route.js';
+import {type RuleDrafts, type RulePriorities, toRules, virtualRuleArgs} from './rule.js';
+import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
@@ -22,6 +25,8 @@ export interface InstanceDraft extends Draft {
 	readonly authentication: AuthenticationDraft;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
+	readonly routes: RouteDrafts;
+	readonly rules: RuleDrafts;
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
@@ -48,6 +53,8 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		authentication: {...draftAt(place), type: null, password: null},
 		addresses: [],
 		excludedAddresses: [],
+		routes: [],
+		rules: [],
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {},
@@ -91,11 +98,17 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.nativeIpv6 = true;
 	}),
 	authentication: block(authentication, none, draft => draft.authentication),
-	virtual_ipaddress: items(addressArgs, ({addresses}, draft, place) => {
+	virtual_ipaddress: items(virtualAddressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
 	}),
-	virtual_ipaddress_excluded: items(addressArgs, ({excludedAddresses}, draft, place) => {
+	virtual_ipaddress_excluded: items(virtualAddressArgs, ({excludedAddresses}, draft, place) => {
 		excludedAddresses.push({place, draft});
+	}),
+	virtual_routes: items(virtualRouteArgs, ({routes}, draft, place) => {
+		routes.push({place, draft});
+	}),
+	virtual_rules: items(virtualRuleArgs, ({rules}, draft, place) => {
+		rules.push({place, draft});
 	}),
 	preempt: full(none, draft => {
 		draft.preempt = true;
@@ -121,7 +134,6 @@ export const instance: Keywords<InstanceDraft> = {
 	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
-	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
 	...rows(
 		'lower_prio_no_advert higher_prio_send_advert down_timer_adverts timer_expired_backup thread_timer_expired',
 		refused('VRRP runs by the rules of the RFC only'),
@@ -152,8 +164,19 @@ const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 /** What instances that say nothing themselves take from `global_defs`. */
 type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'>;
 
+/** What routes and rules of the whole file are read with. */
+export interface RoutingNames {
+	readonly resolver: NameResolver;
+	readonly priorities: RulePriorities;
+}
+
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
-export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
+export function toInstance(
+	draft: InstanceDraft,
+	defaults: InstanceDefaults,
+	{resolver, priorities}: RoutingNames,
+	report: Report,
+): Instance | null {
 	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
 	if (device === null) requireKeyword(draft, 'interface', report);
 	if (vrid === null) requireKeyword(draft, 'virtual_router_id', report);
@@ -179,6 +202,8 @@ export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, rep
 		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
+		routes: toRoutes(draft.routes, resolver, report),
+		rules: toRules(draft.rules, resolver, priorities, report),
 		...resolvePreemption(draft, priority, report),
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,

@@ -1,14 +1,19 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
+import {accepted, block, type Draft, draftAt, items, type Keywords, namedItems, refused, rows} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
 import {addLine, type GroupDraft, groupLineArgs, newGroup} from './group.js';
 import {type InstanceDraft, instance, newInstance} from './instance.js';
+import {staticRouteArgs} from './route.js';
+import {staticRuleArgs} from './rule.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
+import type {StaticsDraft} from './statics.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
+import {newTrackGroup, type TrackGroupDraft, trackGroup} from './track-group.js';
+import {staticAddressArgs} from './virtual-address.js';
 
 /** All that a configuration says, before defaults. */
 export interface ConfigDraft extends Draft {
@@ -18,6 +23,8 @@ export interface ConfigDraft extends Draft {
 	readonly groups: GroupDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
+	readonly statics: StaticsDraft;
+	readonly trackGroups: TrackGroupDraft[];
 }
 
 export function newConfig(place: Place): ConfigDraft {
@@ -29,6 +36,8 @@ export function newConfig(place: Place): ConfigDraft {
 		groups: [],
 		instances: [],
 		syncGroups: [],
+		statics: {addresses: [], routes: [], rules: []},
+		trackGroups: [],
 	};
 }
 
@@ -44,6 +53,20 @@ export const top: Keywords<ConfigDraft> = {
 	vrrp_sync_group: block(syncGroup, one(word), ({syncGroups}, name, place) => {
 		const draft = newSyncGroup(name, place);
 		syncGroups.push(draft);
+		return draft;
+	}),
+	static_ipaddress: items(staticAddressArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.addresses.push({place, draft});
+	}),
+	static_routes: items(staticRouteArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.routes.push({place, draft});
+	}),
+	static_rules: items(staticRuleArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.rules.push({place, draft});
+	}),
+	track_group: block(trackGroup, one(word), ({trackGroups}, name, place) => {
+		const draft = newTrackGroup(name, place);
+		trackGroups.push(draft);
 		return draft;
 	}),
 	virtual_server: block(service, serviceArgs, ({services}, target, place) => {
@@ -63,8 +86,7 @@ export const top: Keywords<ConfigDraft> = {
 	),
 
 	...rows('vrrp_script vrrp_track_process bfd_instance', refused('nothing is tracked yet')),
-	...rows('track_file vrrp_track_file track_group interface_up_down_delays', refused('nothing is tracked yet')),
-	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
+	...rows('track_file vrrp_track_file interface_up_down_delays', refused('nothing is tracked yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('only SSL_GET needs it'),
 	garp_group: accepted(because.noPacing),

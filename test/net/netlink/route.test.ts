@@ -72,16 +72,17 @@ test('a link needs a name', t => {
 	t.deepEqual(route.decodeLink(message(route.RTM_NEWLINK, header(16, {}))), {ok: false, reason: 'missing-attribute'});
 });
 
-const vip = {ifindex: 2, address: '192.168.1.1', prefix: 24, scope: 0, label: null, broadcast: null};
+const vip = {ifindex: 2, address: '192.168.1.1', prefix: 24, peer: null, scope: 0, label: null, broadcast: null};
+const plain = {preferredS: null, flags: [], detectDuplicates: false};
 
 onLittleEndian('adds an address', t => {
 	// IPv4, /24, no flags, global, interface 2 | local | address
 	const golden = hex`02 18 00 00 02000000 | 0800 0200 c0a80101 | 0800 0100 c0a80101`;
-	t.deepEqual(route.encodeNewAddress({...vip, preferredS: null}), golden);
+	t.deepEqual(route.encodeNewAddress({...vip, ...plain}), golden);
 	t.deepEqual(route.encodeAddress(vip), golden);
 });
 onLittleEndian('adds an IPv6 address that is usable at once and not preferred', t => {
-	const body = route.encodeNewAddress({...vip, address: 'fe80::100', prefix: 128, preferredS: 0});
+	const body = route.encodeNewAddress({...vip, ...plain, address: 'fe80::100', prefix: 128, preferredS: 0});
 	t.deepEqual(
 		body,
 		// IPv6, /128, no duplicate detection, interface 2 | local | address | preferred 0 s, valid forever, times
@@ -91,12 +92,27 @@ onLittleEndian('adds an IPv6 address that is usable at once and not preferred', 
 			| 1400 0600 00000000 ffffffff 00000000 00000000`,
 	);
 });
+onLittleEndian('adds one end of a point-to-point link, as `ip address add` does', t => {
+	const body = route.encodeNewAddress({...vip, ...plain, address: '10.9.9.1', prefix: 32, peer: '10.9.7.2'});
+	t.deepEqual(body, hex`02 20 00 00 02000000 | 0800 0200 0a090901 | 0800 0100 0a090702`);
+});
+onLittleEndian('flags that do not fit into the header have an attribute', t => {
+	const flags = ['home', 'mngtmpaddr', 'noprefixroute', 'autojoin'] as const;
+	const body = route.encodeNewAddress({...vip, ...plain, flags, detectDuplicates: true});
+	t.deepEqual(body.subarray(0, 8), hex`02 18 10 00 02000000`);
+	t.deepEqual(body.subarray(24), hex`0800 0800 10070000`);
+});
+test('an IPv6 address whose owner is looked for first', t => {
+	const body = route.encodeNewAddress({...vip, ...plain, address: '2001:db8::1', prefix: 64, detectDuplicates: true});
+	t.is(body[2], 0);
+});
 for (const entry of [
 	vip,
+	{...vip, prefix: 32, peer: '192.168.9.1'},
 	{...vip, label: 'eth0:vip', broadcast: '192.168.1.255', scope: 253},
 	{...vip, address: '2001:db8::1', prefix: 64},
 ]) {
-	test(`an address is read as it was written: ${entry.address} ${entry.label ?? ''}`, t => {
+	test(`an address is read as it was written: ${entry.address} ${entry.label ?? entry.peer ?? ''}`, t => {
 		t.deepEqual(route.decodeAddress(message(route.RTM_NEWADDR, route.encodeAddress(entry))), {
 			ok: true,
 			value: {...entry, secondary: false, usable: true},
@@ -122,7 +138,7 @@ test('a point-to-point address is our end', t => {
 	const local = encodeAttribute(2, hex`0a000001`);
 	const far = encodeAttribute(1, hex`0a000002`);
 	t.like(route.decodeAddress(message(route.RTM_NEWADDR, header(8, {0: 2, 1: 32}), local, far)), {
-		value: {address: '10.0.0.1'},
+		value: {address: '10.0.0.1', peer: '10.0.0.2'},
 	});
 });
 test('an address of the wrong length is none', t => {
