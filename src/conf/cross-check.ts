@@ -79,7 +79,7 @@ function checkTrackGroups({trackGroups, statics}: Config, {instances}: ConfigDra
 	const groups = trackGroups.map(({name}) => name);
 	for (const {place, trackGroup} of [...statics.addresses, ...statics.routes, ...statics.rules]) {
 		if (trackGroup === null || groups.includes(trackGroup)) continue;
-		const wayOut = suggestion(trackGroup, groups) || `add 'track_group ${trackGroup} { … }'`;
+		const wayOut = suggestion(trackGroup, groups) || 'add the group, or correct the name';
 		report.error('missing', place, `there is no track_group ${quote(trackGroup)}`, wayOut);
 	}
 }

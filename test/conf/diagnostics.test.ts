@@ -252,7 +252,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'top',
 		'static_rules {\nfrom 10.1.0.0/16 table 5 preference 5 track_group G\n}',
-		`25:1: error: there is no track_group 'G' (add 'track_group G { … }')`,
+		`25:1: error: there is no track_group 'G' (add the group, or correct the name)`,
 	],
 	[
 		'top',
