@@ -174,6 +174,8 @@ export interface Instance {
 	readonly excludedAddresses: readonly VirtualAddress[];
 	readonly routes: readonly VirtualRoute[];
 	readonly rules: readonly VirtualRule[];
+	/** The interface keeps the other addresses of a network when one of them goes. */
+	readonly promoteSecondaries: boolean;
 	readonly preempt: boolean;
 	readonly preemptDelayUs: number;
 	readonly garp: Garp;

@@ -75,6 +75,8 @@ export interface Netlink {
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
+	/** The sysctl of one link. */
+	promoteSecondaries(ifindex: number, on: boolean): Promise<void>;
 	addAddress(address: NewAddress): Promise<void>;
 	deleteAddress(address: Address): Promise<void>;
 	/** All routes of one maker (`rtm_protocol`). */

@@ -7,6 +7,7 @@ import {holdings, instanceHoldings, virtualAddresses} from './holdings.js';
 import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
+import {Promotion} from './promotion.js';
 import type {GroupStatus, InstanceStatus, Transition, VrrpConfig} from './protocol.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
@@ -27,6 +28,9 @@ export class Router {
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
 	readonly #statics: StaticHoldings;
+	readonly #promotion: Promotion;
+	/** Names of the interfaces with `promote_secondaries`. */
+	#promoting: ReadonlySet<string> = new Set();
 	/** null: nothing is configured yet. */
 	#scope: Scope | null = null;
 	/** Group decisions wait while one event is being given to several members. */
@@ -40,6 +44,7 @@ export class Router {
 		this.#log = log;
 		this.#onTransition = onTransition;
 		this.#statics = new StaticHoldings(host.netlink, log);
+		this.#promotion = new Promotion(host.netlink, log);
 		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
 	}
 
@@ -69,6 +74,7 @@ export class Router {
 		return this.#inTurn(async () => {
 			await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
 			await this.#statics.removeAll();
+			await this.#promotion.enforce(new Set(), []);
 		});
 	}
 
@@ -86,6 +92,9 @@ export class Router {
 		}
 		if (this.#scope === null) this.#reportStrangers(config, found);
 		this.#scope = scope;
+		const promoting = config.instances.filter(({promoteSecondaries}) => promoteSecondaries);
+		this.#promoting = new Set(promoting.map(instance => instance.interface));
+		await this.#promotion.enforce(this.#promoting, found.links);
 	}
 
 	async #configureInstances(config: VrrpConfig, inventory: Inventory): Promise<void> {
@@ -223,6 +232,7 @@ export class Router {
 		this.#refreshAsked = false;
 		if (this.#scope === null) return;
 		const inventory = await takeInventory(this.#host.netlink, this.#scope);
+		await this.#promotion.enforce(this.#promoting, inventory.links);
 		await this.#statics.observe(inventory);
 		for (const runner of this.#runners.values()) runner.observe(inventory);
 	}

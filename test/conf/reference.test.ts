@@ -41,6 +41,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			excludedAddresses: [],
 			routes: [],
 			rules: [],
+			promoteSecondaries: false,
 			preempt: true,
 			preemptDelayUs: 0,
 			garp: {

@@ -147,11 +147,11 @@ test('an instance has its routes and rules, and a track group the static ones', 
 	const {instances, statics, trackGroups} = configOf(
 		sound({
 			instance:
-				'virtual_routes {\n10.0.0.0/8 dev eth0 no_track\n}\nvirtual_rules {\nfrom 10.1.0.0/16 table 7 order 5\n}',
+				'promote_secondaries\nvirtual_routes {\n10.0.0.0/8 dev eth0 no_track\n}\nvirtual_rules {\nfrom 10.1.0.0/16 table 7 order 5\n}',
 			top: 'track_group G {\ngroup {\nVI_1\n}\n}\nstatic_routes {\n10.2.0.0/16 dev eth0 track_group G\n}',
 		}),
 	);
-	t.like(instances[0], {routes: {length: 1}, rules: {length: 1}});
+	t.like(instances[0], {promoteSecondaries: true, routes: {length: 1}, rules: {length: 1}});
 	t.is(statics.routes[0]?.trackGroup, 'G');
 	t.like(trackGroups, {0: {name: 'G', instances: ['VI_1']}, length: 1});
 });

@@ -40,7 +40,16 @@ export class FakeNetlink implements Netlink {
 	setLink(link: Partial<Link> & Pick<Link, 'ifindex' | 'name'>): void {
 		const known = this.#links.get(link.ifindex);
 		const mac = `02:00:00:00:00:${link.ifindex.toString(16).padStart(2, '0')}`;
-		const whole: Link = {mac, running: true, mtu: 1500, kind: 'veth', forwardsIpv6: false, ...known, ...link};
+		const whole: Link = {
+			mac,
+			running: true,
+			mtu: 1500,
+			kind: 'veth',
+			forwardsIpv6: false,
+			promotesSecondaries: false,
+			...known,
+			...link,
+		};
 		this.#links.set(whole.ifindex, whole);
 		this.#emit({kind: 'link', link: whole, removed: false});
 	}
@@ -151,6 +160,13 @@ export class FakeNetlink implements Netlink {
 		await held;
 		if (route === undefined) throw new KernelError('route get', to, 'ENETUNREACH');
 		return route;
+	}
+
+	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
+		this.#requireOpen();
+		this.#requireLink('link set', {ifindex, address: 'promote_secondaries'});
+		const link = this.#links.get(ifindex);
+		if (link !== undefined) this.setLink({...link, promotesSecondaries: on});
 	}
 
 	async addAddress(address: NewAddress): Promise<void> {

@@ -179,6 +179,20 @@ test('reload: only the difference is touched', async t => {
 	t.deepEqual(touched, ['route'], 'one was removed');
 });
 
+test('promote_secondaries is switched on where it was off, and back', async t => {
+	const {balancer, netlink} = alone();
+	const promotes = async () => (await netlink.links()).map(({promotesSecondaries}) => promotesSecondaries);
+	netlink.setLink({ifindex: 3, name: 'eth1', promotesSecondaries: true});
+	const other = instance({name: 'other', interface: 'eth1', vrid: 7, promoteSecondaries: true});
+	await balancer.configure([instance({promoteSecondaries: true}), other]);
+	t.deepEqual(await promotes(), [true, true]);
+	await balancer.configure([instance()]);
+	t.deepEqual(await promotes(), [false, true], 'it was on before');
+	await balancer.configure([instance({promoteSecondaries: true})]);
+	await balancer.router.stop();
+	t.deepEqual(await promotes(), [false, true]);
+});
+
 const statics = {
 	addresses: [virtualAddress('10.7.0.1', 'eth0')],
 	routes: [route('10.1.0.0', {trackGroup: 'G'})],

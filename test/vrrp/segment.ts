@@ -55,6 +55,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		excludedAddresses: [],
 		routes: [],
 		rules: [],
+		promoteSecondaries: false,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {

@@ -27,6 +27,7 @@ export interface InstanceDraft extends Draft {
 	readonly excludedAddresses: AddressDrafts;
 	readonly routes: RouteDrafts;
 	readonly rules: RuleDrafts;
+	promoteSecondaries: boolean;
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
@@ -55,6 +56,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		excludedAddresses: [],
 		routes: [],
 		rules: [],
+		promoteSecondaries: false,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {},
@@ -110,6 +112,9 @@ export const instance: Keywords<InstanceDraft> = {
 	virtual_rules: items(virtualRuleArgs, ({rules}, draft, place) => {
 		rules.push({place, draft});
 	}),
+	promote_secondaries: full(none, draft => {
+		draft.promoteSecondaries = true;
+	}),
 	preempt: full(none, draft => {
 		draft.preempt = true;
 	}),
@@ -143,7 +148,6 @@ export const instance: Keywords<InstanceDraft> = {
 	auth_hmac: refused('only passwords authenticate adverts'),
 	lvs_sync_daemon_interface: refused('connections are not shared between balancers yet'),
 	accept: accepted('it is the default', none),
-	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: accepted('no virtual address is required', none),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
@@ -204,6 +208,7 @@ export function toInstance(
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
 		routes: toRoutes(draft.routes, resolver, report),
 		rules: toRules(draft.rules, resolver, priorities, report),
+		promoteSecondaries: draft.promoteSecondaries,
 		...resolvePreemption(draft, priority, report),
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,

@@ -98,6 +98,11 @@ class RealNetlink implements Netlink {
 		return {...answer, gateway: answer.gateway ?? to};
 	}
 
+	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
+		const body = route.encodePromoteSecondaries(ifindex, on);
+		this.#request('link set', `promote_secondaries of ${ifindex}`, {type: route.RTM_SETLINK, flags: 0, body});
+	}
+
 	async addAddress(address: NewAddress): Promise<void> {
 		const body = route.encodeNewAddress(address);
 		this.#request('address add', address.address, {type: route.RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body});

@@ -16,10 +16,12 @@ import {
 	type NetlinkMessage,
 } from './message.js';
 import {
+	AF_INET,
 	AF_INET6,
 	addressLength,
 	addressText,
 	kernelFamily,
+	nested,
 	optionalAttribute,
 	type RouteReason,
 	split,
@@ -29,6 +31,7 @@ import {
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
@@ -70,7 +73,11 @@ const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
 const RTEXT_FILTER_SKIP_STATS = 0x8;
 const IFLA_INFO_KIND = 1;
+const IFLA_INET_CONF = 1;
 const IFLA_INET6_CONF = 2;
+/** Which of the numbers there is which sysctl, from 1 (linux/ip.h), and for IPv6 from 0 (linux/ipv6.h). */
+const IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
+const DEVCONF_FORWARDING = 0;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
 
@@ -119,6 +126,11 @@ export interface Link {
 	readonly kind: string;
 	/** The sysctl `net.ipv6.conf.NAME.forwarding`: neighbours may take us for a router. */
 	readonly forwardsIpv6: boolean;
+	/**
+	 * The sysctl `net.ipv4.conf.NAME.promote_secondaries`: when an address goes, another one of its network takes its place.
+	 * Otherwise they all go.
+	 */
+	readonly promotesSecondaries: boolean;
 }
 
 /** An address on a link. */
@@ -197,16 +209,25 @@ export function decodeLink(message: NetlinkMessage): Decoded<Link, RouteReason> 
 			running: (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0,
 			mtu: decodeU32(attributes.get(IFLA_MTU)) ?? 0,
 			kind: linkKind(attributes),
-			forwardsIpv6: forwardsIpv6(attributes),
+			forwardsIpv6: setting(attributes, AF_INET6, IFLA_INET6_CONF, DEVCONF_FORWARDING) !== 0,
+			promotesSecondaries: setting(attributes, AF_INET, IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES - 1) !== 0,
 		},
 	};
 }
 
-/** The first of the numbers in IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_FORWARDING); links without IPv6 have none. */
-function forwardsIpv6(attributes: Attributes): boolean {
+/** One of the sysctls of a link; 0 where the family is not there. */
+function setting(attributes: Attributes, of: number, list: number, index: number): number {
 	const families = decodeAttributes(attributes.get(IFLA_AF_SPEC) ?? new Uint8Array());
-	const inet6 = decodeAttributes(families?.get(AF_INET6) ?? new Uint8Array());
-	return (decodeU32(inet6?.get(IFLA_INET6_CONF)) ?? 0) !== 0;
+	const settings = decodeAttributes(families?.get(of) ?? new Uint8Array())?.get(list);
+	return decodeU32(settings?.subarray(4 * index)) ?? 0;
+}
+
+/** Body of the RTM_SETLINK that sets `promote_secondaries`. */
+export function encodePromoteSecondaries(ifindex: number, on: boolean): Uint8Array {
+	const header = new Uint8Array(IFINFO_LENGTH);
+	viewOf(header).setInt32(4, ifindex, LITTLE_ENDIAN);
+	const value = encodeAttribute(IPV4_DEVCONF_PROMOTE_SECONDARIES, encodeU32(Number(on)));
+	return concatBytes(header, nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, value))));
 }
 
 function linkKind(attributes: Attributes): string {

@@ -37,6 +37,7 @@ const eth0 = {
 	mtu: 1500,
 	kind: 'veth',
 	forwardsIpv6: false,
+	promotesSecondaries: false,
 };
 
 test('a link', t => t.deepEqual(route.decodeLink(link(UP | LOWER_UP)), {ok: true, value: eth0}));
@@ -54,7 +55,16 @@ test('a link without MAC, MTU and kind', t => {
 	);
 	t.deepEqual(route.decodeLink(bare), {
 		ok: true,
-		value: {ifindex: 5, name: 'tun0', mac: '', running: true, mtu: 0, kind: '', forwardsIpv6: false},
+		value: {
+			ifindex: 5,
+			name: 'tun0',
+			mac: '',
+			running: true,
+			mtu: 0,
+			kind: '',
+			forwardsIpv6: false,
+			promotesSecondaries: false,
+		},
 	});
 });
 test('a link whose IPv6 forwards packets', t => {
@@ -63,6 +73,18 @@ test('a link whose IPv6 forwards packets', t => {
 	const families = encodeAttribute(26, concatBytes(encodeAttribute(2, hex``), encodeAttribute(10, settings)));
 	const {type, body} = link(UP | LOWER_UP);
 	t.deepEqual(route.decodeLink(message(type, body, families)), {ok: true, value: {...eth0, forwardsIpv6: true}});
+});
+test('a link that keeps the other addresses of a network when one goes', t => {
+	// The 20th of the numbers of IPv4.
+	const settings = encodeAttribute(1, concatBytes(new Uint8Array(19 * 4), encodeU32(1)));
+	const {type, body} = link(UP | LOWER_UP);
+	const told = message(type, body, encodeAttribute(26, encodeAttribute(2, settings)));
+	t.like(route.decodeLink(told), {value: {promotesSecondaries: true, forwardsIpv6: false}});
+});
+onLittleEndian('sets promote_secondaries', t => {
+	// interface 2 | IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF, the 20th
+	const golden = hex`00 00 0000 02000000 00000000 00000000 | 1400 1a00 1000 0200 0c00 0100 0800 1400 01000000`;
+	t.deepEqual(route.encodePromoteSecondaries(2, true), golden);
 });
 test('a bridge port is none of our links', t => {
 	const port = message(route.RTM_NEWLINK, header(16, {0: 7}), encodeAttribute(3, encodeText('eth0')));
