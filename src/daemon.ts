@@ -199,7 +199,7 @@ export class Daemon {
 		this.#undo.add(() => control.close());
 
 		this.#undo.add(() => this.#vrrp.stop());
-		if (this.#config.instances.length > 0) await this.#vrrp.configure(vrrpConfig(this.#config));
+		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -294,7 +294,14 @@ function vrrpConfig(config: Config): VrrpConfig {
 		instances: config.instances,
 		syncGroups: config.syncGroups,
 		multicastGroups: config.globals.multicastGroups,
+		statics: config.statics,
+		trackGroups: config.trackGroups,
 	};
+}
+
+/** Whether there is work for `lbd-vrrp`. */
+function hasHoldings({instances, statics: {addresses, routes, rules}}: Config): boolean {
+	return [instances, addresses, routes, rules].some(({length}) => length > 0);
 }
 
 /** Errors that a user can mend; anything else is a fault of ours. */

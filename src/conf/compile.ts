@@ -4,13 +4,18 @@ import {blockList} from './block-list.js';
 import {crossCheck} from './cross-check.js';
 import type {Report} from './diagnostics.js';
 import type {Files} from './files.js';
+import {IprouteNames} from './iproute-names.js';
 import {toGlobals} from './keywords/globals.js';
 import {SERVICES_MAX} from './keywords/group.js';
 import {toInstance} from './keywords/instance.js';
+import {NameResolver} from './keywords/iproute-values.js';
+import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
+import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
+import {toTrackGroup} from './keywords/track-group.js';
 import type {Config, Service} from './model.js';
 import type {Statement} from './parser.js';
 import {keywordHomes, TableReader} from './table.js';
@@ -18,19 +23,22 @@ import {keywordHomes, TableReader} from './table.js';
 const FILE = 'the file';
 const homes = keywordHomes(top, FILE);
 
-/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists. */
+/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists and the names of routing tables. */
 export function compile(file: string, statements: readonly Statement[], files: Files, report: Report): Config | null {
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
+	const names = {resolver: new NameResolver(new IprouteNames(files), report), priorities: new RulePriorities()};
 	const config: Config = {
 		file,
 		globals: toGlobals(draft.globals, report),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
-		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),
+		statics: toStatics(draft.statics, draft.globals.defaultInterface, names, report),
+		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, names, report))),
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
+		trackGroups: draft.trackGroups.map(toTrackGroup),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;

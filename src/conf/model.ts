@@ -3,6 +3,9 @@
  * Durations are integer microseconds (`…Us`); addresses are canonical text (see net/address.ts).
  */
 import type {Family} from '../net/address.js';
+import type {IpRoute} from '../net/netlink/ip-route.js';
+import type {IpRule} from '../net/netlink/ip-rule.js';
+import type {NewAddress} from '../net/netlink/route.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
 export interface Place {
@@ -268,20 +271,39 @@ export interface Script {
 	readonly secured: boolean;
 }
 
-/** One address of a `virtual_ipaddress` block. */
-export interface VirtualAddress {
+/** Something that the kernel is to have. */
+interface Holding {
 	readonly place: Place;
-	readonly address: string;
-	readonly prefix: number;
+	/** Whether it is put back when somebody else removes it. */
+	readonly tracked: boolean;
+	/** Static ones: the `track_group` whose instances cannot be master without it, or null. */
+	readonly trackGroup: string | null;
+}
+
+/** One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`. */
+export interface VirtualAddress extends Holding, Omit<NewAddress, 'ifindex'> {
 	/** The interface to put it on. */
 	readonly device: string;
-	readonly label: string | null;
-	/** rtnetlink scope: 0 global, 253 link, 254 host. The kernel knows that of IPv6 addresses by itself. */
-	readonly scope: number;
-	/** Broadcast address, or null for none. */
-	readonly broadcast: string | null;
-	/** For how many seconds the kernel may choose it as a source by itself; null: forever. */
-	readonly preferredS: number | null;
+}
+
+/** One line of `virtual_routes` or `static_routes`. */
+export interface VirtualRoute extends Holding, IpRoute<string> {}
+
+/** One line of `virtual_rules` or `static_rules`. */
+export interface VirtualRule extends Holding, IpRule {}
+
+/** `static_ipaddress`, `static_routes` and `static_rules`: there as long as the daemon runs. */
+export interface Statics {
+	readonly addresses: readonly VirtualAddress[];
+	readonly routes: readonly VirtualRoute[];
+	readonly rules: readonly VirtualRule[];
+}
+
+/** One `track_group`: its instances cannot be master without the static addresses, routes and rules that name it. */
+export interface TrackGroup {
+	readonly place: Place;
+	readonly name: string;
+	readonly instances: readonly string[];
 }
 
 /** One `vrrp_instance`. */
@@ -301,6 +323,10 @@ export interface Instance {
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];
+	readonly routes: readonly VirtualRoute[];
+	readonly rules: readonly VirtualRule[];
+	/** The interface keeps the other addresses of a network when one of them goes. */
+	readonly promoteSecondaries: boolean;
 	readonly preempt: boolean;
 	readonly preemptDelayUs: number;
 	readonly garp: Garp;
@@ -434,4 +460,6 @@ export interface Config {
 	readonly services: readonly Service[];
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
+	readonly statics: Statics;
+	readonly trackGroups: readonly TrackGroup[];
 }

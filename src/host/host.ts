@@ -4,9 +4,13 @@
  */
 
 import type {Fifo, Script} from '../conf/model.js';
-import type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
+import type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
+import type {IpRule} from '../net/netlink/ip-rule.js';
+import type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
 
-export type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
+export type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
+export type {IpRule} from '../net/netlink/ip-rule.js';
+export type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
 
 export type Cancel = () => void;
 
@@ -59,20 +63,30 @@ export type NetlinkEvent =
 	| {readonly kind: 'link'; readonly link: Link; readonly removed: boolean}
 	| {readonly kind: 'address'; readonly address: AddressEntry; readonly removed: boolean}
 	| {readonly kind: 'neighbour'; readonly neighbour: Neighbour}
-	| {readonly kind: 'route'}
+	| ({readonly kind: 'route'} & RouteChange)
+	| {readonly kind: 'rule'; readonly removed: boolean}
 	/** A sysctl of some interface. */
 	| {readonly kind: 'setting'}
 	/** The kernel dropped events: dump everything again. */
 	| {readonly kind: 'overrun'};
 
-/** rtnetlink. Errors are `KernelError` with the kernel's errno name as `code` (EEXIST, EADDRNOTAVAIL, ENODEV). */
+/** rtnetlink. Errors are `KernelError` with the kernel's errno name as `code` (EEXIST, EADDRNOTAVAIL, ENODEV, ESRCH). */
 export interface Netlink {
 	links(): Promise<Link[]>;
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
+	/** The sysctl of one link. */
+	promoteSecondaries(ifindex: number, on: boolean): Promise<void>;
 	addAddress(address: NewAddress): Promise<void>;
 	deleteAddress(address: Address): Promise<void>;
+	/** All routes of one maker (`rtm_protocol`). */
+	routes(protocol: number): Promise<RouteEntry[]>;
+	addRoute(route: IpRoute<number>): Promise<void>;
+	deleteRoute(route: IpRoute<number>): Promise<void>;
+	rules(): Promise<IpRule[]>;
+	addRule(rule: IpRule): Promise<void>;
+	deleteRule(rule: IpRule): Promise<void>;
 	/** Asks the kernel to resolve a neighbour; the answer comes as an event. */
 	resolve(ifindex: number, address: string): Promise<void>;
 	onEvent(fn: (event: NetlinkEvent) => void): Cancel;

@@ -5,7 +5,8 @@ import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
-import {Holdings, virtualAddresses} from './holdings.js';
+import {type Holding, Holdings, instanceHoldings, virtualAddresses} from './holdings.js';
+import type {Inventory} from './inventory.js';
 import {
 	type Effect,
 	initialState,
@@ -36,6 +37,8 @@ export interface InstanceOwner {
 	rival(rival: Rival): void;
 	/** The master of this instance resigned. */
 	resigned(): void;
+	/** What of the static blocks the instance cannot do without, and is not there; null: nothing. */
+	lacks(): string | null;
 }
 
 /** The interface and the address that adverts go out from. */
@@ -106,33 +109,36 @@ export class InstanceRunner {
 	}
 
 	/**
-	 * Starts from what is there: addresses that an earlier run left on the interface are taken over, and removed unless
-	 * this instance is master at once. Throws `KernelError` when the sockets are refused.
+	 * Starts from what is there: what an earlier run left is taken over, and removed unless this instance is master at
+	 * once. Throws `KernelError` when the sockets are refused.
 	 */
-	start(links: readonly Link[], addresses: readonly AddressEntry[]): void {
-		this.#links = links;
-		this.#holdings.adopt(this.#instance, links, addresses);
-		this.#attach(this.#wantedEnds(addresses));
+	start(inventory: Inventory): void {
+		this.#links = inventory.links;
+		this.#holdings.adopt(this.#wanted(), inventory);
+		this.#attach(this.#wantedEnds(inventory.addresses));
 		this.dispatch({kind: 'start', healthy: this.#ailment() === null});
 	}
 
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
-	observe(links: readonly Link[], addresses: readonly AddressEntry[]): void {
-		this.#links = links;
-		this.#reattach(addresses);
-		const lost = this.#holdings.noticeLost(addresses);
-		if (lost.length === 0) return;
-		this.#log.warn({addresses: lost}, `(${this.name}) addresses deleted by somebody else`);
-		this.dispatch({kind: 'address-lost'});
+	observe(inventory: Inventory): void {
+		this.#links = inventory.links;
+		this.#reattach(inventory.addresses);
+		const lost = this.#holdings.noticeLost(inventory);
+		if (lost.length > 0) {
+			this.#log.warn({lost: lost.map(({text}) => text)}, `(${this.name}) deleted by somebody else`);
+		}
+		if (lost.some(({kind}) => kind === 'address')) this.dispatch({kind: 'address-lost'});
+		// A route that went with its link, or that somebody took, is no reason to let go of the addresses.
+		if (this.#state.role === 'master') this.#holdings.addAll(this.#wanted().filter(({kind}) => kind !== 'address'));
 	}
 
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
-	reconfigure(instance: Instance, grouped: boolean, links: readonly Link[], addresses: readonly AddressEntry[]): void {
+	reconfigure(instance: Instance, grouped: boolean, inventory: Inventory): void {
 		this.#instance = instance;
 		this.#machineConfig = {...instance, grouped};
-		this.#links = links;
-		this.#holdings.removeUnwanted(instance, links);
-		this.#reattach(addresses);
+		this.#links = inventory.links;
+		this.#holdings.removeUnwanted(this.#wanted());
+		this.#reattach(inventory.addresses);
 		this.dispatch({kind: 'reconfigured'});
 	}
 
@@ -174,6 +180,11 @@ export class InstanceRunner {
 		};
 	}
 
+	/** What there is to hold as a master. */
+	#wanted(): readonly Holding[] {
+		return instanceHoldings(this.#instance, this.#links);
+	}
+
 	#ownRank(): {address: string; priority: number} | null {
 		if (this.#attachment === null) return null;
 		return {address: this.#attachment.source, priority: this.#instance.priority};
@@ -185,7 +196,7 @@ export class InstanceRunner {
 				this.#sendAdvert(effect.priority);
 				break;
 			case 'add-addresses':
-				this.#holdings.addAll(this.#instance, this.#links);
+				this.#holdings.addAll(this.#wanted());
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
@@ -274,7 +285,8 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
-		if (this.#attachment !== null) return null;
+		const lacking = this.#owner.lacks();
+		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
 		const wanted = this.#instance.family === 4 ? 'usable IPv4' : 'usable IPv6 link-local';
 		return `interface ${link.name} has no ${wanted} address`;
 	}

@@ -2,7 +2,7 @@
  * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
  * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, MulticastGroups, SyncGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, Statics, SyncGroup, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
@@ -11,6 +11,8 @@ export interface VrrpConfig {
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
 	readonly multicastGroups: MulticastGroups;
+	readonly statics: Statics;
+	readonly trackGroups: readonly TrackGroup[];
 }
 
 export interface InstanceStatus {

@@ -41,9 +41,17 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 					scope: 0,
 					broadcast: null,
 					preferredS: null,
+					peer: null,
+					flags: [],
+					detectDuplicates: false,
+					tracked: true,
+					trackGroup: null,
 				},
 			],
 			excludedAddresses: [],
+			routes: [],
+			rules: [],
+			promoteSecondaries: false,
 			preempt: true,
 			preemptDelayUs: 0,
 			garp: {
@@ -145,6 +153,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			instance('internal', 34, 'eth1', 92, '10.0.0.100'),
 		],
 		syncGroups: [{place: at(10, 1), name: 'VRRP1', instances: ['external', 'internal'], notify: untold}],
+		statics: {addresses: [], routes: [], rules: []},
+		trackGroups: [],
 	};
 }
 

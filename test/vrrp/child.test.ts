@@ -5,7 +5,7 @@ import {VrrpChild} from '../../src/vrrp/child.js';
 import type {FromVrrp, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
-import {instance, multicastGroups} from './segment.js';
+import {instance, multicastGroups, noStatics} from './segment.js';
 
 type StartOptions = Parameters<Subprocesses['startVrrp']>[0];
 
@@ -62,7 +62,7 @@ function setUp() {
 	return {clock, log, child, scripts, script, transitions, rivals, fatal};
 }
 
-const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups};
+const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups, ...noStatics};
 const ready: FromVrrp = {kind: 'ready', realTime: true};
 
 /** A child whose process has the configuration in force. */

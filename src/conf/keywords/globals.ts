@@ -13,7 +13,7 @@ import {
 	readOptions,
 	rows,
 } from '../table.js';
-import {integer, ipv4, ipv6, seconds, wholeSeconds, word} from '../values.js';
+import {integer, interfaceName, ipv4, ipv6, seconds, wholeSeconds, word} from '../values.js';
 import * as because from './because.js';
 import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
 import type {NotifyDefaults} from './notify.js';
@@ -44,6 +44,8 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	vrrpVersion: 2 | 3;
 	/** keepalived's strict mode, for all instances that do not say themselves. */
 	strict: boolean;
+	/** Of static addresses that name none. */
+	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
 	logAllFailures: boolean;
@@ -81,6 +83,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		strict: false,
+		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
@@ -173,7 +176,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	dynamic_interfaces: accepted('every interface has to exist at the start'),
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
 	include_check: accepted(because.alwaysChecked),
-	default_interface: accepted('only static_ipaddress needs it'),
+	default_interface: full(one(interfaceName), (draft, name) => {
+		draft.defaultInterface = name;
+	}),
 	vrrp_strict: full(none, draft => {
 		draft.strict = true;
 	}),

@@ -18,6 +18,7 @@ import {
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import type {NameResolver} from './iproute-values.js';
 import {
 	type InstanceNotifyDraft,
 	instanceNotifyKeywords,
@@ -25,8 +26,10 @@ import {
 	newInstanceNotify,
 	toInstanceNotify,
 } from './notify.js';
+import {type RouteDrafts, toRoutes, virtualRouteArgs} from './route.js';
+import {type RuleDrafts, type RulePriorities, toRules, virtualRuleArgs} from './rule.js';
 import {toStrict} from './strict.js';
-import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
+import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
@@ -42,6 +45,9 @@ export interface InstanceDraft extends Draft {
 	readonly authentication: AuthenticationDraft;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
+	readonly routes: RouteDrafts;
+	readonly rules: RuleDrafts;
+	promoteSecondaries: boolean;
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
@@ -71,6 +77,9 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		authentication: {...draftAt(place), type: null, password: null},
 		addresses: [],
 		excludedAddresses: [],
+		routes: [],
+		rules: [],
+		promoteSecondaries: false,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {},
@@ -116,11 +125,20 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.nativeIpv6 = true;
 	}),
 	authentication: block(authentication, none, draft => draft.authentication),
-	virtual_ipaddress: items(addressArgs, ({addresses}, draft, place) => {
+	virtual_ipaddress: items(virtualAddressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
 	}),
-	virtual_ipaddress_excluded: items(addressArgs, ({excludedAddresses}, draft, place) => {
+	virtual_ipaddress_excluded: items(virtualAddressArgs, ({excludedAddresses}, draft, place) => {
 		excludedAddresses.push({place, draft});
+	}),
+	virtual_routes: items(virtualRouteArgs, ({routes}, draft, place) => {
+		routes.push({place, draft});
+	}),
+	virtual_rules: items(virtualRuleArgs, ({rules}, draft, place) => {
+		rules.push({place, draft});
+	}),
+	promote_secondaries: full(none, draft => {
+		draft.promoteSecondaries = true;
 	}),
 	preempt: full(none, draft => {
 		draft.preempt = true;
@@ -146,7 +164,6 @@ export const instance: Keywords<InstanceDraft> = {
 	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
-	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
 	...rfcKeywords<InstanceDraft>(''),
 	...rows(
 		'timer_expired_backup thread_timer_expired',
@@ -159,7 +176,6 @@ export const instance: Keywords<InstanceDraft> = {
 	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
 	lvs_sync_daemon_interface: accepted(because.noSharing),
 	accept: accepted('it is the default', none),
-	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
@@ -180,8 +196,19 @@ const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 /** What instances that say nothing themselves take from `global_defs`. */
 type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'> & NotifyDefaults;
 
+/** What routes and rules of the whole file are read with. */
+export interface RoutingNames {
+	readonly resolver: NameResolver;
+	readonly priorities: RulePriorities;
+}
+
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
-export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
+export function toInstance(
+	draft: InstanceDraft,
+	defaults: InstanceDefaults,
+	{resolver, priorities}: RoutingNames,
+	report: Report,
+): Instance | null {
 	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
 	if (device === null) requireKeyword(draft, 'interface', report);
 	if (vrid === null) requireKeyword(draft, 'virtual_router_id', report);
@@ -207,6 +234,9 @@ export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, rep
 		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
+		routes: toRoutes(draft.routes, resolver, report),
+		rules: toRules(draft.rules, resolver, priorities, report),
+		promoteSecondaries: draft.promoteSecondaries,
 		...resolvePreemption(draft, priority, report),
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,

@@ -6,6 +6,7 @@ import {
 	closed,
 	type Draft,
 	draftAt,
+	items,
 	type Keywords,
 	namedItems,
 	type Row,
@@ -17,10 +18,15 @@ import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
 import {addLine, type GroupDraft, groupLineArgs, newGroup} from './group.js';
 import {type InstanceDraft, instance, newInstance} from './instance.js';
+import {staticRouteArgs} from './route.js';
+import {staticRuleArgs} from './rule.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
+import type {StaticsDraft} from './statics.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
 import {newTrackFile, type TrackFileDraft, trackFile} from './track-file.js';
+import {newTrackGroup, type TrackGroupDraft, trackGroup} from './track-group.js';
+import {staticAddressArgs} from './virtual-address.js';
 
 /** All that a configuration says, before defaults. */
 export interface ConfigDraft extends Draft {
@@ -31,6 +37,8 @@ export interface ConfigDraft extends Draft {
 	readonly trackFiles: TrackFileDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
+	readonly statics: StaticsDraft;
+	readonly trackGroups: TrackGroupDraft[];
 }
 
 export function newConfig(place: Place): ConfigDraft {
@@ -43,6 +51,8 @@ export function newConfig(place: Place): ConfigDraft {
 		trackFiles: [],
 		instances: [],
 		syncGroups: [],
+		statics: {addresses: [], routes: [], rules: []},
+		trackGroups: [],
 	};
 }
 
@@ -64,6 +74,20 @@ export const top: Keywords<ConfigDraft> = {
 	vrrp_sync_group: block(syncGroup, one(word), ({syncGroups}, name, place) => {
 		const draft = newSyncGroup(name, place);
 		syncGroups.push(draft);
+		return draft;
+	}),
+	static_ipaddress: items(staticAddressArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.addresses.push({place, draft});
+	}),
+	static_routes: items(staticRouteArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.routes.push({place, draft});
+	}),
+	static_rules: items(staticRuleArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.rules.push({place, draft});
+	}),
+	track_group: block(trackGroup, one(word), ({trackGroups}, name, place) => {
+		const draft = newTrackGroup(name, place);
+		trackGroups.push(draft);
 		return draft;
 	}),
 	virtual_server: block(service, serviceArgs, ({services}, target, place) => {
@@ -94,9 +118,7 @@ export const top: Keywords<ConfigDraft> = {
 		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
 		checker`,
 	),
-	track_group: closed(refused(because.noTracking), 'group'),
 	interface_up_down_delays: accepted('a link that changes counts at once'),
-	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('checks show no certificate of their own'),
 	garp_group: closed(accepted(because.noPacing), 'garp_interval gna_interval interface interfaces'),
