@@ -17,6 +17,7 @@ import {Metrics} from './metrics/metrics.js';
 import {serveMetrics} from './metrics/server.js';
 import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
+import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
 import {Undo} from './undo.js';
@@ -43,6 +44,7 @@ export class Daemon {
 	readonly #undo = new Undo();
 	readonly #dataPlane: DataPlane;
 	readonly #reconciler: Reconciler;
+	readonly #own: OwnAddresses;
 	readonly #checks: CheckRunner;
 	readonly #vrrp: VrrpChild;
 	readonly #reporter: Reporter;
@@ -105,11 +107,14 @@ export class Daemon {
 			},
 		});
 		undo.add(() => nextHops.close());
+		this.#own = new OwnAddresses({netlink, clock: host.clock, log});
+		undo.add(() => this.#own.close());
 		this.#checks = new CheckRunner({
 			clock: host.clock,
 			log,
 			random: host.random,
 			onChange: () => this.#reconciler.request(),
+			isHere: address => this.#own.has(address),
 			onWeight: () => this.#reconciler.request(),
 			checkerFor: check => checkerFor(check, host),
 		});
@@ -149,6 +154,7 @@ export class Daemon {
 
 	async #begin(): Promise<void> {
 		const {name, host, log} = this.#options;
+		await this.#own.look();
 		this.#checks.configure(this.#config.services);
 		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);

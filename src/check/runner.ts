@@ -48,6 +48,8 @@ export class CheckRunner {
 		/** Uniform in [0, 1). */
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
+		/** Whether this machine has an address. */
+		readonly isHere: (address: string) => boolean;
 		/** A backend's weight is another. */
 		readonly onWeight: () => void;
 		readonly concurrency?: number;
@@ -61,6 +63,7 @@ export class CheckRunner {
 		this.#setting = {
 			clock: options.clock,
 			random: options.random,
+			isHere: options.isHere,
 			slotsFor: kind => (kind === 'misc' ? scriptSlots : slots),
 			checkerFor: options.checkerFor,
 		};

@@ -90,9 +90,12 @@ export class Watch {
 	}
 
 	#probe(check: Check): Probe {
-		return new Probe(this.#setting, check, this.#up, this.#log, reason => {
-			if (this.#weigh()) this.#listener.onWeight(this);
-			if (this.#settle(reason)) this.#listener.onChange(this);
+		return new Probe(this.#setting, check, this.#up, this.#log, {
+			isSuspended: () => this.service.haSuspend && !this.#setting.isHere(this.service.address),
+			onChange: reason => {
+				if (this.#weigh()) this.#listener.onWeight(this);
+				if (this.#settle(reason)) this.#listener.onChange(this);
+			},
 		});
 	}
 

@@ -56,6 +56,8 @@ export interface Service {
 	readonly limits: ConnectionLimits;
 	readonly quorum: number;
 	readonly hysteresis: number;
+	/** Check the backends only while this machine has the address. */
+	readonly haSuspend: boolean;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
 	/** Who serves while the quorum is lost. */

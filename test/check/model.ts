@@ -71,6 +71,7 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		backends,
 		sorryServer: null,
 		...changes,

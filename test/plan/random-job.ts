@@ -58,6 +58,7 @@ export function service(address: string, backends: readonly Backend[], overrides
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		backends,
 		sorryServer: null,
 		...overrides,

@@ -34,6 +34,7 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	persistenceGranularity: Granularity | null;
 	quorum: number;
 	hysteresis: number;
+	haSuspend: boolean;
 	weight: number;
 	inhibitOnFailure: boolean;
 	virtualHost: string | null;
@@ -59,6 +60,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		persistenceGranularity: null,
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		weight: 1,
 		inhibitOnFailure: false,
 		virtualHost: null,
@@ -205,7 +207,9 @@ export const service: Keywords<ServiceDraft> = {
 		draft.family = family;
 	}),
 	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
-	ha_suspend: accepted('checks always run'),
+	ha_suspend: full(none, draft => {
+		draft.haSuspend = true;
+	}),
 	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 	smtp_alert: accepted(because.noMail, onOff),

@@ -51,6 +51,7 @@ export function toServices(
 		scheduler,
 		hashPort: draft.hashPort,
 		hashFallback: draft.hashFallback,
+		haSuspend: draft.haSuspend,
 		...resolveQuorum(draft, backends[0] ?? [], report),
 	};
 	return endpoints.map((endpoint, index) => ({
