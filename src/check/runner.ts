@@ -64,6 +64,8 @@ export class CheckRunner {
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
 		readonly listener?: HealthListener;
+		/** Whether this machine has an address. */
+		readonly isHere: (address: string) => boolean;
 		/** A backend's weight is another. */
 		readonly onWeight: () => void;
 		readonly concurrency?: number;
@@ -78,6 +80,7 @@ export class CheckRunner {
 		this.#setting = {
 			clock: options.clock,
 			random: options.random,
+			isHere: options.isHere,
 			slotsFor: kind => (kind === 'misc' ? scriptSlots : slots),
 			checkerFor: options.checkerFor,
 		};

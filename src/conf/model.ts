@@ -63,6 +63,8 @@ export interface Service {
 	readonly hysteresis: number;
 	/** null: nobody. */
 	readonly notify: ServiceNotify | null;
+	/** Check the backends only while this machine has the address. */
+	readonly haSuspend: boolean;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
 	/** Who serves while the quorum is lost. */

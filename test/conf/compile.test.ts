@@ -309,3 +309,7 @@ test('blocks of global_defs and lbd may be repeated', t => {
 test('an empty file is a configuration of nothing', t => {
 	t.like(configOf(''), {services: [], instances: [], syncGroups: []});
 });
+
+test('ha_suspend', t => {
+	t.deepEqual([serviceOf({}).haSuspend, serviceOf({service: 'ha_suspend'}).haSuspend], [false, true]);
+});
