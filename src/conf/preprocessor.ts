@@ -11,8 +11,10 @@ import {countingSequence, listSequence, type Round, type Sequence} from './seque
 import {Text} from './text.js';
 import {suggestion} from './values.js';
 
-/** Lines and replacements that a few lines may multiply to; enough for 10,000 instances from one definition. */
-const STEPS_MAX = 500_000;
+/** Lines and replacements that a few lines may multiply to; enough for 10,000 real servers from one definition. */
+const STEPS_MAX = 200_000;
+/** Characters of a line beyond which nothing more is put in; it is too long for keepalived before. */
+const LENGTH_MAX = 1024;
 /** Definitions and sequences within one another. */
 const DEPTH_MAX = 64;
 
@@ -50,8 +52,8 @@ interface Insertion {
 /** A line with what its references stand for. */
 interface Replaced {
 	readonly text: Text;
-	/** A definition of several lines, whose name is still in the line, at its end. */
-	readonly block: {readonly reference: Reference; readonly definition: Definition} | null;
+	/** The definition of several lines whose name was at its end, and where that was. */
+	readonly block: {readonly definition: Definition; readonly use: Place} | null;
 }
 
 /** What makes a line something to look at. */
@@ -186,77 +188,75 @@ export class Preprocessor {
 	#replaceIn(line: Text): void {
 		const {text, block} = this.#replaced(line);
 		if (isTooLong(text.text)) reportLongLine(text.placeAt(0), this.#report);
-		else if (block !== null) this.#insert(text, block.reference, block.definition);
+		else if (block !== null) this.#insert(text, block.definition, block.use);
 		else if (text !== line && /^[@~]/.test(text.text)) this.process(text);
 		else this.#take(text);
 	}
 
 	/** Reads the lines of a definition, the first behind what stands before its name. */
-	#insert(text: Text, {start, end}: Reference, {name, lines}: Definition): void {
+	#insert(before: Text, {name, lines}: Definition, use: Place): void {
 		this.#open.push(name);
-		const use = text.slice(start, end);
 		for (const [index, line] of lines.entries()) {
-			this.process(index === 0 ? text.replace(start, end, line, name) : use.replace(0, end - start, line, name));
+			const value = line.through(name, use);
+			this.process(index === 0 ? Text.join([before, value]) : value);
 		}
 		this.#open.pop();
 	}
 
 	/** Puts values in from left to right, and then what they refer to themselves. */
 	#replaced(line: Text): Replaced {
-		let text = line;
-		let insertions: readonly Insertion[] = [];
-		for (let at = text.text.indexOf('$'); at !== -1 && !isTooLong(text.text); at = text.text.indexOf('$', at)) {
-			const reference = referenceAt(text.text, at);
-			insertions = insertions.filter(({tail}) => at < text.text.length - tail);
-			const definition = reference === null ? null : this.#find(text, reference, insertions);
-			if (reference === null || definition === null) {
-				at++;
+		const progress = new Progress(line);
+		for (let reference = progress.next(); reference !== null; reference = progress.next()) {
+			const use = progress.rest.placeAt(reference.start);
+			const definition = this.#find(progress, reference, use);
+			if (definition === null) {
+				progress.pass(reference);
 				continue;
 			}
+			if (!this.#step(progress.rest)) break;
 			const {name, lines} = definition;
 			const [value, ...more] = lines;
-			if (value === undefined || !this.#step(text)) break;
-			if (more.length > 0) {
-				if (reference.end === text.text.length) return {text, block: {reference, definition}};
+			if (value === undefined) break;
+			if (more.length === 0) {
+				progress.replace(reference, name, value.through(name, use));
+			} else if (reference.end === progress.rest.text.length) {
+				return {text: progress.before(reference), block: {definition, use}};
+			} else {
 				const wayOut = 'nothing may follow its name in the line';
-				this.#report.error('bad-definition', text.placeAt(at), `$${name} stands for several lines`, wayOut);
-				at = reference.end;
-				continue;
+				this.#report.error('bad-definition', use, `$${name} stands for several lines`, wayOut);
+				progress.pass(reference);
 			}
-			insertions = [...insertions, {name, tail: text.text.length - reference.end}];
-			text = text.replace(at, reference.end, value, name);
-			if (/^[@~]/.test(text.text)) break;
 		}
-		return {text, block: null};
+		return {text: progress.text(), block: null};
 	}
 
 	/** What a reference refers to; null, perhaps with a complaint, if it is to stay as it is. */
-	#find(text: Text, reference: Reference, insertions: readonly Insertion[]): Definition | null {
+	#find(progress: Progress, reference: Reference, place: Place): Definition | null {
 		const {name, words, start, end, braces} = reference;
-		const place = text.placeAt(start);
-		const quoted = insideQuotes(text.text, start);
+		const {text} = progress.rest;
+		const isQuoted = (): boolean => progress.isQuoted(start);
 		const own = words.length === 0 ? this.#definitions.get(name) : undefined;
-		const definition = own ?? this.#predefinition(name, words, place, quoted);
+		const definition = own ?? this.#predefinition(name, words, place, isQuoted);
 		if (definition === null) {
 			// Scripts have variables of their own.
-			if (!quoted) this.#reportUndefined(name, braces, place);
+			if (!isQuoted()) this.#reportUndefined(name, braces, place);
 			return null;
 		}
-		if (!braces && !matchesAt(NAME_END, text.text, end)) {
-			const said = quote(text.text.slice(start, end + 1));
-			if (!quoted) this.#report.warning('bad-definition', place, `${said} is left as it is`, `write '\${${name}}'`);
+		if (!braces && !matchesAt(NAME_END, text, end)) {
+			const said = quote(text.slice(start, end + 1));
+			if (!isQuoted()) this.#report.warning('bad-definition', place, `${said} is left as it is`, `write '\${${name}}'`);
 			return null;
 		}
-		if (!this.#open.includes(name) && !insertions.some(one => one.name === name)) return definition;
+		if (!this.#open.includes(name) && !progress.isInside(name)) return definition;
 		this.#report.error('bad-definition', place, `$${name} stands for itself`, 'remove it from its definition');
 		return null;
 	}
 
-	#predefinition(name: string, words: readonly string[], place: Place, quoted: boolean): Definition | null {
+	#predefinition(name: string, words: readonly string[], place: Place, isQuoted: () => boolean): Definition | null {
 		const value = this.#predefined.value(name, words, place.file);
 		if (value === undefined) return null;
 		// A comment is not what was asked for.
-		const text = quoted ? value : value.replace(/[#!]/g, '\\$&');
+		const text = isQuoted() ? value : value.replace(/[#!]/g, '\\$&');
 		return {name, lines: [Text.at(place, text)]};
 	}
 
@@ -295,11 +295,69 @@ function matchesAt(pattern: RegExp, text: string, at: number): boolean {
 	return pattern.test(text);
 }
 
-/** Whether an odd number of quotes comes before. */
-function insideQuotes(text: string, at: number): boolean {
-	let quotes = 0;
-	for (let quote = text.indexOf('"'); quote !== -1 && quote < at; quote = text.indexOf('"', quote + 1)) quotes++;
-	return quotes % 2 === 1;
+/** A line whose references are being replaced: what is done, and the rest, which may still have some. */
+class Progress {
+	rest: Text;
+	readonly #done: Text[] = [];
+	#length = 0;
+	#quoted = false;
+	/** Where in the rest to look on. */
+	#from = 0;
+	/** The values that the rest begins with, and where each ends. */
+	#insertions: readonly Insertion[] = [];
+
+	constructor(line: Text) {
+		this.rest = line;
+	}
+
+	/** The next reference; null if there is none, or if what has become of the line is something else. */
+	next(): Reference | null {
+		const {text} = this.rest;
+		if (this.#length + text.length > LENGTH_MAX || (this.#length === 0 && this.#from === 0 && /^[@~]/.test(text)))
+			return null;
+		for (let at = text.indexOf('$', this.#from); at !== -1; at = text.indexOf('$', at + 1)) {
+			const reference = referenceAt(text, at);
+			if (reference === null) continue;
+			this.#insertions = this.#insertions.filter(({tail}) => at < text.length - tail);
+			return reference;
+		}
+		return null;
+	}
+
+	/** Leaves a reference as it is. */
+	pass({start}: Reference): void {
+		this.#from = start + 1;
+	}
+
+	replace({start, end}: Reference, name: string, value: Text): void {
+		const {text} = this.rest;
+		const before = this.rest.slice(0, start);
+		this.#insertions = [...this.#insertions, {name, tail: text.length - end}];
+		this.#quoted = this.isQuoted(start);
+		this.#length += start;
+		if (start > 0) this.#done.push(before);
+		this.rest = Text.join([value, this.rest.slice(end)]);
+		this.#from = 0;
+	}
+
+	/** Whether a place in the rest is behind an odd number of quotes. */
+	isQuoted(at: number): boolean {
+		return (this.rest.text.slice(0, at).split('"').length % 2 === 0) !== this.#quoted;
+	}
+
+	/** Whether the reference that was found last is in a value of `name`. */
+	isInside(name: string): boolean {
+		return this.#insertions.some(insertion => insertion.name === name);
+	}
+
+	/** The line up to a reference. */
+	before({start}: Reference): Text {
+		return Text.join([...this.#done, this.rest.slice(0, start)]);
+	}
+
+	text(): Text {
+		return this.#done.length === 0 ? this.rest : Text.join([...this.#done, this.rest]);
+	}
 }
 
 function withoutComment(line: Text): Text {
