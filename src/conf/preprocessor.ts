@@ -7,22 +7,21 @@ import {isTooLong, reportLongLine} from './lines.js';
 import type {Machine} from './machine.js';
 import type {Place} from './model.js';
 import {Predefined} from './predefined.js';
+import {type Reference, References} from './references.js';
 import {countingSequence, listSequence, type Round, type Sequence} from './sequence.js';
 import {Text} from './text.js';
 import {suggestion} from './values.js';
 
 /** Lines and replacements that a few lines may multiply to; enough for 10,000 real servers from one definition. */
 const STEPS_MAX = 200_000;
-/** Characters of a line beyond which nothing more is put in; it is too long for keepalived before. */
-const LENGTH_MAX = 1024;
 /** Definitions and sequences within one another. */
 const DEPTH_MAX = 64;
 
 /** What a `$NAME` stands for. */
 interface Definition {
 	readonly name: string;
-	/** As written: what they refer to is looked up where they are used. At least one. */
-	readonly lines: readonly Text[];
+	/** As written: what they refer to is looked up where they are used. */
+	readonly lines: readonly [Text, ...(readonly Text[])];
 }
 
 /** A definition whose value may go on in the next line. */
@@ -32,21 +31,6 @@ interface Unfinished {
 	readonly lines: Text[];
 	/** What it stands for if there are none. */
 	readonly empty: Text;
-}
-
-/** A `$NAME` or `${NAME WORD …}` in a line. */
-interface Reference {
-	readonly start: number;
-	readonly end: number;
-	readonly name: string;
-	readonly words: readonly string[];
-	readonly braces: boolean;
-}
-
-/** A value that has been put in: it reaches to `tail` characters before the end of the line. */
-interface Insertion {
-	readonly name: string;
-	readonly tail: number;
 }
 
 /** A line with what its references stand for. */
@@ -61,7 +45,6 @@ const MARKS = /[$@~]/;
 const DEFINITION = /^\$([A-Za-z_]\w*)=/;
 const CONDITION = /^@(\^?)([^ \t]*)/;
 const SEQUENCE = /^~(SEQx|SEQ|LST)[ \t]*(\(?)/;
-const REFERENCE = /\$(?:\{([A-Za-z_]\w*)((?:[ \t]+\w+)*)[ \t]*\}|([A-Za-z_]\w*))/y;
 /** What may follow a name without braces. */
 const NAME_END = /[ \t,)]|$/y;
 const WITHOUT_COMMENT = /(?:"[^"]*"?|\\.|[^"#!])*/sy;
@@ -149,7 +132,8 @@ export class Preprocessor {
 
 	#finish({name, lines, empty}: Unfinished): void {
 		this.#unfinished = null;
-		if (name !== null) this.#definitions.set(name, {name, lines: lines.length > 0 ? lines : [empty]});
+		const [first = empty, ...others] = lines;
+		if (name !== null) this.#definitions.set(name, {name, lines: [first, ...others]});
 	}
 
 	/** `~SEQ(…) rest`, `~LST(…) rest`. */
@@ -205,36 +189,35 @@ export class Preprocessor {
 
 	/** Puts values in from left to right, and then what they refer to themselves. */
 	#replaced(line: Text): Replaced {
-		const progress = new Progress(line);
-		for (let reference = progress.next(); reference !== null; reference = progress.next()) {
-			const use = progress.rest.placeAt(reference.start);
-			const definition = this.#find(progress, reference, use);
+		const references = new References(line);
+		for (let reference = references.next(); reference !== null; reference = references.next()) {
+			const use = references.rest.placeAt(reference.start);
+			const definition = this.#find(references, reference, use);
 			if (definition === null) {
-				progress.pass(reference);
+				references.pass(reference);
 				continue;
 			}
-			if (!this.#step(progress.rest)) break;
+			if (!this.#step(references.rest)) break;
 			const {name, lines} = definition;
 			const [value, ...more] = lines;
-			if (value === undefined) break;
 			if (more.length === 0) {
-				progress.replace(reference, name, value.through(name, use));
-			} else if (reference.end === progress.rest.text.length) {
-				return {text: progress.before(reference), block: {definition, use}};
+				references.replace(reference, name, value.through(name, use));
+			} else if (reference.end === references.rest.text.length) {
+				return {text: references.before(reference), block: {definition, use}};
 			} else {
 				const wayOut = 'nothing may follow its name in the line';
 				this.#report.error('bad-definition', use, `$${name} stands for several lines`, wayOut);
-				progress.pass(reference);
+				references.pass(reference);
 			}
 		}
-		return {text: progress.text(), block: null};
+		return {text: references.text(), block: null};
 	}
 
 	/** What a reference refers to; null, perhaps with a complaint, if it is to stay as it is. */
-	#find(progress: Progress, reference: Reference, place: Place): Definition | null {
+	#find(references: References, reference: Reference, place: Place): Definition | null {
 		const {name, words, start, end, braces} = reference;
-		const {text} = progress.rest;
-		const isQuoted = (): boolean => progress.isQuoted(start);
+		const {text} = references.rest;
+		const isQuoted = (): boolean => references.isQuoted(start);
 		const own = words.length === 0 ? this.#definitions.get(name) : undefined;
 		const definition = own ?? this.#predefinition(name, words, place, isQuoted);
 		if (definition === null) {
@@ -247,7 +230,7 @@ export class Preprocessor {
 			if (!isQuoted()) this.#report.warning('bad-definition', place, `${said} is left as it is`, `write '\${${name}}'`);
 			return null;
 		}
-		if (!this.#open.includes(name) && !progress.isInside(name)) return definition;
+		if (!this.#open.includes(name) && !references.isInside(name)) return definition;
 		this.#report.error('bad-definition', place, `$${name} stands for itself`, 'remove it from its definition');
 		return null;
 	}
@@ -281,83 +264,9 @@ export class Preprocessor {
 	}
 }
 
-function referenceAt(text: string, at: number): Reference | null {
-	REFERENCE.lastIndex = at;
-	const match = REFERENCE.exec(text);
-	if (match === null) return null;
-	const [all, braced, words = '', bare = ''] = match;
-	const name = braced ?? bare;
-	return {start: at, end: at + all.length, name, words: words.split(/\s+/).slice(1), braces: braced !== undefined};
-}
-
 function matchesAt(pattern: RegExp, text: string, at: number): boolean {
 	pattern.lastIndex = at;
 	return pattern.test(text);
-}
-
-/** A line whose references are being replaced: what is done, and the rest, which may still have some. */
-class Progress {
-	rest: Text;
-	readonly #done: Text[] = [];
-	#length = 0;
-	#quoted = false;
-	/** Where in the rest to look on. */
-	#from = 0;
-	/** The values that the rest begins with, and where each ends. */
-	#insertions: readonly Insertion[] = [];
-
-	constructor(line: Text) {
-		this.rest = line;
-	}
-
-	/** The next reference; null if there is none, or if what has become of the line is something else. */
-	next(): Reference | null {
-		const {text} = this.rest;
-		if (this.#length + text.length > LENGTH_MAX || (this.#length === 0 && this.#from === 0 && /^[@~]/.test(text)))
-			return null;
-		for (let at = text.indexOf('$', this.#from); at !== -1; at = text.indexOf('$', at + 1)) {
-			const reference = referenceAt(text, at);
-			if (reference === null) continue;
-			this.#insertions = this.#insertions.filter(({tail}) => at < text.length - tail);
-			return reference;
-		}
-		return null;
-	}
-
-	/** Leaves a reference as it is. */
-	pass({start}: Reference): void {
-		this.#from = start + 1;
-	}
-
-	replace({start, end}: Reference, name: string, value: Text): void {
-		const {text} = this.rest;
-		const before = this.rest.slice(0, start);
-		this.#insertions = [...this.#insertions, {name, tail: text.length - end}];
-		this.#quoted = this.isQuoted(start);
-		this.#length += start;
-		if (start > 0) this.#done.push(before);
-		this.rest = Text.join([value, this.rest.slice(end)]);
-		this.#from = 0;
-	}
-
-	/** Whether a place in the rest is behind an odd number of quotes. */
-	isQuoted(at: number): boolean {
-		return (this.rest.text.slice(0, at).split('"').length % 2 === 0) !== this.#quoted;
-	}
-
-	/** Whether the reference that was found last is in a value of `name`. */
-	isInside(name: string): boolean {
-		return this.#insertions.some(insertion => insertion.name === name);
-	}
-
-	/** The line up to a reference. */
-	before({start}: Reference): Text {
-		return Text.join([...this.#done, this.rest.slice(0, start)]);
-	}
-
-	text(): Text {
-		return this.#done.length === 0 ? this.rest : Text.join([...this.#done, this.rest]);
-	}
 }
 
 function withoutComment(line: Text): Text {
