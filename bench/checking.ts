@@ -65,6 +65,7 @@ function services(port: number): Service[] {
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		sorryServer: null,
 		notify: null,
 		backends: Array.from({length: PER_SERVICE}, (_, one) => backend(index * PER_SERVICE + one, port)),
 	}));

@@ -60,7 +60,7 @@ export class Reconciler {
 	async configure(config: Config): Promise<readonly string[]> {
 		await this.#refreshLinks();
 		for (const {interface: name} of config.instances) this.#requireLink(name);
-		await this.#seams.nextHops.watch(config.services.flatMap(service => service.backends.map(({address}) => address)));
+		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
 		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
 		return this.#run(config);
@@ -199,6 +199,12 @@ export class Reconciler {
 			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
+}
+
+/** Those of the sorry server included. */
+function backendAddresses({backends, sorryServer}: Service): string[] {
+	const all = sorryServer === null ? backends : [...backends, sorryServer.backend];
+	return all.map(({address}) => address);
 }
 
 /** Counts flows at the first question only: most looks have no removed backend to ask for. */

@@ -7,7 +7,7 @@ import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
 import {type BackendHealth, type CheckTurn, Watch} from './watch.js';
-import {quorumWords} from './words.js';
+import {quorumWords, sorryWords} from './words.js';
 
 export type {CheckHealth} from './probe.js';
 export type {BackendHealth} from './watch.js';
@@ -108,8 +108,12 @@ export class CheckRunner {
 		return new Map([...this.#watches].map(([key, watch]) => [key, watch.health()]));
 	}
 
-	/** Whether the backend may be used; one that nobody has configured here may not. */
+	/**
+	 * Whether the backend may be used; one that nobody has configured here may not. The sorry server may while the quorum
+	 * is lost.
+	 */
 	isUp(service: Service, backend: Backend): boolean {
+		if (backend === service.sorryServer?.backend) return !this.hasQuorum(service);
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
 	}
 
@@ -188,10 +192,12 @@ export class CheckRunner {
 		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? false, weight, service);
 		this.#quorums.set(name, has);
-		if (had !== undefined && has !== had) {
-			this.#log.info({service: name, weight}, quorumWords(service, has, weight));
-		}
-		if (has !== (had ?? false)) this.#listener?.quorum(service, has, weight, occasion);
+		// A service that begins without its quorum is only told of where that means something (keepalived, ipwrapper.c).
+		const isNews = had === undefined ? has || service.sorryServer !== null : has !== had;
+		if (isNews) this.#listener?.quorum(service, has, weight, occasion);
+		if (had === undefined || has === had) return;
+		this.#log.info({service: name, weight}, quorumWords(service, has, weight));
+		if (service.sorryServer !== null) this.#log.info({service: name}, sorryWords(service, service.sorryServer, has));
 	}
 }
 

@@ -1,5 +1,5 @@
 /** keepalived's names and sentences, word for word: people's log filters look for them. */
-import type {Backend, Check, Protocol, Service} from '../conf/model.js';
+import type {Backend, Check, Protocol, Service, SorryServer} from '../conf/model.js';
 import {backendWord, serviceWord} from '../conf/words.js';
 import {endpointName} from '../net/address.js';
 import type {Failure, Result} from './checker.js';
@@ -122,4 +122,10 @@ export function quorumWords(service: Service, gained: boolean, weight: number): 
 	return gained
 		? `Gained quorum ${quorum}+${hysteresis}=${quorum + hysteresis} <= ${weight} for VS ${serviceWord(service)}`
 		: `Lost quorum ${quorum}-${hysteresis}=${quorum - hysteresis} > ${weight} for VS ${serviceWord(service)}`;
+}
+
+/** `Adding sorry server [192.168.1.9]:tcp:80 to VS [192.168.1.1]:tcp:80` */
+export function sorryWords(service: Service, {backend}: SorryServer, hasQuorum: boolean): string {
+	const [change, preposition] = hasQuorum ? ['Removing', 'from'] : ['Adding', 'to'];
+	return `${change} sorry server ${backendWord(service, backend)} ${preposition} VS ${serviceWord(service)}`;
 }

@@ -60,6 +60,15 @@ export interface Service {
 	readonly notify: ServiceNotify | null;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
+	/** Who serves while the quorum is lost. */
+	readonly sorryServer: SorryServer | null;
+}
+
+/** `sorry_server`: nobody checks it. */
+export interface SorryServer {
+	readonly backend: Backend;
+	/** The backends keep their flows meanwhile, and only get no new ones. */
+	readonly inhibit: boolean;
 }
 
 /** Whom to tell that a service gains or loses its quorum. */

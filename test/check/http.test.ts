@@ -186,10 +186,10 @@ test('a server may take connect_timeout to begin and the same to finish', async 
 	const {port} = await answering(t, socket => {
 		setTimeout(() => {
 			socket.write('HTTP/1.1 200 OK\r\n');
-			setTimeout(() => socket.end('\r\n'), 700);
-		}, 700);
+			setTimeout(() => socket.end('\r\n'), 2000);
+		}, 2000);
 	});
-	t.deepEqual(await timed(httpChecker(httpCheck(port, {connectTimeoutUs: 1_000_000}))), {ok: true});
+	t.deepEqual(await timed(httpChecker(httpCheck(port, {connectTimeoutUs: 3_500_000}))), {ok: true});
 });
 
 test('a server that answers byte by byte passes, unless it takes forever', async t => {

@@ -32,7 +32,8 @@ export function rhythm(): Omit<TcpCheck, 'kind' | keyof CheckTarget> {
 
 /** Of a check that speaks to a port on loopback. */
 export function loopback(connectPort: number): Omit<TcpCheck, 'kind'> {
-	const {kind, ...all} = check({connectAddress: '127.0.0.1', connectPort});
+	// Long enough for a busy machine.
+	const {kind, ...all} = check({connectAddress: '127.0.0.1', connectPort, connectTimeoutUs: 30_000_000});
 	return all;
 }
 
@@ -73,6 +74,7 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		hysteresis: 0,
 		notify: null,
 		backends,
+		sorryServer: null,
 		...changes,
 	};
 }

@@ -314,6 +314,37 @@ test('TCP and UDP of one group are checked each', async t => {
 	t.deepEqual([...bench.runner.health().keys()], ['group DNS 10.0.0.71:80', 'group DNS/udp 10.0.0.71:80']);
 });
 
+test('a sorry server serves while the quorum is lost', async t => {
+	const bench = new Bench();
+	const sorry = backend('10.0.0.99', {checks: []});
+	const one = service([backend('10.0.0.71'), backend('10.0.0.72')], {
+		quorum: 2,
+		sorryServer: {backend: sorry, inhibit: false},
+	});
+	const isServing = () => bench.runner.weighed([one]).some(weighed => bench.runner.isUp(weighed, sorry));
+	bench.runner.configure([one]);
+	await bench.pass(1);
+	t.false(isServing());
+	bench.answers.set('10.0.0.71', REFUSED);
+	await bench.pass(11);
+	t.true(isServing());
+	bench.answers.clear();
+	bench.log.take();
+	await bench.pass(10);
+	t.false(isServing());
+	t.deepEqual(
+		bench.log
+			.take()
+			.filter(line => line.startsWith('info'))
+			.slice(-2),
+		[
+			'info Gained quorum 2+0=2 <= 2 for VS [192.168.1.1]:tcp:80',
+			'info Removing sorry server [10.0.0.99]:tcp:80 from VS [192.168.1.1]:tcp:80',
+		],
+	);
+	t.false(bench.looked.includes('10.0.0.99'), 'nobody checks it');
+});
+
 test('a check may change the weight, which counts for the quorum and stays when the check fails', async t => {
 	const bench = new Bench();
 	const one = service([backend('10.0.0.71', {weight: 5}), backend('10.0.0.72', {weight: 5})], {quorum: 8});
@@ -470,4 +501,14 @@ test('the listener hears of every check, and of what a reload decides', async t 
 	t.deepEqual(bench.told.splice(0), ['10.0.0.71:80 up: check', '192.168.1.1:80 quorum up 1: start']);
 	bench.runner.configure([]);
 	t.deepEqual(bench.told, ['10.0.0.71:80 down: removal', '192.168.1.1:80 quorum down 0: removal']);
+});
+
+test('a service that begins without its quorum is told of if it has a sorry server', t => {
+	const [plain, sorry] = [null, {backend: backend('10.0.0.99'), inhibit: false}].map(sorryServer => {
+		const bench = new Bench();
+		bench.runner.configure([service([backend('10.0.0.71', {alpha: true})], {sorryServer})]);
+		return bench.told;
+	});
+	t.deepEqual(plain, []);
+	t.deepEqual(sorry, ['192.168.1.1:80 quorum down 0: start']);
 });

@@ -135,6 +135,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				limits: {perSource: null, perService: null},
 				quorum: 1,
 				hysteresis: 0,
+				sorryServer: null,
 				notify: {quorumUp: null, quorumDown: null, mail: false, atShutdown: false},
 				backends: [backend(61, '10.0.0.71'), backend(69, '10.0.0.72')],
 			},

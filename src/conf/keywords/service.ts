@@ -40,6 +40,9 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	readonly notify: ServiceNotifyDraft;
 	virtualHost: string | null;
 	readonly backends: BackendDraft[];
+	sorryServer: BackendDraft | null;
+	sorryInhibit: boolean;
+	sorryForwarding: Forwarding | null;
 }
 
 export function newService(target: ServiceTarget, place: Place): ServiceDraft {
@@ -63,6 +66,9 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		notify: newServiceNotify(),
 		virtualHost: null,
 		backends: [],
+		sorryServer: null,
+		sorryInhibit: false,
+		sorryForwarding: null,
 	};
 }
 
@@ -180,8 +186,15 @@ export const service: Keywords<ServiceDraft> = {
 		return draft;
 	}),
 
-	sorry_server: refused('a service without backends refuses connections'),
-	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
+	sorry_server: full(backendArgs, (draft, [address, port], place) => {
+		draft.sorryServer = newBackend(address, port, place);
+	}),
+	sorry_server_inhibit: full(none, draft => {
+		draft.sorryInhibit = true;
+	}),
+	sorry_server_lvs_method: full(forwardingArgs, (draft, forwarding) => {
+		draft.sorryForwarding = forwarding;
+	}),
 	ops: refused('datagrams of a client belong to a flow'),
 	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
 	'sh-port': hashFlag('sh-port', 'hashPort', ['sh']),

@@ -10,6 +10,7 @@ import {toServiceNotify} from './notify.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
+import {toSorryServers} from './sorry-server.js';
 import type {TrackFileDraft} from './track-file.js';
 
 /** What a `virtual_server` block is read beside. */
@@ -41,7 +42,9 @@ export function toServices(
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, draft, {protocol, endpoints, globals, trackFiles}, report);
+	const served = {protocol, endpoints, globals, trackFiles};
+	const backends = toBackends(draft.backends, draft, served, report);
+	const sorryServers = toSorryServers(draft, served, backends, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,
@@ -61,6 +64,7 @@ export function toServices(
 		},
 		...policyOf({...endpoint, ...common}, settings),
 		backends: backends[index] ?? [],
+		sorryServer: sorryServers[index] ?? null,
 	}));
 }
 
