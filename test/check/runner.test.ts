@@ -522,3 +522,13 @@ test('the listener hears of every check, and of what a reload decides', async t 
 	bench.runner.configure([]);
 	t.deepEqual(bench.told, ['10.0.0.71:80 down: removal', '192.168.1.1:80 quorum down 0: removal']);
 });
+
+test('a service that begins without its quorum is told of if it has a sorry server', t => {
+	const [plain, sorry] = [null, {backend: backend('10.0.0.99'), inhibit: false}].map(sorryServer => {
+		const bench = new Bench();
+		bench.runner.configure([service([backend('10.0.0.71', {alpha: true})], {sorryServer})]);
+		return bench.told;
+	});
+	t.deepEqual(plain, []);
+	t.deepEqual(sorry, ['192.168.1.1:80 quorum down 0: start']);
+});
