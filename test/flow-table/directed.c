@@ -282,7 +282,7 @@ static void move_away(void)
 	if (moved == FLOW_CLAIMED) { /* for a stranger, whose primary bucket is another one */
 		struct flow_key stranger = {.addrs = {9}, .ports = 9};
 
-		flow_publish(&buckets[2], slot_at(0), &hit, &stranger, 1, 2, &now);
+		flow_publish(&buckets[2], slot_at(0), &hit, &stranger, 1, &(struct flow_start){.backend = 2, .now = now});
 	}
 	if (FLOW_TABLE_FAULT != 9)
 		flow_unlock(&buckets[0]);
@@ -304,7 +304,7 @@ static void insert_ours(void)
 	struct flow_hit hit;
 
 	if (claim(&hit) == FLOW_CLAIMED)
-		flow_publish(&buckets[0], slot_at(hit.slot), &hit, &key, 1, 2, &now);
+		flow_publish(&buckets[0], slot_at(hit.slot), &hit, &key, 1, &(struct flow_start){.backend = 2, .now = now});
 }
 
 static int slots_of_ours(void)
