@@ -6,6 +6,7 @@ import type {Family} from '../net/address.js';
 import type {IpRoute} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {NewAddress} from '../net/netlink/route.js';
+import type {Unicast} from '../net/vrrp-packet.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
 export interface Place {
@@ -181,6 +182,10 @@ export interface Instance {
 	readonly garp: Garp;
 	/** Source address of adverts, or null for the interface's primary (IPv4) or link-local (IPv6) address. */
 	readonly sourceAddress: string | null;
+	/** Where its adverts go: null for the group of all instances. */
+	readonly multicastGroup: string | null;
+	/** Whom its adverts go to, one by one, instead of a group; or null. */
+	readonly unicast: Unicast | null;
 	/** Follow the link state of the interface (keepalived: not `dont_track_primary`). */
 	readonly trackPrimary: boolean;
 }

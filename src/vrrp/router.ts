@@ -110,7 +110,7 @@ export class Router {
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
 				const kept = before.get(key);
-				kept?.reconfigure(instance, grouped.has(instance.name), inventory);
+				kept?.reconfigure(instance, grouped.has(instance.name), config.multicastGroups[instance.family], inventory);
 				const runner = kept ?? started.get(key);
 				if (runner !== undefined) this.#runners.set(key, runner);
 			}

@@ -53,6 +53,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				lowerPriorityDelayUs: 5_000_000,
 			},
 			sourceAddress: null,
+			multicastGroup: null,
+			unicast: null,
 			trackPrimary: true,
 		}) as const;
 	const backend = (line: number, address: string) =>

@@ -1,4 +1,4 @@
-import {type Args, anything, one, pair} from '../args.js';
+import {type Args, anything, none, one, pair} from '../args.js';
 import type {Globals, Place} from '../model.js';
 import {
 	accepted,
@@ -25,6 +25,8 @@ export interface GlobalsDraft extends Draft {
 	smtpConnectTimeoutUs: number;
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
 	vrrpVersion: 2 | 3;
+	/** Instances with `unicast_peer` hear nobody else. */
+	checkUnicastSource: boolean;
 	/** Of static addresses that name none. */
 	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
@@ -43,6 +45,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		smtpConnectTimeoutUs: 30_000_000,
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
+		checkUnicastSource: false,
 		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		garp: {},
@@ -126,7 +129,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	...rows('vrrp_iptables vrrp_ipsets', accepted(because.noFirewall)),
 	...rows('nftables nftables_priority nftables_counters nftables_ifindex', accepted(because.noFirewall)),
 	vrrp_skip_check_adv_addr: accepted('every advert is checked in full'),
-	vrrp_check_unicast_src: accepted(because.noUnicast),
+	vrrp_check_unicast_src: full(none, draft => {
+		draft.checkUnicastSource = true;
+	}),
 	v3_checksum_as_v2: accepted(because.ownChecksum),
 	log_unknown_vrids: accepted('adverts of unknown routers are counted, see /metrics'),
 	dynamic_interfaces: accepted('every interface has to exist at the start'),
@@ -190,6 +195,14 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
 }
 
-export function toGlobals({place, written, garp, vrrpVersion, defaultInterface, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({
+	place,
+	written,
+	garp,
+	vrrpVersion,
+	defaultInterface,
+	checkUnicastSource,
+	...globals
+}: GlobalsDraft): Globals {
 	return globals;
 }
