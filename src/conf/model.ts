@@ -122,7 +122,7 @@ export interface Check {
 }
 
 /** Something that the kernel is to have. */
-interface Holding {
+interface Tracked {
 	readonly place: Place;
 	/** Whether it is put back when somebody else removes it. */
 	readonly tracked: boolean;
@@ -131,16 +131,16 @@ interface Holding {
 }
 
 /** One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`. */
-export interface VirtualAddress extends Holding, Omit<NewAddress, 'ifindex'> {
+export interface VirtualAddress extends Tracked, Omit<NewAddress, 'ifindex'> {
 	/** The interface to put it on. */
 	readonly device: string;
 }
 
 /** One line of `virtual_routes` or `static_routes`. */
-export interface VirtualRoute extends Holding, IpRoute<string> {}
+export interface VirtualRoute extends Tracked, IpRoute<string> {}
 
 /** One line of `virtual_rules` or `static_rules`. */
-export interface VirtualRule extends Holding, IpRule {}
+export interface VirtualRule extends Tracked, IpRule {}
 
 /** `static_ipaddress`, `static_routes` and `static_rules`: there as long as the daemon runs. */
 export interface Statics {

@@ -12,7 +12,7 @@ import {
 	VRRP_TTL,
 } from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
-import {type Holding, Holdings, instanceHoldings, virtualAddresses} from './holdings.js';
+import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
 	type Effect,
@@ -56,6 +56,7 @@ interface Ends {
 /** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
 export class InstanceRunner {
 	#instance: Instance;
+	#lines: Wanted;
 	#machineConfig: MachineConfig;
 	#state: MachineState;
 	readonly #host: VrrpHost;
@@ -89,6 +90,7 @@ export class InstanceRunner {
 	}) {
 		const {instance, host, owner} = options;
 		this.#instance = instance;
+		this.#lines = new Wanted(instance);
 		this.#machineConfig = {...instance, grouped: options.grouped};
 		this.#state = initialState(this.#machineConfig);
 		this.#host = host;
@@ -141,6 +143,7 @@ export class InstanceRunner {
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
 	reconfigure(instance: Instance, grouped: boolean, multicastGroup: string, inventory: Inventory): void {
 		this.#instance = instance;
+		this.#lines = new Wanted(instance);
 		this.#defaultGroup = multicastGroup;
 		this.#machineConfig = {...instance, grouped};
 		this.#links = inventory.links;
@@ -189,7 +192,7 @@ export class InstanceRunner {
 
 	/** What there is to hold as a master. */
 	#wanted(): readonly Holding[] {
-		return instanceHoldings(this.#instance, this.#links);
+		return this.#lines.on(this.#links);
 	}
 
 	#ownRank(): {address: string; priority: number} | null {

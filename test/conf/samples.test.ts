@@ -23,6 +23,14 @@ const refused: Readonly<Record<string, readonly string[]>> = {
 	'keepalived.conf.IPv6': ['24:9: SMTP_CHECK'],
 	'keepalived.conf.fwmark': ['7:16: virtual_server fwmark'],
 	'keepalived.conf.quorum': [],
+	'keepalived.conf.track_interface': ['17:5: track_interface'],
+	'keepalived.conf.vrrp.routes': [],
+	// keepalived leaves these two out with a complaint.
+	'keepalived.conf.vrrp.rules': [
+		`11:8: static_rules '192.168.100./24' is not an IP address`,
+		`26:12: virtual_rules '192.168.200./24' is not an IP address`,
+	],
+	'keepalived.conf.vrrp.static_ipaddress': [],
 	'keepalived.conf.virtual_server_group': [
 		'18:2: virtual_server_group fwmark',
 		'19:2: virtual_server_group fwmark',
