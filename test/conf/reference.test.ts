@@ -63,6 +63,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				lowerPriorityDelayUs: 5_000_000,
 			},
 			sourceAddress: null,
+			multicastGroup: null,
+			unicast: null,
 			trackPrimary: true,
 			notify: {...untold, deleted: null, lowerPriority: null},
 		}) as const;
