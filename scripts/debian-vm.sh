@@ -12,6 +12,9 @@ release=6.1
 memory_mib=2048
 limit_s=${LIMIT_S:-600}
 accelerator=${ACCELERATOR:-tcg}
+# In the order in which they need one another; under kernel/ of the package.
+modules="drivers/net/veth net/ipv4/tunnel4 net/ipv4/ip_tunnel net/ipv4/ipip net/ipv4/gre net/ipv4/ip_gre net/ipv6/sit
+	net/ipv6/tunnel6 net/ipv6/ip6_tunnel net/ipv6/ip6_gre net/ipv4/udp_tunnel net/ipv6/ip6_udp_tunnel net/ipv4/fou net/ipv6/fou6"
 
 fail() { echo "debian-vm: $*" >&2; exit 125; }
 
@@ -27,7 +30,8 @@ fetch_kernel() {
 	mkdir -p "$vm/kernel"
 	(cd "$vm/kernel" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg-deb -x ./*.deb .) ||
 		fail "$package could not be fetched: apt-get update, and try again"
-	mv "$vm"/kernel/lib/modules/*/kernel/drivers/net/veth.ko "$vm"
+	mkdir -p "$vm/modules"
+	for module in $modules; do mv "$vm"/kernel/lib/modules/*/kernel/"$module.ko" "$vm/modules"; done
 	mv "$vm"/kernel/boot/vmlinuz-* "$vm/vmlinuz"
 	rm -rf "$vm/kernel"
 }
@@ -44,14 +48,14 @@ make_root() {
 	rm -rf "$vm/root"
 	for folder in bin sbin usr/bin usr/sbin dev proc sys tmp "$project"; do mkdir -p "$vm/root/$folder"; done
 	cp "$(command -v busybox)" "$vm/root/bin/busybox"
-	cp "$vm/veth.ko" "$vm/root"
+	cp -r "$vm/modules" "$vm/root"
 	add_program "$(readlink -f "$(command -v ip)")"
 	add_program "$(readlink -f "$(command -v node)")"
 	ln -s "$(readlink -f "$(command -v node)")" "$vm/root/bin/node"
 	for module in addon/build/Release/bpf.node addon/net/build/Release/net.node; do add_program "$project/$module"; done
 	tar -c --exclude=./build/vm --exclude=./build/node --exclude=obj.target \
 		--exclude=./node_modules/typescript --exclude=./node_modules/@typescript --exclude=./node_modules/@biomejs \
-		./package.json ./addon ./build ./node_modules | tar -x -C "$vm/root$project"
+		./package.json ./addon ./build ./docs/operations.md ./node_modules | tar -x -C "$vm/root$project"
 	# A quoted word for each argument, so that the command arrives as it was given.
 	for word in "$@"; do printf "'%s' " "$(echo "$word" | sed "s/'/'\\\\''/g")"; done >"$vm/root/command"
 	cat >"$vm/root/init" <<INIT
@@ -62,7 +66,8 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t bpf bpf /sys/fs/bpf
 export PATH=$project/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp CI=1
-insmod /veth.ko
+echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net # no devices but those that are asked for
+for module in $(for module in $modules; do basename "$module"; done | tr '\n' ' '); do insmod "/modules/\$module.ko"; done
 ip link set lo up
 cd $project
 sh /command
@@ -76,7 +81,7 @@ INIT
 	rm -rf "$vm/root"
 }
 
-[ -e "$vm/vmlinuz" ] || fetch_kernel
+[ -e "$vm/vmlinuz" ] && [ -d "$vm/modules" ] || fetch_kernel
 make_root "$@"
 timeout "$limit_s" qemu-system-x86_64 -accel "$accelerator" -cpu max -smp 2 -m $memory_mib -no-reboot -nodefaults -display none \
 	-serial stdio -kernel "$vm/vmlinuz" -initrd "$vm/initrd" \
