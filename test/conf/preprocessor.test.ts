@@ -11,7 +11,7 @@ import {MemoryFiles} from './memory-files.js';
 
 const machine: Machine = {
 	configId: 'main',
-	directory: '/work',
+	directory: '/etc/lb',
 	variable: name => (name === 'PLACE' ? 'cellar' : undefined),
 };
 
@@ -96,7 +96,7 @@ const kinder: typeof cases = [
 	// New in later versions.
 	['_ENV', 'k_${_ENV PLACE}', 'k_cellar'],
 	// Its own directory, not the one that keepalived was started in.
-	['_PWD', 'k ${_PWD}/x', 'k /work/x'],
+	['_PWD', 'k ${_PWD}/x', 'k /etc/lb/x'],
 ];
 
 for (const [what, text, ...lines] of kinder) {
@@ -116,7 +116,7 @@ test('random numbers are in their range, differ, and are the same at every readi
 
 test('a definition of an included file holds behind it, and _PWD is that of each file', t => {
 	const {lines, printed} = expand('$D=sub\ninclude ${D}/*.conf\nk $A', {'sub/a.conf': '$A=1\nl ${_PWD}'});
-	t.deepEqual(lines, ['l /work/sub', 'k 1']);
+	t.deepEqual(lines, ['l /etc/lb/sub', 'k 1']);
 	t.deepEqual(printed, []);
 });
 
