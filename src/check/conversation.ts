@@ -14,7 +14,7 @@ export interface Speaker {
 	end(): Result;
 }
 
-/** What a TLS handshake needs; certificates are not verified, as keepalived does not either. */
+/** What a TLS handshake needs. Certificates are not verified: keepalived does not, and backends are seldom given proper ones. */
 export interface Tls {
 	readonly serverName: string | null;
 }
