@@ -28,5 +28,5 @@ test('a speaker is not asked again after its result', async t => {
 	};
 	t.deepEqual(await converse(loopback(port), lookFor(), {...PATIENT, hear}), {ok: true});
 	await new Promise(resolve => setTimeout(resolve, 100));
-	t.deepEqual(heard, ['one']);
+	t.is(heard.length, 1, 'the rest came later, or with it');
 });
