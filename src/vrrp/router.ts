@@ -83,11 +83,12 @@ export class Router {
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		requireInterfaces(config, found.links);
-		const restore = await this.#statics.configure(config, found);
+		const statics = this.#statics.config;
+		await this.#statics.configure(config, found);
 		try {
 			await this.#configureInstances(config, await takeInventory(this.#host.netlink, scope));
 		} catch (error) {
-			await restore();
+			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
 			throw error;
 		}
 		if (this.#scope === null) this.#reportStrangers(config, found);
