@@ -222,7 +222,7 @@ export class Router {
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (this.#refreshAsked || this.#scope === null || !concerns(event, this.#scope)) return;
+		if (this.#refreshAsked || !concerns(event, this.#scope ?? EVERYTHING)) return;
 		this.#refreshAsked = true;
 		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
 			this.#log.error({error: String(error)}, 'cannot read links, addresses and routes'),

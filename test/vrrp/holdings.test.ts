@@ -230,6 +230,17 @@ test('static blocks are put back when somebody takes from them', async t => {
 	t.deepEqual(netlink.forwarding().sort(), [ROUTE, RULE].sort());
 });
 
+test('what happens while the first configuration is put in force is not missed', async t => {
+	const {balancer, netlink} = alone();
+	const open = balancer.station.vrrp.bind(balancer.station);
+	balancer.station.vrrp = options => {
+		netlink.take('192.168.1.10');
+		return open(options);
+	};
+	await balancer.configure([instance()]);
+	t.deepEqual(balancer.roles(), ['fault']);
+});
+
 test('an instance may speak from a static address', async t => {
 	const {clock, balancer, netlink} = alone();
 	netlink.take('192.168.1.10');
