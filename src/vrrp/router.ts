@@ -91,11 +91,12 @@ export class Router {
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		requireInterfaces(config, found.links);
-		const restore = await this.#statics.configure(config, found);
+		const statics = this.#statics.config;
+		await this.#statics.configure(config, found);
 		try {
 			await this.#configureInstances(config, await takeInventory(this.#host.netlink, scope));
 		} catch (error) {
-			await restore();
+			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
 			throw error;
 		}
 		if (this.#scope === null) this.#reportStrangers(config, found);
@@ -230,7 +231,7 @@ export class Router {
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (this.#refreshAsked || this.#scope === null || !concerns(event, this.#scope)) return;
+		if (this.#refreshAsked || !concerns(event, this.#scope ?? EVERYTHING)) return;
 		this.#refreshAsked = true;
 		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
 			this.#log.error({error: String(error)}, 'cannot read links, addresses and routes'),

@@ -145,6 +145,8 @@ export class Balancer {
 		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups'>> = {},
 	): Promise<void> {
 		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
+		// As on a real machine, where no timer comes between an event and what it leads to.
+		await kernelEvents();
 	}
 
 	/** What a neighbour would find here. */
