@@ -117,6 +117,18 @@ export interface Check {
 	readonly warmupUs: number;
 }
 
+/** A program to run, and as whom. */
+export interface Script {
+	/** The program and its arguments; a program without a slash is looked for along PATH. */
+	readonly argv: readonly [string, ...string[]];
+	/** null: keepalived's `keepalived_script`, or the daemon's own where there is no such user. */
+	readonly user: string | null;
+	/** null: that of the user. */
+	readonly group: string | null;
+	/** `enable_script_security`: run by root only if nobody else could have changed it. */
+	readonly secured: boolean;
+}
+
 /** One address of a `virtual_ipaddress` block. */
 export interface VirtualAddress {
 	readonly place: Place;

@@ -3,6 +3,7 @@
  * test/fake has the other one.
  */
 
+import type {Script} from '../conf/model.js';
 import type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
 
 export type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
@@ -97,12 +98,29 @@ export interface Subprocesses {
 	}): Subprocess;
 }
 
+/** How a script ended. `failed`: it was not run at all. */
+export type ScriptEnd =
+	| {readonly kind: 'exited'; readonly status: number}
+	| {readonly kind: 'signalled'; readonly signal: string}
+	| {readonly kind: 'timeout'}
+	| {readonly kind: 'failed'; readonly reason: string};
+
+export interface Scripts {
+	/**
+	 * Runs a script, with nothing to read and nobody who reads what it writes; resolves, never rejects, when it has ended.
+	 * One that takes longer than `timeoutUs`, or until `signal` fires, is ended with all it has started: by SIGTERM, and
+	 * by SIGKILL 2 s later.
+	 */
+	run(script: Script, options: {readonly timeoutUs: number; readonly signal?: AbortSignal}): Promise<ScriptEnd>;
+}
+
 /** Everything that the daemon needs of a machine. */
 export interface Host {
 	readonly clock: Clock;
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
 	readonly subprocesses: Subprocesses;
+	readonly scripts: Scripts;
 	/** Throws KernelError when the kernel refuses. */
 	openNetlink(): Netlink;
 }

@@ -1,4 +1,4 @@
-import {type Args, anything, one, pair} from '../args.js';
+import {type Args, anything, none, one, pair} from '../args.js';
 import type {Globals, Place} from '../model.js';
 import {
 	accepted,
@@ -14,6 +14,7 @@ import {
 } from '../table.js';
 import {integer, ipv4, ipv6, seconds, word} from '../values.js';
 import * as because from './because.js';
+import {type ScriptDefaults, userArgs} from './script.js';
 import {type GarpDraft, garpKeywords, vrrpVersion} from './vrrp-values.js';
 
 /** `global_defs`. */
@@ -26,6 +27,7 @@ export interface GlobalsDraft extends Draft {
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
 	vrrpVersion: 2 | 3;
 	readonly multicastGroups: {4: string; 6: string};
+	readonly scripts: ScriptDefaults;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 }
@@ -42,6 +44,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
+		scripts: {user: null, group: null, secured: false},
 		garp: {},
 	};
 }
@@ -137,7 +140,14 @@ export const globals: Keywords<GlobalsDraft> = {
 		refused('VRRP runs by the rules of the RFC only'),
 	),
 
-	...rows('script_user enable_script_security use_symlink_paths set_supplementary_groups', accepted(because.noScripts)),
+	script_user: full(userArgs, ({scripts}, user) => {
+		Object.assign(scripts, user);
+	}),
+	enable_script_security: full(none, ({scripts}) => {
+		scripts.secured = true;
+	}),
+	use_symlink_paths: accepted('a script is reached by the path that is written'),
+	set_supplementary_groups: accepted('scripts have the group that they are given, and no other'),
 	...rows('startup_script startup_script_timeout shutdown_script shutdown_script_timeout', accepted(because.noScripts)),
 	...rows(
 		'notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script lvs_notify_fifo lvs_notify_fifo_script',
@@ -185,6 +195,6 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
 }
 
-export function toGlobals({place, written, garp, vrrpVersion, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({place, written, garp, scripts, vrrpVersion, ...globals}: GlobalsDraft): Globals {
 	return globals;
 }

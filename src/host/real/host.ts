@@ -1,6 +1,7 @@
 import type {Host} from '../host.js';
 import {realClock} from './clock.js';
 import {openNetlink} from './netlink.js';
+import {realScripts} from './scripts.js';
 import {realSubprocesses} from './vrrp-process.js';
 
 /** This machine. Netlink is opened when it is first asked for, since that can be refused. */
@@ -8,5 +9,6 @@ export const realHost: Host = {
 	clock: realClock,
 	random: Math.random,
 	subprocesses: realSubprocesses,
+	scripts: realScripts(),
 	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
 };
