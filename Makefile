@@ -22,7 +22,7 @@ LAB      := 'build/test/lab/**/*.test.js'
 OLDEST   := -m 'Linux *' -m 'a whole connection*' -m 'a conversation in datagrams*' -m 'V_REPLY_ICMP:*8 bytes*' \
             $(foreach file,objects life verdicts,build/test/packets/$(file).test.js)
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets test-root test-lab test-6.1 lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp test-root test-lab test-6.1 lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -97,10 +97,11 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
-fuzz: fuzz-flow-table fuzz-packets ## random operations and packets against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 (millions), SEED=1
+fuzz: fuzz-flow-table fuzz-packets fuzz-vrrp ## random operations, packets and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 (millions) FUZZ_FAULTS=100 (thousands), SEED=1
 
 FUZZ_OPERATIONS ?= 100
 FUZZ_PACKETS    ?= 1
+FUZZ_FAULTS     ?= 100
 
 fuzz-flow-table:
 	@$(MAKE) --no-print-directory -C test/flow-table fuzz FUZZ_OPERATIONS=$(FUZZ_OPERATIONS)
@@ -108,6 +109,10 @@ fuzz-flow-table:
 # A round is 10,000 packets; its title says with which SEED it can be played alone.
 fuzz-packets: build
 	ROUNDS=$$(($(FUZZ_PACKETS) * 100)) unshare --net sh -c 'ip link set lo up && exec $(AVA) --fail-fast --timeout=5m build/test/packets/random.test.js'
+
+# A round is 200 partitions, losses, stalls, crashes and the like among routers: as much as some days of a bad network.
+fuzz-vrrp: ts
+	ROUNDS=$$(($(FUZZ_FAULTS) * 5)) $(AVA) --fail-fast --timeout=10m build/test/vrrp/simulation.test.js
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)

@@ -86,7 +86,13 @@ export class Balancer {
 	readonly transitions: Transition[] = [];
 	readonly router: Router;
 
-	constructor(name: string, host: number, clock: FakeClock, lans: {eth0: FakeLan; eth1?: FakeLan}) {
+	constructor(
+		name: string,
+		host: number,
+		clock: FakeClock,
+		lans: {readonly eth0: FakeLan; readonly eth1?: FakeLan},
+		onTransition: () => void = () => {},
+	) {
 		this.name = name;
 		this.station = new FakeStation(name, clock, lans);
 		this.netlink.setLink({ifindex: 2, name: 'eth0', mac: `02:00:00:00:00:${host}`});
@@ -100,7 +106,10 @@ export class Balancer {
 		this.router = new Router(
 			{clock: this.station.clock, sockets: this.station, netlink: this.netlink},
 			this.log,
-			transition => this.transitions.push(transition),
+			transition => {
+				this.transitions.push(transition);
+				onTransition();
+			},
 		);
 	}
 
