@@ -18,6 +18,7 @@ import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
+import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
 import type {VrrpConfig} from './vrrp/protocol.js';
@@ -44,6 +45,7 @@ export class Daemon {
 	readonly #reconciler: Reconciler;
 	readonly #checks: CheckRunner;
 	readonly #vrrp: VrrpChild;
+	readonly #trackers: TrackerRunner;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -132,6 +134,8 @@ export class Daemon {
 				},
 			},
 		});
+		this.#trackers = new TrackerRunner({host, log, onReport: report => this.#vrrp.track(report)});
+		undo.add(() => this.#trackers.stop());
 		this.#reporter = new Reporter({
 			name: options.name,
 			clock: host.clock,
@@ -175,6 +179,7 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
+		await this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		if (this.#config.instances.length > 0) await this.#vrrp.configure(vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
@@ -226,6 +231,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		await this.#vrrp.configure(vrrpConfig(config));
+		await this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);

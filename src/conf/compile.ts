@@ -5,12 +5,14 @@ import type {Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {toGlobals} from './keywords/globals.js';
 import {SERVICES_MAX} from './keywords/group.js';
-import {toInstance} from './keywords/instance.js';
+import {type InstanceDraft, PRIORITY_OWNER, toInstance} from './keywords/instance.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
-import type {Config, Service} from './model.js';
+import {reconcileTracks, toTracks} from './keywords/track.js';
+import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/trackers.js';
+import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
 import type {Statement} from './parser.js';
 import {keywordHomes, TableReader} from './table.js';
 
@@ -22,14 +24,16 @@ export function compile(file: string, statements: readonly Statement[], files: F
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
+	const instances = instancesOf(draft, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
 		file,
 		globals: toGlobals(draft.globals),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
-		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, report))),
+		instances,
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
+		trackers: trackersOf(draft, instances, report),
 	};
 	crossCheck(config, draft, report);
 	return report.failed ? null : config;
@@ -46,6 +50,32 @@ function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
 		break;
 	}
 	return services;
+}
+
+function instancesOf({instances, syncGroups, trackers, globals}: ConfigDraft, report: Report): Instance[] {
+	const groups = syncGroups.map(group => ({...group, tracks: toTracks(group.tracks, trackers, report)}));
+	const tracksOf = (draft: InstanceDraft, priority: number): readonly Track[] => {
+		const tracks = toTracks(draft.tracks, trackers, report);
+		const group = groups.find(({instances}) => instances.includes(draft.name)) ?? null;
+		const isOwner = priority === PRIORITY_OWNER;
+		return reconcileTracks({interface: draft.interface, isOwner, tracks}, group, report);
+	};
+	return present(instances.map(draft => toInstance(draft, globals, tracksOf, report)));
+}
+
+/** Those that somebody tracks. */
+function trackersOf({trackers, globals}: ConfigDraft, instances: readonly Instance[], report: Report): Trackers {
+	const tracks = instances.flatMap(instance => instance.tracks);
+	const tracked =
+		(kind: TrackerKind) =>
+		({name}: {readonly name: string}): boolean =>
+			tracks.some(track => track.kind === kind && track.name === name);
+	const {scripts, files, processes} = trackers;
+	return {
+		scripts: present(scripts.map(one => toTrackedScript(one, globals.scripts, report))).filter(tracked('script')),
+		files: present(files.map(one => toTrackedFile(one, report))).filter(tracked('file')),
+		processes: present(processes.map(one => toTrackedProcess(one, report))).filter(tracked('process')),
+	};
 }
 
 function present<T>(values: readonly (T | null)[]): T[] {

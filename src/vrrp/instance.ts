@@ -1,4 +1,4 @@
-import type {Instance} from '../conf/model.js';
+import type {Instance, Track, TrackerResult} from '../conf/model.js';
 import type {AddressEntry, Clock, Link, Netlink, Packet, PacketSocket, Sockets} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
@@ -7,6 +7,7 @@ import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, rece
 import {Announcer} from './announce.js';
 import {Holdings, virtualAddresses} from './holdings.js';
 import {
+	type Ailment,
 	type Effect,
 	initialState,
 	type MachineConfig,
@@ -18,6 +19,7 @@ import {
 } from './machine.js';
 import type {InstanceStatus, Transition} from './protocol.js';
 import {Timers} from './timers.js';
+import {type Tracking, track, trackerName} from './tracking.js';
 
 /** The part of the outside world that VRRP lives in. */
 export interface VrrpHost {
@@ -55,7 +57,10 @@ export class InstanceRunner {
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
 	readonly #announcer: Announcer;
+	readonly #tracked: ReadonlyMap<string, TrackerResult>;
 	#links: readonly Link[] = [];
+	/** What ails it, or did last. */
+	#ailing: Ailment = 'interface-down';
 	#attachment: (Ends & {readonly adverts: PacketSocket}) | null = null;
 	#since: Date;
 	#master: {address: string; priority: number} | null = null;
@@ -71,6 +76,8 @@ export class InstanceRunner {
 		instance: Instance;
 		grouped: boolean;
 		multicastGroup: string;
+		/** Results of trackers by `trackerName`; `reconsider` is called when they change. */
+		tracked: ReadonlyMap<string, TrackerResult>;
 		host: VrrpHost;
 		owner: InstanceOwner;
 		log: Log;
@@ -83,6 +90,7 @@ export class InstanceRunner {
 		this.#owner = owner;
 		this.#log = options.log.child({instance: instance.name});
 		this.#multicastGroup = options.multicastGroup;
+		this.#tracked = options.tracked;
 		this.#timers = new Timers(
 			host.clock,
 			instance.name,
@@ -110,7 +118,25 @@ export class InstanceRunner {
 		this.#links = links;
 		this.#holdings.adopt(this.#instance, links, addresses);
 		this.#attach(this.#wantedEnds(addresses));
-		this.dispatch({kind: 'start', healthy: this.#ailment() === null});
+		this.#machineConfig = {...this.#machineConfig, priority: this.#tracking().priority};
+		const {awaited} = this.#tracking();
+		if (awaited === null) return this.reconsider();
+		this.#log.info({}, `(${this.name}) waits for the first result of ${awaited}`);
+		this.dispatch({kind: 'hold'});
+	}
+
+	/** Acts upon what is known of links and trackers now. */
+	reconsider(): void {
+		const {priority, awaited} = this.#tracking();
+		this.#setPriority(priority);
+		const ailment = this.#ailment()?.kind ?? null;
+		const recovery = this.#ailing === 'tracker-down' ? 'tracker-up' : 'interface-up';
+		if (ailment !== null) this.#ailing = ailment;
+		if (this.#state.role !== 'init') {
+			if ((ailment === null) !== this.#state.healthy) this.dispatch({kind: ailment ?? recovery});
+		} else if (awaited === null) {
+			this.dispatch({kind: 'start', ailment});
+		}
 	}
 
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
@@ -126,8 +152,8 @@ export class InstanceRunner {
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
 	reconfigure(instance: Instance, grouped: boolean, links: readonly Link[], addresses: readonly AddressEntry[]): void {
 		this.#instance = instance;
-		this.#machineConfig = {...instance, grouped};
 		this.#links = links;
+		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
 		this.#holdings.removeUnwanted(instance, links);
 		this.#reattach(addresses);
 		this.dispatch({kind: 'reconfigured'});
@@ -159,7 +185,9 @@ export class InstanceRunner {
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
 			since: this.#since.toISOString(),
-			priority: this.#instance.priority,
+			priority: this.#priority,
+			basePriority: this.#instance.priority,
+			tracks: this.#tracking().tracks,
 			master: this.#state.role === 'master' ? this.#ownRank() : this.#master,
 			addresses: this.#instance.addresses.map(virtual => virtual.address),
 			advertsSent: this.#advertsSent,
@@ -173,7 +201,12 @@ export class InstanceRunner {
 
 	#ownRank(): {address: string; priority: number} | null {
 		if (this.#attachment === null) return null;
-		return {address: this.#attachment.source, priority: this.#instance.priority};
+		return {address: this.#attachment.source, priority: this.#priority};
+	}
+
+	/** In effect now. */
+	get #priority(): number {
+		return this.#machineConfig.priority;
 	}
 
 	#perform(effect: Effect): void {
@@ -195,6 +228,9 @@ export class InstanceRunner {
 				break;
 			case 'shorten-timer':
 				this.#timers.shorten(effect.timer, effect.us);
+				break;
+			case 'shift-timer':
+				this.#timers.shift(effect.timer, effect.us);
 				break;
 			case 'cancel-timer':
 				this.#timers.cancel(effect.timer);
@@ -266,7 +302,14 @@ export class InstanceRunner {
 	}
 
 	/** Why there is nothing to be master of (keepalived §3.4), or null. */
-	#ailment(): string | null {
+	#ailment(): {readonly kind: Ailment; readonly words: string} | null {
+		const wrong = this.#wrongWithInterface();
+		if (wrong !== null) return {kind: 'interface-down', words: wrong};
+		const {fault} = this.#tracking();
+		return fault === null ? null : {kind: 'tracker-down', words: fault};
+	}
+
+	#wrongWithInterface(): string | null {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
@@ -282,8 +325,7 @@ export class InstanceRunner {
 		} catch (error) {
 			this.#log.error({error: String(error)}, `(${this.name}) cannot open sockets on ${this.#instance.interface}`);
 		}
-		const healthy = this.#ailment() === null;
-		if (healthy !== this.#state.healthy) this.dispatch({kind: healthy ? 'interface-up' : 'interface-down'});
+		this.reconsider();
 	}
 
 	/** Keeps the sockets while interface and source stay the same, whatever else changed about the link. */
@@ -305,6 +347,25 @@ export class InstanceRunner {
 	#detach(): void {
 		this.#attachment?.adverts.close();
 		this.#attachment = null;
+	}
+
+	// Trackers
+
+	#tracking(): Tracking {
+		return track(this.#instance.priority, this.#instance.tracks, track => this.#resultOf(track));
+	}
+
+	#resultOf(track: Track): TrackerResult | null {
+		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track)) ?? null;
+		return this.#links.some(({name, running}) => name === track.name && running) ? 'up' : 'down';
+	}
+
+	#setPriority(priority: number): void {
+		const before = this.#priority;
+		if (priority === before) return;
+		this.#machineConfig = {...this.#machineConfig, priority};
+		this.#log.info({}, `(${this.name}) Changing effective priority from ${before} to ${priority}`);
+		this.dispatch({kind: 'priority-changed', before});
 	}
 
 	// Packets
@@ -342,7 +403,7 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#instance.priority), own);
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			return;
@@ -365,25 +426,24 @@ export class InstanceRunner {
 	// Reports, in keepalived's words where users' scripts look for them
 
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
-		const {priority} = this.#instance;
 		this.#since = this.#host.clock.wall();
 		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);
 		const ailment = to === 'fault' ? this.#ailment() : null;
-		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment}`);
+		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment.words}`);
 		if (to !== 'stopped') {
 			const initial = from === 'init' ? ' (init)' : '';
 			this.#log.info({from, to, cause}, `(${this.name}) Entering ${to.toUpperCase()} STATE${initial}`);
 		}
-		this.#owner.transition({scope: 'instance', name: this.name, from, to, cause, priority});
+		this.#owner.transition({scope: 'instance', name: this.name, from, to, cause, priority: this.#priority});
 	}
 
 	#reportOutranked(cause: string): void {
 		if (this.#master === null) return;
 		const {address, priority} = this.#master;
 		const lead = `(${this.name}) Master received advert from ${address} with`;
-		const ours = this.#instance.priority;
+		const ours = this.#priority;
 		if (cause === 'higher-priority') this.#log.info({}, `${lead} higher priority ${priority}, ours ${ours}`);
 		if (cause === 'higher-address')
 			this.#log.info({}, `${lead} same priority ${priority} but higher IP address than ours`);
@@ -393,7 +453,7 @@ export class InstanceRunner {
 		if (this.#master === null || this.#master.address === this.#reportedLower) return;
 		const {address, priority} = this.#master;
 		this.#reportedLower = address;
-		const ours = this.#instance.priority;
+		const ours = this.#priority;
 		const text =
 			this.#state.role === 'master'
 				? `Received advert from ${address} with lower priority ${priority}, ours ${ours}, forcing new election`

@@ -2,10 +2,11 @@
  * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
  * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, MulticastGroups, SyncGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, SyncGroup, TrackerReport} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
+import type {TrackStatus} from './tracking.js';
 
 export interface VrrpConfig {
 	readonly instances: readonly Instance[];
@@ -20,7 +21,10 @@ export interface InstanceStatus {
 	readonly role: Role;
 	/** When the role began, ISO 8601. */
 	readonly since: string;
+	/** In effect now: the configured one and what trackers add. */
 	readonly priority: number;
+	readonly basePriority: number;
+	readonly tracks: readonly TrackStatus[];
 	/** Whom we take for the master, ourselves included; null while nobody is. */
 	readonly master: {readonly address: string; readonly priority: number} | null;
 	readonly addresses: readonly string[];
@@ -61,7 +65,9 @@ export interface Transition {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
-	| {readonly kind: 'configure'; readonly config: VrrpConfig}
+	/** `tracked`: all that is known of the trackers. */
+	| {readonly kind: 'configure'; readonly config: VrrpConfig; readonly tracked: readonly TrackerReport[]}
+	| {readonly kind: 'tracked'; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'status'; readonly id: number}
 	| {readonly kind: 'stop'};
 

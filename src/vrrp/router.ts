@@ -1,4 +1,4 @@
-import type {Instance, MulticastGroups, SyncGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, SyncGroup, TrackerReport, TrackerResult} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
 import type {AddressEntry, Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -6,6 +6,7 @@ import {InstanceRunner, type VrrpHost} from './instance.js';
 import type {Role} from './machine.js';
 import type {GroupStatus, InstanceStatus, Transition, VrrpConfig} from './protocol.js';
 import {decideGroup} from './sync-group.js';
+import {forgetUntracked, trackerName} from './tracking.js';
 
 interface Group {
 	readonly name: string;
@@ -22,6 +23,8 @@ export class Router {
 	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
+	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
+	readonly #tracked = new Map<string, TrackerResult>();
 	/** Group decisions wait while one event is being given to several members. */
 	#settling = false;
 	/** Work that reads links and addresses and acts on them goes one after the other: nothing may act on a stale reading. */
@@ -42,6 +45,14 @@ export class Router {
 	 */
 	configure(config: VrrpConfig): Promise<void> {
 		return this.#inTurn(() => this.#configure(config));
+	}
+
+	/** Takes in what trackers have found; those that are not named stay as they were. */
+	track(reports: readonly TrackerReport[]): void {
+		for (const report of reports) this.#tracked.set(trackerName(report), report.result);
+		this.#together(() => {
+			for (const runner of this.#runners.values()) runner.reconsider();
+		});
 	}
 
 	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
@@ -83,6 +94,7 @@ export class Router {
 				if (runner !== undefined) this.#runners.set(key, runner);
 			}
 			this.#groups = config.syncGroups.map(group => this.#formGroup(group));
+			forgetUntracked(this.#tracked, config.instances);
 		});
 		await Promise.all(stopped);
 	}
@@ -115,6 +127,7 @@ export class Router {
 			multicastGroup,
 			host: this.#host,
 			log: this.#log,
+			tracked: this.#tracked,
 			owner: {
 				drain: () => this.#drain(),
 				settled: () => this.#settle(),
@@ -160,8 +173,10 @@ export class Router {
 			});
 			return;
 		}
-		const [first] = group.members;
-		if (first !== undefined) this.#reportGroup(group, first.state.role);
+		const roles = new Set(group.members.map(member => member.state.role));
+		// A member that waits for its trackers holds the group.
+		const [role] = roles.has('init') ? [] : roles;
+		if (role !== undefined) this.#reportGroup(group, role);
 	}
 
 	#reportGroup(group: Group, to: Role): void {
@@ -214,10 +229,12 @@ function keyOf(instance: Instance): string {
 
 function requireInterfaces(instance: Instance, links: readonly Link[]): void {
 	const names = new Set(links.map(link => link.name));
-	const devices = [instance, ...instance.addresses, ...instance.excludedAddresses].map(part => ({
-		device: 'interface' in part ? part.interface : part.device,
-		place: part.place,
-	}));
+	const devices = [
+		{device: instance.interface, place: instance.place},
+		...instance.addresses,
+		...instance.excludedAddresses,
+		...instance.tracks.flatMap(({kind, name, place}) => (kind === 'interface' ? [{device: name, place}] : [])),
+	];
 	for (const {device, place} of devices) {
 		if (names.has(device)) continue;
 		throw new KernelError(

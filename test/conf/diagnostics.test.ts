@@ -23,7 +23,11 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		`18:1: error: unknown keyword 'TCP_CHEK' in real_server; its block is skipped (did you mean 'TCP_CHECK'?)`,
 	],
 	['backend', 'lb_kind NAT', `18:1: error: unknown keyword 'lb_kind' in real_server (belongs in virtual_server)`],
-	['check', 'weight 1', `20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server)`],
+	[
+		'check',
+		'weight 1',
+		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, vrrp_script, track_file, vrrp_track_file, vrrp_track_process)`,
+	],
 	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
 	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],
 	['top', '"" x', `24:1: error: unknown keyword '' in the file`],
@@ -100,8 +104,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	// Known and refused
 	[
 		'top',
-		'vrrp_script S { oops }',
-		'24:1: error: vrrp_script is not supported: nothing is tracked yet (remove it if you can do without)',
+		'bfd_instance S { oops }',
+		'24:1: error: bfd_instance is not supported: BFD is not spoken; a vrrp_script can ask a routing daemon that speaks it (remove it if you can do without)',
 	],
 	[
 		'instance',

@@ -46,6 +46,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			},
 			sourceAddress: null,
 			trackPrimary: true,
+			tracks: [],
 		}) as const;
 	const backend = (line: number, address: string) =>
 		({
@@ -118,6 +119,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			instance('internal', 34, 'eth1', 92, '10.0.0.100'),
 		],
 		syncGroups: [{place: at(10, 1), name: 'VRRP1', instances: ['external', 'internal']}],
+		trackers: {scripts: [], files: [], processes: []},
 	};
 }
 

@@ -78,7 +78,7 @@ test('starts in real time and configures once the process listens', async t => {
 	t.true(script(0).options.realTime);
 	t.deepEqual(script(0).received, []);
 	script(0).says(ready);
-	t.deepEqual(script(0).received, [{kind: 'configure', config}]);
+	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: []}]);
 	script(0).says({kind: 'configured'});
 	await t.notThrowsAsync(configured);
 });
@@ -157,7 +157,7 @@ test('starts a dead process again, later each time, with the last good configura
 	t.is(scripts.length, 1);
 	clock.advance(milliseconds(1));
 	script(1).says(ready);
-	t.deepEqual(script(1).received, [{kind: 'configure', config}]);
+	t.deepEqual(script(1).received, [{kind: 'configure', config, tracked: []}]);
 	script(1).exits('signal SIGKILL');
 	clock.advance(milliseconds(199));
 	t.is(scripts.length, 2);

@@ -45,6 +45,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		},
 		sourceAddress: null,
 		trackPrimary: true,
+		tracks: [],
 		...changes,
 	};
 }

@@ -6,6 +6,7 @@ import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeO
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import {type TrackDraft, trackKeywords} from './track.js';
 import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
@@ -27,6 +28,7 @@ export interface InstanceDraft extends Draft {
 	readonly garp: GarpDraft;
 	sourceAddress: string | null;
 	trackPrimary: boolean;
+	readonly tracks: TrackDraft[];
 }
 
 interface AuthenticationDraft extends Draft {
@@ -53,6 +55,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		garp: {},
 		sourceAddress: null,
 		trackPrimary: true,
+		tracks: [],
 	};
 }
 
@@ -114,8 +117,9 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.trackPrimary = false;
 	}),
 
-	...rows('track_script track_interface track_file track_process track_bfd', refused('nothing is tracked yet')),
-	track_src_ip: refused('nothing is tracked yet'),
+	...trackKeywords<InstanceDraft>(),
+	track_bfd: refused(because.noBfd),
+	track_src_ip: refused('a source address that goes away is not noticed'),
 	...rows('unicast_src_ip unicast_peer', refused(because.noUnicast)),
 	...rows('unicast_ttl unicast_fault_no_peer check_unicast_src old_unicast_checksum', accepted(because.noUnicast)),
 	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
@@ -142,7 +146,7 @@ export const instance: Keywords<InstanceDraft> = {
 };
 
 /** RFC 3768 5.3.4: this router owns the addresses. */
-const PRIORITY_OWNER = 255;
+export const PRIORITY_OWNER = 255;
 const PRIORITY_DEFAULT = 100;
 /** The advert of version 2 has a field of this many bytes. */
 const PASSWORD_BYTES_MAX = 8;
@@ -152,8 +156,16 @@ const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 /** What instances that say nothing themselves take from `global_defs`. */
 type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'>;
 
+/** An instance's tracks by its own blocks and its group's. */
+type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
+
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
-export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, report: Report): Instance | null {
+export function toInstance(
+	draft: InstanceDraft,
+	defaults: InstanceDefaults,
+	tracksOf: ToTracks,
+	report: Report,
+): Instance | null {
 	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
 	if (device === null) requireKeyword(draft, 'interface', report);
 	if (vrid === null) requireKeyword(draft, 'virtual_router_id', report);
@@ -183,6 +195,7 @@ export function toInstance(draft: InstanceDraft, defaults: InstanceDefaults, rep
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		trackPrimary,
+		tracks: tracksOf(draft, priority),
 	};
 }
 

@@ -1,25 +1,34 @@
-import {anything, onOff} from '../args.js';
+import {anything, none, onOff} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import type {Place, SyncGroup} from '../model.js';
-import {accepted, type Draft, draftAt, items, type Keywords, refused, rows} from '../table.js';
+import {accepted, type Draft, draftAt, full, items, type Keywords, refused, rows} from '../table.js';
 import * as because from './because.js';
+import {type TrackDraft, trackKeywords} from './track.js';
 
 /** `vrrp_sync_group`. */
 export interface SyncGroupDraft extends Draft {
 	readonly name: string;
 	readonly instances: string[];
+	readonly tracks: TrackDraft[];
+	/** Members may track with weights of their own. */
+	memberWeights: boolean;
 }
 
 export function newSyncGroup(name: string, place: Place): SyncGroupDraft {
-	return {...draftAt(place), name, instances: []};
+	return {...draftAt(place), name, instances: [], tracks: [], memberWeights: false};
 }
+
+const memberWeights = full<SyncGroupDraft, true>(none, draft => {
+	draft.memberWeights = true;
+});
 
 export const syncGroup: Keywords<SyncGroupDraft> = {
 	group: items(anything, ({instances}, names) => {
 		instances.push(...names);
 	}),
-	...rows('track_script track_interface track_file track_process track_bfd', refused('nothing is tracked yet')),
-	...rows('global_tracking sync_group_tracking_weight', accepted('nothing is tracked yet')),
+	...trackKeywords<SyncGroupDraft>(),
+	track_bfd: refused(because.noBfd),
+	...rows('global_tracking sync_group_tracking_weight', memberWeights),
 	smtp_alert: accepted(because.noMail, onOff),
 	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
 	notify_priority_changes: accepted(because.noScripts),

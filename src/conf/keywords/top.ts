@@ -9,6 +9,17 @@ import {type InstanceDraft, instance, newInstance} from './instance.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
+import {
+	newTrackedFile,
+	newTrackedProcess,
+	newTrackedScript,
+	type TrackedFileDraft,
+	type TrackedProcessDraft,
+	type TrackedScriptDraft,
+	trackedFile,
+	trackedProcess,
+	trackedScript,
+} from './trackers.js';
 
 /** All that a configuration says, before defaults. */
 export interface ConfigDraft extends Draft {
@@ -18,6 +29,11 @@ export interface ConfigDraft extends Draft {
 	readonly groups: GroupDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
+	readonly trackers: {
+		readonly scripts: TrackedScriptDraft[];
+		readonly files: TrackedFileDraft[];
+		readonly processes: TrackedProcessDraft[];
+	};
 }
 
 export function newConfig(place: Place): ConfigDraft {
@@ -29,8 +45,15 @@ export function newConfig(place: Place): ConfigDraft {
 		groups: [],
 		instances: [],
 		syncGroups: [],
+		trackers: {scripts: [], files: [], processes: []},
 	};
 }
+
+const trackFile = block(trackedFile, one(word), ({trackers}: ConfigDraft, name, place) => {
+	const draft = newTrackedFile(name, place);
+	trackers.files.push(draft);
+	return draft;
+});
 
 /** What stands outside all braces. */
 export const top: Keywords<ConfigDraft> = {
@@ -62,8 +85,21 @@ export const top: Keywords<ConfigDraft> = {
 		addLine,
 	),
 
-	...rows('vrrp_script vrrp_track_process bfd_instance', refused('nothing is tracked yet')),
-	...rows('track_file vrrp_track_file track_group interface_up_down_delays', refused('nothing is tracked yet')),
+	vrrp_script: block(trackedScript, one(word), ({trackers}, name, place) => {
+		const draft = newTrackedScript(name, place);
+		trackers.scripts.push(draft);
+		return draft;
+	}),
+	track_file: trackFile,
+	vrrp_track_file: trackFile,
+	vrrp_track_process: block(trackedProcess, one(word), ({trackers}, name, place) => {
+		const draft = newTrackedProcess(name, place);
+		trackers.processes.push(draft);
+		return draft;
+	}),
+	bfd_instance: refused(because.noBfd),
+	track_group: refused('static addresses do not follow instances'),
+	interface_up_down_delays: refused('a link counts at once when it goes or comes'),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('only SSL_GET needs it'),

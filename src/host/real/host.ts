@@ -1,7 +1,9 @@
 import type {Host} from '../host.js';
 import {realClock} from './clock.js';
 import {openNetlink} from './netlink.js';
+import {realProcesses} from './processes.js';
 import {realScripts} from './scripts.js';
+import {realSmallFiles} from './small-files.js';
 import {realSubprocesses} from './vrrp-process.js';
 
 /** This machine. Netlink is opened when it is first asked for, since that can be refused. */
@@ -10,5 +12,7 @@ export const realHost: Host = {
 	random: Math.random,
 	subprocesses: realSubprocesses,
 	scripts: realScripts(),
+	smallFiles: realSmallFiles,
+	processes: realProcesses,
 	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
 };
