@@ -179,7 +179,7 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
-		await this.#trackers.configure(this.#config.trackers);
+		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		if (this.#config.instances.length > 0) await this.#vrrp.configure(vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
@@ -231,7 +231,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		await this.#vrrp.configure(vrrpConfig(config));
-		await this.#trackers.configure(config.trackers);
+		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);

@@ -20,14 +20,16 @@ export interface FileSetting {
 	readonly clock: Clock;
 	readonly files: SmallFiles;
 	readonly log: Log;
+	/** The daemon starts: `init_file` may overwrite what is there. */
+	readonly isStart: boolean;
 	readonly onResult: (value: number) => void;
 }
 
 /** Reads the number in one file whenever it may have changed. A file that is not there has the value 0. */
 export class FileWatch {
 	readonly #setting: FileSetting;
-	readonly path: string;
-	readonly #cancelWatch: Cancel;
+	readonly #tracked: TrackedFile;
+	#cancelWatch: Cancel = () => {};
 	#value: number | null = null;
 	/** What was read last and does not count yet. */
 	#candidate: number | null = null;
@@ -35,17 +37,38 @@ export class FileWatch {
 	#stopped = false;
 	#cancel: Cancel = () => {};
 
-	constructor(path: string, setting: FileSetting) {
+	constructor(tracked: TrackedFile, setting: FileSetting) {
 		this.#setting = setting;
-		this.path = path;
-		this.#cancelWatch = setting.files.watch(path, () => this.#lookIn(SETTLE_US));
-		void this.#look();
+		this.#tracked = tracked;
+		void this.#begin();
+	}
+
+	get path(): string {
+		return this.#tracked.path;
 	}
 
 	stop(): void {
 		this.#stopped = true;
 		this.#cancelWatch();
 		this.#cancel();
+	}
+
+	async #begin(): Promise<void> {
+		await this.#initialise();
+		if (this.#stopped) return;
+		this.#cancelWatch = this.#setting.files.watch(this.path, () => this.#lookIn(SETTLE_US));
+		await this.#look();
+	}
+
+	/** Writes what `init_file` says; on a reload only where there is no file. */
+	async #initialise(): Promise<void> {
+		const {files, log, isStart} = this.#setting;
+		const {name, initial} = this.#tracked;
+		if (initial === null) return;
+		const exists = (await files.read(this.path)) !== null;
+		if (exists && !(initial.overwrite && isStart)) return;
+		const failure = await files.write(this.path, `${initial.value}\n`);
+		if (failure !== null) log.warn({}, `Unable to initialise track file ${name}: ${failure}`);
 	}
 
 	#lookIn(us: number): void {
@@ -67,17 +90,4 @@ export class FileWatch {
 		this.#value = value;
 		this.#setting.onResult(value);
 	}
-}
-
-/** Writes what `init_file` says; on a reload only where there is no file. */
-export async function initialise(
-	{name, path, initial}: TrackedFile,
-	isStart: boolean,
-	{files, log}: Pick<FileSetting, 'files' | 'log'>,
-): Promise<void> {
-	if (initial === null) return;
-	const exists = (await files.read(path)) !== null;
-	if (exists && !(initial.overwrite && isStart)) return;
-	const failure = await files.write(path, `${initial.value}\n`);
-	if (failure !== null) log.warn({}, `Unable to initialise track file ${name}: ${failure}`);
 }

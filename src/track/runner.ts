@@ -1,7 +1,7 @@
-import type {TrackedFile, TrackedScript, TrackerReport, Trackers} from '../conf/model.js';
+import type {TrackedFile, TrackedScript, TrackerReport, TrackerResult, Trackers} from '../conf/model.js';
 import type {Host} from '../host/host.js';
 import type {Log} from '../log.js';
-import {FileWatch, initialise} from './file.js';
+import {FileWatch} from './file.js';
 import {ProcessWatch} from './process.js';
 import {ScriptWatch} from './script.js';
 
@@ -29,13 +29,11 @@ export class TrackerRunner {
 	}
 
 	/** Starts, keeps and stops until those are watched that are named: what stays keeps its result and its rhythm. */
-	async configure({scripts, files, processes}: Trackers): Promise<void> {
-		const isStart = this.#isStart;
-		this.#isStart = false;
+	configure({scripts, files, processes}: Trackers): void {
 		this.#configureScripts(scripts);
 		this.#processes.configure(processes);
-		await Promise.all(files.map(file => initialise(file, isStart, {files: this.#host.smallFiles, log: this.#log})));
 		this.#configureFiles(files);
+		this.#isStart = false;
 	}
 
 	stop(): void {
@@ -55,33 +53,25 @@ export class TrackerRunner {
 	#watch(script: TrackedScript): ScriptWatch {
 		const {clock, scripts} = this.#host;
 		const {name} = script;
-		const log = this.#log.child({script: name});
-		return new ScriptWatch(script, {
-			clock,
-			scripts,
-			log,
-			onResult: result => this.#onReport({kind: 'script', name, result}),
-		});
+		const onResult = (result: TrackerResult) => this.#onReport({kind: 'script', name, result});
+		return new ScriptWatch(script, {clock, scripts, log: this.#log.child({script: name}), onResult});
 	}
 
 	#configureFiles(files: readonly TrackedFile[]): void {
 		const before = this.#files;
 		this.#files = new Map(
-			files.map(({name, path}) => {
-				const known = before.get(name);
-				return [name, known?.path === path ? known : this.#watchFile(name, path)];
+			files.map(file => {
+				const known = before.get(file.name);
+				return [file.name, known?.path === file.path ? known : this.#watchFile(file)];
 			}),
 		);
 		for (const [name, watch] of before) if (this.#files.get(name) !== watch) watch.stop();
 	}
 
-	#watchFile(name: string, path: string): FileWatch {
-		return new FileWatch(path, {
-			clock: this.#host.clock,
-			files: this.#host.smallFiles,
-			log: this.#log,
-			onResult: result => this.#onReport({kind: 'file', name, result}),
-		});
+	#watchFile(file: TrackedFile): FileWatch {
+		const {clock, smallFiles: files} = this.#host;
+		const onResult = (result: number) => this.#onReport({kind: 'file', name: file.name, result});
+		return new FileWatch(file, {clock, files, log: this.#log, isStart: this.#isStart, onResult});
 	}
 }
 

@@ -116,7 +116,7 @@ function endWords(end: ScriptEnd, isAbsent: boolean): string {
 		case 'exited':
 			return end.status === 0 ? 'succeeded' : `failed (exited with status ${end.status})`;
 		case 'signalled':
-			return `failed (due to signal ${Object.entries(constants.signals).find(([name]) => name === end.signal)?.[1]})`;
+			return `failed (due to signal ${constants.signals[end.signal as NodeJS.Signals]})`;
 		case 'timeout':
 			return 'timed_out';
 		case 'failed':

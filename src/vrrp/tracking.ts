@@ -1,5 +1,6 @@
 /** What an instance's trackers make of it: its effective priority and its fault (keepalived §1.8, §3.4). Pure. */
 import type {Instance, Track, TrackerKind, TrackerResult} from '../conf/model.js';
+import {OWNER_PRIORITY} from './machine.js';
 
 /** A track, what is known of its tracker (null: nothing yet), and what it adds to the priority. */
 export interface TrackStatus {
@@ -22,8 +23,6 @@ export interface Tracking {
 	readonly tracks: readonly TrackStatus[];
 }
 
-/** RFC 3768 §5.3.4; an owner's priority never changes. */
-const OWNER_PRIORITY = 255;
 /** The sum of a file's value and weight at which keepalived sees a fault. */
 const FILE_FAULT = -254;
 const FILE_MOST = 253;

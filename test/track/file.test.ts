@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {realClock} from '../../src/host/real/clock.js';
 import {realSmallFiles} from '../../src/host/real/small-files.js';
-import {FileWatch, fileValue, initialise} from '../../src/track/file.js';
+import {FileWatch, fileValue} from '../../src/track/file.js';
 import {FakeLog} from '../fake/log.js';
 
 for (const [text, value] of [
@@ -27,6 +27,8 @@ for (const [text, value] of [
 	});
 }
 
+const place = {file: 'keepalived.conf', line: 1, column: 1};
+
 /** A file in a directory of its own, and the values that are found in it. */
 function setUp(t: ExecutionContext, content: string | null) {
 	const directory = mkdtempSync(join(tmpdir(), 'track-'));
@@ -34,10 +36,12 @@ function setUp(t: ExecutionContext, content: string | null) {
 	if (content !== null) writeFileSync(path, content);
 	const values: number[] = [];
 	const waiting = new Set<() => void>();
-	const watch = new FileWatch(path, {
+	const tracked = {place, name: 'load', path, initial: null};
+	const watch = new FileWatch(tracked, {
 		clock: realClock,
 		files: realSmallFiles,
 		log: new FakeLog(),
+		isStart: true,
 		onResult: value => {
 			values.push(value);
 			for (const check of waiting) check();
@@ -99,22 +103,20 @@ test('the moment in which a writer has emptied the file is not a value', async t
 });
 
 test('init_file writes what is not there, and overwrites at the start if it shall', async t => {
-	const directory = mkdtempSync(join(tmpdir(), 'track-'));
-	t.teardown(() => rmSync(directory, {recursive: true}));
-	const path = join(directory, 'value');
-	const place = {file: 'keepalived.conf', line: 1, column: 1};
+	const {directory, path} = setUp(t, null);
 	const log = new FakeLog();
-	const init = (value: number, overwrite: boolean, isStart: boolean, to = path) =>
-		initialise({place, name: 'load', path: to, initial: {value, overwrite}}, isStart, {files: realSmallFiles, log});
-	const content = () => readFileSync(path, 'utf8');
-	await init(3, false, true);
-	t.is(content(), '3\n');
-	await init(4, false, true);
-	t.is(content(), '3\n');
-	await init(5, true, false);
-	t.is(content(), '3\n', 'a reload does not overwrite');
-	await init(5, true, true);
-	t.is(content(), '5\n');
-	await init(5, true, true, join(directory, 'no', 'file'));
+	/** What is found in a file that begins to be tracked. */
+	const begin = (value: number, overwrite: boolean, isStart: boolean, to = path) =>
+		new Promise<number>(resolve => {
+			const setting = {clock: realClock, files: realSmallFiles, log, isStart, onResult: resolve};
+			const watch = new FileWatch({place, name: 'load', path: to, initial: {value, overwrite}}, setting);
+			t.teardown(() => watch.stop());
+		});
+	t.is(await begin(3, false, true), 3);
+	t.is(readFileSync(path, 'utf8'), '3\n');
+	t.is(await begin(4, false, true), 3);
+	t.is(await begin(5, true, false), 3, 'a reload does not overwrite');
+	t.is(await begin(5, true, true), 5);
+	t.is(await begin(5, true, true, join(directory, 'no', 'file')), 0);
 	t.regex(log.lines.join('\n'), /^warn Unable to initialise track file load: ENOENT/);
 });

@@ -4,8 +4,13 @@ import {quote, type Report} from '../diagnostics.js';
 import type {Place, Track, TrackerKind} from '../model.js';
 import {full, items, type Keywords, readOptions} from '../table.js';
 import {interfaceName, suggestion, type Value, word} from '../values.js';
-import type {TrackedFileDraft, TrackedProcessDraft, TrackedScriptDraft, WeightDraft} from './trackers.js';
-import {weightArgs} from './trackers.js';
+import {
+	type TrackedFileDraft,
+	type TrackedProcessDraft,
+	type TrackedScriptDraft,
+	type WeightDraft,
+	weightArgs,
+} from './trackers.js';
 
 /** One line of a `track_…` block. */
 export interface TrackDraft extends WeightDraft {
