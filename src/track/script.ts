@@ -39,6 +39,8 @@ export class ScriptWatch {
 	#lastStatus = 0;
 	#run: AbortController | null = null;
 	#dueUs = 0;
+	/** A run was due while the one before went on. */
+	#isLate = false;
 	#cancel: Cancel = () => {};
 
 	constructor(tracked: TrackedScript, setting: ScriptSetting) {
@@ -75,18 +77,22 @@ export class ScriptWatch {
 		const nowUs = clock.nowUs();
 		this.#dueUs = Math.max(this.#dueUs + intervalUs, nowUs);
 		this.#cancel = clock.after(this.#dueUs - nowUs, `script ${name}`, () => this.#due());
-		if (this.#run === null) void this.#runOnce();
-		else log.info({}, `Track script ${name} is already running, expect idle - skipping run`);
+		this.#isLate = this.#run !== null;
+		if (this.#isLate) log.info({}, `Track script ${name} is already running, expect idle - skipping run`);
+		else void this.#runOnce();
 	}
 
 	async #runOnce(): Promise<void> {
 		const run = new AbortController();
 		this.#run = run;
+		this.#isLate = false;
 		const {script, timeoutUs} = this.#tracked;
 		const end = await this.#setting.scripts.run(script, {timeoutUs, signal: run.signal});
 		if (this.#run !== run) return;
 		this.#run = null;
 		this.#ended(end);
+		// One that always takes too long fails at every interval, as in keepalived, not at every other one.
+		if (end.kind === 'timeout' && this.#isLate) void this.#runOnce();
 	}
 
 	#ended(end: ScriptEnd): void {

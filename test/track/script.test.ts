@@ -75,6 +75,16 @@ test('never twice at once: a run that is due meanwhile is left out, in keepalive
 	t.is(scripts.started, 2);
 });
 
+test('a run that was due while the one before ran out of time begins when that has ended', async t => {
+	const {clock, scripts} = setUp();
+	for (let run = 1; run <= 3; run++) {
+		clock.advance(seconds(1));
+		t.is(scripts.started, run);
+		await scripts.end({kind: 'timeout'});
+		t.is(scripts.started, run + 1);
+	}
+});
+
 test('tells what changes, once, in keepalived’s words', async t => {
 	const {clock, scripts, log, results} = setUp({fall: 2});
 	const run = async (status: number) => {
