@@ -64,12 +64,12 @@ packetTest('services and backends, with what went to them', async t => {
 		{service: '192.168.1.1:80', scheduler: 'rr', persistenceS: 0, nextTicket: 1, ...traffic},
 		{service: '192.168.1.2:80', scheduler: 'rr', persistenceS: 300, nextTicket: 0, ...nothing},
 	]);
-	const nextHop = {mac: '02:00:00:00:00:71', nic: 'lo'};
+	const way = {method: 'nat', nextHop: {mac: '02:00:00:00:00:71', nic: 'lo'}};
 	const [web, standby, shop] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'];
 	t.deepEqual(seen.backends(), [
-		{service: '192.168.1.1:80', backend: web, state: 'up', weight: 1, nextHop, liveFlows: 1, ...traffic},
-		{service: '192.168.1.1:80', backend: standby, state: 'drain', weight: 0, nextHop, liveFlows: 0, ...nothing},
-		{service: '192.168.1.2:80', backend: shop, state: 'up', weight: 1, nextHop, liveFlows: 0, ...nothing},
+		{service: '192.168.1.1:80', backend: web, state: 'up', weight: 1, ...way, liveFlows: 1, ...traffic},
+		{service: '192.168.1.1:80', backend: standby, state: 'drain', weight: 0, ...way, liveFlows: 0, ...nothing},
+		{service: '192.168.1.2:80', backend: shop, state: 'up', weight: 1, ...way, liveFlows: 0, ...nothing},
 	]);
 });
 
