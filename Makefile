@@ -22,7 +22,7 @@ LAB      := 'build/test/lab/**/*.test.js'
 OLDEST   := -m 'Linux *' -m 'a whole connection*' -m 'a conversation in datagrams*' -m 'V_REPLY_ICMP:*8 bytes*' \
             $(foreach file,objects life verdicts,build/test/packets/$(file).test.js)
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp test-root test-lab test-6.1 lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp fuzz-conf test-root test-lab test-6.1 lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -74,11 +74,13 @@ build/.compiled: $(TS_SOURCES) tsconfig.json tsconfig.base.json addon/tsconfig.j
 	@find build -name '*.js' | while read -r js; do ts=$${js#build/}; [ -e "$${ts%.js}.ts" ] || rm -f "$$js" "$$js.map" "$${js%.js}.d.ts"; done
 	@touch $@
 
-gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF
+gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the programs' BTF, the list of keywords from their tables
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
 	node addon/dist/gen/main.js build/lb6.bpf.o src/xdp/layout6.gen.ts build/lb.bpf.o
 	node addon/dist/gen/main.js build/traffic.bpf.o src/bench/traffic.gen.ts
+	@$(MAKE) --no-print-directory ts
+	node build/scripts/gen-compat.js docs/keepalived-compat.md
 
 demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it running
 	@node build/lab/demo.js
@@ -97,11 +99,12 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
-fuzz: fuzz-flow-table fuzz-packets fuzz-vrrp ## random operations, packets and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 (millions) FUZZ_FAULTS=100 (thousands), SEED=1
+fuzz: fuzz-flow-table fuzz-packets fuzz-conf fuzz-vrrp ## random operations, packets, configurations and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 FUZZ_CONFIGURATIONS=10 (millions) FUZZ_FAULTS=1000 (thousands), SEED=1
 
-FUZZ_OPERATIONS ?= 100
-FUZZ_PACKETS    ?= 1
-FUZZ_FAULTS     ?= 100
+FUZZ_OPERATIONS     ?= 100
+FUZZ_PACKETS        ?= 1
+FUZZ_CONFIGURATIONS ?= 1
+FUZZ_FAULTS         ?= 100
 
 fuzz-flow-table:
 	@$(MAKE) --no-print-directory -C test/flow-table fuzz FUZZ_OPERATIONS=$(FUZZ_OPERATIONS)
@@ -109,6 +112,10 @@ fuzz-flow-table:
 # A round is 10,000 packets; its title says with which SEED it can be played alone.
 fuzz-packets: build
 	ROUNDS=$$(($(FUZZ_PACKETS) * 100)) unshare --net sh -c 'ip link set lo up && exec $(AVA) --fail-fast --timeout=5m build/test/packets/random.test.js'
+
+# A mutant that fails is named by its seed, with which it can be played alone.
+fuzz-conf: ts
+	FUZZ_RUNS=$$(($(FUZZ_CONFIGURATIONS) * 1000000)) FUZZ_SEED=$${SEED:-1} $(AVA) --timeout=2h build/test/conf/fuzz.test.js
 
 # A round is 200 partitions, losses, stalls, crashes and the like among routers: as much as some days of a bad network.
 fuzz-vrrp: ts
@@ -135,7 +142,7 @@ fmt: node_modules/.package-lock.json
 
 check: ## what CI runs beside the tests: generated code is up to date
 	@$(MAKE) --no-print-directory gen
-	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts src/bench/traffic.gen.ts
+	git diff --exit-code -- src/xdp/layout.gen.ts src/xdp/layout6.gen.ts src/bench/traffic.gen.ts docs/keepalived-compat.md
 
 lab-clean: ts ## removes what `make demo KEEP=1` or a crash left behind
 	@node build/lab/clean.js

@@ -1,5 +1,7 @@
 /** The measuring half of `make bench`, in a network namespace of its own and on one CPU; writes the figures as JSON. */
 import type {Figure} from '../src/bench/figure.js';
+import {checks} from './checks.js';
+import {configuration} from './configuration.js';
 import {flood} from './flood.js';
 import {http} from './http.js';
 import {memory} from './memory.js';
@@ -18,6 +20,8 @@ const PARTS: readonly Part[] = [
 	{title: 'delivered packets', rounds: 5, measure: wires},
 	{title: 'SYN flood', rounds: 5, measure: flood},
 	{title: 'memory', rounds: 3, measure: memory},
+	{title: 'checks', rounds: 3, measure: (_, rounds) => checks(rounds)},
+	{title: 'configuration', rounds: 7, measure: configuration},
 	// Last: it moves the ends of the wires to network namespaces of their own.
 	{title: 'HTTP', rounds: 7, measure: http},
 ];

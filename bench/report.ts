@@ -3,7 +3,17 @@
 import type {Figure, Goal, Unit} from '../src/bench/figure.js';
 import {renderTable} from '../src/cli/table.js';
 
-const DIGITS: Readonly<Record<Unit, number>> = {ns: 0, µs: 1, Mpps: 2, 'req/s': 0, bytes: 1, flows: 0};
+const DIGITS: Readonly<Record<Unit, number>> = {
+	ns: 0,
+	µs: 1,
+	Mpps: 2,
+	'req/s': 0,
+	bytes: 1,
+	flows: 0,
+	percent: 1,
+	MB: 0,
+	ms: 1,
+};
 
 /** One table a section; `width` in columns. */
 export function report(figures: readonly Figure[], width: number, colour: boolean): string {

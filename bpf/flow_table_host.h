@@ -11,6 +11,7 @@
 #endif
 
 #define flow_inline static inline __attribute__((always_inline, unused))
+#define flow_function static inline __attribute__((unused))
 #define flow_opaque(value) ((void)0)
 #define flow_load(address) (FLOW_TABLE_HOOK(), __atomic_load_n(address, __ATOMIC_ACQUIRE))
 #define flow_store(address, value) (FLOW_TABLE_HOOK(), __atomic_store_n(address, value, __ATOMIC_RELEASE))
@@ -23,6 +24,12 @@ static inline __u64 flow_cas(__u64 *address, __u64 old, __u64 new)
 	FLOW_TABLE_HOOK();
 	__atomic_compare_exchange_n(address, &old, new, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	return old;
+}
+
+static inline void flow_repeat(__u32 times, long (*step)(__u32 turn, void *context), void *context)
+{
+	for (__u32 turn = 0; turn < times && !step(turn, context);)
+		turn++;
 }
 
 #endif

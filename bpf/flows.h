@@ -84,10 +84,8 @@ static __always_inline struct flow_key flow_key_of(const struct address *client,
 						   const struct address *service, __be16 service_port, __u8 proto)
 {
 	struct flow_key key = {.ports = client_port | (__u32)service_port << 16 | (__u64)proto << 32};
-	struct address *ends = (struct address *)key.addrs;
 
-	ends[0] = *client;
-	ends[1] = *service;
+	put_addresses(key.addrs, client, service);
 	return key;
 }
 
@@ -103,7 +101,9 @@ static __always_inline const struct address *key_service(const struct flow_key *
 
 static __always_inline void set_key_service(struct flow_key *key, const struct address *addr, __be16 port)
 {
-	((struct address *)key->addrs)[1] = *addr;
+	struct address client = *key_client(key);
+
+	put_addresses(key->addrs, &client, addr);
 	key->ports = (key->ports & ~(0xffffull << 16)) | (__u32)port << 16;
 }
 
@@ -151,15 +151,23 @@ __noinline int find_moving_flow(const struct flow_key *key, struct flow_hit *hit
 	return flow_find(buckets.primary, buckets.secondary, key, hit);
 }
 
-/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
-static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
-						      const struct settings *set, __u32 now)
+/* One look for a flow, which may have expired. */
+static __always_inline enum flow_lookup look_for_flow(const struct flow_key *key, struct flow_hit *hit,
+						      const struct settings *set)
 {
 	struct flow_buckets buckets = buckets_of(key, set);
 
 	if (!buckets.primary || !buckets.secondary)
 		return FLOW_MISS;
-	enum flow_lookup found = flow_look(buckets.primary, buckets.secondary, key, hit);
+	return flow_look(buckets.primary, buckets.secondary, key, hit);
+}
+
+/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
+static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
+						      const struct settings *set, __u32 now)
+{
+	enum flow_lookup found = look_for_flow(key, hit, set);
+
 	if (found == FLOW_MOVING)
 		found = find_moving_flow(key, hit);
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))

@@ -22,7 +22,8 @@
 #define OFFSET_MASK 127 /* of what stands before the packet: 22, 40 and 12 bytes at most */
 #define GRE_CHECKSUM 0x8000
 #define SUM_CHUNK 32
-#define SUM_CHUNKS 128 /* a frame that is not in pieces is smaller than a page */
+#define SUMMED_MAX 4096 /* a frame that is not in pieces is smaller than a page */
+#define SUMMED_MASK 0x1fff
 
 struct outer_address {
 	__be32 words[4];
@@ -117,41 +118,61 @@ struct chunk {
 	__u32 words[SUM_CHUNK / 4];
 };
 
+/* A sum over the whole chunks of a frame. */
+struct chunk_sum {
+	struct xdp_md *ctx;
+	__u64 at;   /* where the first one begins */
+	__u64 sum;
+	__u64 done; /* how many of them */
+};
+
+/* For bpf_loop. Returns 1 where the frame ends before the chunk does. */
+static long add_chunk(__u32 step, void *context)
+{
+	struct chunk_sum *chunks = context;
+	struct xdp_md *ctx = chunks->ctx;
+	struct chunk *chunk = (void *)(long)ctx->data + ((chunks->at + step * SUM_CHUNK) & SUMMED_MASK);
+
+	if ((void *)(chunk + 1) > (void *)(long)ctx->data_end)
+		return 1;
+#pragma unroll
+	for (int word = 0; word < SUM_CHUNK / 4; word++)
+		chunks->sum += chunk->words[word];
+	chunks->done = step + 1;
+	return 0;
+}
+
 /*
  * The one's complement sum of so many bytes of a frame, or -1 if they are not there or too many. A global function, so that
  * the verifier walks it once; only tunnels with a checksum of their own pay for it.
  */
 __noinline int sum_bytes(struct xdp_md *ctx, __u32 at, __u32 bytes)
 {
-	struct cursor cursor = {(void *)(long)ctx->data + (at & OFFSET_MASK), (void *)(long)ctx->data_end};
-	__u32 left = bytes;
-	__u64 sum = 0;
+	struct chunk_sum chunks = {.ctx = ctx, .at = at};
+	__u32 whole = bytes / SUM_CHUNK, left = bytes % SUM_CHUNK;
 
-	for (int i = 0; i < SUM_CHUNKS && left >= SUM_CHUNK; i++, left -= SUM_CHUNK) {
-		struct chunk *chunk = TAKE(&cursor, struct chunk);
-
-		if (!chunk)
-			return -1;
-#pragma unroll
-		for (int word = 0; word < SUM_CHUNK / 4; word++)
-			sum += chunk->words[word];
-	}
+	if (bytes > SUMMED_MAX)
+		return -1;
+	bpf_loop(whole, add_chunk, &chunks, 0);
+	if (chunks.done != whole)
+		return -1;
+	void *rest = (void *)(long)ctx->data + ((at + whole * SUM_CHUNK) & SUMMED_MASK);
+	struct cursor cursor = {rest, (void *)(long)ctx->data_end};
 	for (int i = 0; i < SUM_CHUNK / 2 && left >= 2; i++, left -= 2) {
 		__u16 *word = TAKE(&cursor, __u16);
 
 		if (!word)
 			return -1;
-		sum += *word;
+		chunks.sum += *word;
 	}
-	if (left == 1) {
+	if (left) {
 		__u8 *last = TAKE(&cursor, __u8);
 
 		if (!last)
 			return -1;
-		sum += *last;
-		left = 0;
+		chunks.sum += *last;
 	}
-	return left ? -1 : folded(sum);
+	return folded(chunks.sum);
 }
 
 static __always_inline const struct outer_address *outer_address_in(const __u8 *member)

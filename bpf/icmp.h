@@ -111,7 +111,7 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	if (verdict)
 		return verdict;
 	struct address sender = *source_of(p->ip);
-	if (is_blocked(&sender, p->set))
+	if (is_blocked(&sender))
 		return V_DROP_BLOCKED;
 	verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 	if (verdict)

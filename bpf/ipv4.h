@@ -75,14 +75,15 @@ static __always_inline __u32 address_change(const struct address *old, const str
 	return csum_change32(old->words[0], new->words[0]);
 }
 
-/* One hop less, and an address changed. */
+/* One hop less, and an address changed. The time to live, not 0, is the lower byte of a word that is written as it was
+ * read: a read that spans a narrower write waits until that is done, for some 4 ns. */
 static __always_inline void rewrite_ip(struct iphdr *ip, __u32 change)
 {
 	__u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
 	__u16 before = *ttl_and_protocol;
 
-	ip->ttl--;
-	ip->check = csum_apply(ip->check, change + csum_change16(before, *ttl_and_protocol));
+	*ttl_and_protocol = before - 1;
+	ip->check = csum_apply(ip->check, change + csum_change16(before, before - 1));
 }
 
 static __always_inline void take_hop(ip_header *ip)

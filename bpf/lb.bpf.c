@@ -85,19 +85,29 @@ static __always_inline __u32 acknowledged(const struct packet *p)
 	return p->tcp ? (__u16)bpf_ntohl(p->tcp->ack_seq) : 0;
 }
 
-/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. */
+/* Client to service, if the block list has the client. */
+static __always_inline enum verdict refuse_blocked(struct packet *p, const struct flow_key *key)
+{
+	if (!(p->set->flags & SETTING_BLOCKED))
+		return V_UNDECIDED;
+	p->service = blocked_from(key);
+	return p->service ? V_DROP_BLOCKED : V_UNDECIDED;
+}
+
+/* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. A SYN is not
+ * looked up here: whoever opens a flow has to do it again. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
 	struct flow_hit hit = {};
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
+	enum verdict verdict = refuse_blocked(p, &key);
 
-	if (p->set->flags & SETTING_BLOCKED) {
-		p->service = blocked_from(&key);
-		if (p->service)
-			return V_DROP_BLOCKED;
-	}
+	if (verdict)
+		return verdict;
+	if (p->tcp && events & FLOW_OPENS)
+		return V_UNDECIDED;
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
@@ -186,18 +196,11 @@ static __always_inline enum verdict flow_of_client(struct packet *p, struct new_
 	if (found == FLOW_HIT && !is_opened_anew(p, new) &&
 	    update_flow(&new->key, &new->hit, new->events, acknowledged(p)))
 		return V_FORWARD;
-	enum verdict verdict = open_flow(p->set, new);
+	enum verdict verdict = open_flow(new);
 	p->service = new->service;
+	if (verdict == V_FORWARD_NEW && !disambiguate(new))
+		return V_DROP_AMBIGUOUS;
 	return verdict;
-}
-
-/* Why a packet to no service at all is none of ours: it may still come from a backend. */
-static __always_inline enum verdict why_not_ours(const struct packet *p)
-{
-	struct ends ends = ends_of(p);
-	struct reply reply = reply_of(p, &ends);
-
-	return ends.from_backend ? find_reply(p->set, &reply) : V_PASS_NOT_OURS;
 }
 
 static __always_inline struct new_flow new_flow_of(const struct packet *p)
@@ -210,18 +213,41 @@ static __always_inline struct new_flow new_flow_of(const struct packet *p)
 	};
 }
 
-static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+/* Whether a packet that may open a flow is on its last hop: then it takes no slot, no turn and none of a limit's tokens. */
+static __always_inline int ends_here(struct packet *p, const struct new_flow *new)
 {
-	enum verdict forwarded = flow_of_client(p, new);
-	if (forwarded == V_PASS_NOT_OURS)
-		return why_not_ours(p);
-	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
-		return forwarded;
+	if (hops_left(p->ip) > 1 || !(new->events & FLOW_OPENS))
+		return 0;
+	p->service = service_of(&new->key);
+	return p->service != 0;
+}
+
+/* Sends a client's packet on in its flow, `forwarded`; one that was opened for a packet that goes nowhere is taken back. */
+static __always_inline enum verdict send_in_flow(struct xdp_md *ctx, struct packet *p, struct new_flow *new,
+						 enum verdict forwarded)
+{
 	struct backend *backend;
 	enum verdict verdict = serving_backend(p, flow_backend(new->hit.word), &backend);
-	if (verdict)
-		return verdict;
-	return send_to_backend(ctx, p, backend, &new->key) ?: forwarded;
+
+	if (!verdict)
+		verdict = send_to_backend(ctx, p, backend, &new->key);
+	if (forwarded == V_FORWARD_NEW && verdict)
+		redirect_flow(&new->key, &new->hit, NO_BACKEND);
+	else if (forwarded == V_FORWARD_NEW)
+		count_new(p->set, p->service, p->backend);
+	return verdict ?: forwarded;
+}
+
+static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
+{
+	if (ends_here(p, new))
+		return V_DROP_TTL;
+	enum verdict forwarded = flow_of_client(p, new);
+	if (forwarded == V_PASS_NOT_OURS)
+		return why_not_ours(&new->key);
+	if (forwarded != V_FORWARD && forwarded != V_FORWARD_NEW)
+		return forwarded;
+	return send_in_flow(ctx, p, new, forwarded);
 }
 
 /* Whether its sender may be told why a packet goes no further. */
@@ -302,6 +328,8 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 		return verdict;
 	if (way->verdict == V_REPLY)
 		return follow_to_client(ctx, p, way);
+	if (is_blocked(key_client(key))) /* since the first one came */
+		return V_DROP_BLOCKED;
 	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;
 }
 
@@ -319,6 +347,11 @@ static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct 
 	if (fragment.offset)
 		return has_room(ctx, p, &cursor, 0) ? follow_first(ctx, p, &key, fragment.offset) : V_PASS_MALFORMED;
 	verdict = parse_transport(ctx, &cursor, p, proto) ?: reply_if_any(ctx, p);
+	if (!verdict) {
+		key.ports = key_of_client(p).ports; /* a second key would take too much stack */
+		verdict = refuse_blocked(p, &key);
+		key.ports = fragment.datagram;
+	}
 	if (verdict)
 		remember_way(p, &key, verdict);
 	return verdict;
@@ -349,7 +382,7 @@ static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct 
 		return verdict;
 	struct new_flow new = new_flow_of(p);
 	verdict = open_to_backend(ctx, p, &new);
-	new.key.ports = fragment.datagram; /* a copy of the key would take too much stack */
+	new.key.ports = fragment.datagram; /* a second key would take too much stack */
 	remember_way(p, &new.key, verdict);
 	return verdict;
 }
@@ -362,6 +395,25 @@ SEC("xdp.frags") int lb_fragment_new(struct xdp_md *ctx)
 	if (!p.set)
 		return XDP_PASS;
 	return leave(&p, first_to_backend(ctx, &p));
+}
+
+/*
+ * Not for packets: the daemon runs it through BPF_PROG_TEST_RUN to let a persistence entry end later (src/xdp/persistence.ts).
+ * The frame holds the time at which it would end, the new one, and its key. XDP_PASS: so it does; XDP_DROP: it is gone, or
+ * a new connection was first.
+ */
+SEC("xdp.frags") int extend_entry(struct xdp_md *ctx)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	__u64 *expires = TAKE(&cursor, __u64);
+	__u64 *later = TAKE(&cursor, __u64);
+	struct persistence_key *named = TAKE(&cursor, struct persistence_key);
+
+	if (!expires || !later || !named)
+		return XDP_ABORTED;
+	struct persistence_key key = *named;
+	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
+	return known && flow_cas(&known->expires, *expires, *later) == *expires ? XDP_PASS : XDP_DROP;
 }
 
 #if FAMILY == 4

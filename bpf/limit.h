@@ -20,12 +20,13 @@
 #define TOKEN_STAMP_MASK ((1ull << TOKEN_DEBT_SHIFT) - 1)
 #define TOKEN_ATTEMPTS 8
 
-/* Whether the sender is under a prefix of the block list. */
-static __always_inline int is_blocked(const struct address *source, const struct settings *set)
+/* Whether the sender is under a prefix of the block list. A function of its own for the sake of its callers' stack. */
+__noinline int is_blocked(const struct address *source)
 {
+	struct settings *set = get_settings();
 	struct blocked_prefix prefix = {.length = 8 * ADDRESS_BYTES};
 
-	if (!(set->flags & SETTING_BLOCKED))
+	if (!source || !set || !(set->flags & SETTING_BLOCKED))
 		return 0;
 	put_address(prefix.addr, source);
 	return bpf_map_lookup_elem(&blocked, &prefix) != NULL;
@@ -34,9 +35,7 @@ static __always_inline int is_blocked(const struct address *source, const struct
 /* The service that a blocked client's packet is for, or 0: it is not blocked, or for none, and so not ours to drop. */
 __noinline int blocked_from(const struct flow_key *key)
 {
-	struct settings *set = get_settings();
-
-	if (!key || !set || !is_blocked(key_client(key), set))
+	if (!key || !is_blocked(key_client(key)))
 		return 0;
 	return service_of(key);
 }

@@ -13,6 +13,8 @@ struct reply {
 	struct address addr;
 	__be16 port;
 	__u16 bucket; /* of its endpoint */
+	__u32 next;   /* entry of the bucket from which on it is looked for */
+	__u32 pad;
 };
 
 /* A packet as a reply from the backend it comes from. */
@@ -26,15 +28,28 @@ static __always_inline struct reply reply_of(const struct packet *p, const struc
 	};
 }
 
+/* The next entry of an endpoint in its bucket; ENDPOINTS_PER_BUCKET: there is none. */
+static __always_inline __u32 find_endpoint(struct endpoint_bucket *bucket, __u32 from, const struct address *addr,
+					   __be16 port, __u8 proto)
+{
+	for (__u32 i = from; i < ENDPOINTS_PER_BUCKET; i++) {
+		flow_opaque(i); /* clang would walk with a pointer, which the verifier sees leave the bucket */
+		struct endpoint *endpoint = &bucket->slots[i & (ENDPOINTS_PER_BUCKET - 1)];
+
+		if (same_address(address_in(endpoint->addr), addr) && endpoint->port == port && endpoint->proto == proto)
+			return i;
+	}
+	return ENDPOINTS_PER_BUCKET;
+}
+
 /*
- * Finds the flow of a reply among those of endpoints with its port, or of those with all ports; enum verdict. The
- * endpoint's bucket gives the services that the backend works for, each of which a key; the flow must have chosen that
- * very endpoint.
+ * Finds the flow of a reply by the next entry of its endpoint, with its port or with all ports; enum verdict,
+ * V_PASS_NOT_OURS where there is no further entry. The entry gives a service that the backend works for, and so a key; the
+ * flow must have chosen that very endpoint. One lookup only, because the verifier would walk a loop of them turn by turn.
  */
 __noinline int find_reply_at(struct reply *reply, int all_ports)
 {
 	struct settings *set = get_settings();
-	enum verdict verdict = V_PASS_NOT_OURS;
 
 	if (!reply || !set)
 		return V_PASS_NOT_OURS;
@@ -45,24 +60,37 @@ __noinline int find_reply_at(struct reply *reply, int all_ports)
 	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
 	if (!bucket)
 		return V_DROP_LAYOUT;
-	__u32 now = flow_now(set).coarse;
-	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
-		struct endpoint *endpoint = &bucket->slots[i];
+	__u32 entry = find_endpoint(bucket, reply->next, &reply->addr, port, flow_proto(&reply->key));
+	if (entry >= ENDPOINTS_PER_BUCKET)
+		return V_PASS_NOT_OURS;
+	reply->next = entry + 1;
+	struct endpoint *endpoint = &bucket->slots[entry & (ENDPOINTS_PER_BUCKET - 1)];
+	set_key_service(&reply->key, address_in(endpoint->service_addr), all_ports ? reply->port : endpoint->service_port);
+	enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, flow_now(set).coarse);
+	if (found == FLOW_MOVING)
+		return V_DROP_CONTENDED;
+	if (found == FLOW_MISS)
+		return V_PASS_BACKEND_NO_FLOW;
+	struct backend *backend = get_backend(flow_backend(reply->hit.word));
+	if (!backend || !same_address(address_in(backend->addr), &reply->addr) || backend->port != port)
+		return V_PASS_BACKEND_NO_FLOW;
+	return V_UNDECIDED;
+}
 
-		if (!same_address(address_in(endpoint->addr), &reply->addr) || endpoint->port != port ||
-		    endpoint->proto != flow_proto(&reply->key))
-			continue;
-		verdict = V_PASS_BACKEND_NO_FLOW;
-		set_key_service(&reply->key, address_in(endpoint->service_addr),
-				all_ports ? reply->port : endpoint->service_port);
-		enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, now);
-		if (found == FLOW_MOVING)
-			return V_DROP_CONTENDED;
-		if (found == FLOW_MISS)
-			continue;
-		struct backend *backend = get_backend(flow_backend(reply->hit.word));
-		if (backend && same_address(address_in(backend->addr), &reply->addr) && backend->port == port)
-			return V_UNDECIDED;
+/* The same by all entries. */
+static __always_inline enum verdict find_reply_among(struct reply *reply, int all_ports)
+{
+	enum verdict verdict = V_PASS_NOT_OURS;
+
+	reply->next = 0;
+	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
+		enum verdict at = find_reply_at(reply, all_ports);
+
+		if (at == V_PASS_NOT_OURS)
+			return verdict;
+		if (at != V_PASS_BACKEND_NO_FLOW)
+			return at;
+		verdict = at;
 	}
 	return verdict;
 }
@@ -70,12 +98,35 @@ __noinline int find_reply_at(struct reply *reply, int all_ports)
 /* Finds the flow of a reply, or says why there is none; V_UNDECIDED when found. */
 static __always_inline enum verdict find_reply(const struct settings *set, struct reply *reply)
 {
-	enum verdict verdict = find_reply_at(reply, 0);
+	enum verdict verdict = find_reply_among(reply, 0);
 
 	if (!(set->flags & SETTING_ALL_PORTS) || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
 		return verdict;
-	enum verdict among_all = find_reply_at(reply, 1);
+	enum verdict among_all = find_reply_among(reply, 1);
 	return among_all == V_PASS_NOT_OURS ? verdict : among_all;
+}
+
+static __always_inline int is_endpoint(const struct address *addr, __be16 port, __u8 proto)
+{
+	__u32 index = endpoint_bucket_of(local_hash(addr, port, proto));
+	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
+
+	return bucket && find_endpoint(bucket, 0, addr, port, proto) < ENDPOINTS_PER_BUCKET;
+}
+
+/* Why a packet to no service, with the key that it would have as a client's, is none of ours: it may come from a backend;
+ * enum verdict. */
+__noinline int why_not_ours(const struct flow_key *key)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !set)
+		return V_PASS_NOT_OURS;
+	if (is_endpoint(key_client(key), key_client_port(key), flow_proto(key)))
+		return V_PASS_BACKEND_NO_FLOW;
+	if (set->flags & SETTING_ALL_PORTS && is_endpoint(key_client(key), 0, flow_proto(key)))
+		return V_PASS_BACKEND_NO_FLOW;
+	return V_PASS_NOT_OURS;
 }
 
 #endif

@@ -40,7 +40,10 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 		return 0; /* the very flow */
 	struct flow_key rival =
 		flow_key_of(key_client(key), key_client_port(key), service, service_port, endpoint->proto);
-	if (find_flow_now(&rival, &hit, set, flow_now(set).coarse) != FLOW_HIT)
+	enum flow_lookup found = look_for_flow(&rival, &hit, set);
+	if (found != FLOW_HIT)
+		return found == FLOW_MOVING; /* another CPU opens it just now, most likely: not worth a wait */
+	if (has_expired(hit.word))
 		return 0;
 	struct backend *theirs = get_backend(flow_backend(hit.word));
 	return theirs && same_address(address_in(theirs->addr), address_in(ours->addr)) &&
@@ -65,19 +68,21 @@ static __always_inline int is_ambiguous(const struct flow_key *key, __u32 backen
 	return 0;
 }
 
-/* Moves a new flow on to a backend whose replies are its own. Returns the backend; or NO_BACKEND, and the flow is gone. */
-static __always_inline int disambiguate(const struct flow_key *key, struct flow_hit *hit, __u32 service, int backend)
+/* Moves a new flow on to a backend whose replies are its own; 0: there is none, and the flow is gone. */
+__noinline int disambiguate(struct new_flow *new)
 {
+	if (!new)
+		return 0;
 	for (int attempt = 0; attempt < AMBIGUITY_ATTEMPTS; attempt++) {
-		if (!is_ambiguous(key, backend))
-			return backend;
-		count_event(service, EVENT_AMBIGUOUS);
-		backend = take_turn(service);
-		if (!redirect_flow(key, hit, backend) || backend < 0)
-			return NO_BACKEND;
+		if (!is_ambiguous(&new->key, flow_backend(new->hit.word)))
+			return 1;
+		count_event(new->service, EVENT_AMBIGUOUS);
+		int backend = take_turn(new->service);
+		if (!redirect_flow(&new->key, &new->hit, backend) || backend < 0)
+			return 0;
 	}
-	redirect_flow(key, hit, NO_BACKEND);
-	return NO_BACKEND;
+	redirect_flow(&new->key, &new->hit, NO_BACKEND);
+	return 0;
 }
 
 /* Chooses a backend by the service's scheduler, or NO_BACKEND. */
@@ -120,8 +125,12 @@ static __always_inline int schedule(const struct new_flow *new)
 }
 
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
-static __always_inline enum verdict open_flow(const struct settings *set, struct new_flow *new)
+__noinline int open_flow(struct new_flow *new)
 {
+	struct settings *set = get_settings();
+
+	if (!new || !set)
+		return V_DROP_LAYOUT;
 	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;
@@ -142,14 +151,14 @@ static __always_inline enum verdict open_flow(const struct settings *set, struct
 	}
 	int backend = schedule(new);
 	settle_flow(&new->key, &new->hit, new->came_from, backend);
-	if (backend < 0)
-		return V_DROP_NO_BACKEND;
-	backend = disambiguate(&new->key, &new->hit, new->service, backend);
-	if (backend < 0)
-		return V_DROP_AMBIGUOUS;
+	return backend < 0 ? V_DROP_NO_BACKEND : V_FORWARD_NEW;
+}
+
+/* Counts a flow that was opened, once its first packet has a way. */
+static __always_inline void count_new(const struct settings *set, __u32 service, __u32 backend)
+{
 	count_connection(set, backend);
-	count_opening(new->service, backend);
-	return V_FORWARD_NEW;
+	count_opening(service, backend);
 }
 
 #endif

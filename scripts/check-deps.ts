@@ -17,7 +17,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	net: [],
 	conf: ['net'],
 	host: ['net', 'conf/model'],
-	'host/real': ['net', 'host/host', 'conf/files', 'conf/model'],
+	'host/real': ['net', 'host/host', 'conf/files', 'conf/machine', 'conf/model'],
 	xdp: ['net', 'host/host'],
 	vrrp: ['net', 'conf/model', 'host/host'],
 	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],
@@ -63,6 +63,7 @@ const boundaries: readonly Boundary[] = [
 	},
 	{pattern: /['"]libbpf-ts['"]/g, allowedIn: ['bench', 'host/real', 'xdp'], because: 'the kernel is behind these'},
 	{pattern: /['"]commander['"]/g, allowedIn: ['cli'], because: 'only lbctl has subcommands'},
+	{pattern: /['"]dns-packet['"]/g, allowedIn: ['check'], because: 'only DNS_CHECK speaks DNS'},
 	{pattern: /['"]prom-client['"]/g, allowedIn: ['metrics'], because: 'counters are values elsewhere'},
 	{pattern: /['"]pino['"]/g, allowedIn: ['host/real'], because: 'others know the Log interface'},
 ];

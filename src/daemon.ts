@@ -3,6 +3,7 @@
  * could be decided elsewhere.
  */
 import {fileURLToPath} from 'node:url';
+import {checkerFor} from './check/checkers.js';
 import {CheckRunner} from './check/runner.js';
 import {formatDiagnostic} from './conf/diagnostics.js';
 import type {Config} from './conf/model.js';
@@ -111,6 +112,8 @@ export class Daemon {
 			log,
 			random: host.random,
 			onChange: () => this.#reconciler.request(),
+			onWeight: () => this.#reconciler.request(),
+			checkerFor: check => checkerFor(check, host),
 		});
 		undo.add(() => this.#checks.stop());
 		this.#reconciler = new Reconciler({
@@ -120,6 +123,7 @@ export class Daemon {
 			clock: host.clock,
 			log,
 			isUp: (service, backend) => this.#checks.isUp(service, backend),
+			weighed: services => this.#checks.weighed(services),
 		});
 		undo.add(() => this.#reconciler.close());
 		this.#vrrp = new VrrpChild({

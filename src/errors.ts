@@ -22,7 +22,7 @@ export const ExitCode = {
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** The configuration is refused; every reason has a place. */
+/** The configuration is refused; every reason has a place. Without errors, warnings count as such. */
 export class ConfError extends Error {
 	override readonly name = 'ConfError';
 	readonly code = 'conf';
@@ -30,7 +30,9 @@ export class ConfError extends Error {
 	readonly exitCode: ExitCode;
 	constructor(diagnostics: readonly Diagnostic[], exitCode: ExitCode) {
 		const errors = diagnostics.filter(({severity}) => severity === 'error').length;
-		super(`${errors} ${errors === 1 ? 'error' : 'errors'} in the configuration`);
+		const warnings = diagnostics.filter(({severity}) => severity === 'warning').length;
+		const [count, noun] = errors > 0 ? [errors, 'error'] : [warnings, 'warning'];
+		super(`${count} ${noun}${count === 1 ? '' : 's'} in the configuration`);
 		this.diagnostics = diagnostics;
 		this.exitCode = exitCode;
 	}

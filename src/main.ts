@@ -3,20 +3,26 @@ import {accessSync, constants, rmSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {parseArgs} from 'node:util';
 import {exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
+import {Excerpts} from './conf/excerpt.js';
+import type {Machine} from './conf/machine.js';
 import type {Config} from './conf/model.js';
 import {readConfig} from './conf/read.js';
 import {Daemon} from './daemon.js';
 import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
 import {realFiles} from './host/real/files.js';
+import {keepHeapSmall} from './host/real/heap.js';
 import {realHost} from './host/real/host.js';
 import {realLog} from './host/real/log.js';
+import {realMachine} from './host/real/machine.js';
 import {VERSION} from './version.js';
 
 const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
 
   -f, --use-file FILE   configuration, default /etc/keepalived/keepalived.conf
       --name NAME       keeps daemons on one machine apart, default "default"
+  -i, --config-id ID    keeps the lines that begin with @ID; default the host's name up to its first dot
   -t, --config-test     check the configuration and exit: 0 when it has no errors
+      --strict          with -t: warnings count as errors
   -p, --pid FILE        write the process id to FILE
   -D, --log-detail      log debug messages too
   -n, --dont-fork       accepted for keepalived's sake: lbd never leaves the foreground
@@ -28,7 +34,9 @@ const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
 const OPTIONS = {
 	'use-file': {type: 'string', short: 'f', default: '/etc/keepalived/keepalived.conf'},
 	name: {type: 'string', default: 'default'},
+	'config-id': {type: 'string', short: 'i'},
 	'config-test': {type: 'boolean', short: 't', default: false},
+	strict: {type: 'boolean', default: false},
 	pid: {type: 'string', short: 'p'},
 	'log-detail': {type: 'boolean', short: 'D', default: false},
 	'dont-fork': {type: 'boolean', short: 'n', default: false},
@@ -50,10 +58,12 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	const {values} = parseArgs({args: [...argv], options: OPTIONS, allowPositionals: false});
 	if (values.help) return say(USAGE);
 	if (values.version) return say(`lbd ${VERSION}\n`);
-	const load = (): Config => loadConfig(values['use-file']);
+	const load = (): Config =>
+		loadConfig(values['use-file'], realMachine(values['config-id']), values['config-test'] && values.strict);
 	const config = load();
 	if (values['config-test']) return ExitCode.ok;
 	if (values.pid !== undefined) requireDirectory(values.pid);
+	keepHeapSmall();
 	const daemon = await Daemon.start({
 		name: values.name,
 		config,
@@ -94,11 +104,17 @@ async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitC
 	}
 }
 
-/** Reads the file and prints every diagnostic. Throws ConfError when one of them is an error. */
-function loadConfig(file: string): Config {
-	const {config, diagnostics} = readConfig(file, realFiles);
-	for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
-	if (config === null) throw new ConfError(diagnostics, exitCodeOf(diagnostics));
+/** Reads the file and prints every diagnostic. Throws ConfError when one of them is an error; `strict`: or a warning. */
+function loadConfig(file: string, machine: Machine, strict: boolean): Config {
+	const {config, diagnostics} = readConfig(file, realFiles, machine);
+	const excerpts = new Excerpts(realFiles);
+	for (const diagnostic of diagnostics) {
+		process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
+		if (!process.stderr.isTTY) continue;
+		for (const line of excerpts.around(diagnostic.place)) process.stderr.write(`${line}\n`);
+	}
+	const exitCode = exitCodeOf(diagnostics, strict);
+	if (config === null || exitCode !== ExitCode.ok) throw new ConfError(diagnostics, exitCode);
 	return config;
 }
 

@@ -30,6 +30,8 @@ export interface ReconcilerSeams {
 	readonly clock: Clock;
 	readonly log: Log;
 	isUp(service: Service, backend: Backend): boolean;
+	/** The services with the weights that are in force. */
+	weighed(services: readonly Service[]): readonly Service[];
 }
 
 export class Reconciler {
@@ -58,7 +60,7 @@ export class Reconciler {
 	async configure(config: Config): Promise<readonly string[]> {
 		await this.#refreshLinks();
 		for (const {interface: name} of config.instances) this.#requireLink(name);
-		await this.#seams.nextHops.watch(config.services.flatMap(service => service.backends.map(({address}) => address)));
+		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
 		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
 		return this.#run(config);
@@ -137,7 +139,7 @@ export class Reconciler {
 	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
 		const nics = this.#attach();
-		const {tables, problems, leaving} = desired(config.services, {
+		const {tables, problems, leaving} = desired(this.#seams.weighed(config.services), {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,
@@ -197,6 +199,12 @@ export class Reconciler {
 			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
+}
+
+/** Those of the sorry server included. */
+function backendAddresses({backends, sorryServer}: Service): string[] {
+	const all = sorryServer === null ? backends : [...backends, sorryServer.backend];
+	return all.map(({address}) => address);
 }
 
 /** Counts flows at the first question only: most looks have no removed backend to ask for. */

@@ -28,10 +28,9 @@ import type {TrackStatus} from './vrrp/tracking.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import {type FlowCounts, flowStateName} from './xdp/flows.js';
-import {sweepPersistence} from './xdp/persistence.js';
+import {SWEEP_S} from './xdp/persistence.js';
 
-/** Expired persistence entries take room until they are swept. */
-const SWEEP_US = 10_000_000;
+const SWEEP_US = SWEEP_S * 1_000_000;
 /** Packets that belong to no service are counted under this id. */
 const NO_SERVICE = 0;
 
@@ -83,7 +82,7 @@ export class Reporter {
 		let cancel: Cancel = () => {};
 		const sweep = async (): Promise<void> => {
 			try {
-				this.#persistenceEntries = await sweepPersistence(dataPlane.maps, dataPlane.jiffies());
+				this.#persistenceEntries = await dataPlane.sweepPersistence();
 			} catch (error) {
 				if (!stopped) log.error({error}, 'expired persistence entries could not be removed');
 			}
@@ -138,11 +137,11 @@ export class Reporter {
 		return this.#config?.services ?? [];
 	}
 
-	#backendHealth(backend: Backend, {up, reason, sinceUs, checks}: BackendHealth): BackendHealthReport {
+	#backendHealth(backend: Backend, {up, weight, reason, sinceUs, checks}: BackendHealth): BackendHealthReport {
 		return {
 			backend: backend.name,
 			up,
-			weight: backend.weight,
+			weight,
 			reason,
 			sinceS: this.#secondsSince(sinceUs),
 			checks: checks.map(check => this.#checkReport(check)),
@@ -238,7 +237,7 @@ export class Reporter {
 		return {
 			backend: backend.name,
 			up: health.up,
-			weight: backend.weight,
+			weight: health.weight,
 			liveFlows: flows.byBackend.get(id) ?? 0,
 			connections: Number(traffic.connections),
 			packetsIn: Number(traffic.packetsIn),

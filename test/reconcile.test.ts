@@ -65,7 +65,15 @@ async function scene() {
 	netlink.setNeighbour({ifindex: ETH1, address: BACKEND, mac: MAC});
 	await settled();
 	const nextHops = new NextHops({netlink, clock, log, onChange: () => reconciler.request()});
-	const reconciler = new Reconciler({dataPlane, nextHops, netlink, clock, log, isUp: () => health.up});
+	const reconciler = new Reconciler({
+		dataPlane,
+		nextHops,
+		netlink,
+		clock,
+		log,
+		isUp: () => health.up,
+		weighed: services => services,
+	});
 	return {
 		clock,
 		netlink,

@@ -50,6 +50,7 @@ export const IPV6_TCLASS = 67;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
+export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_VRRP = 112;
 
 export const ETH_P_ALL = 0x0003;

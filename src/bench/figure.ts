@@ -1,7 +1,7 @@
 /** What the bench tells: one figure a row, what it is measured by, and what was aimed at. Pure. */
 import {ratios, type Summary, summary} from './statistics.js';
 
-export type Unit = 'ns' | 'µs' | 'Mpps' | 'req/s' | 'bytes' | 'flows';
+export type Unit = 'ns' | 'µs' | 'Mpps' | 'req/s' | 'bytes' | 'flows' | 'percent' | 'MB' | 'ms';
 
 export interface Ratio extends Summary {
 	/** The case of the same rounds that it is a ratio to. */

@@ -1,13 +1,19 @@
 import type {Cancel, Clock} from '../host/host.js';
-import type {Checker, Result} from './checker.js';
+import {type Checker, failed, type Look, type Result} from './checker.js';
 
 /**
- * Runs a checker once and reports exactly one result: its own, or `timeout` when it is not done in time. What a
+ * Runs a checker once and reports exactly one result: its own, or what it means that a step is not done in time. What a
  * checker does after that, or after the cancel, no longer counts: a stuck one holds up nobody else.
  */
-export function attempt(clock: Clock, name: string, checker: Checker, onResult: (result: Result) => void): Cancel {
+export function attempt(
+	clock: Clock,
+	name: string,
+	{checker, stage}: {readonly checker: Checker; readonly stage: number},
+	onResult: (result: Result) => void,
+): Cancel {
 	const abort = new AbortController();
 	let over = false;
+	let cancelDeadline: Cancel = () => {};
 	const end = () => {
 		over = true;
 		cancelDeadline();
@@ -18,17 +24,22 @@ export function attempt(clock: Clock, name: string, checker: Checker, onResult: 
 		end();
 		onResult(result);
 	};
-	const cancelDeadline = clock.after(checker.timeoutUs, `${name}: timeout`, () => {
-		settle({ok: false, reason: 'timeout', detail: `no answer within ${checker.timeoutUs / 1_000_000} s`});
-	});
-	examine(checker, abort.signal).then(settle);
+	const advance = () => {
+		cancelDeadline();
+		if (over) return;
+		cancelDeadline = clock.after(checker.timeoutUs, `${name}: timeout`, () => {
+			settle(checker.late ?? failed('timeout', `no answer within ${checker.timeoutUs / 1_000_000} s`));
+		});
+	};
+	advance();
+	examine(checker, {signal: abort.signal, stage, advance}).then(settle);
 	return end;
 }
 
-async function examine(checker: Checker, signal: AbortSignal): Promise<Result> {
+async function examine(checker: Checker, look: Look): Promise<Result> {
 	try {
-		return await checker.check(signal);
+		return await checker.check(look);
 	} catch (error) {
-		return {ok: false, reason: 'error', detail: String(error)};
+		return failed('error', String(error));
 	}
 }

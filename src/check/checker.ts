@@ -4,20 +4,60 @@ export type Reason =
 	| 'timeout'
 	| 'unreachable'
 	| 'reset'
+	/** The backend hung up before it had answered. */
+	| 'closed'
+	/** What it said is not of the protocol. */
+	| 'malformed'
+	/** It answered that something is wrong: an HTTP status, a reply code, the exit status of a script. */
+	| 'status'
+	/** Its answer is not what the configuration asks for. */
+	| 'mismatch'
+	| 'tls'
 	/** The local address to check from (`bindto`) is not ours. */
 	| 'bind-failed'
-	/** This machine had no descriptor, port or memory left for the check: it says nothing about the backend. */
+	/** This machine could not make the check, for want of descriptors, ports or memory, or of the script. */
 	| 'not-made'
 	| 'error';
 
-export type Result = {readonly ok: true} | {readonly ok: false; readonly reason: Reason; readonly detail: string};
+export interface Failure {
+	readonly ok: false;
+	readonly reason: Reason;
+	readonly detail: string;
+}
+
+/** What a check makes of its backend's weight: another, or so much more. */
+export type WeightChange = {readonly to: number} | {readonly by: number};
+
+/** `weight` null: as configured; absent: as before. */
+export type Result = {readonly ok: true; readonly weight?: WeightChange | null} | Failure;
+
+export function failed(reason: Reason, detail: string): Failure {
+	return {ok: false, reason, detail};
+}
+
+/** Whether a result says something about the backend, and not about this machine: keepalived looks again later then. */
+export function isTelling(result: Result): boolean {
+	return result.ok || (result.reason !== 'not-made' && result.reason !== 'bind-failed');
+}
+
+/** One look at a backend. */
+export interface Look {
+	/** Fires when the look is over, be it done or too late. */
+	readonly signal: AbortSignal;
+	/** Which of the URLs, for a check that has several and asks for one at a time. */
+	readonly stage: number;
+	/** A step is done; the next one has the whole `timeoutUs` again. A checker has a fixed number of steps. */
+	advance(): void;
+}
 
 /**
  * Looks at one backend once. A checker keeps no state and owns no timer: what a result means is decided in
- * machine.ts, and the runner ends a check that takes longer than `timeoutUs`.
+ * machine.ts, and the runner ends a look of which a step takes longer than `timeoutUs`.
  */
 export interface Checker {
 	readonly timeoutUs: number;
-	/** Resolves, never rejects for what a backend does. Lets go of everything when `signal` fires. */
-	check(signal: AbortSignal): Promise<Result>;
+	/** What it means that the time is over, if not that the backend has failed. */
+	readonly late?: Result;
+	/** Resolves, never rejects for what a backend does. Lets go of everything when the look's `signal` fires. */
+	check(look: Look): Promise<Result>;
 }

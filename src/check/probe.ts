@@ -1,12 +1,12 @@
+import {isDeepStrictEqual} from 'node:util';
 import type {Check} from '../conf/model.js';
 import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {endpointName} from '../net/address.js';
 import {attempt} from './attempt.js';
-import type {Checker, Result} from './checker.js';
+import {type Checker, isTelling, type Result, type WeightChange} from './checker.js';
 import {type CheckState, firstDelayUs, initialState, step} from './machine.js';
 import type {Slots} from './slots.js';
-import {giveUpWords, resultWords} from './words.js';
+import {giveUpWords, resultWords, targetName} from './words.js';
 
 /** What one check of a backend has to say. Times are of the host's monotonic clock. */
 export interface CheckHealth {
@@ -26,7 +26,8 @@ export interface ProbeSetting {
 	readonly clock: Clock;
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
-	readonly slots: Slots;
+	/** The places of all checks of a kind. */
+	slotsFor(kind: Check['kind']): Slots;
 	checkerFor(check: Check): Checker;
 }
 
@@ -37,13 +38,14 @@ export class Probe {
 	readonly #checker: Checker;
 	readonly #log: Log;
 	readonly #onChange: (reason: string) => void;
+	#weight: WeightChange | null = null;
 	#state: CheckState;
 	#cancel: Cancel = () => {};
 	#last: {readonly result: Result; readonly atUs: number; readonly durationUs: number} | null = null;
 	#failures = 0;
 	#totals = {passed: 0, failed: 0};
 
-	/** `up` is what the backend counts as until the first result; `onChange` hears when a result changes that. */
+	/** `up` is what the backend counts as until the first result; `onChange` hears when a result changes that, or the weight. */
 	constructor(setting: ProbeSetting, check: Check, up: boolean, log: Log, onChange: (reason: string) => void) {
 		this.check = check;
 		this.#setting = setting;
@@ -56,6 +58,11 @@ export class Probe {
 
 	get up(): boolean {
 		return this.#state.up;
+	}
+
+	/** What it makes of the backend's weight; null: nothing. */
+	get weight(): WeightChange | null {
+		return this.#weight;
 	}
 
 	get #name(): string {
@@ -79,16 +86,16 @@ export class Probe {
 	}
 
 	#wait(us: number): void {
-		const {clock, slots} = this.#setting;
+		const {clock, slotsFor} = this.#setting;
 		this.#cancel = clock.after(us, this.#name, () => {
-			this.#cancel = slots.run(done => this.#look(done));
+			this.#cancel = slotsFor(this.check.kind).run(done => this.#look(done));
 		});
 	}
 
 	#look(done: () => void): Cancel {
 		const {clock} = this.#setting;
 		const startUs = clock.nowUs();
-		return attempt(clock, this.#name, this.#checker, result => {
+		return attempt(clock, this.#name, {checker: this.#checker, stage: this.#state.stage}, result => {
 			this.#conclude(result, startUs);
 			done();
 		});
@@ -104,28 +111,28 @@ export class Probe {
 		this.#state = next.state;
 		this.#wait(next.delayUs);
 		this.#report(before, result);
-		if (before.up !== this.#state.up) this.#onChange(reasonText(this.check, result));
+		const isReweighed = this.#reweigh(result);
+		if (before.up !== this.#state.up || isReweighed) this.#onChange(reasonText(this.check, result));
+	}
+
+	#reweigh(result: Result): boolean {
+		if (!result.ok || result.weight === undefined || isDeepStrictEqual(result.weight, this.#weight)) return false;
+		this.#weight = result.weight;
+		return true;
 	}
 
 	/** State changes and first results at info, each once; everything else is for who asks for it. */
 	#report(before: CheckState, result: Result): void {
 		const news = before.up !== this.#state.up || before.proven !== this.#state.proven;
 		const fields = result.ok ? {} : {reason: result.reason, detail: result.detail};
-		if (!result.ok && result.reason === 'not-made') {
-			this.#log.warn(fields, `${resultWords(this.check, result)} No local resources; nothing follows from it`);
-		} else if (news) {
-			this.#log.info(fields, resultWords(this.check, result));
-			if (before.up && !this.#state.up) this.#log.info(fields, giveUpWords(this.check, before));
-		} else {
-			this.#log.debug(fields, resultWords(this.check, result));
-		}
+		const words = resultWords(this.check, result);
+		if (!isTelling(result)) this.#log.warn(fields, `${words} The check could not be made; nothing follows from it`);
+		else if (news || (this.check.logAllFailures && !result.ok)) this.#log.info(fields, words);
+		else this.#log.debug(fields, words);
+		if (before.up && !this.#state.up) this.#log.info(fields, giveUpWords(this.check, before));
 	}
 }
 
 function reasonText(check: Check, result: Result): string {
 	return `${check.kind} check: ${result.ok ? 'passed' : result.reason} (${targetName(check)})`;
-}
-
-function targetName({connectAddress, connectPort, kind}: Check): string {
-	return endpointName(connectAddress, connectPort, kind);
 }

@@ -5,15 +5,16 @@ import type {Checker} from './checker.js';
 import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
-import {tcpChecker} from './tcp.js';
 import {type BackendHealth, Watch} from './watch.js';
-import {quorumWords, virtualServerName} from './words.js';
+import {quorumWords, sorryWords, virtualServerName} from './words.js';
 
 export type {CheckHealth} from './probe.js';
 export type {BackendHealth} from './watch.js';
 
 /** Checks in flight at once: 10,000 dead backends with 5 s timeouts are still gone through in 50 s. */
 const CONCURRENCY = 1024;
+/** Scripts that run at once, since each is a process. */
+const SCRIPTS_MAX = 64;
 
 /** A real server, named as its `virtual_server` names it, went up or down. `atUs` is of the host's monotonic clock. */
 export interface HealthChange {
@@ -37,6 +38,7 @@ export class CheckRunner {
 	readonly #setting: ProbeSetting;
 	readonly #log: Log;
 	readonly #onChange: (change: HealthChange) => void;
+	readonly #onWeight: () => void;
 	readonly #quorums = new Map<string, boolean>();
 	#watches: ReadonlyMap<string, Watch> = new Map();
 
@@ -46,16 +48,21 @@ export class CheckRunner {
 		/** Uniform in [0, 1). */
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
+		/** A backend's weight is another. */
+		readonly onWeight: () => void;
 		readonly concurrency?: number;
-		readonly checkerFor?: (check: Check) => Checker;
+		readonly checkerFor: (check: Check) => Checker;
 	}) {
 		this.#log = options.log;
 		this.#onChange = options.onChange;
+		this.#onWeight = options.onWeight;
+		const slots = new Slots(options.concurrency ?? CONCURRENCY);
+		const scriptSlots = new Slots(SCRIPTS_MAX);
 		this.#setting = {
 			clock: options.clock,
 			random: options.random,
-			slots: new Slots(options.concurrency ?? CONCURRENCY),
-			checkerFor: options.checkerFor ?? tcpChecker,
+			slotsFor: kind => (kind === 'misc' ? scriptSlots : slots),
+			checkerFor: options.checkerFor,
 		};
 	}
 
@@ -80,9 +87,25 @@ export class CheckRunner {
 		return new Map([...this.#watches].map(([key, watch]) => [key, watch.health()]));
 	}
 
-	/** Whether the backend may be used; one that nobody has configured here may not. */
+	/**
+	 * Whether the backend may be used; one that nobody has configured here may not. The sorry server may while the quorum
+	 * is lost.
+	 */
 	isUp(service: Service, backend: Backend): boolean {
+		if (backend === service.sorryServer?.backend) return !this.hasQuorum(service);
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
+	}
+
+	/** The services with the weights that are in force. */
+	weighed(services: readonly Service[]): readonly Service[] {
+		return services.map(service => ({
+			...service,
+			backends: service.backends.map(backend => ({...backend, weight: this.#weight(service, backend)})),
+		}));
+	}
+
+	#weight(service: Service, backend: Backend): number {
+		return this.#watches.get(healthKey(service, backend))?.weight ?? backend.weight;
 	}
 
 	/** Whether the live backends' weights reach the service's quorum. */
@@ -99,7 +122,10 @@ export class CheckRunner {
 	#watch(service: Service, backend: Backend): Watch {
 		const known = this.#watches.get(healthKey(service, backend));
 		if (known === undefined) {
-			return new Watch(this.#setting, this.#log, service, backend, watch => this.#changed(watch));
+			return new Watch(this.#setting, this.#log, service, backend, {
+				onChange: watch => this.#changed(watch),
+				onWeight: watch => this.#reweighed(watch),
+			});
 		}
 		known.configure(service, backend);
 		return known;
@@ -112,16 +138,21 @@ export class CheckRunner {
 		this.#updateQuorum(service);
 	}
 
+	#reweighed({service}: Watch): void {
+		this.#onWeight();
+		this.#updateQuorum(service);
+	}
+
 	#updateQuorum(service: Service): void {
 		const live = service.backends.filter(backend => this.isUp(service, backend));
-		const weight = live.reduce((sum, backend) => sum + backend.weight, 0);
+		const weight = live.reduce((sum, backend) => sum + this.#weight(service, backend), 0);
 		const name = virtualServerName(service);
 		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? true, weight, service);
 		this.#quorums.set(name, has);
-		if (had !== undefined && has !== had) {
-			this.#log.info({service: name, weight}, quorumWords(service, has, weight));
-		}
+		if (had === undefined || has === had) return;
+		this.#log.info({service: name, weight}, quorumWords(service, has, weight));
+		if (service.sorryServer !== null) this.#log.info({service: name}, sorryWords(service, service.sorryServer, has));
 	}
 }
 

@@ -1,15 +1,25 @@
 import {isDeepStrictEqual} from 'node:util';
-import type {Backend, Check, Service} from '../conf/model.js';
+import {type Backend, type Check, type Service, WEIGHT_MAX} from '../conf/model.js';
 import type {Log} from '../log.js';
 import {type CheckHealth, Probe, type ProbeSetting} from './probe.js';
-import {backendWord, changeWords, serviceWord, virtualServerName} from './words.js';
+import {backendWord, changeWords, serviceWord, virtualServerName, weightWords} from './words.js';
 
 /** Whether a backend may be used, since when and why. Times are of the host's monotonic clock. */
 export interface BackendHealth {
 	readonly up: boolean;
+	/** As configured, and what the checks make of it. */
+	readonly weight: number;
 	readonly checks: readonly CheckHealth[];
 	readonly sinceUs: number;
 	readonly reason: string;
+}
+
+/** Who hears what a watch finds out. */
+export interface WatchListener {
+	/** The backend went up or down. */
+	onChange(watch: Watch): void;
+	/** Its weight is another. */
+	onWeight(watch: Watch): void;
 }
 
 /** All checks of one backend: it is up while every one of them is. */
@@ -18,20 +28,22 @@ export class Watch {
 	backend: Backend;
 	readonly #setting: ProbeSetting;
 	readonly #log: Log;
-	readonly #onChange: (watch: Watch) => void;
+	readonly #listener: WatchListener;
 	#probes: readonly Probe[] = [];
 	#up: boolean;
+	#weight: number;
 	#sinceUs: number;
 	#reason: string;
 
-	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, onChange: (watch: Watch) => void) {
+	constructor(setting: ProbeSetting, log: Log, service: Service, backend: Backend, listener: WatchListener) {
 		this.#setting = setting;
 		this.#log = log.child({service: virtualServerName(service), backend: backend.realServer});
 		this.service = service;
 		this.backend = backend;
-		this.#onChange = onChange;
+		this.#listener = listener;
 		// keepalived uses a backend from the start, before any check, unless it is `alpha`.
 		this.#up = !backend.alpha || backend.checks.length === 0;
+		this.#weight = backend.weight;
 		this.#sinceUs = setting.clock.nowUs();
 		this.#reason = 'at start';
 		this.configure(service, backend);
@@ -41,9 +53,14 @@ export class Watch {
 		return this.#up;
 	}
 
+	get weight(): number {
+		return this.#weight;
+	}
+
 	health(): BackendHealth {
 		return {
 			up: this.#up,
+			weight: this.#weight,
 			checks: this.#probes.map(probe => probe.health()),
 			sinceUs: this.#sinceUs,
 			reason: this.#reason,
@@ -64,6 +81,7 @@ export class Watch {
 			return kept ?? this.#probe(check);
 		});
 		for (const probe of old) probe.stop();
+		this.#weigh();
 		this.#settle('its checks were changed');
 	}
 
@@ -73,8 +91,24 @@ export class Watch {
 
 	#probe(check: Check): Probe {
 		return new Probe(this.#setting, check, this.#up, this.#log, reason => {
-			if (this.#settle(reason)) this.#onChange(this);
+			if (this.#weigh()) this.#listener.onWeight(this);
+			if (this.#settle(reason)) this.#listener.onChange(this);
 		});
+	}
+
+	/** What all checks together make of the weight; whether that is news. */
+	#weigh(): boolean {
+		const {weight} = this.backend;
+		const changes = this.#probes.map(({weight: change}) => {
+			if (change === null) return 0;
+			return 'to' in change ? change.to - weight : change.by;
+		});
+		const sum = changes.reduce((total, change) => total + change, weight);
+		const before = this.#weight;
+		this.#weight = Math.min(Math.max(sum, 0), WEIGHT_MAX);
+		if (this.#weight === before) return false;
+		this.#log.info({weight: this.#weight}, weightWords(this.service, this.backend, before, this.#weight));
+		return true;
 	}
 
 	#settle(reason: string): boolean {

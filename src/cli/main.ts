@@ -16,6 +16,7 @@ process.exitCode = await run(process.argv.slice(2), {
 	out: text => void process.stdout.write(text),
 	err: text => void process.stderr.write(text),
 	style: {
+		terminal: process.stdout.isTTY === true,
 		colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
 		width: process.stdout.columns ?? WIDTH,
 	},
@@ -34,10 +35,18 @@ process.exitCode = await run(process.argv.slice(2), {
 		}
 	},
 	unload: async name => (await import('../xdp/reader.js')).unload(name),
-	diagnose: async file => {
-		const [{readConfig}, {realFiles}] = await Promise.all([import('../conf/read.js'), import('../host/real/files.js')]);
-		return readConfig(file, realFiles).diagnostics;
+	diagnose: async (file, configId) => {
+		const [{readConfig}, {Excerpts}, {realFiles}, {realMachine}] = await Promise.all([
+			import('../conf/read.js'),
+			import('../conf/excerpt.js'),
+			import('../host/real/files.js'),
+			import('../host/real/machine.js'),
+		]);
+		const excerpts = new Excerpts(realFiles);
+		const {diagnostics} = readConfig(file, realFiles, realMachine(configId));
+		return {diagnostics, excerpt: place => excerpts.around(place)};
 	},
+	reference: async () => (await import('../conf/reference.js')).reference(),
 	measure: async () => {
 		const [{measureProgramTime}, {realClock}] = await Promise.all([
 			import('../bench/program-time.js'),

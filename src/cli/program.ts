@@ -1,6 +1,6 @@
 import {Command, CommanderError, InvalidArgumentError} from 'commander';
 import type {Measurement} from '../bench/program-time.js';
-import type {Diagnostic} from '../conf/diagnostics.js';
+import type {Entry} from '../conf/reference.js';
 import type {NameLock} from '../control/lock.js';
 import {checkedName} from '../control/protocol.js';
 import {ControlError, ExitCode, KernelError} from '../errors.js';
@@ -8,8 +8,9 @@ import {VERSION} from '../version.js';
 import type {FlowFilter, MapView} from '../xdp/view.js';
 import {backends} from './commands/backends.js';
 import {bench} from './commands/bench.js';
-import {check} from './commands/check.js';
+import {check, type Findings} from './commands/check.js';
 import {drops} from './commands/drops.js';
+import {explain} from './commands/explain.js';
 import {flows} from './commands/flows.js';
 import {dumpMap, maps} from './commands/maps.js';
 import {persistence} from './commands/persistence.js';
@@ -33,8 +34,10 @@ export interface Environment {
 	lock(name: string): NameLock;
 	/** Detaches the program and removes the pins. */
 	unload(name: string): Promise<void>;
-	/** What there is to say about a configuration file. */
-	diagnose(file: string): Promise<readonly Diagnostic[]>;
+	/** What there is to say about a configuration file, on this machine or on one with another ID. */
+	diagnose(file: string, configId: string | undefined): Promise<Findings>;
+	/** All keywords that a configuration may have. */
+	reference(): Promise<readonly Entry[]>;
 	/** What packets cost in the program. Throws KernelError where that cannot be measured. */
 	measure(): Promise<Measurement>;
 }
@@ -42,6 +45,12 @@ export interface Environment {
 interface GlobalOptions {
 	readonly name: string;
 	readonly json?: true;
+}
+
+interface CheckOptions {
+	readonly configId?: string;
+	readonly strict: boolean;
+	readonly explain?: string;
 }
 
 const ROWS = 100;
@@ -95,7 +104,7 @@ class Cli {
 		this.#command('backends', 'backends: state, load and why').action(() => this.#show(backends));
 		this.#command('flows', 'connections in the flow table')
 			.option('--client <address>', 'only of this client (ADDRESS or ADDRESS:PORT)')
-			.option('--service <service>', 'only of this service (VIP:PORT)')
+			.option('--service <service>', 'only of this service (VIP:PORT; VIP:0 for one of all ports)')
 			.option('--backend <backend>', 'only to this backend (ADDRESS:PORT)')
 			.option('--state <state>', 'only in this state')
 			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
@@ -123,9 +132,17 @@ class Cli {
 		this.#command('unload', 'take the program of a stopped daemon off its NICs').action(() =>
 			this.#show(({name}) => unload(name, environment.lock, environment.unload)),
 		);
-		this.#command('check <file>', 'check a configuration file').action((file: string) =>
-			this.#show(async () => check(file, await environment.diagnose(file))),
-		);
+		this.#command('check [file]', 'check a configuration file')
+			.option('-i, --config-id <id>', 'as on the machine with this ID, for lines that begin with @ID')
+			.option('--strict', 'warnings count as errors', false)
+			.option('--explain <keyword>', 'say where a keyword may stand and what it does here, instead')
+			.action((file: string | undefined, {configId, strict, explain: keyword}: CheckOptions) =>
+				this.#show(async () => {
+					if (keyword !== undefined) return explain(keyword, await environment.reference());
+					if (file === undefined) return this.program.error(`error: missing required argument 'file'`);
+					return check(file, await environment.diagnose(file, configId), strict);
+				}),
+			);
 		this.#command('bench', 'what a packet costs in the program here; touches no traffic').action(() =>
 			this.#show(session => bench(session, () => environment.measure())),
 		);

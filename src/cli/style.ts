@@ -3,6 +3,8 @@ export type Tone = 'good' | 'warning' | 'bad' | 'faint' | 'bold';
 /** How text may look where it goes. */
 export interface Style {
 	readonly colour: boolean;
+	/** Whether somebody reads it as it comes; no if absent. */
+	readonly terminal?: boolean;
 	/** Columns that a table may take. */
 	readonly width: number;
 }

@@ -1,6 +1,6 @@
 import {quote, type Report} from './diagnostics.js';
 import type {Word} from './lexer.js';
-import {boolean, type Value, word} from './values.js';
+import {boolean, only, type Value, word} from './values.js';
 
 /** The words behind a keyword, taken one after the other. Complaints go to the report. */
 export class Arguments {
@@ -74,6 +74,24 @@ export function optional<V, F>(value: Value<V>, fallback: F): Args<V | F> {
 
 /** keepalived's switches: the keyword alone means on. */
 export const onOff: Args<boolean> = optional(boolean, true);
+
+/** A switch that can only be off, because … */
+export function offOnly(because: string): Args<boolean> {
+	const off = only(boolean, false, because);
+	return {
+		usage: 'off',
+		read(words) {
+			if (words.peek() !== undefined) return words.take(off);
+			words.report.error('not-supported', words.keyword.place, `${words.keyword.text} is not supported: ${because}`);
+			return undefined;
+		},
+	};
+}
+
+/** One word, of which there is only one, because … */
+export function oneOnly<V>(value: Value<V>, offered: V, because: string): Args<V> {
+	return one(only(value, offered, because));
+}
 
 /** Two words, of which the second may be missing. */
 export function pair<A, B, F>(

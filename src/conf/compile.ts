@@ -1,4 +1,5 @@
 import {family} from '../net/address.js';
+import {advise} from './advice.js';
 import {blockList} from './block-list.js';
 import {crossCheck} from './cross-check.js';
 import type {Report} from './diagnostics.js';
@@ -36,7 +37,9 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		trackers: trackersOf(draft, instances, report),
 	};
 	crossCheck(config, draft, report);
-	return report.failed ? null : config;
+	if (report.failed) return null;
+	advise(config, draft, report);
+	return config;
 }
 
 /** As many as there is room for, in the order of the file. */

@@ -16,6 +16,10 @@ const exitCodes = {
 	'list-unreadable': ExitCode.badValue,
 	'line-too-long': ExitCode.badSyntax,
 	'not-text': ExitCode.badSyntax,
+	undefined: ExitCode.badSyntax,
+	'bad-definition': ExitCode.badSyntax,
+	'bad-sequence': ExitCode.badSyntax,
+	'expansion-limit': ExitCode.badSyntax,
 	'unterminated-quote': ExitCode.badSyntax,
 	'unclosed-brace': ExitCode.badSyntax,
 	'stray-brace': ExitCode.badSyntax,
@@ -105,9 +109,11 @@ function lastKept({severity, place}: Diagnostic): Diagnostic {
 	return {severity, code: 'too-many', place, text: `no more than ${KEPT_MAX} ${severity}s are shown`, wayOut: ''};
 }
 
-/** `FILE:LINE:COL: severity: text (way out)` */
+/** `FILE:LINE:COL: severity: text, in $NAME at FILE:LINE:COL (way out)` */
 export function formatDiagnostic({severity, place, text, wayOut}: Diagnostic): string {
-	return `${formatPlace(place)}: ${severity}: ${text}${wayOut === '' ? '' : ` (${wayOut})`}`;
+	const {definition} = place;
+	const source = definition === undefined ? '' : `, in $${definition.name} at ${formatPlace(definition)}`;
+	return `${formatPlace(place)}: ${severity}: ${text}${source}${wayOut === '' ? '' : ` (${wayOut})`}`;
 }
 
 /** `FILE:LINE:COL` */
@@ -115,9 +121,9 @@ export function formatPlace({file, line, column}: Place): string {
 	return `${file}:${line}:${column}`;
 }
 
-/** What a program that stops because of these should exit with: the first error decides. */
-export function exitCodeOf(diagnostics: readonly Diagnostic[]): ExitCode {
-	const first = diagnostics.find(({severity}) => severity === 'error');
+/** What a program that stops because of these should exit with: the first error decides. `strict`: warnings are errors. */
+export function exitCodeOf(diagnostics: readonly Diagnostic[], strict = false): ExitCode {
+	const first = diagnostics.find(({severity}) => severity === 'error' || (strict && severity === 'warning'));
 	return first === undefined ? ExitCode.ok : exitCodes[first.code];
 }
 

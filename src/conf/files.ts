@@ -1,3 +1,6 @@
+/** A configuration file may be this long. */
+export const FILE_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Where configuration comes from. host/real reads the disk; tests have a map. */
 export interface Files {
 	/**

@@ -9,6 +9,8 @@ export interface Place {
 	readonly file: string;
 	readonly line: number;
 	readonly column: number;
+	/** Of what a `$NAME` stands for: where the definition has it; the place itself is that of the use. */
+	readonly definition?: {readonly name: string; readonly file: string; readonly line: number; readonly column: number};
 }
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
@@ -27,6 +29,9 @@ export type Forwarding =
 			readonly port: number;
 			readonly checksum: 'none' | 'full' | 'remote';
 	  };
+
+/** keepalived's largest weight. */
+export const WEIGHT_MAX = 2 ** 31 - 1;
 
 /**
  * One address and port of a `virtual_server`: of one that names a group, one of the many that the group has. Those have
@@ -55,6 +60,15 @@ export interface Service {
 	readonly hysteresis: number;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
+	/** Who serves while the quorum is lost. */
+	readonly sorryServer: SorryServer | null;
+}
+
+/** `sorry_server`: nobody checks it. */
+export interface SorryServer {
+	readonly backend: Backend;
+	/** The backends keep their flows meanwhile, and only get no new ones. */
+	readonly inhibit: boolean;
 }
 
 /** What happens to packets that no backend takes. */
@@ -101,20 +115,137 @@ export interface Backend {
 	readonly checks: readonly Check[];
 }
 
-/** One checker of a backend, with all defaults resolved. */
-export interface Check {
+/** What all checks have in common, with all defaults resolved. */
+interface Checking {
 	readonly place: Place;
-	readonly kind: 'tcp';
-	readonly connectAddress: string;
-	readonly connectPort: number;
-	/** Local address to check from, or null for the kernel's choice. */
-	readonly bindAddress: string | null;
-	readonly connectTimeoutUs: number;
 	readonly delayLoopUs: number;
 	readonly retry: number;
 	readonly delayBeforeRetryUs: number;
 	/** The first check starts after 1 s plus a random part of this. */
 	readonly warmupUs: number;
+	/** Log every failure, not only those that change something. */
+	readonly logAllFailures: boolean;
+}
+
+/** Whom a check speaks to, and from where. */
+export interface CheckTarget {
+	readonly connectAddress: string;
+	readonly connectPort: number;
+	/** Local address to check from, or null for the kernel's choice. */
+	readonly bindAddress: string | null;
+	/** 0: the kernel's choice. */
+	readonly bindPort: number;
+	/** For each step of the check: to connect, to answer. */
+	readonly connectTimeoutUs: number;
+}
+
+export interface TcpCheck extends Checking, CheckTarget {
+	readonly kind: 'tcp';
+}
+
+/** `HTTP_GET` and `SSL_GET`: one of the URLs at a time. */
+export interface HttpCheck extends Checking, CheckTarget {
+	readonly kind: 'http' | 'https';
+	readonly version: '1.0' | '1.1';
+	/** Ask the server to close the connection. */
+	readonly close: boolean;
+	/** Do not wait between the URLs when they are to prove that the backend is back. */
+	readonly fastRecovery: boolean;
+	/** At least one. */
+	readonly urls: readonly HttpUrl[];
+}
+
+export interface HttpUrl {
+	readonly path: string;
+	/** The value of the header `Host`. */
+	readonly host: string;
+	/** Whom to ask for in the TLS handshake (SNI), or null. */
+	readonly serverName: string | null;
+	/** Ranges of what counts as success. */
+	readonly statusCodes: readonly (readonly [from: number, to: number])[];
+	/** MD5 of the body in lower-case hexadecimal digits, or null. */
+	readonly digest: string | null;
+	readonly pattern: HttpPattern | null;
+}
+
+/** What the body must hold, or must not. */
+export interface HttpPattern {
+	/** A regular expression of ECMAScript, and its flags. */
+	readonly source: string;
+	readonly flags: string;
+	/** Succeeds where it is not found. */
+	readonly inverted: boolean;
+	/** In bytes of the body: where a match may begin, first and last. */
+	readonly minOffset: number;
+	readonly maxOffset: number | null;
+}
+
+/** `SMTP_CHECK`: greeting, HELO and QUIT. */
+export interface SmtpCheck extends Checking, CheckTarget {
+	readonly kind: 'smtp';
+	readonly heloName: string;
+}
+
+export type DnsType = 'A' | 'NS' | 'CNAME' | 'SOA' | 'MX' | 'TXT' | 'AAAA' | 'RRSIG' | 'DNSKEY';
+
+/** `DNS_CHECK`: a query over UDP; what is answered does not matter. */
+export interface DnsCheck extends Checking, CheckTarget {
+	readonly kind: 'dns';
+	readonly type: DnsType;
+	/** Without the dot at its end; '' is the root. */
+	readonly name: string;
+}
+
+/** `UDP_CHECK`: a datagram that nobody refuses, or to which there is an answer. Bytes are in hexadecimal digits. */
+export interface UdpCheck extends Checking, CheckTarget {
+	readonly kind: 'udp';
+	/** null: any. */
+	readonly payload: string | null;
+	/** null: none is needed. */
+	readonly reply: UdpReply | null;
+}
+
+export interface UdpReply {
+	/** How it begins; `x` stands for any four bits. '' for anything. */
+	readonly pattern: string;
+	readonly minLength: number;
+	readonly maxLength: number;
+}
+
+/** `PING_CHECK`: an echo by ICMP. */
+export interface PingCheck extends Checking, CheckTarget {
+	readonly kind: 'ping';
+}
+
+/** `FILE_CHECK`: a number in a file is added to the weight, times `weight`; with weight 0, any but 0 means down. */
+export interface FileCheck extends Checking {
+	readonly kind: 'file';
+	readonly path: string;
+	readonly weight: number;
+}
+
+/** `MISC_CHECK`: a script says how the backend is. */
+export interface MiscCheck extends Checking {
+	readonly kind: 'misc';
+	readonly script: Script;
+	readonly timeoutUs: number;
+	/** An exit status from 2 on is two more than the backend's weight. */
+	readonly dynamic: boolean;
+}
+
+/** One checker of a backend. */
+export type Check = TcpCheck | HttpCheck | SmtpCheck | DnsCheck | UdpCheck | PingCheck | MiscCheck | FileCheck;
+
+/** A program to run, and as whom. */
+export interface Script {
+	/** The program and its arguments; a program without a slash is looked for along PATH. */
+	readonly argv: readonly [string, ...string[]];
+	/** null: keepalived's `keepalived_script`, or the daemon's own where there is no such user. */
+	readonly user: string | null;
+	/** null: that of the user. */
+	readonly group: string | null;
+	/** `enable_script_security`: run by root only if nobody else could have changed it. */
+	readonly secured: boolean;
 }
 
 /** A program to run, and as whom. */

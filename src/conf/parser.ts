@@ -31,14 +31,8 @@ interface OpenBlock {
 	readonly statements: OpenStatement[];
 }
 
-/** The tree of statements and blocks. Knows braces and line ends, no keywords. */
-export function parse(tokens: readonly FlatToken[], report: Report): readonly Statement[] {
-	const parser = new Parser(report);
-	for (const token of tokens) parser.take(token);
-	return parser.finish();
-}
-
-class Parser {
+/** Builds the tree of statements and blocks. Knows braces and line ends, no keywords. */
+export class Parser {
 	readonly #report: Report;
 	/** The blocks we are in, outermost first; the first is the file itself. */
 	readonly #blocks: OpenBlock[] = [{place: {file: '', line: 1, column: 1}, statements: []}];

@@ -2,8 +2,9 @@ import {compile} from './compile.js';
 import {type Diagnostic, Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {readTokens} from './include.js';
+import {type Machine, noMachine} from './machine.js';
 import type {Config} from './model.js';
-import {parse} from './parser.js';
+import {Parser} from './parser.js';
 
 export type {FileReason, Files} from './files.js';
 
@@ -11,9 +12,12 @@ export type {FileReason, Files} from './files.js';
 export function readConfig(
 	path: string,
 	files: Files,
+	machine: Machine = noMachine,
 ): {readonly config: Config | null; readonly diagnostics: readonly Diagnostic[]} {
 	const report = new Report();
-	const statements = parse(readTokens(path, files, report), report);
+	const parser = new Parser(report);
+	readTokens(path, files, machine, report, token => parser.take(token));
+	const statements = parser.finish();
 	// A brace in the wrong place would make every line behind it wrong.
 	const config = report.failed ? null : compile(path, statements, files, report);
 	return {config, diagnostics: report.diagnostics()};

@@ -10,8 +10,11 @@ import {suggestion} from './values.js';
  * the documentation of what we support is made from them.
  */
 
-/** `accepted`: read, without effect here. `refused`: an error, as going on without it would change what is served. */
-export type Support = 'full' | 'accepted' | 'refused';
+/**
+ * `fixed`: only the value that holds anyway. `accepted`: read, without effect here. `refused`: an error, as going on without
+ * it would change what is served.
+ */
+export type Support = 'full' | 'fixed' | 'accepted' | 'refused';
 
 /** One keyword of a block whose settings are collected in a `D`. */
 export interface Row<D, V = unknown> {
@@ -30,6 +33,8 @@ export interface Row<D, V = unknown> {
 interface Body<D, V> {
 	/** The keywords of the block; null if it holds plain items. */
 	readonly keywords: Keywords<never> | null;
+	/** How an item is written; '' if there are none. */
+	readonly line: string;
 	read(draft: D, value: V, statement: Statement, reader: TableReader): void;
 }
 
@@ -62,9 +67,9 @@ export function each<D, V>(args: Args<V>, add: (draft: D, value: V, place: Place
 	return {...full(args, add), adds: true};
 }
 
-/** A keyword of which only the value that holds anyway is supported; it is read to refuse the others. */
-export function fixed<D>(args: Args<unknown>): Row<D> {
-	return full(args, () => {});
+/** A keyword of which `args` takes only the value that holds anyway, because … */
+export function fixed<D>(because: string, args: (because: string) => Args<unknown>): Row<D> {
+	return row({args: args(because), set: () => {}, support: 'fixed', because, adds: false, body: null});
 }
 
 /** A block of keywords: `open` makes the draft that they fill. */
@@ -75,6 +80,7 @@ export function block<D, V, C extends Draft>(
 ): Row<D> {
 	const body: Body<D, V> = {
 		keywords,
+		line: '',
 		read(draft, value, {keyword, block}, reader) {
 			reader.read(block?.statements ?? [], keywords, open(draft, value, keyword.place), keyword.text);
 		},
@@ -96,6 +102,7 @@ export function namedItems<D, V, C, I>(
 ): Row<D> {
 	const body: Body<D, V> = {
 		keywords: null,
+		line: item.usage,
 		read(draft, value, {keyword, block}, reader) {
 			const opened = open(draft, value, keyword.place);
 			for (const line of block?.statements ?? [])
@@ -120,6 +127,11 @@ export function refused<D>(because: string): Row<D> {
 	return row({args: anything, set: () => {}, support: 'refused', because, adds: true, body: null});
 }
 
+/** A row for a block, which is passed over: `words` are the keywords that may stand in it. */
+export function closed<D>(of: Row<D>, words: string): Row<D> {
+	return {...of, body: {keywords: rows(words, of), line: '', read: () => {}}};
+}
+
 /** Several keywords with the same row. */
 export function rows<D>(words: string, of: Row<D>): Keywords<D> {
 	return Object.fromEntries(words.split(/\s+/).map(word => [word, of]));
@@ -129,9 +141,6 @@ export function rows<D>(words: string, of: Row<D>): Keywords<D> {
 function row<D, V>(of: Row<D, V>): Row<D> {
 	return of as Row<D>;
 }
-
-/** `$NAME=…`, `@id …`, `~SEQ(…) …`, `~LST(…) …` */
-const PREPROCESSED = /^[$@~]/;
 
 /** Walks the tree along the tables. */
 export class TableReader {
@@ -183,7 +192,7 @@ export class TableReader {
 		words.finish();
 		row.set(draft, value, keyword.place);
 		if (row.body === null) {
-			if (block !== null && row.support === 'full') this.#unexpectedBlock(block.place, keyword.text);
+			if (block !== null && row.support !== 'accepted') this.#unexpectedBlock(block.place, keyword.text);
 			return;
 		}
 		if (block === null) {
@@ -194,15 +203,10 @@ export class TableReader {
 	}
 
 	#unknown({keyword, block}: Statement, keywords: Keywords<never>, owner: string): void {
-		if (PREPROCESSED.test(keyword.text)) {
-			const text = `${quote(keyword.text)}: definitions, conditions and sequences are not supported yet`;
-			this.#report.error('not-supported', keyword.place, text, 'write out what it stands for');
-			return;
-		}
 		const skipped = block === null ? '' : '; its block is skipped';
 		const homes = this.#homes.get(keyword.text);
 		const wayOut =
-			homes === undefined ? suggestion(keyword.text, Object.keys(keywords)) : `belongs in ${homes.join(', ')}`;
+			homes === undefined ? suggestion(keyword.text, Object.keys(keywords)) : `belongs in ${firstOf(homes)}`;
 		const text = `unknown keyword ${quote(keyword.text)} in ${owner}${skipped}`;
 		this.#report.error('unknown-keyword', keyword.place, text, wayOut);
 	}
@@ -216,6 +220,13 @@ export class TableReader {
 	#unexpectedBlock(place: Place, keyword: string): void {
 		this.#report.error('block-unexpected', place, `${quote(keyword)} takes no block`, 'remove the braces');
 	}
+}
+
+/** Homes named in one complaint. */
+const HOMES_MAX = 3;
+
+function firstOf(homes: readonly string[]): string {
+	return homes.slice(0, HOMES_MAX).join(', ') + (homes.length > HOMES_MAX ? ' …' : '');
 }
 
 /** Reads options of one line, each a keyword with its words, as `[dev INTERFACE] [label LABEL]`. */

@@ -30,7 +30,7 @@ export const word: Value<string> = {usage: 'WORD', parse: text => ({value: text}
 
 /** A decimal integer from `min` to `max`. */
 export function integer(min: number, max: number): Value<number> {
-	const usage = `${min}-${max}`;
+	const usage = min < 0 ? `${min}..${max}` : `${min}-${max}`;
 	return {
 		usage,
 		parse(text) {
@@ -82,6 +82,18 @@ export function oneOf<const V>(choices: Readonly<Record<string, V | Unsupported>
 			}
 			if (choice !== undefined) return {value: choice};
 			return {why: `is none of ${words.join(', ')}`, wayOut: suggestion(text, words)};
+		},
+	};
+}
+
+/** A value that the language has several of, and we one, because … */
+export function only<const V>(value: Value<V>, offered: V, because: string): Value<V> {
+	return {
+		usage: value.usage,
+		parse(text) {
+			const parsed = value.parse(text);
+			if ('why' in parsed || parsed.value === offered) return parsed;
+			return {code: 'not-supported', why: `is not supported: ${because}`};
 		},
 	};
 }
@@ -174,6 +186,7 @@ export function suggestion(text: string, known: Iterable<string>): string {
 	let edits = Math.min(EDITS_MAX, Math.floor(text.length / 3)) + 1;
 	if (text.length > COMPARED_MAX) return '';
 	for (const candidate of known) {
+		if (Math.abs(candidate.length - text.length) >= edits) continue;
 		const distance = editDistance(text.toLowerCase(), candidate.toLowerCase());
 		if (distance < edits) [nearest, edits] = [candidate, distance];
 	}

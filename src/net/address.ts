@@ -34,6 +34,11 @@ export function isLinkLocal(address: string): boolean {
 	return family(address) === 6 && networkAddress(address, 10) === 'fe80::';
 }
 
+/** Of this machine, on whatever machine. */
+export function isLoopback(address: string): boolean {
+	return family(address) === 6 ? address === '::1' : networkAddress(address, 8) === '127.0.0.0';
+}
+
 /** Length in bits of the addresses of a family: the longest prefix. */
 export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;

@@ -33,7 +33,7 @@ export interface Circumstances {
 	readonly nics: ReadonlyMap<number, Nic>;
 	/** Jiffies a second. */
 	readonly hz: number;
-	/** Whether the backend's checks let it be used. */
+	/** Whether the backend's checks let it be used; a sorry server, whether it has to serve. */
 	isUp(service: ConfService, backend: ConfBackend): boolean;
 	/** null while the neighbour is unknown: nothing is dealt to such a backend. */
 	nextHop(address: string): NextHop | null;
@@ -93,8 +93,23 @@ class Draft implements Desired {
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
-		const members = service.backends.flatMap(backend => this.#addBackend(service, id, backend) ?? []);
-		this.#sequences.set(id, this.#sequence(service, members));
+		this.#sequences.set(id, this.#sequence(service, this.#addBackends(service, id)));
+	}
+
+	/** Those that are dealt to, as far as they are up. While the sorry server serves, that is nobody else. */
+	#addBackends(service: ConfService, id: ServiceId): readonly Member[] {
+		const {backends, sorryServer} = service;
+		const {isUp} = this.#circumstances;
+		const failed = this.#stateOfFailed(id);
+		if (sorryServer === null || !isUp(service, sorryServer.backend)) {
+			return backends.flatMap(
+				backend => this.#addBackend(service, id, backend, backendState(backend, isUp(service, backend), failed)) ?? [],
+			);
+		}
+		const replaced = sorryServer.inhibit ? BackendState.BACKEND_DRAIN : failed;
+		for (const backend of backends) this.#addBackend(service, id, backend, replaced);
+		const member = this.#addBackend(service, id, sorryServer.backend, BackendState.BACKEND_UP);
+		return member === null ? [] : [member];
 	}
 
 	#sequence({name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
@@ -105,7 +120,7 @@ class Draft implements Desired {
 		return sequence(members.slice(0, most)).map(({id}) => id);
 	}
 
-	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend): Member | null {
+	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend, state: BackendState): Member | null {
 		const id = this.#ids.backend(serviceId, backend);
 		if (id === null) {
 			this.problems.push(`${service.name}: no id is left for backend ${backend.name}; nothing is dealt to it`);
@@ -116,7 +131,7 @@ class Draft implements Desired {
 			family: family(backend.address),
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
-			state: backendState(backend, this.#circumstances.isUp(service, backend), this.#stateOfFailed(serviceId)),
+			state,
 			service: serviceId,
 			shared: 0,
 			weight: backend.weight,

@@ -23,6 +23,7 @@ import {
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
+import {sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
@@ -211,6 +212,13 @@ export class DataPlane {
 	/** Tells the program how many connections the backends have, if anybody asks: see census.ts. */
 	takeCensus(): void {
 		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
+	}
+
+	/** Removes persistence entries whose time is over; returns how many are left. See persistence.ts. */
+	sweepPersistence(): Promise<number> {
+		const {maps, tables, settings} = this;
+		const extenders = {4: this.#objects.program('extend_entry', 4), 6: this.#objects.program('extend_entry', 6)};
+		return sweepPersistence({maps, tables, settings, extenders}, this.jiffies());
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */

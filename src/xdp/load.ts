@@ -88,9 +88,9 @@ export class Objects {
 		return map;
 	}
 
-	/** A program of the object for IPv4, where packets enter. */
-	program(name: string): BpfProgram {
-		return programOf(this.#ipv4, name);
+	/** A program of the object for a family; packets enter at that of IPv4. */
+	program(name: string, family: Family = 4): BpfProgram {
+		return programOf(family === 4 ? this.#ipv4 : this.#ipv6, name);
 	}
 
 	/** Lets the programs continue as one another, from now on as those of these objects. */

@@ -141,7 +141,7 @@ class PinnedView implements MapView {
 				idleS: this.#seconds(flow.idleJiffies),
 				expiresInS: this.#seconds(flow.leftJiffies),
 			};
-			if (matches(view, filter)) yield view;
+			if (matches(view, this.#ownerOf(flow.backend), filter)) yield view;
 		}
 	}
 
@@ -240,6 +240,12 @@ class PinnedView implements MapView {
 		return backend === undefined ? `backend ${id}` : nameOf(backend);
 	}
 
+	/** The service that a flow belongs to by its backend: one of all ports is not that of the port in the flow. */
+	#ownerOf(id: BackendId): string | undefined {
+		const backend = this.#tables.backends.get(id);
+		return backend === undefined ? undefined : this.#serviceName(backend.service);
+	}
+
 	#seconds(jiffies: bigint | number): number {
 		return Number(jiffies) / this.#settings.hz;
 	}
@@ -285,11 +291,11 @@ function nameAt(addr: Uint8Array, port: number, proto: number): string {
 	return endpointName(formatAddress(addr), port, PROTOCOL_NAMES.get(proto) ?? String(proto));
 }
 
-/** A client matches with or without its port. */
-function matches(view: FlowView, {client, service, backend, state}: FlowFilter): boolean {
+/** A client matches with or without its port, a service as the client sees it or as `owner`, the configured one. */
+function matches(view: FlowView, owner: string | undefined, {client, service, backend, state}: FlowFilter): boolean {
 	return (
 		(client === undefined || view.client === client || isOfAddress(view.client, client)) &&
-		(service === undefined || view.service === service) &&
+		(service === undefined || view.service === service || owner === service) &&
 		(backend === undefined || view.backend === backend) &&
 		(state === undefined || view.state === state)
 	);

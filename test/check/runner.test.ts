@@ -3,8 +3,10 @@ import {type AddressInfo, createServer} from 'node:net';
 import {setImmediate} from 'node:timers/promises';
 import test from 'ava';
 import type {Checker, Result} from '../../src/check/checker.js';
+import {checkerFor} from '../../src/check/checkers.js';
 import {CheckRunner, type HealthChange, healthKey} from '../../src/check/runner.js';
-import type {Check, Service} from '../../src/conf/model.js';
+import type {Check, Service, TcpCheck} from '../../src/conf/model.js';
+import {realScripts} from '../../src/host/real/scripts.js';
 import {FakeClock, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
 import {backend, check, service} from './model.js';
@@ -21,6 +23,7 @@ class Bench {
 	/** Addresses in the order they were checked. */
 	readonly looked: string[] = [];
 	aborted = 0;
+	reweighed = 0;
 	readonly runner: CheckRunner;
 
 	constructor(options: {concurrency?: number; random?: () => number} = {}) {
@@ -29,15 +32,17 @@ class Bench {
 			log: this.log,
 			random: options.random ?? (() => 0),
 			onChange: change => this.changes.push(change),
+			onWeight: () => this.reweighed++,
 			checkerFor: wanted => this.#checker(wanted),
 			...(options.concurrency === undefined ? {} : {concurrency: options.concurrency}),
 		});
 	}
 
-	#checker({connectAddress, connectTimeoutUs}: Check): Checker {
+	#checker(wanted: Check): Checker {
+		const {connectAddress, connectTimeoutUs} = wanted as TcpCheck;
 		return {
 			timeoutUs: connectTimeoutUs,
-			check: signal => {
+			check: ({signal}) => {
 				this.looked.push(connectAddress);
 				signal.addEventListener('abort', () => this.aborted++);
 				const answer = this.answers.get(connectAddress) ?? PASSED;
@@ -203,7 +208,9 @@ test('reload: what did not change keeps its state and its rhythm', async t => {
 		checks: [check({place: {file: 'lb.conf', line: 99, column: 1}})],
 	});
 	bench.runner.configure([service([moved, backend('10.0.0.72')])]);
-	t.deepEqual(bench.runner.health(), before);
+	const after = bench.runner.health();
+	for (const [key, health] of before) t.deepEqual({...after.get(key), weight: 1}, health);
+	t.is(after.get(healthKey(TWO, moved))?.weight, 5);
 	await bench.pass(5);
 	t.deepEqual(bench.looked, []);
 	await bench.pass(1);
@@ -296,6 +303,84 @@ test('TCP and UDP of one group are checked each', async t => {
 	t.deepEqual([...bench.runner.health().keys()], ['group DNS 10.0.0.71:80', 'group DNS/udp 10.0.0.71:80']);
 });
 
+test('a sorry server serves while the quorum is lost', async t => {
+	const bench = new Bench();
+	const sorry = backend('10.0.0.99', {checks: []});
+	const one = service([backend('10.0.0.71'), backend('10.0.0.72')], {
+		quorum: 2,
+		sorryServer: {backend: sorry, inhibit: false},
+	});
+	const isServing = () => bench.runner.weighed([one]).some(weighed => bench.runner.isUp(weighed, sorry));
+	bench.runner.configure([one]);
+	await bench.pass(1);
+	t.false(isServing());
+	bench.answers.set('10.0.0.71', REFUSED);
+	await bench.pass(11);
+	t.true(isServing());
+	bench.answers.clear();
+	bench.log.take();
+	await bench.pass(10);
+	t.false(isServing());
+	t.deepEqual(
+		bench.log
+			.take()
+			.filter(line => line.startsWith('info'))
+			.slice(-2),
+		[
+			'info Gained quorum 2+0=2 <= 2 for VS [192.168.1.1]:tcp:80',
+			'info Removing sorry server [10.0.0.99]:tcp:80 from VS [192.168.1.1]:tcp:80',
+		],
+	);
+	t.false(bench.looked.includes('10.0.0.99'), 'nobody checks it');
+});
+
+test('a check may change the weight, which counts for the quorum and stays when the check fails', async t => {
+	const bench = new Bench();
+	const one = service([backend('10.0.0.71', {weight: 5}), backend('10.0.0.72', {weight: 5})], {quorum: 8});
+	const weights = () => bench.runner.weighed([one])[0]?.backends.map(({weight}) => weight);
+	bench.runner.configure([one]);
+	await bench.pass(1);
+	t.deepEqual([weights(), bench.runner.hasQuorum(one), bench.reweighed], [[5, 5], true, 0]);
+	bench.answers.set('10.0.0.71', {ok: true, weight: {to: 2}});
+	await bench.pass(10);
+	t.deepEqual([weights(), bench.runner.hasQuorum(one), bench.reweighed], [[2, 5], false, 1]);
+	t.is(bench.runner.health().get(healthKey(one, backend('10.0.0.71')))?.weight, 2);
+	bench.answers.set('10.0.0.71', REFUSED);
+	await bench.pass(11);
+	t.deepEqual([weights(), bench.reweighed], [[2, 5], 1]);
+	bench.answers.set('10.0.0.71', {ok: true, weight: null});
+	await bench.pass(10);
+	t.deepEqual([weights(), bench.runner.hasQuorum(one), bench.reweighed], [[5, 5], true, 2]);
+	t.deepEqual(
+		bench.changes.map(({up}) => up),
+		[false, true],
+		'a weight is no change of health',
+	);
+	t.true(
+		bench.log
+			.take()
+			.includes('info Changing weight from 5 to 2 for service [10.0.0.71]:tcp:80 of VS [192.168.1.1]:tcp:80'),
+	);
+});
+
+test('changes of weight add up, and stay within bounds', async t => {
+	const bench = new Bench();
+	const checks = ['10.0.0.71', '10.0.0.72'].map(connectAddress => check({connectAddress}));
+	const one = service([backend('10.0.0.71', {weight: 10, checks})]);
+	const weight = () => bench.runner.weighed([one])[0]?.backends[0]?.weight;
+	bench.answers.set('10.0.0.71', {ok: true, weight: {to: 15}});
+	bench.answers.set('10.0.0.72', {ok: true, weight: {by: -8}});
+	bench.runner.configure([one]);
+	await bench.pass(1);
+	t.is(weight(), 7);
+	bench.answers.set('10.0.0.72', {ok: true, weight: {by: -80}});
+	await bench.pass(10);
+	t.is(weight(), 0);
+	bench.answers.set('10.0.0.72', {ok: true, weight: {by: 2 ** 40}});
+	await bench.pass(10);
+	t.is(weight(), 2 ** 31 - 1);
+});
+
 test('stop ends everything, also what is in flight', async t => {
 	const bench = new Bench();
 	bench.answers.set('10.0.0.71', 'hang');
@@ -330,7 +415,14 @@ test('a real server is seen to die and to return', async t => {
 	const {port} = server.address() as AddressInfo;
 	const clock = new FakeClock();
 	let wake = (_change: HealthChange) => {};
-	const runner = new CheckRunner({clock, log: new FakeLog(), random: () => 0, onChange: change => wake(change)});
+	const runner = new CheckRunner({
+		clock,
+		log: new FakeLog(),
+		random: () => 0,
+		onChange: change => wake(change),
+		onWeight() {},
+		checkerFor: one => checkerFor(one, {scripts: realScripts()}),
+	});
 	t.teardown(() => runner.stop());
 	const nextChange = () =>
 		new Promise<HealthChange>(resolve => {

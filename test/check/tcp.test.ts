@@ -1,39 +1,25 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
+import {connect, type Socket} from 'node:net';
 import {networkInterfaces} from 'node:os';
 import test, {type ExecutionContext} from 'ava';
 import type {Result} from '../../src/check/checker.js';
 import {tcpChecker} from '../../src/check/tcp.js';
-import {check} from './model.js';
-
-const PATIENT = () => new AbortController().signal;
+import {check, lookFor, patient} from './model.js';
+import {listen} from './servers.js';
 
 /** Where the kernel has no IPv6, its tests say so and are skipped. */
 const hasIpv6 = networkInterfaces().lo?.some(({address}) => address === '::1') === true;
 if (!hasIpv6) process.stderr.write('checks of IPv6 backends are skipped: no ::1 on lo\n');
 const ipv6Test = hasIpv6 ? test : test.skip;
 
-async function listen(t: ExecutionContext, host = '127.0.0.1'): Promise<{server: Server; port: number}> {
-	const server = createServer(ignoreReset);
-	server.listen({host, port: 0});
-	await once(server, 'listening');
-	t.teardown(() => void server.close());
-	return {server, port: (server.address() as AddressInfo).port};
-}
-
-/** The checks end their connections by RST, which a server is told of as an error. */
-function ignoreReset(socket: Socket): void {
-	socket.on('error', () => {});
-}
-
 function look(port: number, signal: AbortSignal, bindAddress: string | null = null): Promise<Result> {
-	return tcpChecker(check({connectAddress: '127.0.0.1', connectPort: port, bindAddress})).check(signal);
+	return tcpChecker(check({connectAddress: '127.0.0.1', connectPort: port, bindAddress})).check(lookFor(signal));
 }
 
 test('passes when the handshake completes', async t => {
 	const {port} = await listen(t);
-	t.deepEqual(await look(port, PATIENT()), {ok: true});
+	t.deepEqual(await look(port, patient()), {ok: true});
 });
 
 test('ends the connection by RST, so that nothing stays in TIME_WAIT', async t => {
@@ -45,14 +31,14 @@ test('ends the connection by RST, so that nothing stays in TIME_WAIT', async t =
 			socket.resume();
 		});
 	});
-	await look(port, PATIENT());
+	await look(port, patient());
 	t.is(await ended, 'ECONNRESET');
 });
 
 test('a closed port is refused', async t => {
 	const {server, port} = await listen(t);
 	await new Promise(resolve => server.close(resolve));
-	const result = await look(port, PATIENT());
+	const result = await look(port, patient());
 	t.like(result, {ok: false, reason: 'refused'});
 });
 
@@ -63,19 +49,19 @@ test('checks from the address it is told to', async t => {
 			resolve(socket.remoteAddress);
 		});
 	});
-	t.deepEqual(await look(port, PATIENT(), '127.0.0.9'), {ok: true});
+	t.deepEqual(await look(port, patient(), '127.0.0.9'), {ok: true});
 	t.is(await from, '127.0.0.9');
 });
 
 ipv6Test('checks an IPv6 backend, from the IPv6 address it is told to', async t => {
-	const {server, port} = await listen(t, '::1');
+	const {server, port} = await listen(t, undefined, '::1');
 	const from = new Promise(resolve => {
 		server.once('connection', (socket: Socket) => {
 			resolve(socket.remoteAddress);
 		});
 	});
 	const lookFrom = (bindAddress: string | null) =>
-		tcpChecker(check({connectAddress: '::1', connectPort: port, bindAddress})).check(PATIENT());
+		tcpChecker(check({connectAddress: '::1', connectPort: port, bindAddress})).check(lookFor());
 	t.deepEqual(await lookFrom('::1'), {ok: true});
 	t.is(await from, '::1');
 	t.like(await lookFrom('2001:db8::1'), {ok: false, reason: 'bind-failed'});
@@ -85,7 +71,7 @@ ipv6Test('checks an IPv6 backend, from the IPv6 address it is told to', async t 
 
 test('says so when that address is not ours', async t => {
 	const {port} = await listen(t);
-	t.like(await look(port, PATIENT(), '192.0.2.1'), {ok: false, reason: 'bind-failed'});
+	t.like(await look(port, patient(), '192.0.2.1'), {ok: false, reason: 'bind-failed'});
 });
 
 test('gives up when told to, though the backend neither answers nor refuses', async t => {

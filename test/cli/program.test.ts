@@ -1,5 +1,6 @@
 import test from 'ava';
 import type {Diagnostic} from '../../src/conf/diagnostics.js';
+import type {Place} from '../../src/conf/model.js';
 import {lockName} from '../../src/control/lock.js';
 import {ExitCode} from '../../src/errors.js';
 import {STATUS, scene} from './scene.js';
@@ -11,6 +12,11 @@ const COMPLAINT: Diagnostic = {
 	text: "unknown keyword 'dealy_loop'",
 	wayOut: 'did you mean delay_loop?',
 };
+
+const findings = (...diagnostics: readonly Diagnostic[]) => ({
+	diagnostics,
+	excerpt: ({line}: Place) => [`  ${line} |     dealy_loop 5`, '    |     ^~~~~~~~~~'],
+});
 
 test('usage errors exit with 64 and say what is wrong', async t => {
 	const {lbctl} = await scene(t);
@@ -108,7 +114,7 @@ test('reload prints every complaint and exits as the daemon says', async t => {
 });
 
 test('check prints file, line and column, and exits by the first error', async t => {
-	const {lbctl} = await scene(t, {diagnose: async () => [COMPLAINT]});
+	const {lbctl} = await scene(t, {diagnose: async () => findings(COMPLAINT)});
 	t.deepEqual(await lbctl('check', 'lb.conf'), {
 		code: ExitCode.unknownKeyword,
 		out: "lb.conf:3:5: error: unknown keyword 'dealy_loop' (did you mean delay_loop?)\nlb.conf: cannot be used (1 error, 0 warnings)\n",
@@ -117,10 +123,52 @@ test('check prints file, line and column, and exits by the first error', async t
 });
 
 test('check: warnings alone are fine', async t => {
-	const {lbctl} = await scene(t, {diagnose: async () => [{...COMPLAINT, severity: 'warning'}]});
+	const {lbctl} = await scene(t, {diagnose: async () => findings({...COMPLAINT, severity: 'warning'})});
 	const {code, out} = await lbctl('check', 'lb.conf');
 	t.is(code, ExitCode.ok);
 	t.regex(out, /lb.conf: can be used \(0 errors, 1 warning\)\n$/);
+});
+
+test('check --strict: warnings fail', async t => {
+	const {lbctl} = await scene(t, {diagnose: async () => findings({...COMPLAINT, severity: 'warning'})});
+	const {code, out} = await lbctl('check', '--strict', 'lb.conf');
+	t.is(code, ExitCode.unknownKeyword);
+	t.regex(out, /lb.conf: cannot be used \(0 errors, 1 warning, which count as errors\)\n$/);
+});
+
+test('check shows the line to people', async t => {
+	const style = {colour: false, terminal: true, width: 100};
+	const {lbctl} = await scene(t, {diagnose: async () => findings(COMPLAINT), style});
+	const {out} = await lbctl('check', 'lb.conf');
+	t.deepEqual(out.split('\n').slice(1, 3), ['  3 |     dealy_loop 5', '    |     ^~~~~~~~~~']);
+});
+
+test('check tells of another machine by its ID', async t => {
+	const asked: (string | undefined)[] = [];
+	const diagnose = async (_: string, configId: string | undefined) => {
+		asked.push(configId);
+		return findings();
+	};
+	const {lbctl} = await scene(t, {diagnose});
+	await lbctl('check', '-i', 'backup', 'lb.conf');
+	await lbctl('check', 'lb.conf');
+	t.deepEqual(asked, ['backup', undefined]);
+});
+
+test('check --explain says where a keyword may stand and how far it is supported', async t => {
+	const {lbctl} = await scene(t);
+	t.deepEqual(await lbctl('check', '--explain', 'advert_int'), {
+		code: ExitCode.ok,
+		out: 'advert_int SECONDS 0.01-255\n    in the file › vrrp_instance: supported\n',
+		err: '',
+	});
+	t.is((await lbctl('check', '--explain', 'NASK')).err, 'lbctl: "NASK" is no keyword of keepalived.conf or of ours\n');
+	t.regex((await lbctl('check', '--explain', 'label')).out, /^virtual_ipaddress .* \[label LABEL\]/);
+	const {code, err} = await lbctl('check', '--explain', 'advert_itn');
+	t.is(code, ExitCode.unknownKeyword);
+	t.is(err, `lbctl: "advert_itn" is no keyword of keepalived.conf or of ours (did you mean 'advert_int'?)\n`);
+	const {out} = await lbctl('--json', 'check', '--explain', 'lvs_flush');
+	t.like(JSON.parse(out), {keyword: 'lvs_flush', entries: [{blocks: ['global_defs'], support: 'accepted'}]});
 });
 
 test('unload refuses while the daemon runs, and holds its lock meanwhile', async t => {

@@ -2,6 +2,7 @@ import type {ExecutionContext} from 'ava';
 import {figures} from '../../src/bench/figure.js';
 import type {Measurement} from '../../src/bench/program-time.js';
 import {type Environment, run} from '../../src/cli/program.js';
+import {reference} from '../../src/conf/reference.js';
 import {ControlClient} from '../../src/control/client.js';
 import {lockName} from '../../src/control/lock.js';
 import type {Status} from '../../src/control/protocol.js';
@@ -164,7 +165,8 @@ export async function scene(t: ExecutionContext, setting: Setting = {}): Promise
 			openView: async () => (pinned ? view : nothingPinned()),
 			lock: name => lockName(name, directory),
 			unload: async name => void unloaded.push(name),
-			diagnose: setting.diagnose ?? (async () => []),
+			diagnose: setting.diagnose ?? (async () => ({diagnostics: [], excerpt: () => []})),
+			reference: async () => reference(),
 			measure: async () => MEASUREMENT,
 		});
 		return {code, out, err: err.replaceAll(directory, '/run/lbd')};

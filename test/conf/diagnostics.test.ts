@@ -26,16 +26,12 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'check',
 		'weight 1',
-		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, vrrp_script, track_file, vrrp_track_file, vrrp_track_process)`,
+		`20:1: error: unknown keyword 'weight' in TCP_CHECK (belongs in virtual_server, real_server, FILE_CHECK …)`,
 	],
 	['top', 'constructor 1', `24:1: error: unknown keyword 'constructor' in the file`],
 	['top', '__proto__ { }', `24:1: error: unknown keyword '__proto__' in the file; its block is skipped`],
 	['top', '"" x', `24:1: error: unknown keyword '' in the file`],
-	[
-		'top',
-		'$PORT=80',
-		`24:1: error: '$PORT=80': definitions, conditions and sequences are not supported yet (write out what it stands for)`,
-	],
+	['top', '~FOO(1)', `24:1: error: unknown keyword '~FOO(1)' in the file`],
 	['address', '192.168.1.2 labl x', `9:13: error: unknown option 'labl' of virtual_ipaddress (did you mean 'label'?)`],
 	['globals', 'lvs_timeouts tcpfn 3', `2:14: error: unknown option 'tcpfn' of lvs_timeouts (did you mean 'tcpfin'?)`],
 	// Arguments and braces
@@ -114,8 +110,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'backend',
-		'HTTP_GET { url { path / } }',
-		'18:1: error: HTTP_GET is not supported: TCP_CHECK is the only check yet (remove it if you can do without)',
+		'BFD_CHECK { name NEIGHBOUR }',
+		'18:1: error: BFD_CHECK is not supported: there are no BFD sessions here (remove it if you can do without)',
 	],
 	[
 		'service',
@@ -184,6 +180,45 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'address',
 		'192.168.1.2 no_track',
 		'9:13: warning: no_track has no effect here: an address that somebody removes is put back',
+	],
+	// What only keeps to the RFC
+	[
+		'instance',
+		'down_timer_adverts 3\nlower_prio_no_advert off\nhigher_prio_send_advert no\nowner_ignore_adverts false',
+	],
+	['globals', 'vrrp_startup_delay 0\nvrrp_lower_prio_no_advert off'],
+	[
+		'instance',
+		'down_timer_adverts 4',
+		"7:20: error: down_timer_adverts '4' is not supported: VRRP runs by the rules of the RFC only",
+	],
+	[
+		'instance',
+		'lower_prio_no_advert',
+		'7:1: error: lower_prio_no_advert is not supported: VRRP runs by the rules of the RFC only',
+	],
+	['globals', 'vrrp_startup_delay 1.5', "2:20: error: vrrp_startup_delay '1.5' is not supported: VRRP starts at once"],
+	[
+		'globals',
+		'vrrp_strict\n}\nvrrp_instance B { interface eth0\nvirtual_router_id 52\nvirtual_ipaddress {\n2001:db8::9\n}',
+		'7:1: warning: the first virtual address of an IPv6 instance should be a link-local one (RFC 9568 §5.2.9) (put one such as fe80::100 before it, on both balancers)',
+		'7:1: error: the first virtual address must be a link-local one in strict mode (put one such as fe80::100 before it, on both balancers)',
+	],
+	[
+		'instance',
+		'strict_mode\nstate MASTER\npriority 9\nauthentication {\nauth_type PASS\nauth_pass 1215\n}',
+		'8:1: warning: state is ignored in strict mode: only priority 255 starts as MASTER (remove it)',
+		'10:1: warning: authentication is ignored in strict mode: the RFC has none (remove it)',
+	],
+	[
+		'instance',
+		'strict_mode\npreempt_delay 5',
+		'8:1: warning: preempt_delay is ignored in strict mode: the RFC has none (remove it)',
+	],
+	[
+		'top',
+		'vrrp_instance B { interface eth1\nvirtual_router_id 9\nstrict_mode\n}',
+		`24:1: error: vrrp_instance 'B' has no virtual address, which strict mode does not allow (add one to 'virtual_ipaddress { … }')`,
 	],
 	// keepalived's corrections
 	[

@@ -1,7 +1,10 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the language writes its definitions so
 import {readFileSync} from 'node:fs';
 import test from 'ava';
 import {type Diagnostic, formatDiagnostic} from '../../src/conf/diagnostics.js';
 import {top} from '../../src/conf/keywords/top.js';
+import {noMachine} from '../../src/conf/machine.js';
+import type {Place} from '../../src/conf/model.js';
 import {readConfig} from '../../src/conf/read.js';
 import {keywordHomes} from '../../src/conf/table.js';
 import {MemoryFiles} from './memory-files.js';
@@ -45,12 +48,46 @@ const corpus: readonly Uint8Array[] = [
 		}),
 	),
 	encode(
+		sound({
+			top: '$S= \\\n  virtual_server 192.168.1.${N} ${P} { \\\n @lb lb_algo rr \\\n real_server 10.0.0.${N} $P { weight 1 } \\\n }\n$P=443 # x\n~SEQ(N,2,1,4) $S',
+			address: '~LST({A,B},{1,24},{2,25}) ~SEQx(I,0x1,2) 192.168.${A}.$I/${B}',
+			instance: '$I=include\n$I a.conf\n@^lb priority 5\npriority ${_RANDOM 1 9}',
+		}),
+	),
+	encode(
 		sound({top: 'lbd { metrics off\nflows 4096 }', globals: 'lvs_timeouts tcp 1 udp 2', check: 'include {a,b}*.conf'}),
 	),
 ];
 const snippets = [
 	...keywordHomes(top, 'top').keys(),
-	...['{', '}', '"', '\\', '#', '!', '\n', ' ', '\0', '\u00e9', '$X', '@a', '~SEQ(', '[', '*', '-', '+', '/', '..'],
+	...[
+		'{',
+		'}',
+		'"',
+		'\\',
+		'#',
+		'!',
+		'\n',
+		' ',
+		'\0',
+		'\u00e9',
+		'$X',
+		'${N}',
+		'$P',
+		'$N=',
+		'\\\n',
+		'@lb ',
+		'@^lb ',
+		'~SEQ(',
+		'~LST({A,B},{1,2})',
+		'${_ENV A}',
+		'[',
+		'*',
+		'-',
+		'+',
+		'/',
+		'..',
+	],
 	...['0', '1', '255', '256', '4294967296', '1.5', '.', '1e9', '10.0.0.1', '::1', '10.0.0.1/24', 'include a.conf\n'],
 	...[
 		'group G',
@@ -96,6 +133,10 @@ function input(seed: number): Record<string, Uint8Array> {
 }
 
 function inRange({place}: Diagnostic, files: Readonly<Record<string, Uint8Array>>): boolean {
+	return isIn(place, files) && (place.definition === undefined || isIn(place.definition, files));
+}
+
+function isIn(place: Place, files: Readonly<Record<string, Uint8Array>>): boolean {
 	const content = files[place.file];
 	if (content === undefined) return false;
 	const line = new TextDecoder('utf-8', {ignoreBOM: true}).decode(content).split('\n')[place.line - 1];
@@ -107,7 +148,7 @@ test(`${runs} mutated configurations: no crash, and every complaint has its plac
 	for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
 		const files = input(seed);
 		try {
-			const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles(files));
+			const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles(files), {...noMachine, configId: 'lb'});
 			const misplaced = diagnostics.find(diagnostic => !inRange(diagnostic, files));
 			const unprintable = diagnostics.map(formatDiagnostic).find(text => /[\p{Cc}\u2028\u2029]/u.test(text));
 			const failed = diagnostics.some(({severity}) => severity === 'error');

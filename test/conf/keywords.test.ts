@@ -57,6 +57,28 @@ const known: Readonly<Record<string, string>> = {
 	TCP_CHECK: `
 		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop fwmark
 		retry warmup`,
+	HTTP_GET: `
+		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop
+		enable_sni fast_recovery fwmark http_protocol log_all_failures nb_get_retry retry url virtualhost warmup`,
+	SMTP_CHECK: `
+		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop fwmark
+		helo_name host log_all_failures retry warmup`,
+	DNS_CHECK: `
+		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop fwmark
+		log_all_failures name retry type warmup`,
+	UDP_CHECK: `
+		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop fwmark
+		log_all_failures max_reply_length min_reply_length payload require_reply retry warmup`,
+	PING_CHECK: `
+		alpha bind_if bind_port bindto connect_ip connect_port connect_timeout delay_before_retry delay_loop fwmark
+		log_all_failures retry warmup`,
+	FILE_CHECK: 'track_file weight',
+	track_file: 'file init_file weight',
+	MISC_CHECK: `
+		alpha delay_before_retry delay_loop log_all_failures misc_dynamic misc_path misc_timeout retry user warmup`,
+	url: `
+		digest path regex regex_max_offset regex_min_offset regex_no_match regex_options regex_stack status_code
+		virtualhost`,
 };
 
 for (const [block, words] of Object.entries(known)) {

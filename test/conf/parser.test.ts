@@ -1,7 +1,8 @@
 import test from 'ava';
 import {formatDiagnostic, Report} from '../../src/conf/diagnostics.js';
 import {readTokens} from '../../src/conf/include.js';
-import {parse, type Statement} from '../../src/conf/parser.js';
+import {noMachine} from '../../src/conf/machine.js';
+import {Parser, type Statement} from '../../src/conf/parser.js';
 import {MemoryFiles} from './memory-files.js';
 
 /** `a(b c){…}` */
@@ -13,8 +14,9 @@ function show({keyword, args, block}: Statement): string {
 const parses = test.macro({
 	exec(t, text: string, tree: string, ...complaints: readonly string[]) {
 		const report = new Report();
-		const statements = parse(readTokens('f', new MemoryFiles({f: text}), report), report);
-		t.is(statements.map(show).join(' '), tree);
+		const parser = new Parser(report);
+		readTokens('f', new MemoryFiles({f: text}), noMachine, report, token => parser.take(token));
+		t.is(parser.finish().map(show).join(' '), tree);
 		t.deepEqual(report.diagnostics().map(formatDiagnostic), complaints);
 	},
 	title: (given = '') => `parse: ${given}`,
@@ -65,3 +67,14 @@ test(
 	`${'a{'.repeat(16)}a${'}'.repeat(16)} b`,
 	'f:1:34: error: blocks are nested deeper than 16',
 );
+
+test('parse: a configuration cannot ask for any amount of memory', t => {
+	const report = new Report();
+	let taken = 0;
+	const f = '{}{}{}{}{}{}{}{}\n'.repeat(180_000);
+	readTokens('f', new MemoryFiles({f}), noMachine, report, () => taken++);
+	t.is(taken, 3_000_000);
+	t.deepEqual(report.diagnostics().map(formatDiagnostic), [
+		'f:176471:11: error: there are more than 3000000 words and braces',
+	]);
+});

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {SERVICES_MAX} from '../../src/conf/keywords/group.js';
-import type {Backend, Config, Service} from '../../src/conf/model.js';
+import type {Backend, Config, Service, TcpCheck} from '../../src/conf/model.js';
 import {maps} from '../../src/xdp/layout.gen.js';
 import {configOf, type Extra, read, sound} from './reading.js';
 
@@ -85,7 +85,7 @@ test('a real server without a port has that of each service of its group, and is
 	];
 	t.deepEqual(
 		servicesOf(...lines).flatMap(({backends}) =>
-			backends.map(({name, realServer, checks}) => [name, realServer, checks[0]?.connectPort]),
+			backends.map(({name, realServer, checks}) => [name, realServer, (checks as readonly TcpCheck[])[0]?.connectPort]),
 		),
 		[
 			['10.0.0.9:80', '10.0.0.9:0', 80],
@@ -382,4 +382,43 @@ test('the addresses of a range that are in no vrrp_instance are one warning', t 
 
 test('there is room for as many services as the map has, but for its first entry', t => {
 	t.is(SERVICES_MAX, maps.services.maxEntries - 1);
+});
+
+test('a sorry server is a backend like others, but that it has its own lvs_method and weight', t => {
+	const sorryOf = (service: string) => configOf(sound({service})).services[0]?.sorryServer;
+	t.is(sorryOf(''), null);
+	t.like(sorryOf('weight 5\nsorry_server 10.0.0.99 8080'), {
+		inhibit: false,
+		backend: {
+			name: '10.0.0.99:8080',
+			address: '10.0.0.99',
+			port: 8080,
+			weight: 1,
+			forwarding: {method: 'nat'},
+			checks: [],
+		},
+	});
+	t.like(sorryOf('sorry_server 10.0.0.99\nsorry_server_inhibit'), {inhibit: true, backend: {name: '10.0.0.99:80'}});
+	t.like(sorryOf('sorry_server 10.0.0.99\nsorry_server_lvs_method DR'), {backend: {forwarding: {method: 'dr'}}});
+});
+
+test('what cannot be a sorry server', t => {
+	const said = (service: string) => read(sound({service})).printed;
+	t.deepEqual(said('sorry_server 127.0.0.1 80'), [
+		'lb.conf:16:1: warning: sorry_server 127.0.0.1 is this machine, where XDP leads no packets (name another machine)',
+	]);
+	t.deepEqual(said('sorry_server 10.0.0.71 80'), [
+		'lb.conf:16:1: warning: sorry_server 10.0.0.71:80 is a real_server of the same service, so it is left out (choose another)',
+	]);
+});
+
+test('each service of a group has a sorry server at its own port', t => {
+	const lines = [
+		group('WEB', '10.1.0.1 80', '10.1.0.1 443'),
+		virtualServer('group WEB', 'sorry_server 10.0.0.99\nreal_server 10.0.0.9 { TCP_CHECK { connect_port 80\n} }'),
+	];
+	t.deepEqual(
+		servicesOf(...lines).map(({sorryServer}) => sorryServer?.backend.name),
+		['10.0.0.99:80', '10.0.0.99:443'],
+	);
 });

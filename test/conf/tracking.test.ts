@@ -3,6 +3,8 @@ import test from 'ava';
 import type {Config, Track} from '../../src/conf/model.js';
 import {configOf, read} from './reading.js';
 
+const OTHER = 'vrrp_instance VI_2 {\ninterface eth1\nvirtual_router_id 52\nvirtual_ipaddress { 10.0.0.1/24 }\n}';
+
 /** Trackers at the top, what an instance says of them, and of its group. */
 interface Text {
 	/** From line 1 on. */
@@ -23,7 +25,7 @@ function text({trackers = '', instance = '', group}: Text): string {
 		instance,
 		'virtual_ipaddress { 192.168.1.1/24 }',
 		'}',
-		...(group === undefined ? [] : ['vrrp_sync_group G {', 'group { VI_1 }', group, '}']),
+		...(group === undefined ? [] : ['vrrp_sync_group G {', 'group { VI_1', 'VI_2 }', group, '}', OTHER]),
 		'',
 	].join('\n');
 }
@@ -192,11 +194,11 @@ const complaints: readonly (readonly [Text, string])[] = [
 	],
 	[
 		{trackers: SCRIPT, group: 'track_process { p }'},
-		"10:17: error: track_process names 'p', which is no vrrp_track_process (add 'vrrp_track_process p { … }')",
+		"11:17: error: track_process names 'p', which is no vrrp_track_process (add 'vrrp_track_process p { … }')",
 	],
 	[
 		{trackers: SCRIPT, instance: 'track_script { check weight 300 }'},
-		"5:29: error: track_script '300' is outside -254-254",
+		"5:29: error: track_script '300' is outside -254..254",
 	],
 	[
 		{trackers: SCRIPT, instance: 'track_script { check weight 254 }'},

@@ -90,16 +90,16 @@ test('root runs with security only what nobody else can change', async t => {
 test('one that takes too long is ended, with all it has started', async t => {
 	const directory = openDirectory(t);
 	const pid = join(directory, 'pid');
-	const end = await scripts.run(shell('sleep 600 & echo $! >"$1"; wait', pid), {timeoutUs: 500_000});
+	const end = await scripts.run(shell('sleep 600 & echo $! >"$1"; wait', pid), {timeoutUs: 2_000_000});
 	t.deepEqual(end, {kind: 'timeout'});
 	t.false(existsSync(`/proc/${readFileSync(pid, 'utf8').trim()}/exe`));
 });
 
 test('one that does not heed SIGTERM is killed', async t => {
 	const before = performance.now();
-	const end = await scripts.run(shell(`trap '' TERM; while :; do sleep 1; done`), {timeoutUs: 200_000});
+	const end = await scripts.run(shell(`trap '' TERM; while :; do sleep 1; done`), {timeoutUs: 1_000_000});
 	t.deepEqual(end, {kind: 'timeout'});
-	t.true(performance.now() - before >= 2200);
+	t.true(performance.now() - before >= 3000);
 });
 
 test('ends a script early when it is told to', async t => {

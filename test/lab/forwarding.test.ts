@@ -2,8 +2,8 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import type {WebServerName} from '../../lab/topology.js';
-import {becomeTunnelEnd, furnishIpv6} from '../../lab/tunnel-end.js';
+import {nodes, type WebServerName} from '../../lab/topology.js';
+import {becomeTunnelEnd} from '../../lab/tunnel-end.js';
 import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {FlowView} from '../../src/xdp/view.js';
@@ -20,21 +20,21 @@ interface Job {
 	readonly kind: string;
 	/** As `lbctl backends` calls it. */
 	readonly method: string;
-	readonly backends: readonly [string, string];
+	readonly backends: readonly string[];
 }
 
-const ipv4 = ['10.0.0.71', '10.0.0.72'] as const;
-const ipv6 = ['fd00::71', 'fd00::72'] as const;
+const ipv4 = SERVERS.map(server => nodes[server].nics[0]?.address ?? '');
+const ipv6 = SERVERS.map(server => nodes[server].nics[0]?.address6 ?? '');
 const JOBS: readonly Job[] = [
 	{address: '192.168.1.1', kind: 'DR', method: 'dr', backends: ipv4},
 	{address: '192.168.1.2', kind: 'TUN', method: 'ipip', backends: ipv4},
 	{address: '192.168.1.3', kind: 'TUN type gre csum', method: 'gre', backends: ipv4},
 	{address: '192.168.1.4', kind: 'TUN type gue port 6080', method: 'gue', backends: ipv4},
 	{address: '192.168.1.5', kind: 'TUN type gue port 6080 csum', method: 'gue', backends: ipv6},
-	{address: '2001:db8:1::1', kind: 'DR', method: 'dr', backends: ipv6},
-	{address: '2001:db8:1::2', kind: 'TUN', method: 'ipip', backends: ipv6},
-	{address: '2001:db8:1::3', kind: 'TUN', method: 'ipip', backends: ipv4},
-	{address: '2001:db8:1::4', kind: 'TUN type gre', method: 'gre', backends: ipv6},
+	{address: '2001:db8::1', kind: 'DR', method: 'dr', backends: ipv6},
+	{address: '2001:db8::2', kind: 'TUN', method: 'ipip', backends: ipv6},
+	{address: '2001:db8::3', kind: 'TUN', method: 'ipip', backends: ipv4},
+	{address: '2001:db8::4', kind: 'TUN type gre', method: 'gre', backends: ipv6},
 ];
 
 function isIpv6(address: string): boolean {
@@ -69,7 +69,6 @@ const job = reference.primary
 	.concat(...virtualServers);
 
 const lab = labOfFile({configs: {lb1: job}}, async built => {
-	await furnishIpv6(built);
 	const local = addresses.map(address => `${address}/${isIpv6(address) ? 128 : 32}`);
 	for (const server of SERVERS) await becomeTunnelEnd(built, server, local);
 	await startPrimary(built);
@@ -99,7 +98,7 @@ async function curl(address: string, path: string, ...options: string[]): Promis
 }
 
 for (const [n, {address, kind, method, backends}] of JOBS.entries()) {
-	const of = `${isIpv6(address) ? 'IPv6' : 'IPv4'} to ${isIpv6(backends[0]) ? 'IPv6' : 'IPv4'}`;
+	const of = `${isIpv6(address) ? 'IPv6' : 'IPv4'} to ${isIpv6(backends[0] ?? '') ? 'IPv6' : 'IPv4'}`;
 	test(`${kind}, ${of}: bodies arrive both ways, and no answer comes through the balancer`, async t => {
 		const [sent, received, name] = [join(lab().directory, 'sent'), join(lab().directory, 'received'), `put-${n}`];
 		writeFileSync(sent, randomBytes(BYTES));

@@ -7,6 +7,7 @@ import {
 	family,
 	formatAddress,
 	formatMac,
+	isLoopback,
 	isNetwork,
 	macBytes,
 	maskPrefix,
@@ -140,4 +141,9 @@ test('MAC addresses', t => {
 	for (const text of ['', '02:00:5e:00:01', '02-00-5e-00-01-ff', '02:00:5e:00:01:fg', '02:00:5e:00:01:ff:00']) {
 		t.is(macBytes(text), undefined);
 	}
+});
+
+test('an address of this machine, on whatever machine', t => {
+	for (const address of ['127.0.0.1', '127.255.255.255', '::1']) t.true(isLoopback(address), address);
+	for (const address of ['126.255.255.255', '128.0.0.1', '::', '::2']) t.false(isLoopback(address), address);
 });

@@ -454,6 +454,7 @@ function confService(job: JobService): ConfService {
 		limits: {perSource: job.perSource ?? null, perService: job.perService ?? null},
 		quorum: 1,
 		hysteresis: 0,
+		sorryServer: null,
 		backends: job.backends.map((name, index) =>
 			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0], job.forwarding),
 		),

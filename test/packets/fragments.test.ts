@@ -13,6 +13,8 @@ const BACKEND_MAC = '02:00:00:00:01:49';
 interface Scene {
 	readonly family: 4 | 6;
 	readonly client: string;
+	/** A prefix that the client is under. */
+	readonly blocked: string;
 	readonly dns: string;
 	readonly web: string;
 	readonly backendAddress: string;
@@ -25,6 +27,7 @@ const SCENES: readonly Scene[] = [
 	{
 		family: 4,
 		client: '192.168.1.50:40000',
+		blocked: '192.168.1.48/28',
 		dns: '192.168.1.1:53',
 		web: '192.168.1.1:80',
 		backendAddress: '10.0.0.73',
@@ -34,6 +37,7 @@ const SCENES: readonly Scene[] = [
 	{
 		family: 6,
 		client: '[2001:db8:c::50]:40000',
+		blocked: '2001:db8:c::/48',
 		dns: '[2001:db8:1::1]:53',
 		web: '[2001:db8:1::1]:80',
 		backendAddress: 'fd00:10::49',
@@ -87,7 +91,7 @@ function assertWays(
 const times = (count: number, verdict: VerdictName): VerdictName[] => Array.from({length: count}, () => verdict);
 
 for (const scene of SCENES) {
-	const {family, client, dns, web, backend, backendAddress, offsetAt} = scene;
+	const {family, client, blocked, dns, web, backend, backendAddress, offsetAt} = scene;
 	const request = (b: Balancer, fields = {}): Uint8Array =>
 		new Connection(b, client, dns, 'udp').request('', {payload: PAYLOAD, ...fields});
 	const syn = (b: Balancer): Uint8Array => new Connection(b, client, web).request('S', {payload: new Uint8Array(60)});
@@ -139,6 +143,34 @@ for (const scene of SCENES) {
 		assertWays(t, b, {sent: fragmented(request(b, {ttl: 1}), SIZE), verdicts: times(COUNT, 'V_DROP_TTL')});
 		b.setState(backendAddress, BackendState.BACKEND_DOWN);
 		assertWays(t, b, {sent: fragmented(syn(b), 40), verdicts: times(2, 'V_DROP_NO_BACKEND')});
+	});
+
+	packetTest(ipv('fragments of a blocked source are dropped, whatever its flow was'), t => {
+		const b = fresh();
+		const connection = new Connection(b, client, dns, 'udp');
+		connection.fromClient();
+		const answer = connection.answer('', {payload: PAYLOAD});
+		const datagram = fragmented(request(b), SIZE);
+		assertWays(t, b, {
+			sent: datagram.slice(0, 2),
+			out: fragmented(atBackend(request(b), b), SIZE).slice(0, 2),
+			verdicts: times(2, 'V_FORWARD'),
+		});
+		b.block(blocked);
+		assertWays(t, b, {sent: datagram.slice(2), verdicts: times(COUNT - 2, 'V_DROP_BLOCKED')});
+		assertWays(t, b, {sent: fragmented(request(b), SIZE, 8), verdicts: times(COUNT, 'V_DROP_BLOCKED')});
+		assertWays(t, b, {sent: fragmented(syn(b), 40, 16), verdicts: times(2, 'V_DROP_BLOCKED')});
+		t.is(b.flows(family).length, 1);
+		const toClient = translated(answer, {toMac: CLIENT_MAC, fromMac: b.ports.external.mac, from: dns});
+		assertWays(t, b, {
+			sent: fragmented(answer, SIZE, 24),
+			out: fragmented(toClient, SIZE, 24),
+			verdicts: times(COUNT, 'V_REPLY'),
+			side: 'internal',
+		});
+		const foreign = new Connection(b, client, dns.replace(/53$/, '54'), 'udp').request('', {payload: PAYLOAD});
+		const verdicts: VerdictName[] = ['V_PASS_NOT_OURS', ...times(COUNT - 1, 'V_PASS_FRAGMENT')];
+		assertWays(t, b, {sent: fragmented(foreign, SIZE, 32), verdicts});
 	});
 
 	packetTest(ipv('a backend that fails between two fragments'), t => {

@@ -4,9 +4,18 @@ import {execFileSync} from 'node:child_process';
 import {FAMILIES} from '../../src/net/address.js';
 import {BackendState, FlowShift, type FlowSlot, FlowState} from '../../src/xdp/layout.gen.js';
 import {isHalfOpen} from '../../src/xdp/time.js';
-import {type Balancer, balancer, CLIENT_MAC, enableForwarding, type JobService, packetTest} from './balancer.js';
+import {
+	type Balancer,
+	balancer,
+	CLIENT_MAC,
+	enableForwarding,
+	type JobService,
+	MTU,
+	packetTest,
+	type VerdictName,
+} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
-import {describe, translated} from './frame.js';
+import {describe, endpoint, tagged, translated} from './frame.js';
 
 const VIP = '192.168.1.1:80';
 const JOB = [{at: VIP, backends: ['10.0.0.71:80', '10.0.0.72:8080']}] as const;
@@ -292,3 +301,40 @@ packetTest('the clock reader writes jiffies and nanoseconds', t => {
 	const [laterJiffies, laterNs] = clock();
 	t.true(laterJiffies >= jiffies && laterNs > ns && ns > 0n && jiffies > 0n);
 });
+
+for (const of of FAMILIES)
+	packetTest(`a SYN of IPv${of} that goes nowhere opens no flow`, t => {
+		const {vip, backends, client} = FAMILY_JOBS[of];
+		const [backend] = backends;
+		const b = balancer(t, [{at: vip, backends: [backend], persistenceS: 60}]);
+		b.limitAnswers(0);
+		const c = new Connection(b, client, vip);
+		const syn = c.request('S', {payload: new Uint8Array(600)});
+		const [address] = endpoint(backend);
+		const {nextHop = 0n} = [...b.tables.backends.values()][0] ?? {};
+		const connections = (): bigint | undefined => b.maps.traffic.sumU64(0, 64, b.maps.traffic.size / 64, 1)[0];
+		const assertRefused = (frame: Uint8Array, verdict: VerdictName): void => {
+			t.is(b.send(frame).verdict, verdict);
+			t.deepEqual(
+				states(b).filter(state => state !== 'FLOW_EMPTY'),
+				[],
+				verdict,
+			);
+			t.is(connections(), 0n, verdict);
+		};
+
+		assertRefused(c.request('S', {ttl: 1}), 'V_DROP_TTL');
+		t.is(b.maps.ticket(1), 0n, 'nor does it take a turn');
+		assertRefused(tagged(syn, 1), 'V_DROP_VLAN');
+		b.setMtu('internal', 600);
+		assertRefused(syn, 'V_DROP_TOO_BIG');
+		b.setMtu('internal', MTU);
+		b.setBackend(address, {nextHop: 0n});
+		assertRefused(syn, 'V_DROP_NO_NEIGHBOUR');
+		b.setBackend(address, {nextHop});
+		b.maps.nicPorts.delete(b.ports.internal.ifindex);
+		assertRefused(syn, 'V_DROP_NO_NIC');
+		b.maps.nicPorts.set(b.ports.internal.ifindex, b.ports.internal.ifindex);
+		c.assertForwarded(t, syn, 'V_FORWARD_NEW');
+		t.is(connections(), 1n);
+	});

@@ -220,9 +220,11 @@ export class Model {
 		let verdict: VerdictName = 'V_FORWARD';
 		const anew = flow !== undefined && (isUdp ? !flow.backend.up : opens && flow.state === 'over');
 		if (flow !== undefined && !anew) {
+			if (opens && !flow.backend.up && parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 			advanceByClient(flow, parsed);
 		} else {
 			if (!opens) return {verdict: 'V_PASS_NO_FLOW', frame};
+			if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
 			const opened = this.#open(parsed.from, service, {mac: formatMac(frame.subarray(6, 12)), side});
 			if (typeof opened === 'string') return {verdict: opened, frame};
 			flow = opened;
@@ -231,7 +233,10 @@ export class Model {
 		const {backend} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
-		if (inVlan && side !== 'internal') return {verdict: 'V_DROP_VLAN', frame};
+		if (inVlan && side !== 'internal') {
+			if (verdict === 'V_FORWARD_NEW') this.#flows.splice(this.#flows.indexOf(flow), 1);
+			return {verdict: 'V_DROP_VLAN', frame};
+		}
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
 		putEnds(out, ETHERNET, {to: backend.at});
 		return {verdict, frame: out};

@@ -15,7 +15,7 @@ import {
 	TunnelFlag,
 } from '../../src/xdp/layout.gen.js';
 import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
-import {backend, circumstances, HOP, randomServices, Seeded, service} from './random-job.js';
+import {backend, CAPACITY, circumstances, HOP, randomServices, Seeded, service} from './random-job.js';
 
 function apply(tables: Tables, ops: readonly Op[]): void {
 	for (const op of ops) applyOp(tables, op);
@@ -101,6 +101,44 @@ test('a failed backend is down, or drains with inhibit_on_failure; weight 0 drai
 		[...tables.backends.values()].map(({state}) => state),
 		[BackendState.BACKEND_DOWN, BackendState.BACKEND_DRAIN, BackendState.BACKEND_DRAIN],
 	);
+});
+
+/** Two backends of which the second is down, and a sorry server: who is dealt to, and in which states all are. */
+function withSorryServer(
+	isServing: boolean,
+	changes: {readonly inhibit?: boolean; readonly scheduler?: 'rr' | 'mh'} = {},
+): {readonly dealt: readonly (number | undefined)[]; readonly states: Readonly<Record<number, number>>} {
+	const sorryServer = {backend: backend('10.0.0.99'), inhibit: changes.inhibit ?? false};
+	const backends = [backend('10.0.0.1'), backend('10.0.0.2')];
+	const {tables, problems} = desired(
+		[service('192.168.1.1', backends, {sorryServer, scheduler: changes.scheduler ?? 'rr'})],
+		circumstances(emptyTables(), {
+			capacity: {...CAPACITY, turns: 8192},
+			isUp: (_, {address}) => (address === '10.0.0.99' ? isServing : address === '10.0.0.1'),
+		}),
+	);
+	if (problems.length > 0) throw new Error(problems.join());
+	const [entry] = tables.services.values();
+	const last = (id: number): number => tables.backends.get(id)?.addr[3] ?? 0;
+	return {
+		dealt: [...new Set(entry ? dealt(tables, entry).map(last) : [])].sort((a, b) => a - b),
+		states: Object.fromEntries([...tables.backends].map(([id, {state}]) => [last(id), state])),
+	};
+}
+
+test('a sorry server is not there until it has to serve, and then it is dealt to alone', t => {
+	const {BACKEND_UP, BACKEND_DOWN, BACKEND_DRAIN} = BackendState;
+	for (const scheduler of ['rr', 'mh'] as const) {
+		t.deepEqual(withSorryServer(false, {scheduler}), {dealt: [1, 2], states: {1: BACKEND_UP, 2: BACKEND_DOWN}});
+		t.deepEqual(withSorryServer(true, {scheduler}), {
+			dealt: [99],
+			states: {1: BACKEND_DOWN, 2: BACKEND_DOWN, 99: BACKEND_UP},
+		});
+	}
+	t.deepEqual(withSorryServer(true, {inhibit: true}), {
+		dealt: [99],
+		states: {1: BACKEND_DRAIN, 2: BACKEND_DRAIN, 99: BACKEND_UP},
+	});
 });
 
 test('a removed backend keeps its id until it has been down and no flow names it', t => {

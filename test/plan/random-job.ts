@@ -59,6 +59,7 @@ export function service(address: string, backends: readonly Backend[], overrides
 		quorum: 1,
 		hysteresis: 0,
 		backends,
+		sorryServer: null,
 		...overrides,
 	};
 }
@@ -73,7 +74,12 @@ export function randomServices(seeded: Seeded): Service[] {
 			if (seeded.flip()) backends.push(backend(`10.0.0.${b + 1}`, {weight: seeded.below(3)}));
 		}
 		if (backends.length > 0)
-			services.push(service(`192.168.1.${s + 1}`, backends, {scheduler: seeded.flip() ? 'rr' : 'wrr'}));
+			services.push(
+				service(`192.168.1.${s + 1}`, backends, {
+					scheduler: seeded.flip() ? 'rr' : 'wrr',
+					sorryServer: seeded.flip() ? {backend: backend('10.0.0.99'), inhibit: seeded.flip()} : null,
+				}),
+			);
 	}
 	return services;
 }

@@ -1,11 +1,13 @@
-import {none, one, onOff} from '../args.js';
-import type {Forwarding, Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, full, type Keywords, refused, rows} from '../table.js';
+import {one, onOff} from '../args.js';
+import {type Forwarding, type Place, WEIGHT_MAX} from '../model.js';
+import {accepted, type Draft, draftAt, full, type Keywords, rows} from '../table.js';
 import {integer} from '../values.js';
 import * as because from './because.js';
+import type {WrittenCheck} from './check-draft.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
+import {checkRows} from './checks.js';
 import {forwardingArgs} from './forwarding.js';
-import {newTcpCheck, type TcpCheckDraft, tcpCheck} from './tcp-check.js';
+import {virtualHost} from './http-get.js';
 
 /** `real_server`. null: not written. */
 export interface BackendDraft extends Draft, CheckOptions {
@@ -18,7 +20,8 @@ export interface BackendDraft extends Draft, CheckOptions {
 	/** 0: none. */
 	upperThreshold: number;
 	lowerThreshold: number;
-	readonly checks: TcpCheckDraft[];
+	virtualHost: string | null;
+	readonly checks: WrittenCheck[];
 }
 
 export function newBackend(address: string, port: number | null, place: Place): BackendDraft {
@@ -32,12 +35,10 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		inhibitOnFailure: null,
 		upperThreshold: 0,
 		lowerThreshold: 0,
+		virtualHost: null,
 		checks: [],
 	};
 }
-
-/** keepalived's largest weight. */
-export const WEIGHT_MAX = 2 ** 31 - 1;
 
 const threshold = integer(0, 2 ** 32 - 1);
 
@@ -52,13 +53,7 @@ export const backend: Keywords<BackendDraft> = {
 	lvs_method: full(forwardingArgs, (draft, forwarding) => {
 		draft.forwarding = forwarding;
 	}),
-	TCP_CHECK: block(tcpCheck, none, ({checks}, _, place) => {
-		const check = newTcpCheck(place);
-		checks.push(check);
-		return check;
-	}),
-	...rows('HTTP_GET SSL_GET SMTP_CHECK DNS_CHECK', refused('TCP_CHECK is the only check yet')),
-	...rows('MISC_CHECK UDP_CHECK PING_CHECK BFD_CHECK FILE_CHECK', refused('TCP_CHECK is the only check yet')),
+	...checkRows<BackendDraft>(),
 	uthreshold: full(one(threshold), (draft, connections) => {
 		draft.upperThreshold = connections;
 	}),
@@ -66,7 +61,7 @@ export const backend: Keywords<BackendDraft> = {
 		draft.lowerThreshold = connections;
 	}),
 	...rows('notify_up notify_down', accepted(because.noScripts)),
-	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
+	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 	smtp_alert: accepted(because.noMail, onOff),
 };

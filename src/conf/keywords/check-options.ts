@@ -1,5 +1,5 @@
 import {one, onOff} from '../args.js';
-import {full, type Keywords} from '../table.js';
+import {full, type Keywords, type Row} from '../table.js';
 import {integer, seconds} from '../values.js';
 
 /** The options that a check may take from its backend, and that from its service. null: not written. */
@@ -26,11 +26,9 @@ export function newCheckOptions(): CheckOptions {
 /** keepalived refuses a time of zero where it would spin. */
 const positive = one(seconds(0.000001));
 
-export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
+/** When to check; each kind of check has these. */
+export function rhythmKeywords<D extends CheckOptions>(): Keywords<D> {
 	return {
-		connect_timeout: full(positive, (draft: D, us) => {
-			draft.connectTimeoutUs = us;
-		}),
 		delay_loop: full(positive, (draft: D, us) => {
 			draft.delayLoopUs = us;
 		}),
@@ -46,6 +44,19 @@ export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
 		alpha: full(onOff, (draft: D, alpha) => {
 			draft.alpha = alpha;
 		}),
+	};
+}
+
+export function connectTimeout<D extends CheckOptions>(): Row<D> {
+	return full(positive, (draft: D, us) => {
+		draft.connectTimeoutUs = us;
+	});
+}
+
+export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
+	return {
+		connect_timeout: connectTimeout<D>(),
+		...rhythmKeywords<D>(),
 	};
 }
 

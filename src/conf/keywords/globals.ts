@@ -1,21 +1,21 @@
-import {type Args, anything, none, one, pair} from '../args.js';
+import {type Args, anything, none, one, oneOnly, onOff, pair} from '../args.js';
 import type {Globals, Place} from '../model.js';
 import {
 	accepted,
 	type Draft,
 	draftAt,
+	fixed,
 	full,
 	items,
 	type Keywords,
 	readOptions,
-	refused,
 	rows,
 	withoutEffect,
 } from '../table.js';
 import {integer, ipv4, ipv6, seconds, word} from '../values.js';
 import * as because from './because.js';
 import {type ScriptDefaults, userArgs} from './script.js';
-import {type GarpDraft, garpKeywords, vrrpVersion} from './vrrp-values.js';
+import {type GarpDraft, garpKeywords, rfcKeywords, vrrpVersion} from './vrrp-values.js';
 
 /** `global_defs`. */
 export interface GlobalsDraft extends Draft {
@@ -26,8 +26,11 @@ export interface GlobalsDraft extends Draft {
 	smtpConnectTimeoutUs: number;
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
 	vrrpVersion: 2 | 3;
+	/** keepalived's strict mode, for all instances that do not say themselves. */
+	strict: boolean;
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
+	logAllFailures: boolean;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 }
@@ -43,7 +46,9 @@ export function newGlobals(place: Place): GlobalsDraft {
 		smtpConnectTimeoutUs: 30_000_000,
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
+		strict: false,
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
+		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
 		garp: {},
 	};
@@ -133,12 +138,14 @@ export const globals: Keywords<GlobalsDraft> = {
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
 	include_check: accepted(because.alwaysChecked),
 	default_interface: accepted('only static_ipaddress needs it'),
-	vrrp_strict: refused('strict RFC mode, with which keepalived drops authentication'),
-	...rows('vrrp_startup_delay vrrp_delay_after_boot', refused('VRRP starts at once')),
+	vrrp_strict: full(none, draft => {
+		draft.strict = true;
+	}),
 	...rows(
-		'vrrp_down_timer_adverts vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_owner_ignore_adverts',
-		refused('VRRP runs by the rules of the RFC only'),
+		'vrrp_startup_delay vrrp_delay_after_boot',
+		fixed('VRRP starts at once', because => oneOnly(seconds(0), 0, because)),
 	),
+	...rfcKeywords<GlobalsDraft>('vrrp_'),
 
 	script_user: full(userArgs, ({scripts}, user) => {
 		Object.assign(scripts, user);
@@ -158,13 +165,16 @@ export const globals: Keywords<GlobalsDraft> = {
 		accepted(because.noScripts),
 	),
 
-	lvs_sync_daemon: refused('connections are not shared between balancers yet'),
+	lvs_sync_daemon: accepted(because.noSharing),
 	...rows('lvs_flush lvs_flush_on_stop lvs_flush_onstop', accepted(because.noIpvs)),
 	...rows('nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark', accepted(because.noIpvs)),
-	checker_log_all_failures: accepted('every change of a check is logged once'),
+	checker_log_all_failures: full(onOff, (draft, all) => {
+		draft.logAllFailures = all;
+	}),
 
 	...rows('process_names process_name lvs_process_name', accepted(because.ownProcesses)),
-	...rows('max_auto_priority min_auto_priority_delay random_seed umask', accepted(because.ownProcesses)),
+	random_seed: accepted('random numbers are as they were at the last reading, and others on another machine'),
+	...rows('max_auto_priority min_auto_priority_delay umask', accepted(because.ownProcesses)),
 	...processKeywords('vrrp'),
 	...processKeywords('checker'),
 	...processKeywords('bfd'),
@@ -173,11 +183,13 @@ export const globals: Keywords<GlobalsDraft> = {
 	...netlinkKeywords('lvs_netlink_cmd'),
 	...netlinkKeywords('lvs_netlink_monitor'),
 	...netlinkKeywords('process_monitor'),
-	...rows('vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier', accepted(because.ownProcesses)),
-	...rows('reload_check_config reload_time_file reload_repeat reload_file', accepted(because.ownProcesses)),
-	...rows('config_save_dir tmp_config_directory data_use_instance json_version', accepted(because.ownProcesses)),
-	...rows('state_dump_file stats_dump_file json_dump_file', accepted(because.ownProcesses)),
-	...rows('iproute_usr_dir iproute_etc_dir', accepted(because.ownProcesses)),
+	...rows('vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier', accepted(because.ownBuffers)),
+	reload_check_config: accepted(because.checkedReload),
+	...rows('reload_time_file reload_repeat reload_file', accepted(because.signalledReload)),
+	...rows('config_save_dir tmp_config_directory', accepted('the file is read once, by one process')),
+	...rows('data_use_instance json_version', accepted(because.ownFiles)),
+	...rows('state_dump_file stats_dump_file json_dump_file', accepted(because.ownFiles)),
+	...rows('iproute_usr_dir iproute_etc_dir', accepted('names of tables, scopes and protocols are not looked up')),
 	...rows('enable_snmp_vrrp enable_snmp_keepalived enable_snmp_checker enable_traps', accepted(because.noSnmp)),
 	...rows('snmp_socket enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3', accepted(because.noSnmp)),
 	...rows('snmp_vs_stats_update_interval snmp_rs_stats_update_interval', accepted(because.noSnmp)),
@@ -192,9 +204,18 @@ function processKeywords(of: string): Keywords<GlobalsDraft> {
 
 /** The receive buffers of one of keepalived's netlink sockets. */
 function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
-	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownProcesses));
+	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownBuffers));
 }
 
-export function toGlobals({place, written, garp, scripts, vrrpVersion, ...globals}: GlobalsDraft): Globals {
+export function toGlobals({
+	place,
+	written,
+	garp,
+	scripts,
+	logAllFailures,
+	vrrpVersion,
+	strict,
+	...globals
+}: GlobalsDraft): Globals {
 	return globals;
 }

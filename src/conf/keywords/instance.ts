@@ -2,13 +2,26 @@ import {type Family, family, isLinkLocal} from '../../net/address.js';
 import {none, one, onOff} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import type {Instance, Place, VirtualAddress} from '../model.js';
-import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeOf, refused, rows} from '../table.js';
+import {
+	accepted,
+	block,
+	closed,
+	type Draft,
+	draftAt,
+	full,
+	items,
+	type Keywords,
+	placeOf,
+	refused,
+	rows,
+} from '../table.js';
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import {toStrict} from './strict.js';
 import {type TrackDraft, trackKeywords} from './track.js';
 import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
-import {type GarpDraft, garpKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
+import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
 export interface InstanceDraft extends Draft {
@@ -29,6 +42,8 @@ export interface InstanceDraft extends Draft {
 	sourceAddress: string | null;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
+	/** null: as `global_defs` has it. */
+	strict: boolean | null;
 }
 
 interface AuthenticationDraft extends Draft {
@@ -56,6 +71,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		sourceAddress: null,
 		trackPrimary: true,
 		tracks: [],
+		strict: null,
 	};
 }
 
@@ -126,20 +142,25 @@ export const instance: Keywords<InstanceDraft> = {
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
 	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
+	...rfcKeywords<InstanceDraft>(''),
 	...rows(
-		'lower_prio_no_advert higher_prio_send_advert down_timer_adverts timer_expired_backup thread_timer_expired',
-		refused('VRRP runs by the rules of the RFC only'),
+		'timer_expired_backup thread_timer_expired',
+		accepted('adverts that wait in the socket are read before a timer counts'),
 	),
-	...rows('owner_ignore_adverts strict_mode', refused('VRRP runs by the rules of the RFC only')),
+	strict_mode: full(onOff, (draft, strict) => {
+		draft.strict = strict;
+	}),
 	no_accept: refused('virtual addresses always answer for themselves'),
-	auth_hmac: refused('only passwords authenticate adverts'),
-	lvs_sync_daemon_interface: refused('connections are not shared between balancers yet'),
+	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
+	lvs_sync_daemon_interface: accepted(because.noSharing),
 	accept: accepted('it is the default', none),
 	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
-	no_virtual_ipaddress: accepted('no virtual address is required', none),
+	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
-	...rows('debug kernel_rx_buf_size linkbeat_use_polling', accepted(because.ownProcesses)),
+	kernel_rx_buf_size: accepted(because.ownBuffers),
+	linkbeat_use_polling: accepted(because.linkEvents),
+	debug: accepted('lbd -D logs more'),
 	smtp_alert: accepted(because.noMail, onOff),
 	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
 	...rows('notify_deleted notify_master_rx_lower_pri notify_priority_changes', accepted(because.noScripts)),
@@ -154,7 +175,7 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'vrrpVersion'>;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'>;
 
 /** An instance's tracks by its own blocks and its group's. */
 type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
@@ -178,7 +199,7 @@ export function toInstance(
 	const advertised = addresses.slice(0, ADVERTISED_MAX[of]);
 	const excess = addresses.slice(ADVERTISED_MAX[of]);
 	reportExcess(excess, ADVERTISED_MAX[of], report);
-	return {
+	const instance: Instance = {
 		place,
 		name,
 		initialState: resolveState(draft, priority, report),
@@ -197,6 +218,7 @@ export function toInstance(
 		trackPrimary,
 		tracks: tracksOf(draft, priority),
 	};
+	return (draft.strict ?? defaults.strict) ? toStrict(instance, draft, report) : instance;
 }
 
 /** By what is written; an instance that says nothing is of IPv4. */

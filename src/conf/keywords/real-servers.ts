@@ -5,19 +5,23 @@ import type {Backend, Forwarding, Place, Protocol, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
-import {toTcpCheck} from './tcp-check.js';
+import type {GlobalsDraft} from './globals.js';
+import type {TrackedFileDraft} from './trackers.js';
 
 /** What real servers take from their `virtual_server`. */
 export interface RealServerDefaults extends CheckOptions {
 	readonly forwarding: Forwarding | null;
 	readonly weight: number;
 	readonly inhibitOnFailure: boolean;
+	readonly virtualHost: string | null;
 }
 
 /** The services of the `virtual_server`, as far as real servers depend on them. */
 export interface Served {
 	readonly protocol: Protocol;
 	readonly endpoints: readonly Pick<Service, 'address' | 'port'>[];
+	readonly globals: GlobalsDraft;
+	readonly trackFiles: readonly TrackedFileDraft[];
 }
 
 /** The backends of each endpoint, in its order. What is said of a real server is said once. */
@@ -61,8 +65,18 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 		weight: draft.weight ?? defaults.weight,
 		inhibitOnFailure: draft.inhibitOnFailure ?? defaults.inhibitOnFailure,
 		...resolveThresholds(draft, report),
-		alpha: draft.checks.some(check => inherit('alpha', check, draft, defaults) ?? false),
-		checks: draft.checks.map(check => toTcpCheck(check, {address, port}, [draft, defaults], report)),
+		alpha: draft.checks.some(check => inherit('alpha', check.draft, draft, defaults) ?? false),
+		checks: draft.checks.flatMap(check =>
+			check.toChecks({
+				address,
+				port,
+				outer: [draft, defaults],
+				virtualHost: draft.virtualHost ?? defaults.virtualHost,
+				globals: served.globals,
+				trackFiles: served.trackFiles,
+				report,
+			}),
+		),
 	};
 }
 

@@ -1,13 +1,14 @@
 import {type Family, maskPrefix} from '../../net/address.js';
 import {type Args, none, one, onOff, optional, pair} from '../args.js';
-import type {Forwarding, Place, Protocol, Scheduler} from '../model.js';
+import {type Forwarding, type Place, type Protocol, type Scheduler, WEIGHT_MAX} from '../model.js';
 import {accepted, block, type Draft, draftAt, full, type Keywords, type Row, refused, rows} from '../table.js';
 import {integer, ip, ipv4, map, oneOf, Unsupported, type Value, word} from '../values.js';
-import {type BackendDraft, backend, newBackend, WEIGHT_MAX} from './backend.js';
+import {type BackendDraft, backend, newBackend} from './backend.js';
 import * as because from './because.js';
 import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-options.js';
 import {forwardingArgs} from './forwarding.js';
 import {port, readAddresses, refusesFwmark, type ServiceAddresses} from './group.js';
+import {virtualHost} from './http-get.js';
 
 /** Which traffic a `virtual_server` takes: that of an address of its own, or of a group that `place` names. */
 export type ServiceTarget = ServiceAddresses | {readonly group: string; readonly place: Place};
@@ -35,7 +36,11 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	hysteresis: number;
 	weight: number;
 	inhibitOnFailure: boolean;
+	virtualHost: string | null;
 	readonly backends: BackendDraft[];
+	sorryServer: BackendDraft | null;
+	sorryInhibit: boolean;
+	sorryForwarding: Forwarding | null;
 }
 
 export function newService(target: ServiceTarget, place: Place): ServiceDraft {
@@ -56,7 +61,11 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		hysteresis: 0,
 		weight: 1,
 		inhibitOnFailure: false,
+		virtualHost: null,
 		backends: [],
+		sorryServer: null,
+		sorryInhibit: false,
+		sorryForwarding: null,
 	};
 }
 
@@ -174,8 +183,15 @@ export const service: Keywords<ServiceDraft> = {
 		return draft;
 	}),
 
-	sorry_server: refused('a service without backends refuses connections'),
-	...rows('sorry_server_inhibit sorry_server_lvs_method', accepted('there is no sorry server yet')),
+	sorry_server: full(backendArgs, (draft, [address, port], place) => {
+		draft.sorryServer = newBackend(address, port, place);
+	}),
+	sorry_server_inhibit: full(none, draft => {
+		draft.sorryInhibit = true;
+	}),
+	sorry_server_lvs_method: full(forwardingArgs, (draft, forwarding) => {
+		draft.sorryForwarding = forwarding;
+	}),
 	ops: refused('datagrams of a client belong to a flow'),
 	persistence_engine: refused('SIP Call-ID affinity needs payload parsing'),
 	'sh-port': hashFlag('sh-port', 'hashPort', ['sh']),
@@ -190,7 +206,7 @@ export const service: Keywords<ServiceDraft> = {
 	}),
 	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
 	ha_suspend: accepted('checks always run'),
-	virtualhost: accepted('only HTTP_GET and SSL_GET need it'),
+	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 	smtp_alert: accepted(because.noMail, onOff),
 };

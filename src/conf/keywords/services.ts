@@ -4,22 +4,31 @@ import {quote, type Report} from '../diagnostics.js';
 import type {Backend, Place, Protocol, Scheduler, Service} from '../model.js';
 import {placeOf} from '../table.js';
 import {suggestion} from '../values.js';
+import type {GlobalsDraft} from './globals.js';
 import type {GroupDraft, PlacedAddresses} from './group.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
+import {toSorryServers} from './sorry-server.js';
+import type {TrackedFileDraft} from './trackers.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
+	readonly globals: GlobalsDraft;
+	readonly trackers: {readonly files: readonly TrackedFileDraft[]};
 }
 
 /** What decides which packets a service takes. */
 type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
-export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings, report: Report): Service[] {
+export function toServices(
+	draft: ServiceDraft,
+	{groups, settings, globals, trackers}: Surroundings,
+	report: Report,
+): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
 	if (protocol === null) return [];
 	reportStrayFlags(draft, report);
@@ -32,7 +41,9 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const backends = toBackends(draft.backends, draft, {protocol, endpoints}, report);
+	const served = {protocol, endpoints, globals, trackFiles: trackers.files};
+	const backends = toBackends(draft.backends, draft, served, report);
+	const sorryServers = toSorryServers(draft, served, backends, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
 	const common = {
 		group,
@@ -51,6 +62,7 @@ export function toServices(draft: ServiceDraft, {groups, settings}: Surroundings
 		},
 		...policyOf({...endpoint, ...common}, settings),
 		backends: backends[index] ?? [],
+		sorryServer: sorryServers[index] ?? null,
 	}));
 }
 

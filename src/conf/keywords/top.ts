@@ -1,6 +1,6 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
+import {accepted, block, closed, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
@@ -97,14 +97,18 @@ export const top: Keywords<ConfigDraft> = {
 		trackers.processes.push(draft);
 		return draft;
 	}),
-	bfd_instance: refused(because.noBfd),
-	track_group: refused('static addresses do not follow instances'),
-	interface_up_down_delays: refused('a link counts at once when it goes or comes'),
+	bfd_instance: closed(
+		refused(because.noBfd),
+		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
+		checker`,
+	),
+	track_group: closed(refused('static addresses do not follow instances'), 'group'),
+	interface_up_down_delays: accepted('a link that changes counts at once'),
 	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
-	SSL: accepted('only SSL_GET needs it'),
-	garp_group: accepted(because.noPacing),
-	...rows('linkbeat_interfaces linkbeat_use_polling', accepted('the kernel tells when a link changes')),
+	SSL: accepted('checks show no certificate of their own'),
+	garp_group: closed(accepted(because.noPacing), 'garp_interval gna_interval interface interfaces'),
+	...rows('linkbeat_interfaces linkbeat_use_polling', accepted(because.linkEvents)),
 	include_check: accepted(because.alwaysChecked),
 	...rows('instance use_pid_dir child_wait_time namespace_with_ipsets', accepted(because.ownProcesses)),
 };

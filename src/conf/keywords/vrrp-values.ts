@@ -1,7 +1,8 @@
-import {one} from '../args.js';
+import {offOnly, one, oneOnly} from '../args.js';
 import type {Garp} from '../model.js';
-import {full, type Keywords} from '../table.js';
+import {fixed, full, type Keywords} from '../table.js';
 import {integer, oneOf, wholeSeconds} from '../values.js';
+import * as because from './because.js';
 
 /** What `global_defs` and `vrrp_instance` say in the same way. */
 
@@ -34,6 +35,16 @@ export function garpKeywords<D extends {readonly garp: GarpDraft}>(prefix: '' | 
 		[`${prefix}garp_lower_prio_delay`]: full(delay, ({garp}: D, value) => {
 			garp.lowerPriorityDelayUs = value;
 		}),
+	};
+}
+
+/** Where keepalived can leave the RFC. */
+export function rfcKeywords<D>(prefix: '' | 'vrrp_'): Keywords<D> {
+	return {
+		[`${prefix}down_timer_adverts`]: fixed(because.rfcVrrp, why => oneOnly(integer(1, 100), 3, why)),
+		[`${prefix}lower_prio_no_advert`]: fixed(because.rfcVrrp, offOnly),
+		[`${prefix}higher_prio_send_advert`]: fixed(because.rfcVrrp, offOnly),
+		[`${prefix}owner_ignore_adverts`]: fixed(because.rfcVrrp, offOnly),
 	};
 }
 

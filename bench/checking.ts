@@ -1,0 +1,122 @@
+/**
+ * The measured half of checks.ts, a process of its own: checks BACKENDS backends on loopback, all the time, and tells its
+ * parent once a window what that took.
+ */
+import {checkerFor} from '../src/check/checkers.js';
+import {CheckRunner} from '../src/check/runner.js';
+import type {Backend, Check, Place, Service} from '../src/conf/model.js';
+import {realClock} from '../src/host/real/clock.js';
+import {keepHeapSmall} from '../src/host/real/heap.js';
+import {realLog} from '../src/host/real/log.js';
+import {realScripts} from '../src/host/real/scripts.js';
+import {BACKENDS, INTERVAL_S, type Window} from './checks.js';
+
+const PER_SERVICE = 100;
+
+const place: Place = {file: 'bench', line: 1, column: 1};
+
+/** Each at an address of its own, 127.1.0.0 and up, so that no two connections are one. */
+function backend(index: number, port: number): Backend {
+	const address = `127.1.${index >> 8}.${index & 0xff}`;
+	const check: Check = {
+		kind: 'tcp',
+		place,
+		connectAddress: address,
+		connectPort: port,
+		bindAddress: null,
+		bindPort: 0,
+		connectTimeoutUs: 5_000_000,
+		delayLoopUs: INTERVAL_S * 1_000_000,
+		retry: 1,
+		delayBeforeRetryUs: 1_000_000,
+		warmupUs: INTERVAL_S * 1_000_000,
+		logAllFailures: false,
+	};
+	return {
+		place,
+		name: `${address}:${port}`,
+		realServer: `${address}:${port}`,
+		address,
+		port,
+		forwarding: {method: 'nat'},
+		weight: 1,
+		upperThreshold: 0,
+		lowerThreshold: 0,
+		inhibitOnFailure: false,
+		alpha: false,
+		checks: [check],
+	};
+}
+
+function services(port: number): Service[] {
+	return Array.from({length: BACKENDS / PER_SERVICE}, (_, index) => ({
+		place,
+		name: `192.0.2.1:${index + 1}`,
+		group: null,
+		address: '192.0.2.1',
+		port: index + 1,
+		protocol: 'tcp',
+		scheduler: 'rr',
+		hashPort: false,
+		hashFallback: false,
+		persistence: null,
+		policy: {failedBackend: 'drop', noBackend: 'reject'},
+		limits: {perSource: null, perService: null},
+		quorum: 1,
+		hysteresis: 0,
+		sorryServer: null,
+		backends: Array.from({length: PER_SERVICE}, (_, one) => backend(index * PER_SERVICE + one, port)),
+	}));
+}
+
+/** Of the current window. */
+const seen = {latestUs: 0, looks: 0, failed: 0};
+/** When each check ended last. */
+const ended = new Map<Check, number>();
+
+const runner = new CheckRunner({
+	clock: realClock,
+	log: realLog({debug: false}),
+	random: Math.random,
+	onChange() {},
+	onWeight() {},
+	checkerFor(check) {
+		const checker = checkerFor(check, {scripts: realScripts()});
+		return {
+			...checker,
+			async check(look) {
+				const before = ended.get(check);
+				const due = before === undefined ? null : before + check.delayLoopUs;
+				if (due !== null) seen.latestUs = Math.max(seen.latestUs, realClock.nowUs() - due);
+				const result = await checker.check(look);
+				ended.set(check, realClock.nowUs());
+				seen.looks++;
+				if (!result.ok) seen.failed++;
+				return result;
+			},
+		};
+	},
+});
+
+function report(): void {
+	const begun = {cpu: process.cpuUsage(), us: realClock.nowUs()};
+	Object.assign(seen, {latestUs: 0, looks: 0, failed: 0});
+	realClock.after(INTERVAL_S * 1_000_000, 'window', () => {
+		const {user, system} = process.cpuUsage(begun.cpu);
+		const window: Window = {
+			cpuPercent: ((user + system) * 100) / (realClock.nowUs() - begun.us),
+			residentMb: process.memoryUsage.rss() / 1e6,
+			latestMs: seen.latestUs / 1000,
+			looks: seen.looks,
+			failed: seen.failed,
+		};
+		process.send?.(window);
+		report();
+	});
+}
+
+keepHeapSmall();
+runner.configure(services(Number(process.argv[2])));
+// The first looks are spread over the second before and the warm-up.
+realClock.after((INTERVAL_S + 2) * 1_000_000, 'warm-up', report);
+process.once('disconnect', () => process.exit());

@@ -1,0 +1,78 @@
+import {connect, type Socket} from 'node:net';
+import {connect as secure, type TLSSocket} from 'node:tls';
+import type {CheckTarget} from '../conf/model.js';
+import {failed, type Look, type Result} from './checker.js';
+import {socketFailure} from './errno.js';
+
+/** Our side of a connection with a backend. It is over as soon as one of these returns a result. */
+export interface Speaker {
+	/** The backend has taken the connection. */
+	begin(say: (text: string) => void): Result | undefined;
+	/** It has said something. */
+	hear(bytes: Buffer): Result | undefined;
+	/** It has nothing more to say. */
+	end(): Result;
+}
+
+/** What a TLS handshake needs; certificates are not verified, as keepalived does not either. */
+export interface Tls {
+	readonly serverName: string | null;
+}
+
+/** Connects to a backend and lets `speaker` talk to it. Each direction of the way is a step of the look. */
+export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls: Tls | null = null): Promise<Result> {
+	return new Promise(resolve => {
+		const socket = open(target);
+		let over = false;
+		const settle = (result: Result) => {
+			if (over) return;
+			over = true;
+			look.signal.removeEventListener('abort', onAbort);
+			// By RST: thousands of probes a second must not leave sockets in TIME_WAIT on either side.
+			if (result.ok) socket.resetAndDestroy();
+			else socket.destroy();
+			resolve(result);
+		};
+		const onAbort = () => settle(failed('timeout', 'no answer in time'));
+		const converseOver = (stream: Socket) => {
+			look.advance();
+			stream.on('data', bytes => settleIf(speaker.hear(bytes)));
+			stream.on('end', () => settle(speaker.end()));
+			settleIf(speaker.begin(text => stream.write(text)));
+		};
+		const settleIf = (result: Result | undefined) => {
+			if (result !== undefined) settle(result);
+		};
+		// Stays for good: a socket may report one more error while it is being destroyed.
+		socket.on('error', error => settle(socketFailure(error)));
+		socket.once('connect', () => {
+			if (tls === null) converseOver(socket);
+			else {
+				look.advance();
+				const shielded = shield(socket, tls);
+				shielded.on('error', error => settle(tlsFailure(error)));
+				shielded.once('secureConnect', () => converseOver(shielded));
+			}
+		});
+		if (look.signal.aborted) onAbort();
+		else look.signal.addEventListener('abort', onAbort);
+	});
+}
+
+function open({connectAddress, connectPort, bindAddress, bindPort}: CheckTarget): Socket {
+	return connect({
+		host: connectAddress,
+		port: connectPort,
+		...(bindAddress === null ? {} : {localAddress: bindAddress}),
+		...(bindPort === 0 ? {} : {localPort: bindPort}),
+	});
+}
+
+function shield(socket: Socket, {serverName}: Tls): TLSSocket {
+	return secure({socket, rejectUnauthorized: false, ...(serverName === null ? {} : {servername: serverName})});
+}
+
+function tlsFailure(error: NodeJS.ErrnoException): Result {
+	const failure = socketFailure(error);
+	return failure.reason === 'error' ? failed('tls', error.message) : failure;
+}

@@ -1,0 +1,29 @@
+import {type Failure, failed, type Reason} from './checker.js';
+
+const REASONS: Readonly<Record<string, Reason>> = {
+	ECONNREFUSED: 'refused',
+	ETIMEDOUT: 'timeout',
+	EHOSTUNREACH: 'unreachable',
+	ENETUNREACH: 'unreachable',
+	EHOSTDOWN: 'unreachable',
+	ECONNRESET: 'reset',
+	EPIPE: 'reset',
+	EMFILE: 'not-made',
+	ENFILE: 'not-made',
+	ENOBUFS: 'not-made',
+	ENOMEM: 'not-made',
+	EAGAIN: 'not-made',
+	EADDRINUSE: 'not-made',
+};
+
+/** What an error of a socket says about the backend. */
+export function socketFailure(error: NodeJS.ErrnoException): Failure {
+	return failed(reasonOf(error), error.message);
+}
+
+function reasonOf({code = '', syscall}: NodeJS.ErrnoException): Reason {
+	// EADDRNOTAVAIL of bind(2) is a wrong `bindto`; of connect(2) it means that all local ports are in use.
+	if (code === 'EADDRNOTAVAIL') return syscall === 'bind' ? 'bind-failed' : 'not-made';
+	if (/^ERR_(?:SSL|TLS)_|^EPROTO$/.test(code)) return 'tls';
+	return REASONS[code] ?? 'error';
+}

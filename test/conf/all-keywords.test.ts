@@ -1,0 +1,83 @@
+import test from 'ava';
+import {top} from '../../src/conf/keywords/top.js';
+import {keywordHomes} from '../../src/conf/table.js';
+
+/** Every keyword that keepalived 2.2.7 or 2.4 knows in any block, by where most of them stand. */
+const keywords = `
+	bfd_instance child_wait_time garp_group global_defs instance interface_up_down_delays linkbeat_interfaces
+	linkbeat_use_polling namespace_with_ipsets net_namespace net_namespace_ipvs SSL static_ipaddress static_routes
+	static_rules track_file track_group use_pid_dir virtual_server virtual_server_group vrrp_instance vrrp_script
+	vrrp_sync_group vrrp_track_file vrrp_track_process include_check
+
+	bfd_cpu_affinity bfd_no_swap bfd_priority bfd_process_name bfd_rlimit_rtime bfd_rlimit_rttime bfd_rt_priority
+	checker_cpu_affinity checker_log_all_failures checker_no_swap checker_priority checker_process_name
+	checker_rlimit_rtime checker_rlimit_rttime checker_rt_priority config_save_dir data_use_instance
+	dbus_no_interface_name dbus_service_name default_interface disable_local_igmp dynamic_interfaces enable_dbus
+	enable_script_security enable_snmp_checker enable_snmp_keepalived enable_snmp_rfc enable_snmp_rfcv2
+	enable_snmp_rfcv3 enable_snmp_vrrp enable_traps fifo_write_vrrp_states_on_reload iproute_etc_dir iproute_usr_dir
+	json_dump_file json_version log_unknown_vrids lvs_flush lvs_flush_on_stop lvs_flush_onstop
+	lvs_netlink_cmd_rcv_bufs lvs_netlink_cmd_rcv_bufs_force lvs_netlink_monitor_rcv_bufs
+	lvs_netlink_monitor_rcv_bufs_force lvs_notify_fifo lvs_notify_fifo_script lvs_process_name lvs_sync_daemon
+	lvs_timeouts max_auto_priority min_auto_priority_delay nftables nftables_counters nftables_ifindex nftables_ipvs
+	nftables_ipvs_priority nftables_ipvs_start_fwmark nftables_priority no_checker_emails no_email_faults
+	notification_email notification_email_from notify_fifo notify_fifo_script process_monitor_rcv_bufs
+	process_monitor_rcv_bufs_force process_name process_names random_seed reload_check_config reload_file
+	reload_repeat reload_time_file router_id rs_init_notifies script_user set_supplementary_groups shutdown_script
+	shutdown_script_timeout smtp_alert smtp_alert_checker smtp_alert_vrrp smtp_connect_timeout smtp_helo_name
+	smtp_server snmp_rs_stats_update_interval snmp_socket snmp_vs_stats_update_interval startup_script
+	startup_script_timeout state_dump_file stats_dump_file tmp_config_directory umask use_symlink_paths
+	v3_checksum_as_v2 vmac_addr_prefix vmac_prefix vrrp_check_unicast_src vrrp_cpu_affinity vrrp_delay_after_boot
+	vrrp_down_timer_adverts vrrp_garp_extra_if vrrp_garp_interval vrrp_garp_lower_prio_delay
+	vrrp_garp_lower_prio_repeat vrrp_garp_master_delay vrrp_garp_master_refresh vrrp_garp_master_refresh_repeat
+	vrrp_garp_master_repeat vrrp_gna_interval vrrp_higher_prio_send_advert vrrp_ipsets vrrp_iptables
+	vrrp_lower_prio_no_advert vrrp_mcast_group4 vrrp_mcast_group6 vrrp_min_garp vrrp_netlink_cmd_rcv_bufs
+	vrrp_netlink_cmd_rcv_bufs_force vrrp_netlink_monitor_rcv_bufs vrrp_netlink_monitor_rcv_bufs_force vrrp_no_swap
+	vrrp_notify_fifo vrrp_notify_fifo_script vrrp_notify_priority_changes vrrp_owner_ignore_adverts vrrp_priority
+	vrrp_process_name vrrp_rlimit_rtime vrrp_rlimit_rttime vrrp_rt_priority vrrp_rx_bufs_multiplier
+	vrrp_rx_bufs_policy vrrp_skip_check_adv_addr vrrp_startup_delay vrrp_strict vrrp_version vrrp_vmac_garp_intvl
+
+	accept advert_int auth_hmac auth_pass auth_type authentication check_unicast_src debug dont_track_primary
+	down_timer_adverts garp_extra_if garp_lower_prio_delay garp_lower_prio_repeat garp_master_delay
+	garp_master_refresh garp_master_refresh_repeat garp_master_repeat higher_prio_send_advert interface
+	kernel_rx_buf_size lower_prio_no_advert lvs_sync_daemon_interface mcast_dst_ip mcast_src_ip native_ipv6 no_accept
+	no_virtual_ipaddress nopreempt notify notify_backup notify_deleted notify_fault notify_master
+	notify_master_rx_lower_pri notify_priority_changes notify_stop old_unicast_checksum owner_ignore_adverts preempt
+	preempt_delay priority promote_secondaries skip_check_adv_addr state strict_mode thread_timer_expired
+	timer_expired_backup track_bfd track_interface track_process track_script track_src_ip unicast_fault_no_peer
+	unicast_peer unicast_src_ip unicast_ttl use_ipvlan use_vmac use_vmac_addr version virtual_ipaddress
+	virtual_ipaddress_excluded virtual_router_id virtual_routes virtual_rules vmac_garp_intvl vmac_xmit_base vrf
+	key active_key anti_replay time_window mode
+
+	fall init_fail interval rise script timeout user weight file init_file delay fork_delay full_command
+	param_match process quorum_max terminate_delay global_tracking group sync_group_tracking_weight garp_interval
+	gna_interval interfaces checker hoplimit idle_tx max_hops min_rx min_tx multihop multiplier neighbor_ip
+	neighbour_ip passive source_ip ttl vrrp
+
+	alpha connect_timeout delay_before_retry delay_loop flag-1 flag-2 flag-3 ha_suspend hashed hysteresis
+	inhibit_on_failure ip_family lb_algo lb_kind lthreshold lvs_method lvs_sched mh-fallback mh-port notify_down
+	notify_up omega ops persistence_engine persistence_granularity persistence_timeout protocol quorum quorum_down
+	quorum_up real_server retry sh-fallback sh-port snmp_name sorry_server sorry_server_inhibit
+	sorry_server_lvs_method uthreshold virtualhost warmup
+	BFD_CHECK DNS_CHECK FILE_CHECK HTTP_GET MISC_CHECK PING_CHECK SMTP_CHECK SSL_GET TCP_CHECK UDP_CHECK
+	bind_if bind_port bindto connect_ip connect_port fwmark log_all_failures
+`;
+
+/** The keywords of the checks other than TCP_CHECK, and of SSL, which come with the checks. */
+const checks = `
+	ca certificate password digest enable_sni fast_recovery helo_name host http_protocol max_reply_length
+	min_reply_length misc_dynamic misc_path misc_timeout name nb_get_retry path payload regex regex_max_offset
+	regex_min_offset regex_no_match regex_options regex_stack require_reply sni_name status_code tls_compliant type url
+`;
+
+const words = (text: string): string[] => text.trim().split(/\s+/);
+
+// Of 2.4.3's source: 361 names that are installed by name, and HTTP_GET and SSL_GET by a variable.
+test('the list is whole', t => t.is(new Set([...words(keywords), ...words(checks)]).size, 363));
+
+test('every keyword of keepalived is in the table', t => {
+	const homes = keywordHomes(top, 'top');
+	t.deepEqual(
+		words(keywords).filter(keyword => !homes.has(keyword)),
+		[],
+	);
+});
