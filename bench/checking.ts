@@ -45,6 +45,7 @@ function backend(index: number, port: number): Backend {
 		inhibitOnFailure: false,
 		alpha: false,
 		checks: [check],
+		notify: null,
 	};
 }
 
@@ -65,6 +66,7 @@ function services(port: number): Service[] {
 		quorum: 1,
 		hysteresis: 0,
 		sorryServer: null,
+		notify: null,
 		backends: Array.from({length: PER_SERVICE}, (_, one) => backend(index * PER_SERVICE + one, port)),
 	}));
 }

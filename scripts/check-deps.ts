@@ -7,7 +7,20 @@ import {join, posix} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 /** What the daemon's wiring passes values between. */
-const features = ['net', 'conf', 'host/host', 'xdp', 'vrrp', 'track', 'check', 'reach', 'plan', 'control', 'metrics'];
+const features = [
+	'net',
+	'conf',
+	'host/host',
+	'xdp',
+	'vrrp',
+	'track',
+	'check',
+	'reach',
+	'plan',
+	'control',
+	'metrics',
+	'notify',
+];
 
 /** Row and entries are paths below src/ without extension, a folder stands for all in it; the longest row that fits a file applies. */
 const law: Readonly<Record<string, readonly string[]>> = {
@@ -22,7 +35,8 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	vrrp: ['net', 'conf/model', 'host/host'],
 	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],
 	track: ['conf/model', 'host/host'],
-	check: ['net', 'conf/model', 'host/host'],
+	check: ['net', 'conf/model', 'conf/words', 'host/host'],
+	notify: ['conf/model', 'conf/words', 'host/host'],
 	reach: ['net', 'host/host'],
 	plan: ['net', 'conf/model', 'xdp/layout.gen', 'xdp/tables'],
 	control: ['host/host'],
@@ -58,13 +72,14 @@ const boundaries: readonly Boundary[] = [
 	{pattern: /\bprocess\.env\b/g, allowedIn: rim, because: 'settings come from the configuration'},
 	{
 		pattern: /['"]node:(?:net|https?|tls)['"]/g,
-		allowedIn: ['check', 'control', 'metrics', 'cli'],
+		allowedIn: ['check', 'control', 'metrics', 'cli', 'host/real'],
 		because: 'only these talk to the network by themselves',
 	},
 	{pattern: /['"]libbpf-ts['"]/g, allowedIn: ['bench', 'host/real', 'xdp'], because: 'the kernel is behind these'},
 	{pattern: /['"]commander['"]/g, allowedIn: ['cli'], because: 'only lbctl has subcommands'},
 	{pattern: /['"]dns-packet['"]/g, allowedIn: ['check'], because: 'only DNS_CHECK speaks DNS'},
 	{pattern: /['"]prom-client['"]/g, allowedIn: ['metrics'], because: 'counters are values elsewhere'},
+	{pattern: /['"]nodemailer['"]/g, allowedIn: ['host/real'], because: 'others know the Mailer interface'},
 	{pattern: /['"]pino['"]/g, allowedIn: ['host/real'], because: 'others know the Log interface'},
 ];
 

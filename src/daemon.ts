@@ -15,6 +15,8 @@ import type {Host} from './host/host.js';
 import type {Log} from './log.js';
 import {Metrics} from './metrics/metrics.js';
 import {serveMetrics} from './metrics/server.js';
+import {stateOf} from './notify/event.js';
+import {Notifier} from './notify/notifier.js';
 import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
 import {Reconciler} from './reconcile.js';
@@ -22,7 +24,7 @@ import {Reporter} from './report.js';
 import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
-import type {VrrpConfig} from './vrrp/protocol.js';
+import type {Transition, VrrpConfig} from './vrrp/protocol.js';
 import {keepCounting} from './xdp/census.js';
 import {DataPlane} from './xdp/dataplane.js';
 
@@ -45,6 +47,7 @@ export class Daemon {
 	readonly #dataPlane: DataPlane;
 	readonly #reconciler: Reconciler;
 	readonly #checks: CheckRunner;
+	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
 	readonly #reporter: Reporter;
@@ -107,6 +110,9 @@ export class Daemon {
 			},
 		});
 		undo.add(() => nextHops.close());
+		const {scripts, pipes, mailer, name: machine} = host;
+		this.#notifier = new Notifier(options.config, {clock: host.clock, log, scripts, pipes, mailer, machine});
+		undo.add(() => this.#notifier.end());
 		this.#checks = new CheckRunner({
 			clock: host.clock,
 			log,
@@ -114,6 +120,13 @@ export class Daemon {
 			onChange: () => this.#reconciler.request(),
 			onWeight: () => this.#reconciler.request(),
 			checkerFor: check => checkerFor(check, host),
+			listener: {
+				backend: (service, backend, up, occasion) =>
+					this.#notifier.tell({kind: 'backend', service, backend, up, occasion}),
+				quorum: (service, up, weight, occasion) => this.#notifier.tell({kind: 'quorum', service, up, weight, occasion}),
+				check: (service, backend, {check, ...turn}) =>
+					this.#notifier.tell({kind: 'check', service, backend, check: check.kind, ...turn}),
+			},
 		});
 		undo.add(() => this.#checks.stop());
 		this.#reconciler = new Reconciler({
@@ -131,7 +144,11 @@ export class Daemon {
 			clock: host.clock,
 			log,
 			events: {
-				onTransition: transition => this.#reporter.transitioned(transition),
+				onTransition: transition => {
+					this.#reporter.transitioned(transition);
+					this.#tellTransition(transition);
+				},
+				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
 				onFatal: error => {
 					log.error({error}, 'vrrp cannot go on');
 					void this.stop(error.exitCode);
@@ -148,11 +165,13 @@ export class Daemon {
 			checks: this.#checks,
 			vrrp: this.#vrrp,
 			interfaces: () => this.#reconciler.interfaces(),
+			notifications: () => this.#notifier.counts.read(),
 		});
 	}
 
 	async #begin(): Promise<void> {
 		const {name, host, log} = this.#options;
+		await this.#notifier.start();
 		this.#checks.configure(this.#config.services);
 		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);
@@ -185,7 +204,7 @@ export class Daemon {
 
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		if (this.#config.instances.length > 0) await this.#vrrp.configure(vrrpConfig(this.#config));
+		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -226,6 +245,7 @@ export class Daemon {
 			const problems = await this.#enforce(config);
 			this.#config = config;
 			this.#reporter.configured(config);
+			this.#notifier.reloaded();
 			return problems;
 		} catch (error) {
 			await this.#enforce(before);
@@ -234,6 +254,7 @@ export class Daemon {
 	}
 
 	async #enforce(config: Config): Promise<readonly string[]> {
+		this.#notifier.expect(config);
 		await this.#vrrp.configure(vrrpConfig(config));
 		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
@@ -244,6 +265,11 @@ export class Daemon {
 
 	async #block({settings: {blocked}}: Config): Promise<void> {
 		await this.#dataPlane.block(blockChanges(this.#dataPlane.blocked, blocked));
+	}
+
+	#tellTransition({scope, name, to, priority}: Transition): void {
+		const state = stateOf(to, this.#stopping);
+		if (state !== null) this.#notifier.tell({kind: 'entered', scope, name, state, priority});
 	}
 
 	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */
@@ -274,7 +300,14 @@ function vrrpConfig(config: Config): VrrpConfig {
 		instances: config.instances,
 		syncGroups: config.syncGroups,
 		multicastGroups: config.globals.multicastGroups,
+		statics: config.statics,
+		trackGroups: config.trackGroups,
 	};
+}
+
+/** Whether there is work for `lbd-vrrp`. */
+function hasHoldings({instances, statics: {addresses, routes, rules}}: Config): boolean {
+	return [instances, addresses, routes, rules].some(({length}) => length > 0);
 }
 
 /** Errors that a user can mend; anything else is a fault of ours. */

@@ -43,6 +43,8 @@ export interface ReporterSeams {
 	readonly vrrp: VrrpChild;
 	/** The NICs that carry the program. */
 	interfaces(): readonly Link[];
+	/** How notifications ended, by channel and outcome. */
+	notifications(): Snapshot['notifications'];
 }
 
 export class Reporter {
@@ -206,6 +208,7 @@ export class Reporter {
 			persistenceEntries: this.#persistenceEntries,
 			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
 			instances: (await this.#instances()).map(instanceSample),
+			notifications: this.#seams.notifications(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
 	}

@@ -117,6 +117,11 @@ export class RawMap {
 		if (status < 0) throw this.#refused('map update batch', status, `after ${written} of ${count} entries`);
 	}
 
+	/** Deletes `count` entries in as few system calls as the map type allows; those that are not there are no error. */
+	deleteBatch(keys: Uint8Array, count: number): void {
+		this.#require('map delete batch', this.#map.deleteBatch(keys, count));
+	}
+
 	/**
 	 * All entries, read in the thread pool in batches of at most 1,024 (the default). Entries that come, go or change
 	 * meanwhile may be in it or not.

@@ -39,6 +39,7 @@ export interface NativeMap extends NativePinnable {
 	delete(key: Uint8Array): Status;
 	nextKey(key: Uint8Array | undefined, into: Uint8Array): Status;
 	updateBatch(keys: Uint8Array, values: Uint8Array, count: number): {status: Status; written: number};
+	deleteBatch(keys: Uint8Array, count: number): Status;
 	dump(batch: number): Promise<Entries | Status>;
 	mmap(): NativeMemory | Status;
 }

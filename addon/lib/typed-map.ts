@@ -51,12 +51,21 @@ export class BpfMap<K, V> {
 
 	/** All entries, as `RawMap.dump` reads them. */
 	async entries(): Promise<Array<[K, V]>> {
+		return [...(await this.read())];
+	}
+
+	/** The same, each decoded when it is asked for, so that whoever has a million may take his time. */
+	async read(): Promise<Iterable<[K, V]>> {
 		const {keys, values, count} = await this.raw.dump();
-		const [keyView, valueView] = [viewOf(keys), viewOf(values)];
-		return Array.from({length: count}, (_, index) => [
-			this.#key.decode(slot(keyView, index, this.#key.size)),
-			this.#value.decode(slot(valueView, index, this.#value.size)),
-		]);
+		return this.#decoded(viewOf(keys), viewOf(values), count);
+	}
+
+	*#decoded(keys: DataView, values: DataView, count: number): Generator<[K, V]> {
+		for (let index = 0; index < count; index++)
+			yield [
+				this.#key.decode(slot(keys, index, this.#key.size)),
+				this.#value.decode(slot(values, index, this.#value.size)),
+			];
 	}
 
 	/** Writes all entries in few system calls; what the codecs refuse is refused before the first is written. */
@@ -70,6 +79,14 @@ export class BpfMap<K, V> {
 			this.#value.encode(value, slot(valueView, index, this.#value.size));
 		}
 		this.raw.updateBatch(keys, values, list.length);
+	}
+
+	/** Deletes all these entries in few system calls, or what there is of them. */
+	deleteMany(keys: readonly K[]): void {
+		const bytes = new Uint8Array(keys.length * this.#key.size);
+		const view = viewOf(bytes);
+		for (const [index, key] of keys.entries()) this.#key.encode(key, slot(view, index, this.#key.size));
+		this.raw.deleteBatch(bytes, keys.length);
 	}
 }
 

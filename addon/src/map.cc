@@ -38,6 +38,7 @@ Napi::Function Map::Define(Napi::Env env) {
                          InstanceMethod<&Map::Delete>("delete"),
                          InstanceMethod<&Map::NextKey>("nextKey"),
                          InstanceMethod<&Map::UpdateBatch>("updateBatch"),
+                         InstanceMethod<&Map::DeleteBatch>("deleteBatch"),
                          InstanceMethod<&Map::Dump>("dump"),
                          InstanceMethod<&Map::Mmap>("mmap"),
                      }));
@@ -174,6 +175,25 @@ Napi::Value Map::UpdateBatch(const Napi::CallbackInfo& info) {
   result["status"] = Status(env, status);
   result["written"] = Napi::Number::New(env, written);
   return result;
+}
+
+/** deleteBatch(keys, count): status. The kernel stops at a key that is not there; it is stepped over. */
+Napi::Value Map::DeleteBatch(const Napi::CallbackInfo& info) {
+  uint32_t count = ToUint32(info[1], "count");
+  Bytes keys = ToBytes(info[0], "keys", static_cast<size_t>(count) * key_size_);
+  bool batches = true;
+  for (uint32_t done = 0; done < count;) {
+    uint8_t* key = keys.data + static_cast<size_t>(done) * key_size_;
+    uint32_t some = batches ? std::min(count - done, kBatchMax) : 1;
+    int status = batches ? bpf_map_delete_batch(fd_.get(), key, &some, nullptr) : bpf_map_delete_elem(fd_.get(), key);
+    if (batches && status == -kNotSupported) {
+      batches = false;
+      continue;
+    }
+    if (status < 0 && status != -ENOENT) return Status(info.Env(), status);
+    done += batches && status < 0 ? some + 1 : some;
+  }
+  return Status(info.Env(), 0);
 }
 
 /** dump(batch): Promise<{keys, values, count} | status> */

@@ -162,6 +162,7 @@ const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, net
 	quorum: 1,
 	hysteresis: 0,
 	sorryServer: null,
+	notify: null,
 	backends: serversOf(network).map(server => ({
 		place: PLACE,
 		name: server,
@@ -175,6 +176,7 @@ const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, net
 		inhibitOnFailure: false,
 		alpha: false,
 		checks: [],
+		notify: null,
 	})),
 }));
 

@@ -1,12 +1,13 @@
 import type {Backend, Check, Service} from '../conf/model.js';
+import {virtualServerName} from '../conf/words.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import type {Checker} from './checker.js';
 import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
-import {type BackendHealth, Watch} from './watch.js';
-import {quorumWords, sorryWords, virtualServerName} from './words.js';
+import {type BackendHealth, type CheckTurn, Watch} from './watch.js';
+import {quorumWords, sorryWords} from './words.js';
 
 export type {CheckHealth} from './probe.js';
 export type {BackendHealth} from './watch.js';
@@ -25,6 +26,18 @@ export interface HealthChange {
 	readonly atUs: number;
 }
 
+/** Why a backend or a quorum went up or down. */
+export type Occasion = 'check' | 'start' | 'removal' | 'shutdown';
+
+/** Hears of everything that somebody may want to be told of, what follows from a configuration included. */
+export interface HealthListener {
+	backend(service: Service, backend: Backend, up: boolean, occasion: Occasion): void;
+	/** `weight`: of all live backends together. */
+	quorum(service: Service, up: boolean, weight: number, occasion: Occasion): void;
+	/** A check has changed its mind. */
+	check(service: Service, backend: Backend, turn: CheckTurn & {readonly up: boolean}): void;
+}
+
 /** The key of `CheckRunner.health()`: what the services of a group ask of one real server is asked once. */
 export function healthKey(
 	service: Pick<Service, 'name' | 'group' | 'protocol'>,
@@ -38,6 +51,8 @@ export class CheckRunner {
 	readonly #setting: ProbeSetting;
 	readonly #log: Log;
 	readonly #onChange: (change: HealthChange) => void;
+	readonly #listener: HealthListener | undefined;
+	#virtualServers: ReadonlyMap<string, Service> = new Map();
 	readonly #onWeight: () => void;
 	readonly #quorums = new Map<string, boolean>();
 	#watches: ReadonlyMap<string, Watch> = new Map();
@@ -48,6 +63,7 @@ export class CheckRunner {
 		/** Uniform in [0, 1). */
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
+		readonly listener?: HealthListener;
 		/** A backend's weight is another. */
 		readonly onWeight: () => void;
 		readonly concurrency?: number;
@@ -55,6 +71,7 @@ export class CheckRunner {
 	}) {
 		this.#log = options.log;
 		this.#onChange = options.onChange;
+		this.#listener = options.listener;
 		this.#onWeight = options.onWeight;
 		const slots = new Slots(options.concurrency ?? CONCURRENCY);
 		const scriptSlots = new Slots(SCRIPTS_MAX);
@@ -71,15 +88,19 @@ export class CheckRunner {
 	 * rhythm. Does not call `onChange`: read `health()` afterwards.
 	 */
 	configure(services: readonly Service[]): void {
-		const watches = new Map<string, Watch>();
 		const virtualServers = onePerVirtualServer(services);
+		const watches = new Map<string, Watch>();
 		for (const service of virtualServers.values()) {
 			for (const backend of service.backends) watches.set(healthKey(service, backend), this.#watch(service, backend));
 		}
-		for (const [key, watch] of this.#watches) if (!watches.has(key)) watch.stop();
+		const removed = [...this.#watches].filter(([key]) => !watches.has(key)).map(([, watch]) => watch);
 		this.#watches = watches;
-		for (const name of this.#quorums.keys()) if (!virtualServers.has(name)) this.#quorums.delete(name);
-		for (const service of virtualServers.values()) this.#updateQuorum(service);
+		for (const watch of removed) this.#remove(watch, 'removal');
+		for (const [name, service] of this.#virtualServers) {
+			if (!virtualServers.has(name)) this.#removeQuorum(service, 'removal');
+		}
+		this.#virtualServers = virtualServers;
+		for (const service of virtualServers.values()) this.#updateQuorum(service, 'start');
 	}
 
 	/** By `healthKey`. */
@@ -115,41 +136,63 @@ export class CheckRunner {
 
 	/** Ends all checks, also those in flight. */
 	stop(): void {
-		for (const watch of this.#watches.values()) watch.stop();
+		const watches = [...this.#watches.values()];
 		this.#watches = new Map();
+		for (const watch of watches) this.#remove(watch, 'shutdown');
+		for (const service of this.#virtualServers.values()) this.#removeQuorum(service, 'shutdown');
 	}
 
 	#watch(service: Service, backend: Backend): Watch {
 		const known = this.#watches.get(healthKey(service, backend));
 		if (known === undefined) {
-			return new Watch(this.#setting, this.#log, service, backend, {
-				onChange: watch => this.#changed(watch),
+			const watch = new Watch(this.#setting, this.#log, service, backend, {
+				onTurn: (watch, turn) => this.#turned(watch, turn),
 				onWeight: watch => this.#reweighed(watch),
 			});
+			if (watch.up) this.#listener?.backend(service, backend, true, 'start');
+			return watch;
 		}
+		const before = known.up;
 		known.configure(service, backend);
+		if (known.up !== before) this.#listener?.backend(service, backend, known.up, 'check');
 		return known;
 	}
 
-	#changed(watch: Watch): void {
-		const {up, reason, sinceUs} = watch.health();
-		const {service, backend} = watch;
-		this.#onChange({service: virtualServerName(service), backend: backend.realServer, up, reason, atUs: sinceUs});
-		this.#updateQuorum(service);
+	#remove(watch: Watch, occasion: 'removal' | 'shutdown'): void {
+		watch.stop();
+		if (watch.up) this.#listener?.backend(watch.service, watch.backend, false, occasion);
+	}
+
+	#removeQuorum(service: Service, occasion: 'removal' | 'shutdown'): void {
+		const name = virtualServerName(service);
+		if (this.#quorums.get(name)) this.#listener?.quorum(service, false, 0, occasion);
+		this.#quorums.delete(name);
+	}
+
+	#turned(watch: Watch, turn: CheckTurn): void {
+		const {service, backend, up} = watch;
+		if (turn.decided) {
+			const {reason, sinceUs} = watch.health();
+			this.#onChange({service: virtualServerName(service), backend: backend.realServer, up, reason, atUs: sinceUs});
+			this.#listener?.backend(service, backend, up, 'check');
+			this.#updateQuorum(service, 'check');
+		}
+		this.#listener?.check(service, backend, {...turn, up});
 	}
 
 	#reweighed({service}: Watch): void {
 		this.#onWeight();
-		this.#updateQuorum(service);
+		this.#updateQuorum(service, 'check');
 	}
 
-	#updateQuorum(service: Service): void {
+	#updateQuorum(service: Service, occasion: 'check' | 'start'): void {
 		const live = service.backends.filter(backend => this.isUp(service, backend));
 		const weight = live.reduce((sum, backend) => sum + this.#weight(service, backend), 0);
 		const name = virtualServerName(service);
 		const had = this.#quorums.get(name);
-		const has = hasQuorum(had ?? true, weight, service);
+		const has = hasQuorum(had ?? false, weight, service);
 		this.#quorums.set(name, has);
+		if (has !== (had ?? false)) this.#listener?.quorum(service, has, weight, occasion);
 		if (had === undefined || has === had) return;
 		this.#log.info({service: name, weight}, quorumWords(service, has, weight));
 		if (service.sorryServer !== null) this.#log.info({service: name}, sorryWords(service, service.sorryServer, has));

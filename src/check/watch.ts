@@ -1,8 +1,9 @@
 import {isDeepStrictEqual} from 'node:util';
 import {type Backend, type Check, type Service, WEIGHT_MAX} from '../conf/model.js';
+import {backendWord, serviceWord, virtualServerName} from '../conf/words.js';
 import type {Log} from '../log.js';
 import {type CheckHealth, Probe, type ProbeSetting} from './probe.js';
-import {backendWord, changeWords, serviceWord, virtualServerName, weightWords} from './words.js';
+import {changeWords, weightWords} from './words.js';
 
 /** Whether a backend may be used, since when and why. Times are of the host's monotonic clock. */
 export interface BackendHealth {
@@ -14,11 +15,18 @@ export interface BackendHealth {
 	readonly reason: string;
 }
 
+/** What a check that has changed its mind thinks now, and whether that decided about its backend. */
+export interface CheckTurn {
+	readonly check: Check;
+	readonly passed: boolean;
+	readonly decided: boolean;
+}
+
 /** Who hears what a watch finds out. */
 export interface WatchListener {
-	/** The backend went up or down. */
-	onChange(watch: Watch): void;
-	/** Its weight is another. */
+	/** A check has changed its mind, and perhaps the backend with it. */
+	onTurn(watch: Watch, turn: CheckTurn): void;
+	/** The backend's weight is another. */
 	onWeight(watch: Watch): void;
 }
 
@@ -90,10 +98,13 @@ export class Watch {
 	}
 
 	#probe(check: Check): Probe {
-		return new Probe(this.#setting, check, this.#up, this.#log, reason => {
+		const probe = new Probe(this.#setting, check, this.#up, this.#log, reason => {
 			if (this.#weigh()) this.#listener.onWeight(this);
-			if (this.#settle(reason)) this.#listener.onChange(this);
+			if (probe.up !== passed) this.#listener.onTurn(this, {check, passed: probe.up, decided: this.#settle(reason)});
+			passed = probe.up;
 		});
+		let passed = probe.up;
+		return probe;
 	}
 
 	/** What all checks together make of the weight; whether that is news. */

@@ -1,24 +1,9 @@
 /** keepalived's names and sentences, word for word: people's log filters look for them. */
 import type {Backend, Check, Protocol, Service, SorryServer} from '../conf/model.js';
+import {backendWord, serviceWord} from '../conf/words.js';
 import {endpointName} from '../net/address.js';
 import type {Failure, Result} from './checker.js';
 import type {CheckState} from './machine.js';
-
-/** `192.168.1.1:80`, or `group WEB`, `group DNS/udp`: the services of one `virtual_server` have one name. */
-export function virtualServerName({name, group, protocol}: Pick<Service, 'name' | 'group' | 'protocol'>): string {
-	if (group === null) return name;
-	return `group ${group}${protocol === 'tcp' ? '' : `/${protocol}`}`;
-}
-
-/** `[192.168.1.1]:tcp:80`, or `[WEB]:0` for all services of a group. */
-export function serviceWord({group, address, protocol, port}: Service): string {
-	return group === null ? `[${address}]:${protocol}:${port}` : `[${group}]:0`;
-}
-
-/** `[10.0.0.71]:tcp:80` */
-export function backendWord({protocol}: Service, {address, port}: Backend): string {
-	return `[${address}]:${protocol}:${port}`;
-}
 
 /** What keepalived says of one kind of check. `to` is its target. */
 interface Phrases {

@@ -4,14 +4,19 @@ import {blockList} from './block-list.js';
 import {crossCheck} from './cross-check.js';
 import type {Report} from './diagnostics.js';
 import type {Files} from './files.js';
+import {IprouteNames} from './iproute-names.js';
 import {toGlobals} from './keywords/globals.js';
 import {SERVICES_MAX} from './keywords/group.js';
-import {type InstanceDraft, PRIORITY_OWNER, toInstance} from './keywords/instance.js';
+import {type InstanceDraft, PRIORITY_OWNER, type RoutingNames, toInstance} from './keywords/instance.js';
+import {NameResolver} from './keywords/iproute-values.js';
+import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
+import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
 import {reconcileTracks, toTracks} from './keywords/track.js';
+import {toTrackGroup} from './keywords/track-group.js';
 import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/trackers.js';
 import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
 import type {Statement} from './parser.js';
@@ -20,20 +25,23 @@ import {keywordHomes, TableReader} from './table.js';
 const FILE = 'the file';
 const homes = keywordHomes(top, FILE);
 
-/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists. */
+/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists and the names of routing tables. */
 export function compile(file: string, statements: readonly Statement[], files: Files, report: Report): Config | null {
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
-	const instances = instancesOf(draft, report);
+	const names = {resolver: new NameResolver(new IprouteNames(files), report), priorities: new RulePriorities()};
+	const instances = instancesOf(draft, names, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
 		file,
-		globals: toGlobals(draft.globals),
+		globals: toGlobals(draft.globals, report),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
+		statics: toStatics(draft.statics, draft.globals.defaultInterface, names, report),
 		instances,
-		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, report)),
+		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
+		trackGroups: draft.trackGroups.map(toTrackGroup),
 		trackers: trackersOf(draft, instances, report),
 	};
 	crossCheck(config, draft, report);
@@ -55,7 +63,11 @@ function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
 	return services;
 }
 
-function instancesOf({instances, syncGroups, trackers, globals}: ConfigDraft, report: Report): Instance[] {
+function instancesOf(
+	{instances, syncGroups, trackers, globals}: ConfigDraft,
+	names: RoutingNames,
+	report: Report,
+): Instance[] {
 	const groups = syncGroups.map(group => ({...group, tracks: toTracks(group.tracks, trackers, report)}));
 	const tracksOf = (draft: InstanceDraft, priority: number): readonly Track[] => {
 		const tracks = toTracks(draft.tracks, trackers, report);
@@ -63,7 +75,7 @@ function instancesOf({instances, syncGroups, trackers, globals}: ConfigDraft, re
 		const isOwner = priority === PRIORITY_OWNER;
 		return reconcileTracks({interface: draft.interface, isOwner, tracks}, group, report);
 	};
-	return present(instances.map(draft => toInstance(draft, globals, tracksOf, report)));
+	return present(instances.map(draft => toInstance(draft, globals, names, tracksOf, report)));
 }
 
 /** Those that somebody tracks. */

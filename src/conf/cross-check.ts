@@ -28,8 +28,10 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 		({vrid, family: of, interface: device}) => `virtual_router_id ${vrid} of IPv${of} on interface ${device}`,
 		report,
 	);
+	unique(config.trackGroups, ({name}) => `track_group ${quote(name)}`, report);
 	checkMembers(config, draft, report);
-	checkAddresses(instances, report);
+	checkTrackGroups(config, draft, report);
+	checkAddresses(config, report);
 	for (const group of draft.groups) checkSize(group, report);
 	checkServiceSettings(draft, report);
 	checkOwned(services, instances, report);
@@ -69,16 +71,33 @@ function checkMembers({syncGroups}: Config, {instances}: ConfigDraft, report: Re
 	}
 }
 
+function checkTrackGroups({trackGroups, statics}: Config, {instances}: ConfigDraft, report: Report): void {
+	const known = instances.map(({name}) => name);
+	for (const {name, place, instances: members} of trackGroups) {
+		for (const member of members.filter(member => !known.includes(member))) {
+			const text = `track_group ${quote(name)} names ${quote(member)}, which is no vrrp_instance`;
+			report.error('missing', place, text, suggestion(member, known) || 'correct the name or add the instance');
+		}
+	}
+	const groups = trackGroups.map(({name}) => name);
+	for (const {place, trackGroup} of [...statics.addresses, ...statics.routes, ...statics.rules]) {
+		if (trackGroup === null || groups.includes(trackGroup)) continue;
+		const wayOut = suggestion(trackGroup, groups) || 'add the group, or correct the name';
+		report.error('missing', place, `there is no track_group ${quote(trackGroup)}`, wayOut);
+	}
+}
+
 /** A link-local address is another one on every link. */
 function nameOnLink({address, device}: VirtualAddress): string {
 	return isLinkLocal(address) ? `${address} on ${device}` : address;
 }
 
 /** Two masters with one address fight for it. */
-function checkAddresses(instances: readonly Instance[], report: Report): void {
-	const addresses = instances.flatMap(({addresses, excludedAddresses}) => [...addresses, ...excludedAddresses]);
+function checkAddresses({instances, statics}: Config, report: Report): void {
+	const virtual = instances.flatMap(({addresses, excludedAddresses}) => [...addresses, ...excludedAddresses]);
+	const addresses = [...statics.addresses, ...virtual];
 	for (const [{address, place}, earlier] of repeated(addresses, nameOnLink)) {
-		const text = `virtual address ${address} is there already, at ${formatPlace(earlier.place)}`;
+		const text = `address ${address} is there already, at ${formatPlace(earlier.place)}`;
 		report.warning('duplicate', place, text, 'keep one');
 	}
 }

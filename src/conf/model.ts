@@ -3,6 +3,9 @@
  * Durations are integer microseconds (`…Us`); addresses are canonical text (see net/address.ts).
  */
 import type {Family} from '../net/address.js';
+import type {IpRoute} from '../net/netlink/ip-route.js';
+import type {IpRule} from '../net/netlink/ip-rule.js';
+import type {NewAddress} from '../net/netlink/route.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
 export interface Place {
@@ -58,6 +61,8 @@ export interface Service {
 	readonly limits: ConnectionLimits;
 	readonly quorum: number;
 	readonly hysteresis: number;
+	/** null: nobody. */
+	readonly notify: ServiceNotify | null;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
 	/** Who serves while the quorum is lost. */
@@ -69,6 +74,15 @@ export interface SorryServer {
 	readonly backend: Backend;
 	/** The backends keep their flows meanwhile, and only get no new ones. */
 	readonly inhibit: boolean;
+}
+
+/** Whom to tell that a service gains or loses its quorum. */
+export interface ServiceNotify {
+	readonly quorumUp: Script | null;
+	readonly quorumDown: Script | null;
+	readonly mail: boolean;
+	/** The end of the daemon counts as the end of its services (`omega`). */
+	readonly atShutdown: boolean;
 }
 
 /** What happens to packets that no backend takes. */
@@ -113,6 +127,15 @@ export interface Backend {
 	/** Starts down and must pass its checks before it is used. */
 	readonly alpha: boolean;
 	readonly checks: readonly Check[];
+	/** null: nobody. */
+	readonly notify: BackendNotify | null;
+}
+
+/** Whom to tell that a backend goes up or down. */
+export interface BackendNotify {
+	readonly up: Script | null;
+	readonly down: Script | null;
+	readonly mail: boolean;
 }
 
 /** What all checks have in common, with all defaults resolved. */
@@ -248,32 +271,39 @@ export interface Script {
 	readonly secured: boolean;
 }
 
-/** A program to run, and as whom. */
-export interface Script {
-	/** The program and its arguments; a program without a slash is looked for along PATH. */
-	readonly argv: readonly [string, ...string[]];
-	/** null: keepalived's `keepalived_script`, or the daemon's own where there is no such user. */
-	readonly user: string | null;
-	/** null: that of the user. */
-	readonly group: string | null;
-	/** `enable_script_security`: run by root only if nobody else could have changed it. */
-	readonly secured: boolean;
+/** Something that the kernel is to have. */
+interface Holding {
+	readonly place: Place;
+	/** Whether it is put back when somebody else removes it. */
+	readonly tracked: boolean;
+	/** Static ones: the `track_group` whose instances cannot be master without it, or null. */
+	readonly trackGroup: string | null;
 }
 
-/** One address of a `virtual_ipaddress` block. */
-export interface VirtualAddress {
-	readonly place: Place;
-	readonly address: string;
-	readonly prefix: number;
+/** One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`. */
+export interface VirtualAddress extends Holding, Omit<NewAddress, 'ifindex'> {
 	/** The interface to put it on. */
 	readonly device: string;
-	readonly label: string | null;
-	/** rtnetlink scope: 0 global, 253 link, 254 host. The kernel knows that of IPv6 addresses by itself. */
-	readonly scope: number;
-	/** Broadcast address, or null for none. */
-	readonly broadcast: string | null;
-	/** For how many seconds the kernel may choose it as a source by itself; null: forever. */
-	readonly preferredS: number | null;
+}
+
+/** One line of `virtual_routes` or `static_routes`. */
+export interface VirtualRoute extends Holding, IpRoute<string> {}
+
+/** One line of `virtual_rules` or `static_rules`. */
+export interface VirtualRule extends Holding, IpRule {}
+
+/** `static_ipaddress`, `static_routes` and `static_rules`: there as long as the daemon runs. */
+export interface Statics {
+	readonly addresses: readonly VirtualAddress[];
+	readonly routes: readonly VirtualRoute[];
+	readonly rules: readonly VirtualRule[];
+}
+
+/** One `track_group`: its instances cannot be master without the static addresses, routes and rules that name it. */
+export interface TrackGroup {
+	readonly place: Place;
+	readonly name: string;
+	readonly instances: readonly string[];
 }
 
 /** One `vrrp_instance`. */
@@ -293,6 +323,10 @@ export interface Instance {
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];
+	readonly routes: readonly VirtualRoute[];
+	readonly rules: readonly VirtualRule[];
+	/** The interface keeps the other addresses of a network when one of them goes. */
+	readonly promoteSecondaries: boolean;
 	readonly preempt: boolean;
 	readonly preemptDelayUs: number;
 	readonly garp: Garp;
@@ -302,6 +336,8 @@ export interface Instance {
 	readonly trackPrimary: boolean;
 	/** What else decides its priority or its fault: its own `track_…` blocks and those of its sync group. */
 	readonly tracks: readonly Track[];
+	/** null: nobody. */
+	readonly notify: InstanceNotify | null;
 }
 
 export type TrackerKind = 'interface' | 'script' | 'file' | 'process';
@@ -372,6 +408,26 @@ export interface Trackers {
 	readonly processes: readonly TrackedProcess[];
 }
 
+/** Whom to tell which state an instance or a sync group has entered. */
+export interface StateNotify {
+	readonly master: Script | null;
+	readonly backup: Script | null;
+	readonly fault: Script | null;
+	readonly stop: Script | null;
+	/** For all states, of which it is told in arguments (`notify`). */
+	readonly every: Script | null;
+	readonly mail: boolean;
+	/** Changes of priority are told to the FIFOs; of a group, those of its instances. */
+	readonly priorityChanges: boolean;
+}
+
+export interface InstanceNotify extends StateNotify {
+	/** `notify_deleted`, with or without a script of its own; null: being deleted is told as FAULT. */
+	readonly deleted: {readonly script: Script | null} | null;
+	/** `notify_master_rx_lower_pri` */
+	readonly lowerPriority: Script | null;
+}
+
 /** When an instance's addresses are announced, by ARP and NDP alike: keepalived's `garp_*`. */
 export interface Garp {
 	readonly masterRepeat: number;
@@ -388,6 +444,8 @@ export interface SyncGroup {
 	readonly place: Place;
 	readonly name: string;
 	readonly instances: readonly string[];
+	/** null: nobody. */
+	readonly notify: StateNotify | null;
 }
 
 /** Where the adverts of each family go. */
@@ -396,13 +454,56 @@ export type MulticastGroups = Readonly<Record<Family, string>>;
 /** `global_defs`, as far as it has an effect. */
 export interface Globals {
 	readonly routerId: string | null;
-	readonly notificationEmail: readonly string[];
-	readonly notificationEmailFrom: string | null;
-	readonly smtpServer: {readonly host: string; readonly port: number} | null;
-	readonly smtpConnectTimeoutUs: number;
+	readonly mail: MailSettings;
+	readonly fifos: Fifos;
+	/** Run once, before everything else and after it. */
+	readonly startup: Timed | null;
+	readonly shutdown: Timed | null;
+	/** Real servers that are up at the start are told of (`rs_init_notifies`). */
+	readonly rsInitNotifies: boolean;
+	/** A reload tells the FIFOs what holds already (`fifo_write_vrrp_states_on_reload`). */
+	readonly fifoStatesOnReload: boolean;
 	/** TCP established, TCP FIN and UDP timeouts in seconds (`lvs_timeouts`). */
 	readonly timeoutsS: {readonly tcp: number; readonly tcpFin: number; readonly udp: number};
 	readonly multicastGroups: MulticastGroups;
+}
+
+/** Where mail goes; there is none without a server and a recipient. null: what the name of the machine makes of it. */
+export interface MailSettings {
+	readonly to: readonly string[];
+	readonly from: string | null;
+	readonly server: {readonly host: string; readonly port: number} | null;
+	readonly heloName: string | null;
+	/** For connecting, and for each answer. */
+	readonly timeoutUs: number;
+	/** Whether FAULT is worth a mail (keepalived: not `no_email_faults`). */
+	readonly faults: boolean;
+	/** Whether every change of a check is, or only what changes its backend (`no_checker_emails`). */
+	readonly everyCheck: boolean;
+}
+
+/** Named pipes that are told of everything, of VRRP, and of services. */
+export interface Fifos {
+	readonly all: Fifo | null;
+	readonly vrrp: Fifo | null;
+	readonly lvs: Fifo | null;
+}
+
+/** A named pipe, made for its owner if it is not there. */
+export interface Fifo {
+	readonly path: string;
+	/** As in `Script`. */
+	readonly user: string | null;
+	readonly group: string | null;
+	/** Permission bits. */
+	readonly mode: number;
+	/** Reads the pipe, whose path is its last argument. */
+	readonly script: Script | null;
+}
+
+export interface Timed {
+	readonly script: Script;
+	readonly timeoutUs: number;
 }
 
 /** The `lbd { … }` block: our own settings; nothing needs it. */
@@ -415,6 +516,8 @@ export interface Settings {
 	readonly fragments: number;
 	/** Sources that nothing is taken from: `192.0.2.0/24`, `2001:db8::/32`. IPv4 first, in order, each once. */
 	readonly blocked: readonly string[];
+	/** How long a notify script may take; the next one of its instance, group or service waits for it. */
+	readonly notifyTimeoutUs: number;
 	/** Where /metrics is served, or null for nowhere but the control socket. */
 	readonly metrics: {readonly address: string; readonly port: number} | null;
 }
@@ -427,5 +530,7 @@ export interface Config {
 	readonly services: readonly Service[];
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
+	readonly statics: Statics;
+	readonly trackGroups: readonly TrackGroup[];
 	readonly trackers: Trackers;
 }

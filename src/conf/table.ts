@@ -117,11 +117,6 @@ export function accepted<D>(because: string, args: Args<unknown> = anything): Ro
 	return row({args, set: () => {}, support: 'accepted', because, adds: true, body: null});
 }
 
-/** A row whose values are kept but have no effect yet. */
-export function withoutEffect<D>(because: string, of: Row<D>): Row<D> {
-	return {...of, support: 'accepted', because, adds: true};
-}
-
 /** A keyword that stops the start, because … */
 export function refused<D>(because: string): Row<D> {
 	return row({args: anything, set: () => {}, support: 'refused', because, adds: true, body: null});
@@ -229,16 +224,27 @@ function firstOf(homes: readonly string[]): string {
 	return homes.slice(0, HOMES_MAX).join(', ') + (homes.length > HOMES_MAX ? ' …' : '');
 }
 
-/** Reads options of one line, each a keyword with its words, as `[dev INTERFACE] [label LABEL]`. */
-export function readOptions<D>(words: Arguments, options: Keywords<D>, draft: D): boolean {
+/**
+ * Reads options of one line, each a keyword with its words, as `[dev INTERFACE] [label LABEL]`. A word that is none of
+ * them is an error, or the end, or the first word of `unknown`.
+ */
+export function readOptions<D>(
+	words: Arguments,
+	options: Keywords<D>,
+	draft: D,
+	unknown: Row<D> | 'error' | 'end' = 'error',
+): boolean {
 	let fine = true;
-	for (let word = words.shift(); word !== undefined; word = words.shift()) {
-		const row = lookUp(options, word.text);
-		if (row === undefined) {
+	for (let word = words.peek(); word !== undefined; word = words.peek()) {
+		const known = lookUp(options, word.text);
+		if (known === undefined && unknown === 'end') return fine;
+		const row = known ?? unknown;
+		if (typeof row === 'string') {
 			const text = `unknown option ${quote(word.text)} of ${words.keyword.text}`;
 			words.report.error('unknown-keyword', word.place, text, suggestion(word.text, Object.keys(options)));
 			return false;
 		}
+		if (row === known) words.shift();
 		if (row.support === 'refused') {
 			words.report.error('not-supported', word.place, `${word.text} is not supported: ${row.because}`);
 			return false;
@@ -247,6 +253,8 @@ export function readOptions<D>(words: Arguments, options: Keywords<D>, draft: D)
 		const value = row.args.read(words);
 		if (value === undefined) fine = false;
 		else row.set(draft, value, word.place);
+		// Behind a word that is not understood, the others mean nothing.
+		if (value === undefined && row === unknown) return false;
 	}
 	return fine;
 }

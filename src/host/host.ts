@@ -3,10 +3,14 @@
  * test/fake has the other one.
  */
 
-import type {Script} from '../conf/model.js';
-import type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
+import type {Fifo, Script} from '../conf/model.js';
+import type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
+import type {IpRule} from '../net/netlink/ip-rule.js';
+import type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
 
-export type {Address, AddressEntry, Link, Neighbour, NewAddress} from '../net/netlink/route.js';
+export type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
+export type {IpRule} from '../net/netlink/ip-rule.js';
+export type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
 
 export type Cancel = () => void;
 
@@ -59,20 +63,30 @@ export type NetlinkEvent =
 	| {readonly kind: 'link'; readonly link: Link; readonly removed: boolean}
 	| {readonly kind: 'address'; readonly address: AddressEntry; readonly removed: boolean}
 	| {readonly kind: 'neighbour'; readonly neighbour: Neighbour}
-	| {readonly kind: 'route'}
+	| ({readonly kind: 'route'} & RouteChange)
+	| {readonly kind: 'rule'; readonly removed: boolean}
 	/** A sysctl of some interface. */
 	| {readonly kind: 'setting'}
 	/** The kernel dropped events: dump everything again. */
 	| {readonly kind: 'overrun'};
 
-/** rtnetlink. Errors are `KernelError` with the kernel's errno name as `code` (EEXIST, EADDRNOTAVAIL, ENODEV). */
+/** rtnetlink. Errors are `KernelError` with the kernel's errno name as `code` (EEXIST, EADDRNOTAVAIL, ENODEV, ESRCH). */
 export interface Netlink {
 	links(): Promise<Link[]>;
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
+	/** The sysctl of one link. */
+	promoteSecondaries(ifindex: number, on: boolean): Promise<void>;
 	addAddress(address: NewAddress): Promise<void>;
 	deleteAddress(address: Address): Promise<void>;
+	/** All routes of one maker (`rtm_protocol`). */
+	routes(protocol: number): Promise<RouteEntry[]>;
+	addRoute(route: IpRoute<number>): Promise<void>;
+	deleteRoute(route: IpRoute<number>): Promise<void>;
+	rules(): Promise<IpRule[]>;
+	addRule(rule: IpRule): Promise<void>;
+	deleteRule(rule: IpRule): Promise<void>;
 	/** Asks the kernel to resolve a neighbour; the answer comes as an event. */
 	resolve(ifindex: number, address: string): Promise<void>;
 	onEvent(fn: (event: NetlinkEvent) => void): Cancel;
@@ -136,6 +150,39 @@ export interface Processes {
 	list(options: {readonly commands: boolean}): readonly RunningProcess[];
 }
 
+/** The end of a named pipe that we write to. */
+export interface Pipe {
+	/** Never waits; false if there was no room for all of the line. */
+	write(line: string): boolean;
+	/** Removes the pipe if it was made by us. */
+	close(): void;
+}
+
+export interface Pipes {
+	/** Throws KernelError. */
+	open(fifo: Pick<Fifo, 'path' | 'user' | 'group' | 'mode'>): Pipe;
+}
+
+export interface Mail {
+	readonly server: {readonly host: string; readonly port: number};
+	/** What we call ourselves. */
+	readonly heloName: string;
+	readonly from: string;
+	readonly to: readonly string[];
+	readonly subject: string;
+	readonly text: string;
+	/** For connecting, and for each answer. */
+	readonly timeoutUs: number;
+}
+
+/** `failed`: it may be accepted later. `refused`: it will not. */
+export type MailEnd = {readonly kind: 'sent'} | {readonly kind: 'failed' | 'refused'; readonly reason: string};
+
+export interface Mailer {
+	/** Resolves, never rejects; soon after `signal` has fired. */
+	send(mail: Mail, signal: AbortSignal): Promise<MailEnd>;
+}
+
 /** Everything that the daemon needs of a machine. */
 export interface Host {
 	readonly clock: Clock;
@@ -145,6 +192,10 @@ export interface Host {
 	readonly scripts: Scripts;
 	readonly smallFiles: SmallFiles;
 	readonly processes: Processes;
+	readonly pipes: Pipes;
+	readonly mailer: Mailer;
+	/** What the machine calls itself. */
+	readonly name: string;
 	/** Throws KernelError when the kernel refuses. */
 	openNetlink(): Netlink;
 }

@@ -152,6 +152,14 @@ export const FAMILIES: readonly Family[] = [
 			instances.flatMap(({instance, advertsRefused}) => byLabel({instance}, 'reason', advertsRefused)),
 	},
 	{
+		name: 'lbd_notifications_total',
+		help: 'Scripts that were run, FIFO lines and mails, by outcome. Lost: there was no room to let it wait.',
+		type: 'counter',
+		labels: ['channel', 'outcome'],
+		samples: ({notifications}) =>
+			Object.entries(notifications).flatMap(([channel, counts]) => byLabel({channel}, 'outcome', counts)),
+	},
+	{
 		name: 'lbd_reloads_total',
 		help: 'Reloads that were asked for, by outcome.',
 		type: 'counter',

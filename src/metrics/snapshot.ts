@@ -10,6 +10,8 @@ export interface Snapshot {
 	readonly persistenceEntries: number;
 	readonly persistenceEntriesMax: number;
 	readonly instances: readonly InstanceSample[];
+	/** By channel, then by outcome. */
+	readonly notifications: Readonly<Record<string, Readonly<Record<string, number>>>>;
 	readonly reloads: {readonly applied: number; readonly refused: number; readonly lastApplied: boolean};
 }
 

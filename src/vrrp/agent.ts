@@ -52,9 +52,10 @@ export class VrrpAgent {
 	}
 
 	#openRouter(): Router {
-		return new Router(this.#openHost(), new MessageLog(this.#send), transition =>
-			this.#send({kind: 'transition', transition}),
-		);
+		return new Router(this.#openHost(), new MessageLog(this.#send), {
+			transition: transition => this.#send({kind: 'transition', transition}),
+			rival: rival => this.#send({kind: 'rival', rival}),
+		});
 	}
 
 	#status(): VrrpStatus {

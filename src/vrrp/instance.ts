@@ -5,7 +5,8 @@ import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
-import {Holdings, virtualAddresses} from './holdings.js';
+import {type Holding, Holdings, instanceHoldings, virtualAddresses} from './holdings.js';
+import type {Inventory} from './inventory.js';
 import {
 	type Ailment,
 	type Effect,
@@ -17,7 +18,7 @@ import {
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, Transition} from './protocol.js';
+import type {InstanceStatus, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -35,8 +36,11 @@ export interface InstanceOwner {
 	/** The instance has taken a step. */
 	settled(): void;
 	transition(transition: Transition): void;
+	rival(rival: Rival): void;
 	/** The master of this instance resigned. */
 	resigned(): void;
+	/** What of the static blocks the instance cannot do without, and is not there; null: nothing. */
+	lacks(): string | null;
 }
 
 /** The interface and the address that adverts go out from. */
@@ -66,6 +70,8 @@ export class InstanceRunner {
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
 	#reportedLower: string | null = null;
+	/** Before then, a router that ranks below us is no news. */
+	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
 	#advertsReceived = 0;
 	#sendErrors = 0;
@@ -111,13 +117,13 @@ export class InstanceRunner {
 	}
 
 	/**
-	 * Starts from what is there: addresses that an earlier run left on the interface are taken over, and removed unless
-	 * this instance is master at once. Throws `KernelError` when the sockets are refused.
+	 * Starts from what is there: what an earlier run left is taken over, and removed unless this instance is master at
+	 * once. Throws `KernelError` when the sockets are refused.
 	 */
-	start(links: readonly Link[], addresses: readonly AddressEntry[]): void {
-		this.#links = links;
-		this.#holdings.adopt(this.#instance, links, addresses);
-		this.#attach(this.#wantedEnds(addresses));
+	start(inventory: Inventory): void {
+		this.#links = inventory.links;
+		this.#holdings.adopt(this.#wanted(), inventory);
+		this.#attach(this.#wantedEnds(inventory.addresses));
 		this.#machineConfig = {...this.#machineConfig, priority: this.#tracking().priority};
 		const {awaited} = this.#tracking();
 		if (awaited === null) return this.reconsider();
@@ -140,22 +146,25 @@ export class InstanceRunner {
 	}
 
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
-	observe(links: readonly Link[], addresses: readonly AddressEntry[]): void {
-		this.#links = links;
-		this.#reattach(addresses);
-		const lost = this.#holdings.noticeLost(addresses);
-		if (lost.length === 0) return;
-		this.#log.warn({addresses: lost}, `(${this.name}) addresses deleted by somebody else`);
-		this.dispatch({kind: 'address-lost'});
+	observe(inventory: Inventory): void {
+		this.#links = inventory.links;
+		this.#reattach(inventory.addresses);
+		const lost = this.#holdings.noticeLost(inventory);
+		if (lost.length > 0) {
+			this.#log.warn({lost: lost.map(({text}) => text)}, `(${this.name}) deleted by somebody else`);
+		}
+		if (lost.some(({kind}) => kind === 'address')) this.dispatch({kind: 'address-lost'});
+		// A route that went with its link, or that somebody took, is no reason to let go of the addresses.
+		if (this.#state.role === 'master') this.#holdings.addAll(this.#wanted().filter(({kind}) => kind !== 'address'));
 	}
 
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
-	reconfigure(instance: Instance, grouped: boolean, links: readonly Link[], addresses: readonly AddressEntry[]): void {
+	reconfigure(instance: Instance, grouped: boolean, inventory: Inventory): void {
 		this.#instance = instance;
-		this.#links = links;
+		this.#links = inventory.links;
 		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
-		this.#holdings.removeUnwanted(instance, links);
-		this.#reattach(addresses);
+		this.#holdings.removeUnwanted(this.#wanted());
+		this.#reattach(inventory.addresses);
 		this.dispatch({kind: 'reconfigured'});
 	}
 
@@ -199,6 +208,11 @@ export class InstanceRunner {
 		};
 	}
 
+	/** What there is to hold as a master. */
+	#wanted(): readonly Holding[] {
+		return instanceHoldings(this.#instance, this.#links);
+	}
+
 	#ownRank(): {address: string; priority: number} | null {
 		if (this.#attachment === null) return null;
 		return {address: this.#attachment.source, priority: this.#priority};
@@ -215,7 +229,7 @@ export class InstanceRunner {
 				this.#sendAdvert(effect.priority);
 				break;
 			case 'add-addresses':
-				this.#holdings.addAll(this.#instance, this.#links);
+				this.#holdings.addAll(this.#wanted());
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
@@ -243,6 +257,7 @@ export class InstanceRunner {
 				break;
 			case 'report-lower-priority':
 				this.#reportLowerPriority();
+				this.#reportRival();
 				break;
 			case 'report-resigned':
 				this.#log.info({}, `(${this.name}) Backup received priority 0 advertisement`);
@@ -313,7 +328,8 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
-		if (this.#attachment !== null) return null;
+		const lacking = this.#owner.lacks();
+		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
 		const wanted = this.#instance.family === 4 ? 'usable IPv4' : 'usable IPv6 link-local';
 		return `interface ${link.name} has no ${wanted} address`;
 	}
@@ -459,5 +475,14 @@ export class InstanceRunner {
 				? `Received advert from ${address} with lower priority ${priority}, ours ${ours}, forcing new election`
 				: `received lower priority (${priority}) advert from ${address} - discarding`;
 		this.#log.info({}, `(${this.name}) ${text}`);
+	}
+
+	/** Once an interval, which is as often as an honest router advertises: a flood of adverts is not passed on. */
+	#reportRival(): void {
+		const nowUs = this.#host.clock.nowUs();
+		if (this.#state.role !== 'master' || nowUs < this.#rivalQuietUntilUs) return;
+		const {name: instance, advertUs, priority} = this.#instance;
+		this.#rivalQuietUntilUs = nowUs + advertUs;
+		this.#owner.rival({instance, priority});
 	}
 }

@@ -30,7 +30,7 @@ function main(): void {
 		openHost: () => ({
 			clock: realClock,
 			sockets: realSockets,
-			netlink: openNetlink(['links', 'addresses', 'settings']),
+			netlink: openNetlink(['links', 'addresses', 'routes', 'rules', 'settings']),
 		}),
 		realTime: isRealTime(),
 		send,

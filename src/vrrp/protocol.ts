@@ -2,7 +2,7 @@
  * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
  * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, MulticastGroups, SyncGroup, TrackerReport} from '../conf/model.js';
+import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
@@ -12,6 +12,8 @@ export interface VrrpConfig {
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
 	readonly multicastGroups: MulticastGroups;
+	readonly statics: Statics;
+	readonly trackGroups: readonly TrackGroup[];
 }
 
 export interface InstanceStatus {
@@ -62,6 +64,13 @@ export interface Transition {
 	readonly priority: number;
 }
 
+/** A master hears a router that ranks below it; told once an advert interval at most. */
+export interface Rival {
+	readonly instance: string;
+	/** The master's own. */
+	readonly priority: number;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
@@ -77,6 +86,7 @@ export type FromVrrp =
 	/** The last `configure` is in force. */
 	| {readonly kind: 'configured'}
 	| {readonly kind: 'transition'; readonly transition: Transition}
+	| {readonly kind: 'rival'; readonly rival: Rival}
 	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
 	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
 	/** The last `configure` cannot be carried out; what ran before it still runs. */

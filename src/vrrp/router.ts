@@ -1,10 +1,23 @@
-import type {Instance, MulticastGroups, SyncGroup, TrackerReport, TrackerResult} from '../conf/model.js';
+import type {
+	Instance,
+	MulticastGroups,
+	Place,
+	Statics,
+	SyncGroup,
+	TrackerReport,
+	TrackerResult,
+} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
-import type {AddressEntry, Cancel, Link, NetlinkEvent} from '../host/host.js';
+import type {Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
+import {KEEPALIVED} from '../net/netlink/ip-route.js';
+import {holdings, instanceHoldings, virtualAddresses} from './holdings.js';
 import {InstanceRunner, type VrrpHost} from './instance.js';
+import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
-import type {GroupStatus, InstanceStatus, Transition, VrrpConfig} from './protocol.js';
+import {Promotion} from './promotion.js';
+import type {GroupStatus, InstanceStatus, Rival, Transition, VrrpConfig} from './protocol.js';
+import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
 import {forgetUntracked, trackerName} from './tracking.js';
 
@@ -14,27 +27,41 @@ interface Group {
 	role: Role;
 }
 
+/** Who hears of what happens. */
+export interface RouterEvents {
+	transition(transition: Transition): void;
+	rival(rival: Rival): void;
+}
+
 /** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
 export class Router {
 	readonly #host: VrrpHost;
 	readonly #log: Log;
-	readonly #onTransition: (transition: Transition) => void;
+	readonly #events: RouterEvents;
 	readonly #cancelEvents: Cancel;
 	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
 	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
 	readonly #tracked = new Map<string, TrackerResult>();
+	readonly #statics: StaticHoldings;
+	readonly #promotion: Promotion;
+	/** Names of the interfaces with `promote_secondaries`. */
+	#promoting: ReadonlySet<string> = new Set();
+	/** null: nothing is configured yet. */
+	#scope: Scope | null = null;
 	/** Group decisions wait while one event is being given to several members. */
 	#settling = false;
 	/** Work that reads links and addresses and acts on them goes one after the other: nothing may act on a stale reading. */
 	#turn: Promise<unknown> = Promise.resolve();
 	#refreshAsked = false;
 
-	constructor(host: VrrpHost, log: Log, onTransition: (transition: Transition) => void) {
+	constructor(host: VrrpHost, log: Log, events: RouterEvents) {
 		this.#host = host;
 		this.#log = log;
-		this.#onTransition = onTransition;
+		this.#events = events;
+		this.#statics = new StaticHoldings(host.netlink, log);
+		this.#promotion = new Promotion(host.netlink, log);
 		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
 	}
 
@@ -66,17 +93,38 @@ export class Router {
 		};
 	}
 
-	/** Resigns everywhere and takes our addresses off; resolves when they are gone. The router is used up then. */
+	/** Resigns everywhere and takes off what we hold; resolves when it is gone. The router is used up then. */
 	stop(): Promise<void> {
 		this.#cancelEvents();
 		return this.#inTurn(async () => {
-			await Promise.all([...this.#runners.values()].map(runner => runner.stop()));
+			const stopped: Promise<void>[] = [];
+			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop())));
+			await Promise.all(stopped);
+			await this.#statics.removeAll();
+			await this.#promotion.enforce(new Set(), []);
 		});
 	}
 
+	/** Static addresses come first: an instance may need one to speak from. */
 	async #configure(config: VrrpConfig): Promise<void> {
-		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
-		for (const instance of config.instances) requireInterfaces(instance, links);
+		const scope = scopeOf(config);
+		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
+		requireInterfaces(config, found.links);
+		const restore = await this.#statics.configure(config, found);
+		try {
+			await this.#configureInstances(config, await takeInventory(this.#host.netlink, scope));
+		} catch (error) {
+			await restore();
+			throw error;
+		}
+		if (this.#scope === null) this.#reportStrangers(config, found);
+		this.#scope = scope;
+		const promoting = config.instances.filter(({promoteSecondaries}) => promoteSecondaries);
+		this.#promoting = new Set(promoting.map(instance => instance.interface));
+		await this.#promotion.enforce(this.#promoting, found.links);
+	}
+
+	async #configureInstances(config: VrrpConfig, inventory: Inventory): Promise<void> {
 		const grouped = new Set(config.syncGroups.flatMap(group => group.instances));
 		const before = this.#runners;
 		const wanted = new Map(config.instances.map(instance => [keyOf(instance), instance]));
@@ -84,12 +132,12 @@ export class Router {
 		const stopped: Promise<void>[] = [];
 		this.#together(() => {
 			const added = config.instances.filter(instance => !before.has(keyOf(instance)));
-			const started = this.#startAll(added, grouped, config.multicastGroups, {links, addresses});
+			const started = this.#startAll(added, grouped, config.multicastGroups, inventory);
 			stopped.push(...leaving.map(runner => runner.stop()));
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
 				const kept = before.get(key);
-				kept?.reconfigure(instance, grouped.has(instance.name), links, addresses);
+				kept?.reconfigure(instance, grouped.has(instance.name), inventory);
 				const runner = kept ?? started.get(key);
 				if (runner !== undefined) this.#runners.set(key, runner);
 			}
@@ -104,13 +152,13 @@ export class Router {
 		instances: readonly Instance[],
 		grouped: ReadonlySet<string>,
 		multicastGroups: MulticastGroups,
-		present: {links: readonly Link[]; addresses: readonly AddressEntry[]},
+		inventory: Inventory,
 	): Map<string, InstanceRunner> {
 		const started = new Map<string, InstanceRunner>();
 		try {
 			for (const instance of instances) {
 				const runner = this.#createRunner(instance, grouped.has(instance.name), multicastGroups[instance.family]);
-				runner.start(present.links, present.addresses);
+				runner.start(inventory);
 				started.set(keyOf(instance), runner);
 			}
 			return started;
@@ -131,8 +179,10 @@ export class Router {
 			owner: {
 				drain: () => this.#drain(),
 				settled: () => this.#settle(),
-				transition: this.#onTransition,
+				transition: transition => this.#events.transition(transition),
+				rival: rival => this.#events.rival(rival),
 				resigned: () => this.#doubtMaster(runner),
+				lacks: () => this.#statics.missingFor(runner.name),
 			},
 		});
 		return runner;
@@ -183,7 +233,7 @@ export class Router {
 		const from = group.role;
 		if (from === to) return;
 		group.role = to;
-		this.#onTransition({scope: 'group', name: group.name, from, to, cause: 'sync-group', priority: 0});
+		this.#events.transition({scope: 'group', name: group.name, from, to, cause: 'sync-group', priority: 0});
 	}
 
 	/** A master resigns from all instances of its group at once, even where its word cannot reach us any more. */
@@ -199,21 +249,34 @@ export class Router {
 		for (const runner of this.#runners.values()) runner.drain();
 	}
 
-	// Links and addresses. An event says only that something changed; what is true now is asked for anew, so that lost,
+	// What the kernel has. An event says only that something changed; what is true now is asked for anew, so that lost,
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (event.kind === 'neighbour' || event.kind === 'route' || this.#refreshAsked) return;
+		if (this.#refreshAsked || this.#scope === null || !concerns(event, this.#scope)) return;
 		this.#refreshAsked = true;
 		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
-			this.#log.error({error: String(error)}, 'cannot read links and addresses'),
+			this.#log.error({error: String(error)}, 'cannot read links, addresses and routes'),
 		);
 	}
 
 	async #refresh(): Promise<void> {
 		this.#refreshAsked = false;
-		const [links, addresses] = await Promise.all([this.#host.netlink.links(), this.#host.netlink.addresses()]);
-		for (const runner of this.#runners.values()) runner.observe(links, addresses);
+		if (this.#scope === null) return;
+		const inventory = await takeInventory(this.#host.netlink, this.#scope);
+		await this.#promotion.enforce(this.#promoting, inventory.links);
+		await this.#statics.observe(inventory);
+		for (const runner of this.#runners.values()) runner.observe(inventory);
+	}
+
+	/** Nobody can tell whether these are what a killed run with another configuration left, or somebody else's. */
+	#reportStrangers(config: VrrpConfig, found: Inventory): void {
+		const strangers = strangersIn(config, found);
+		if (strangers.length === 0) return;
+		this.#log.warn(
+			{routes: strangers.slice(0, STRANGERS_TOLD)},
+			`${strangers.length} routes and rules of protocol keepalived are not of this configuration and stay`,
+		);
 	}
 
 	#inTurn(work: () => Promise<void>): Promise<void> {
@@ -227,22 +290,63 @@ function keyOf(instance: Instance): string {
 	return `${instance.interface}/${instance.family}/${instance.vrid}`;
 }
 
-function requireInterfaces(instance: Instance, links: readonly Link[]): void {
+/** What has keepalived's number and is not wanted by anybody here. */
+function strangersIn({instances, statics}: VrrpConfig, found: Inventory): string[] {
+	const ours = [holdings(statics, found.links), ...instances.map(instance => instanceHoldings(instance, found.links))];
+	return found.strangers(KEEPALIVED, new Set(ours.flat().map(({slot}) => slot)));
+}
+
+/** Strange routes and rules that a log line names. */
+const STRANGERS_TOLD = 10;
+
+/** What there is to know before the first configuration. */
+const EVERYTHING: Scope = {routeProtocols: new Set([KEEPALIVED]), rules: true};
+
+/** Without routes or rules to hold, those of the kernel are not read: there may be a million. */
+function scopeOf({instances, statics}: VrrpConfig): Scope {
+	const all = [statics, ...instances];
+	return {
+		routeProtocols: new Set(all.flatMap(({routes}) => routes.map(({protocol}) => protocol))),
+		rules: all.some(({rules}) => rules.length > 0),
+	};
+}
+
+function concerns(event: NetlinkEvent, scope: Scope): boolean {
+	if (event.kind === 'route') return event.removed && scope.routeProtocols.has(event.protocol);
+	if (event.kind === 'rule') return event.removed && scope.rules;
+	return event.kind !== 'neighbour';
+}
+
+function requireInterfaces({instances, statics}: VrrpConfig, links: readonly Link[]): void {
 	const names = new Set(links.map(link => link.name));
-	const devices = [
-		{device: instance.interface, place: instance.place},
-		...instance.addresses,
-		...instance.excludedAddresses,
-		...instance.tracks.flatMap(({kind, name, place}) => (kind === 'interface' ? [{device: name, place}] : [])),
+	const users = [
+		...devicesOf('static blocks', statics),
+		...instances.flatMap(instance => devicesOf(`instance ${instance.name}`, instance)),
 	];
-	for (const {device, place} of devices) {
+	for (const {user, device, place} of users) {
 		if (names.has(device)) continue;
 		throw new KernelError(
 			'vrrp configure',
-			`instance ${instance.name}: interface ${device}`,
+			`${user}: interface ${device}`,
 			'ENODEV',
 			`${place.file}:${place.line}:${place.column} names an interface that this machine does not have; \`ip link\` lists those it has`,
 			{exitCode: ExitCode.noInterface},
 		);
 	}
+}
+
+/** Rules may name interfaces that come later. */
+function devicesOf(user: string, of: Instance | Statics): {user: string; device: string; place: Place}[] {
+	const addresses = 'interface' in of ? virtualAddresses(of) : of.addresses;
+	return [
+		...('interface' in of ? [{user, device: of.interface, place: of.place}, ...trackedInterfaces(user, of)] : []),
+		...addresses.map(({device, place}) => ({user, device, place})),
+		...of.routes.flatMap(({hops, place}) =>
+			hops.flatMap(({device}) => (device === null ? [] : [{user, device, place}])),
+		),
+	];
+}
+
+function trackedInterfaces(user: string, {tracks}: Instance): {user: string; device: string; place: Place}[] {
+	return tracks.flatMap(({kind, name, place}) => (kind === 'interface' ? [{user, device: name, place}] : []));
 }

@@ -1,4 +1,4 @@
-/** The block list in its maps. A million prefixes are written in slices, so that nothing else has to wait for long. */
+/** The block list in its maps. A million prefixes are read and written in slices, so that nothing else has to wait for long. */
 import {BpfError} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
@@ -31,7 +31,11 @@ export class BlockList {
 	static async read({blocked}: Maps, clock: Clock): Promise<BlockList> {
 		const list = new BlockList(blocked, clock);
 		for (const of of FAMILIES) {
-			for (const [key] of await blocked[of].entries()) list.#note(textOf(key));
+			let count = 0;
+			for (const [key] of await blocked[of].read()) {
+				list.#note(textOf(key));
+				if (++count % SLICE === 0) await list.#pause();
+			}
 		}
 		return list;
 	}
@@ -52,7 +56,7 @@ export class BlockList {
 				await this.#pause();
 			}
 			for (const slice of slices(removed)) {
-				for (const prefix of slice) this.#remove(prefix);
+				this.#remove(slice);
 				await this.#pause();
 			}
 		} catch (cause) {
@@ -63,9 +67,8 @@ export class BlockList {
 	}
 
 	#add(prefixes: readonly string[]): void {
-		for (const of of FAMILIES) {
-			const ofFamily = prefixes.filter(prefix => family(prefix) === of);
-			if (ofFamily.length > 0) this.#maps[of].setMany(ofFamily.map(prefix => [keyOf(prefix), PRESENT]));
+		for (const [of, ofFamily] of byFamily(prefixes)) {
+			this.#maps[of].setMany(ofFamily.map(prefix => [keyOf(prefix), PRESENT]));
 			for (const prefix of ofFamily) this.#note(prefix);
 		}
 	}
@@ -75,10 +78,12 @@ export class BlockList {
 		this.#counts[family(prefix)]++;
 	}
 
-	#remove(prefix: string): void {
-		this.#maps[family(prefix)].delete(keyOf(prefix));
-		this.#held.delete(prefix);
-		this.#counts[family(prefix)]--;
+	#remove(prefixes: readonly string[]): void {
+		for (const [of, ofFamily] of byFamily(prefixes)) {
+			this.#maps[of].deleteMany(ofFamily.map(keyOf));
+			for (const prefix of ofFamily) this.#held.delete(prefix);
+			this.#counts[of] -= ofFamily.length;
+		}
 	}
 
 	#pause(): Promise<void> {
@@ -88,6 +93,13 @@ export class BlockList {
 
 function* slices(prefixes: readonly string[]): Generator<readonly string[]> {
 	for (let at = 0; at < prefixes.length; at += SLICE) yield prefixes.slice(at, at + SLICE);
+}
+
+/** Those families that have any. */
+function byFamily(prefixes: readonly string[]): Array<readonly [Family, readonly string[]]> {
+	return FAMILIES.map(of => [of, prefixes.filter(prefix => family(prefix) === of)] as const).filter(
+		([, ofFamily]) => ofFamily.length > 0,
+	);
 }
 
 function keyOf(prefix: string): BlockedPrefix {

@@ -78,6 +78,20 @@ privileged('more entries than a batch has are written and dumped', async t => {
 	}
 });
 
+privileged('many entries are deleted, and what is not there is no error', async t => {
+	const numbers = mapOf(loaded(t, FIXTURE), 'numbers');
+	const [keys, values] = entries(3000);
+	numbers.updateBatch(keys, values, 3000);
+	for (const gone of [0, 7, 8, 1024, 2998]) numbers.delete(u32Bytes(gone));
+	numbers.deleteBatch(keys.subarray(0, 4 * 2999), 2999);
+	const left = await numbers.dump();
+	t.deepEqual([left.count, left.keys], [1, u32Bytes(2999)]);
+	numbers.deleteBatch(keys, 3000);
+	numbers.deleteBatch(new Uint8Array(0), 0);
+	t.is((await numbers.dump()).count, 0);
+	t.throws(() => numbers.deleteBatch(keys, 3001), {instanceOf: RangeError});
+});
+
 privileged('a batch that does not fit says how far it came', t => {
 	const numbers = mapOf(loaded(t, FIXTURE), 'numbers');
 	const full = refusal(
@@ -109,6 +123,8 @@ privileged('a map type without batches is written and dumped all the same', asyn
 	t.is(count, 2);
 	t.deepEqual([...new Uint32Array(keys.buffer)].sort(), [7, 8]);
 	t.deepEqual(values, u32Bytes(1, 1));
+	ports.deleteBatch(u32Bytes(7, 9, 8), 3);
+	t.is((await ports.dump()).count, 0);
 });
 
 privileged('a per-CPU map transfers the values of all CPUs', async t => {

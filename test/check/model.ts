@@ -51,6 +51,7 @@ export function backend(address: string, changes: Partial<Backend> = {}): Backen
 		lowerThreshold: 0,
 		alpha: false,
 		checks: [check({connectAddress: address})],
+		notify: null,
 		...changes,
 	};
 }
@@ -71,6 +72,7 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		notify: null,
 		backends,
 		sorryServer: null,
 		...changes,

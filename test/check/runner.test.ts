@@ -19,6 +19,8 @@ class Bench {
 	readonly clock = new FakeClock();
 	readonly log = new FakeLog();
 	readonly changes: HealthChange[] = [];
+	/** What the listener was told, in words. */
+	readonly told: string[] = [];
 	readonly answers = new Map<string, Result | 'hang' | 'throw'>();
 	/** Addresses in the order they were checked. */
 	readonly looked: string[] = [];
@@ -33,6 +35,15 @@ class Bench {
 			random: options.random ?? (() => 0),
 			onChange: change => this.changes.push(change),
 			onWeight: () => this.reweighed++,
+			listener: {
+				backend: (_, {name}, up, occasion) => this.told.push(`${name} ${up ? 'up' : 'down'}: ${occasion}`),
+				quorum: ({name}, up, weight, occasion) =>
+					this.told.push(`${name} quorum ${up ? 'up' : 'down'} ${weight}: ${occasion}`),
+				check: (_, {name}, {passed, decided, up}) =>
+					this.told.push(
+						`${name} check ${passed ? 'passed' : 'failed'}${decided ? '' : ', not decided'}, ${up ? 'up' : 'down'}`,
+					),
+			},
 			checkerFor: wanted => this.#checker(wanted),
 			...(options.concurrency === undefined ? {} : {concurrency: options.concurrency}),
 		});
@@ -446,4 +457,48 @@ test('a real server is seen to die and to return', async t => {
 	change = nextChange();
 	clock.advance(seconds(10));
 	t.true((await change).up);
+});
+
+test('the listener hears of backends, then of the quorum, then of the check', async t => {
+	const bench = new Bench();
+	bench.runner.configure([service([backend('10.0.0.71'), backend('10.0.0.72', {alpha: true})], {quorum: 2})]);
+	t.deepEqual(bench.told.splice(0), ['10.0.0.71:80 up: start']);
+	await bench.pass(1);
+	t.deepEqual(bench.told.splice(0), [
+		'10.0.0.72:80 up: check',
+		'192.168.1.1:80 quorum up 2: check',
+		'10.0.0.72:80 check passed, up',
+	]);
+	bench.answers.set('10.0.0.71', REFUSED);
+	await bench.pass(11);
+	t.deepEqual(bench.told.splice(0), [
+		'10.0.0.71:80 down: check',
+		'192.168.1.1:80 quorum down 1: check',
+		'10.0.0.71:80 check failed, down',
+	]);
+	bench.runner.configure([service([backend('10.0.0.71')])]);
+	t.deepEqual(bench.told.splice(0), ['10.0.0.72:80 down: removal'], 'no quorum before and after');
+	bench.answers.clear();
+	await bench.pass(10);
+	bench.told.splice(0);
+	bench.runner.stop();
+	t.deepEqual(bench.told, ['10.0.0.71:80 down: shutdown', '192.168.1.1:80 quorum down 0: shutdown']);
+});
+
+test('the listener hears of every check, and of what a reload decides', async t => {
+	const bench = new Bench();
+	const checks = [check({connectAddress: '10.0.0.71'}), check({connectAddress: '10.0.0.79'})];
+	bench.runner.configure([service([backend('10.0.0.71', {checks})])]);
+	for (const address of ['10.0.0.71', '10.0.0.79']) bench.answers.set(address, REFUSED);
+	await bench.pass(1);
+	t.deepEqual(bench.told.splice(0).slice(2), [
+		'10.0.0.71:80 down: check',
+		'192.168.1.1:80 quorum down 0: check',
+		'10.0.0.71:80 check failed, down',
+		'10.0.0.71:80 check failed, not decided, down',
+	]);
+	bench.runner.configure([service([backend('10.0.0.71', {checks: []})])]);
+	t.deepEqual(bench.told.splice(0), ['10.0.0.71:80 up: check', '192.168.1.1:80 quorum up 1: start']);
+	bench.runner.configure([]);
+	t.deepEqual(bench.told, ['10.0.0.71:80 down: removal', '192.168.1.1:80 quorum down 0: removal']);
 });

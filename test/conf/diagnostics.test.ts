@@ -106,7 +106,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'instance',
 		'virtual_routes {\noops\n}',
-		'7:1: error: virtual_routes is not supported: routes and rules are not moved yet (remove it if you can do without)',
+		`8:1: error: virtual_routes 'oops' is no option of a route, and no network`,
 	],
 	[
 		'backend',
@@ -141,8 +141,123 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'address',
-		'192.168.1.2 peer 192.168.1.3',
-		'9:13: error: peer is not supported: point-to-point addresses are not set yet',
+		'192.168.1.2 peer 2001:db8::3',
+		'9:1: error: peer 2001:db8::3 is of another family than 192.168.1.2 (give both of one family)',
+	],
+	[
+		'address',
+		'192.168.1.2/24 peer 192.168.1.3',
+		`9:1: warning: the prefix of 192.168.1.2 is ignored as keepalived does: with a peer, the address is by itself (write it without '/24')`,
+	],
+	['address', '192.168.1.2 use_vmac', '9:13: error: use_vmac is not supported: there is no virtual MAC yet'],
+	[
+		'address',
+		'192.168.1.2 track_group G',
+		'9:13: error: track_group is not supported: it is for static blocks: the instance itself tracks what it holds',
+	],
+	// Routes and rules
+	[
+		'top',
+		'static_routes {\n10.1.0.1/16 dev eth0\n}',
+		`25:1: error: static_routes '10.1.0.1/16' has bits set behind its prefix (did you mean '10.1.0.0/16'?)`,
+	],
+	['top', 'static_routes {\ndev eth0\n}', `25:1: error: the route has no destination (write a network, or 'default')`],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16\n}',
+		`25:1: error: the route does not say where it leads (add 'via IP' or 'dev INTERFACE')`,
+	],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 via 2001:db8::1 src 2001:db8::2\n}',
+		'25:1: error: the route mixes IPv4 and IPv6 (only a gateway of an IPv4 route may be of IPv6)',
+	],
+	[
+		'top',
+		'static_routes {\nblackhole 10.1.0.0/16 dev eth0\n}',
+		`25:1: error: a route of type blackhole leads nowhere (remove 'via', 'dev' and 'nexthop')`,
+	],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 tabel 7\n}',
+		`25:22: error: static_routes 'tabel' is no option of a route, and no network (did you mean 'table'?)`,
+	],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 table mian\n}',
+		`25:1: error: 'mian' is not in /etc/iproute2/rt_tables (did you mean 'main'?)`,
+	],
+	['top', 'static_routes {\n10.1.0.0/16 dev eth0 table 0\n}', '25:1: error: there is no table 0 (use 1 or more)'],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 tos 10\n}',
+		`25:26: error: static_routes '10' has one of the two lowest bits set, which are for congestion`,
+	],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 protocol static\n}',
+		`25:1: warning: protocol is ignored as keepalived does: routes that are tracked are of protocol 18 (add 'no_track', or remove it)`,
+	],
+	['top', 'static_routes {\n10.1.0.0/16 dev eth0 expires 9\n}', '25:1: error: expires is for IPv6 routes (remove it)'],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 encap mpls 5\n}',
+		'25:22: error: encap is not supported: routes make no tunnels: a virtual_server with lb_kind TUN does',
+	],
+	[
+		'top',
+		'static_routes {\n10.1.0.0/16 dev eth0 nexthop via 10.0.0.1\n}',
+		`25:1: error: the route has both 'dev' and 'nexthop' (write 'dev' behind each 'nexthop')`,
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 table 7\n}',
+		`25:1: warning: the rule has no preference; it becomes 16384 as in keepalived, which is hardly what you want (add 'preference NUMBER')`,
+	],
+	[
+		'top',
+		'static_rules {\nfrom 192.168.100./24 table 7 preference 5\n}',
+		`25:6: error: static_rules '192.168.100./24' is not an IP address (write it like 192.0.2.1; names are not looked up)`,
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 preference 5\n}',
+		`25:1: error: the rule does not say what to do (add 'table TABLE', for example)`,
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 table 5 nop preference 5\n}',
+		'25:1: error: the rule has several of table, l3mdev, goto, nop, blackhole, unreachable and prohibit (choose one)',
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 to 2001:db8::/32 table 5 preference 5\n}',
+		'25:1: error: the rule mixes IPv4 and IPv6 (write one rule for each)',
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 goto 4 preference 5\n}',
+		`25:1: error: goto 4 does not lead forward: the rule's own preference is 5 (choose a greater number)`,
+	],
+	[
+		'top',
+		'static_rules {\nnop realms 4 preference 5\n}',
+		'25:1: error: realms and suppress_… are for rules with a table (remove them)',
+	],
+	[
+		'top',
+		'static_rules {\nsport 9-8 table 5 preference 5\n}',
+		`25:7: error: static_rules '9-8' is not FIRST[-LAST] within 0-65535`,
+	],
+	[
+		'top',
+		'static_rules {\nfrom 10.1.0.0/16 table 5 preference 5 track_group G\n}',
+		`25:1: error: there is no track_group 'G' (add the group, or correct the name)`,
+	],
+	[
+		'top',
+		'track_group G { group { VI_2 } }',
+		`24:1: error: track_group 'G' names 'VI_2', which is no vrrp_instance (did you mean 'VI_1'?)`,
 	],
 	[
 		'top',
@@ -168,8 +283,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	// Known and without effect
 	[
 		'instance',
-		'notify_master "/bin/true x"\nnotify_backup /bin/true',
-		'7:1: warning: notify_master, notify_backup have no effect here: scripts are not run yet',
+		'vmac_xmit_base\ngarp_extra_if 5',
+		'7:1: warning: vmac_xmit_base, garp_extra_if have no effect here: there is no virtual MAC yet',
 	],
 	[
 		'top',
@@ -178,8 +293,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'address',
-		'192.168.1.2 no_track',
-		'9:13: warning: no_track has no effect here: an address that somebody removes is put back',
+		'192.168.1.2 scope universe',
+		`9:19: error: virtual_ipaddress 'universe' is none of global, site, link, host, nowhere`,
 	],
 	// What only keeps to the RFC
 	[
@@ -375,11 +490,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		`25:1: error: vrrp_sync_group 'G' is there already, at lb.conf:24:1 (remove or rename one)`,
 		`25:1: error: vrrp_sync_group 'G' names 'VI_1', which is in the group at lb.conf:24:1 (choose one)`,
 	],
-	[
-		'address',
-		'192.168.1.1/24',
-		'10:1: warning: virtual address 192.168.1.1 is there already, at lb.conf:9:1 (keep one)',
-	],
+	['address', '192.168.1.1/24', '10:1: warning: address 192.168.1.1 is there already, at lb.conf:9:1 (keep one)'],
 	[
 		'top',
 		'virtual_server 192.168.9.1 81 { protocol TCP\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.0.1 1 { } }',

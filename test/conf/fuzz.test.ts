@@ -55,6 +55,18 @@ const corpus: readonly Uint8Array[] = [
 		}),
 	),
 	encode(
+		sound({
+			address: '10.9.9.1 peer 10.9.9.2 no_track\n10.9.8.1/24 -nodad autojoin preferred_lft forever',
+			instance: `virtual_routes {\nsrc 10.0.0.1 to 10.1.0.0/16 via inet6 fe80::1 dev eth0 metric 5 mtu lock 1400 table 0x10 tos 0x10
+				default nexthop via 10.0.0.9 weight 256 realms 3/4 nexthop dev eth1 onlink\nthrow 2001:db8::/32 table local
+				10.2.0.0/16 gw 10.0.0.1 or 10.0.0.2 oif eth0 rtt 1.5s rto_min 9 congctl lock reno append\n}
+				virtual_rules {\nnot from 10.0.0.0/8 to all fwmark 5/0xff iif eth0 lookup main order 4\n}`,
+			top: `track_group G { group { VI_1 } }\nstatic_ipaddress {\n10.7.0.1/24 dev eth1 track_group G\n}
+				static_rules {\ninet6 sport 5-9 tunnel-id 5 uidrange 1-2 ipproto tcp goto 9 preference 8\nl3mdev\n}
+				static_routes {\n2001:db8::/32 from 2001:db8::/48 dev eth0 pref low expires 9\n}`,
+		}),
+	),
+	encode(
 		sound({top: 'lbd { metrics off\nflows 4096 }', globals: 'lvs_timeouts tcp 1 udp 2', check: 'include {a,b}*.conf'}),
 	),
 ];
@@ -100,6 +112,7 @@ const snippets = [
 		'udp',
 		'block_file a.conf',
 	],
+	...['via 10.0.0.1', 'dev eth0', 'default', 'nexthop', 'from', 'table 5', 'lock', 'blackhole', '0x10', '-', 'order 3'],
 	...['TUN', 'DR', 'type gue', 'port 6080', 'remcsum', 'keep', 'reset', 'reject', 'inet6'],
 	...['rr', 'NAT', 'TCP', 'PASS', 'MASTER', 'on', 'x'.repeat(1100), '{a,b}'.repeat(12), '{'.repeat(40)],
 ].map(encode);

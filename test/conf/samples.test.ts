@@ -46,13 +46,7 @@ const complaints: Readonly<Record<string, Readonly<Record<number, number | strin
 		31: 'a route without an interface is no mistake',
 		32: 'a deprecated spelling is no mistake',
 	},
-	'vrrp.rules': {
-		// A block that is refused is not read.
-		10: 9,
-		11: 9,
-		25: 24,
-		26: 24,
-	},
+	'vrrp.rules': {10: 10, 11: 11, 25: 25, 26: 26},
 	'vrrp.scripts': {},
 	'vrrp.static_ipaddress': {25: 'a route without an interface is no mistake'},
 	'vrrp.sync': {},

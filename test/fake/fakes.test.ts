@@ -72,6 +72,9 @@ test('netlink refuses as the kernel does', async t => {
 		label: null,
 		broadcast: null,
 		preferredS: null,
+		peer: null,
+		flags: [],
+		detectDuplicates: false,
 	};
 	await netlink.addAddress(entry);
 	await t.throwsAsync(netlink.addAddress(entry), {code: 'EEXIST'});

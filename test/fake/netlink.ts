@@ -3,14 +3,19 @@ import type {
 	Address,
 	AddressEntry,
 	Cancel,
+	IpRoute,
+	IpRule,
 	Link,
 	Neighbour,
 	Netlink,
 	NetlinkEvent,
 	NewAddress,
 	Route,
+	RouteEntry,
 } from '../../src/host/host.js';
 import {family} from '../../src/net/address.js';
+import {destinationText, ROUTE_TYPES, routeSlot} from '../../src/net/netlink/ip-route.js';
+import {ruleKey} from '../../src/net/netlink/ip-rule.js';
 
 /** One machine's links and addresses, refusing what the kernel refuses. Requests act at once, events follow. */
 export class FakeNetlink implements Netlink {
@@ -18,6 +23,8 @@ export class FakeNetlink implements Netlink {
 	readonly #addresses: AddressEntry[] = [];
 	readonly #neighbours: Neighbour[] = [];
 	readonly #routes = new Map<string, Route>();
+	readonly #ipRoutes: IpRoute<number>[] = [];
+	readonly #rules: IpRule[] = [];
 	#heldRoute: Promise<void> | null = null;
 	readonly #listeners = new Set<(event: NetlinkEvent) => void>();
 	#closed = false;
@@ -33,7 +40,16 @@ export class FakeNetlink implements Netlink {
 	setLink(link: Partial<Link> & Pick<Link, 'ifindex' | 'name'>): void {
 		const known = this.#links.get(link.ifindex);
 		const mac = `02:00:00:00:00:${link.ifindex.toString(16).padStart(2, '0')}`;
-		const whole: Link = {mac, running: true, mtu: 1500, kind: 'veth', forwardsIpv6: false, ...known, ...link};
+		const whole: Link = {
+			mac,
+			running: true,
+			mtu: 1500,
+			kind: 'veth',
+			forwardsIpv6: false,
+			promotesSecondaries: false,
+			...known,
+			...link,
+		};
 		this.#links.set(whole.ifindex, whole);
 		this.#emit({kind: 'link', link: whole, removed: false});
 	}
@@ -53,7 +69,7 @@ export class FakeNetlink implements Netlink {
 
 	/** Adds an address as `ip address add` would; `usable` is false while the kernel looks for another owner. */
 	give(ifindex: number, address: string, prefix: number, usable = true): void {
-		this.#add({ifindex, address, prefix, scope: 0, label: null, broadcast: null}, usable);
+		this.#add({ifindex, address, prefix, scope: 0, peer: null, label: null, broadcast: null}, usable);
 	}
 
 	/** Removes an address as `ip address delete` would. */
@@ -63,11 +79,26 @@ export class FakeNetlink implements Netlink {
 		this.#forget(entry);
 	}
 
+	/** What `ip route` and `ip rule` would show of the routes and rules that were added, oldest first. */
+	forwarding(): string[] {
+		const routes = this.#ipRoutes.map(
+			({destination, hops}) => `${destinationText(destination)} via ${hops.map(({gateway}) => gateway).join(' ')}`,
+		);
+		return [...routes, ...this.#rules.map(({priority, table}) => `${priority}: lookup ${table}`)];
+	}
+
+	/** Removes a route as `ip route delete` would. */
+	takeRoute(destination: string): void {
+		const route = this.#ipRoutes.find(route => destinationText(route.destination) === destination);
+		if (route === undefined) throw new Error(`no route ${destination}`);
+		this.#forgetRoute(route);
+	}
+
 	/** Makes an address reachable on a link, or through a gateway there; null: not any more. */
 	setRoute(to: string, route: (Pick<Route, 'ifindex'> & Partial<Route>) | null): void {
 		if (route === null) this.#routes.delete(to);
 		else this.#routes.set(to, {gateway: to, source: null, local: false, ...route});
-		this.#emit({kind: 'route'});
+		this.#emit({kind: 'route', removed: route === null, protocol: 3});
 	}
 
 	/** The next question for a route is answered when the returned function is called, with what was true when it was asked. */
@@ -131,6 +162,13 @@ export class FakeNetlink implements Netlink {
 		return route;
 	}
 
+	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
+		this.#requireOpen();
+		this.#requireLink('link set', {ifindex, address: 'promote_secondaries'});
+		const link = this.#links.get(ifindex);
+		if (link !== undefined) this.setLink({...link, promotesSecondaries: on});
+	}
+
 	async addAddress(address: NewAddress): Promise<void> {
 		this.#requireOpen();
 		this.requested.push(address);
@@ -143,6 +181,51 @@ export class FakeNetlink implements Netlink {
 		const found = this.#addresses.find(other => sameAddress(other, entry));
 		if (found === undefined) throw new KernelError('address delete', entry.address, 'EADDRNOTAVAIL');
 		this.#forget(found);
+	}
+
+	async routes(protocol: number): Promise<RouteEntry[]> {
+		this.#requireOpen();
+		return this.#ipRoutes
+			.filter(route => route.protocol === protocol)
+			.map(route => ({...route, type: ROUTE_TYPES[route.type]}));
+	}
+
+	async addRoute(route: IpRoute<number>): Promise<void> {
+		this.#requireOpen();
+		const text = destinationText(route.destination);
+		for (const {device} of route.hops) {
+			if (device !== null) this.#requireLink('route add', {ifindex: device, address: text});
+			if (device !== null && this.#links.get(device)?.running === false)
+				throw new KernelError('route add', text, 'ENETDOWN');
+		}
+		if (this.#ipRoutes.some(other => sameRoute(other, route))) throw new KernelError('route add', text, 'EEXIST');
+		this.#ipRoutes.push(route);
+	}
+
+	async deleteRoute(route: IpRoute<number>): Promise<void> {
+		this.#requireOpen();
+		const found = this.#ipRoutes.find(other => sameRoute(other, route));
+		if (found === undefined) throw new KernelError('route delete', destinationText(route.destination), 'ESRCH');
+		this.#forgetRoute(found);
+	}
+
+	async rules(): Promise<IpRule[]> {
+		this.#requireOpen();
+		return [...this.#rules];
+	}
+
+	async addRule(rule: IpRule): Promise<void> {
+		this.#requireOpen();
+		if (this.#ruleIndex(rule) >= 0) throw new KernelError('rule add', String(rule.priority), 'EEXIST');
+		this.#rules.push(rule);
+	}
+
+	async deleteRule(rule: IpRule): Promise<void> {
+		this.#requireOpen();
+		const index = this.#ruleIndex(rule);
+		if (index < 0) throw new KernelError('rule delete', String(rule.priority), 'ENOENT');
+		this.#rules.splice(index, 1);
+		this.#emit({kind: 'rule', removed: true});
 	}
 
 	async resolve(ifindex: number, address: string): Promise<void> {
@@ -178,6 +261,15 @@ export class FakeNetlink implements Netlink {
 		this.#emit({kind: 'address', address: entry, removed: true});
 	}
 
+	#forgetRoute(route: IpRoute<number>): void {
+		this.#ipRoutes.splice(this.#ipRoutes.indexOf(route), 1);
+		this.#emit({kind: 'route', removed: true, protocol: route.protocol});
+	}
+
+	#ruleIndex(rule: IpRule): number {
+		return this.#rules.findIndex(other => ruleKey(other) === ruleKey(rule));
+	}
+
 	#requireOpen(): void {
 		if (this.#closed) throw new Error('netlink is closed');
 	}
@@ -196,6 +288,10 @@ export class FakeNetlink implements Netlink {
 			for (const listener of this.#listeners) listener(event);
 		});
 	}
+}
+
+function sameRoute(a: IpRoute<number>, b: IpRoute<number>): boolean {
+	return routeSlot(a) === routeSlot(b) && a.type === b.type && JSON.stringify(a.hops) === JSON.stringify(b.hops);
 }
 
 function sameAddress(a: Address, b: Address): boolean {

@@ -1,51 +1,54 @@
-import {setImmediate} from 'node:timers/promises';
 import type {Script} from '../../src/conf/model.js';
 import type {ScriptEnd, Scripts} from '../../src/host/host.js';
 
+type Options = Parameters<Scripts['run']>[1];
+
 interface Running {
-	readonly argv: readonly string[];
-	readonly timeoutUs: number;
-	readonly aborted: () => boolean;
-	end(end: ScriptEnd): void;
+	readonly words: string;
+	readonly options: Options;
+	readonly settle: (end: ScriptEnd) => void;
 }
 
-/** Scripts that end when and how a test says; programs that it has not named are refused. */
+/** Programs that run until the test ends them. One is known by its argv, joined by blanks. */
 export class FakeScripts implements Scripts {
-	/** Those that run now, oldest first. */
-	readonly running: Running[] = [];
-	readonly #known: ReadonlySet<string>;
-	started = 0;
+	/** All that were started, in order. */
+	readonly started: string[] = [];
+	readonly #running: Running[] = [];
 
-	constructor(...known: readonly string[]) {
-		this.#known = new Set(known);
-	}
-
-	run({argv}: Script, {timeoutUs, signal}: {timeoutUs: number; signal?: AbortSignal}): Promise<ScriptEnd> {
-		if (!this.#known.has(argv[0])) throw new Error(`nobody expects ${argv.join(' ')}`);
-		this.started++;
+	run(script: Script, options: Options): Promise<ScriptEnd> {
+		const words = script.argv.join(' ');
+		this.started.push(words);
 		return new Promise(resolve => {
 			const running: Running = {
-				argv,
-				timeoutUs,
-				aborted: () => signal?.aborted ?? false,
-				end: end => {
-					this.running.splice(this.running.indexOf(running), 1);
+				words,
+				options,
+				settle: end => {
+					this.#running.splice(this.#running.indexOf(running), 1);
 					resolve(end);
 				},
 			};
-			this.running.push(running);
+			this.#running.push(running);
+			options.signal?.addEventListener('abort', () => running.settle({kind: 'timeout'}));
 		});
 	}
 
-	/** Ends the oldest one, and lets whoever waited for it act. */
-	async end(end: ScriptEnd): Promise<void> {
-		const [oldest] = this.running;
-		if (oldest === undefined) throw new Error('no script runs');
-		oldest.end(end);
-		await setImmediate();
+	running(): string[] {
+		return this.#running.map(({words}) => words);
 	}
 
-	async exit(status: number): Promise<void> {
-		await this.end({kind: 'exited', status});
+	/** Ends the oldest one of that name; refuses one that does not run. */
+	ends(words: string, end: ScriptEnd = {kind: 'exited', status: 0}): void {
+		const running = this.#running.find(candidate => candidate.words === words);
+		if (running === undefined) throw new Error(`${words} does not run; what does: ${this.running().join(', ')}`);
+		running.settle(end);
 	}
+
+	timeoutUs(words: string): number | undefined {
+		return this.#running.find(candidate => candidate.words === words)?.options.timeoutUs;
+	}
+}
+
+/** A script that runs as whoever. */
+export function script(program: string, ...args: string[]): Script {
+	return {argv: [program, ...args], user: null, group: null, secured: false};
 }

@@ -267,12 +267,17 @@ struct life {
 	__u32 heard; /* coarse tick */
 };
 
+/* Whether a flow may have expired by now; asked after what it is to excuse, because who waits for a CPU sees time fly. */
+static int aged(const struct life *life)
+{
+	return (__s32)(read_clock().coarse - life->heard) >= ESTABLISHED_TICKS - 4;
+}
+
 /* One step in the life of a private key. */
 static void live(const struct flow_key *key, struct life *life, __u64 roll)
 {
 	struct flow_hit hit;
 	enum flow_lookup found = look_up(key, &hit);
-	int aged = (__s32)(read_clock().coarse - life->heard) >= ESTABLISHED_TICKS - 4;
 
 	if (found == FLOW_MOVING)
 		return;
@@ -300,7 +305,7 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 	case LIVE:
 		life->stage = ABSENT;
 		if (found != FLOW_HIT || flow_state(hit.word) != FLOW_ESTABLISHED) {
-			if (!aged)
+			if (!aged(life))
 				report(FLOW_LOST);
 			return;
 		}
@@ -311,13 +316,13 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 		if (!(roll >> 5 & 7)) { /* its SYN comes again */
 			int again = insert(key, &hit) == FLOW_CLAIMED;
 
-			if (again && !aged)
+			if (again && !aged(life))
 				report(FLOW_LOST);
 			life->stage = again ? ABSENT : LIVE;
 			return;
 		}
 		if (!send(key, &hit, roll & 31 ? FLOW_ACK : FLOW_RST, 0)) {
-			if (!aged)
+			if (!aged(life))
 				report(FLOW_LOST);
 			return;
 		}

@@ -28,7 +28,8 @@ function cable(): void {
 }
 
 function virtual(address: string, prefix: number, preferredS: number | null): NewAddress {
-	return {ifindex: ETH0, address, prefix, scope: 0, label: null, broadcast: null, preferredS};
+	const plain = {peer: null, scope: 0, label: null, broadcast: null, flags: [], detectDuplicates: false};
+	return {...plain, ifindex: ETH0, address, prefix, preferredS};
 }
 
 async function entryOf(netlink: Netlink, address: string): Promise<AddressEntry | undefined> {
@@ -53,8 +54,8 @@ async function addresses(netlink: Netlink): Promise<void> {
 	const told = next(netlink, event => event.kind === 'address' && event.address.address === service.address);
 	await netlink.addAddress(gateway);
 	await netlink.addAddress(service);
-	const {label, broadcast} = gateway;
-	const common = {ifindex: ETH0, label, broadcast, secondary: false, usable: true};
+	const {label, broadcast, peer} = gateway;
+	const common = {ifindex: ETH0, label, broadcast, peer, secondary: false, usable: true};
 	assert.deepEqual(await entryOf(netlink, 'fe80::100'), {...common, address: 'fe80::100', prefix: 128, scope: 253});
 	assert.deepEqual(await entryOf(netlink, '2001:db8::1'), {...common, address: '2001:db8::1', prefix: 64, scope: 0});
 	assert.equal((await told).kind, 'address');

@@ -13,7 +13,7 @@ import type {Subprocesses} from '../../src/host/host.js';
 import {realClock} from '../../src/host/real/clock.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import {FakeLog} from '../fake/log.js';
-import {instance, instance6, multicastGroups, virtualAddress} from '../vrrp/segment.js';
+import {instance, instance6, multicastGroups, noStatics, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
@@ -221,12 +221,17 @@ class Ours {
 			processes,
 			clock: realClock,
 			log: this.log,
-			events: {onTransition: () => {}, onFatal: () => {}},
+			events: {onTransition: () => {}, onRival: () => {}, onFatal: () => {}},
 		});
 	}
 
 	configure(changes: Partial<Instance>): Promise<void> {
-		return this.#child.configure({instances: [this.#job.instance(changes)], syncGroups: [], multicastGroups});
+		return this.#child.configure({
+			instances: [this.#job.instance(changes)],
+			syncGroups: [],
+			multicastGroups,
+			...noStatics,
+		});
 	}
 
 	status() {

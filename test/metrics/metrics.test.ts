@@ -59,6 +59,11 @@ test('the outcome of reloads', async t => {
 		'lbd_reloads_total{outcome="applied"} 1',
 		'lbd_reloads_total{outcome="refused"} 2',
 	]);
+	t.deepEqual(samples(text, 'lbd_notifications_total'), [
+		'lbd_notifications_total{channel="script",outcome="delivered"} 3',
+		'lbd_notifications_total{channel="script",outcome="failed"} 1',
+		'lbd_notifications_total{channel="mail",outcome="lost"} 2',
+	]);
 	t.deepEqual(samples(text, 'lbd_last_reload_applied'), ['lbd_last_reload_applied 0']);
 });
 

@@ -455,6 +455,7 @@ function confService(job: JobService): ConfService {
 		quorum: 1,
 		hysteresis: 0,
 		sorryServer: null,
+		notify: null,
 		backends: job.backends.map((name, index) =>
 			confBackend(name, job.weights?.[index] ?? 1, job.thresholds?.[index] ?? [0, 0], job.forwarding),
 		),
@@ -481,5 +482,6 @@ function confBackend(
 		lowerThreshold,
 		alpha: false,
 		checks: [],
+		notify: null,
 	};
 }

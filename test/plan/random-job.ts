@@ -38,6 +38,7 @@ export function backend(address: string, overrides: Partial<Backend> = {}): Back
 		lowerThreshold: 0,
 		alpha: false,
 		checks: [],
+		notify: null,
 		...overrides,
 	};
 }
@@ -58,6 +59,7 @@ export function service(address: string, backends: readonly Backend[], overrides
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		notify: null,
 		backends,
 		sorryServer: null,
 		...overrides,

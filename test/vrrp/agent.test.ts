@@ -6,9 +6,9 @@ import type {FromVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeClock, seconds} from '../fake/clock.js';
 import {FakeLan, FakeStation} from '../fake/lan.js';
 import {FakeNetlink} from '../fake/netlink.js';
-import {instance, kernelEvents, multicastGroups} from './segment.js';
+import {instance, kernelEvents, multicastGroups, noStatics} from './segment.js';
 
-const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups};
+const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups, ...noStatics};
 
 function setUp(openHost?: () => VrrpHost) {
 	const clock = new FakeClock();

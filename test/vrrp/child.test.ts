@@ -2,10 +2,10 @@ import test from 'ava';
 import {ControlError, ExitCode} from '../../src/errors.js';
 import type {Subprocesses} from '../../src/host/host.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
-import type {FromVrrp, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
+import type {FromVrrp, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
-import {instance, multicastGroups} from './segment.js';
+import {instance, multicastGroups, noStatics} from './segment.js';
 
 type StartOptions = Parameters<Subprocesses['startVrrp']>[0];
 
@@ -33,6 +33,7 @@ function setUp() {
 	const log = new FakeLog();
 	const scripts: Script[] = [];
 	const transitions: Transition[] = [];
+	const rivals: Rival[] = [];
 	const fatal: string[] = [];
 	const processes: Subprocesses = {
 		startVrrp: options => {
@@ -49,6 +50,7 @@ function setUp() {
 	};
 	const events = {
 		onTransition: (transition: Transition) => transitions.push(transition),
+		onRival: (rival: Rival) => rivals.push(rival),
 		onFatal: (error: Error) => fatal.push(error.message),
 	};
 	const child = new VrrpChild({processes, clock, log, events});
@@ -57,10 +59,10 @@ function setUp() {
 		if (found === undefined) throw new Error(`process ${index} was not started`);
 		return found;
 	};
-	return {clock, log, child, scripts, script, transitions, fatal};
+	return {clock, log, child, scripts, script, transitions, rivals, fatal};
 }
 
-const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups};
+const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups, ...noStatics};
 const ready: FromVrrp = {kind: 'ready', realTime: true};
 
 /** A child whose process has the configuration in force. */
@@ -121,7 +123,7 @@ test('one configuration at a time', async t => {
 });
 
 test('passes transitions and log lines on', async t => {
-	const {script, transitions, log} = await running();
+	const {script, transitions, rivals, log} = await running();
 	const transition: Transition = {
 		scope: 'instance',
 		name: 'external',
@@ -130,8 +132,14 @@ test('passes transitions and log lines on', async t => {
 		cause: 'master-down',
 		priority: 100,
 	};
-	script(0).says({kind: 'transition', transition}, {kind: 'log', level: 'info', fields: {}, text: 'a line'});
+	const rival: Rival = {instance: 'external', priority: 100};
+	script(0).says(
+		{kind: 'transition', transition},
+		{kind: 'rival', rival},
+		{kind: 'log', level: 'info', fields: {}, text: 'a line'},
+	);
 	t.deepEqual(transitions, [transition]);
+	t.deepEqual(rivals, [rival]);
 	t.deepEqual(log.lines, ['info a line']);
 });
 

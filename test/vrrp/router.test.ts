@@ -87,6 +87,11 @@ test('partition: one master on each side, the better one after it heals, and it 
 			'info (external) Received advert from 192.168.1.12 with lower priority 100, ours 200, forcing new election',
 		),
 	);
+	t.deepEqual(
+		a.rivals,
+		[{instance: 'external', priority: 200}],
+		'told once, though c advertises once more as it yields',
+	);
 });
 
 test('equal priorities: both may begin, the higher address stays', async t => {

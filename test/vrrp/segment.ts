@@ -1,7 +1,7 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Instance, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
 import {family} from '../../src/net/address.js';
-import type {Transition} from '../../src/vrrp/protocol.js';
+import type {Rival, Transition, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
 import {type FakeLan, FakeStation} from '../fake/lan.js';
@@ -12,9 +12,29 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
+/** A configuration without static blocks. */
+export const noStatics: Pick<VrrpConfig, 'statics' | 'trackGroups'> = {
+	statics: {addresses: [], routes: [], rules: []},
+	trackGroups: [],
+};
+
 export function virtualAddress(address: string, device: string): VirtualAddress {
 	const prefix = family(address) === 4 ? 24 : 64;
-	return {place, address, prefix, device, label: null, scope: 0, broadcast: null, preferredS: null};
+	return {
+		place,
+		address,
+		prefix,
+		device,
+		peer: null,
+		label: null,
+		scope: 0,
+		broadcast: null,
+		preferredS: null,
+		flags: [],
+		detectDuplicates: false,
+		tracked: true,
+		trackGroup: null,
+	};
 }
 
 /** The external instance of the reference job, with changes. */
@@ -33,6 +53,9 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		password: '1215',
 		addresses: [virtualAddress('192.168.1.1', device)],
 		excludedAddresses: [],
+		routes: [],
+		rules: [],
+		promoteSecondaries: false,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {
@@ -46,6 +69,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		sourceAddress: null,
 		trackPrimary: true,
 		tracks: [],
+		notify: null,
 		...changes,
 	};
 }
@@ -73,7 +97,7 @@ export function internal(changes: Partial<Instance> = {}): Instance {
 	});
 }
 
-export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal']};
+export const group: SyncGroup = {place, name: 'VRRP1', instances: ['external', 'internal'], notify: null};
 
 /**
  * A balancer on fake segments: `192.168.1.HOST` and `fe80::HOST` on eth0 and, with an internal segment, `10.0.0.HOST` on
@@ -85,6 +109,7 @@ export class Balancer {
 	readonly netlink = new FakeNetlink();
 	readonly log = new FakeLog();
 	readonly transitions: Transition[] = [];
+	readonly rivals: Rival[] = [];
 	readonly router: Router;
 
 	constructor(
@@ -104,18 +129,21 @@ export class Balancer {
 			this.netlink.setLink({ifindex: 3, name: 'eth1', mac: `02:00:00:00:01:${host}`});
 			this.netlink.give(3, `10.0.0.${host}`, 24);
 		}
-		this.router = new Router(
-			{clock: this.station.clock, sockets: this.station, netlink: this.netlink},
-			this.log,
-			transition => {
+		this.router = new Router({clock: this.station.clock, sockets: this.station, netlink: this.netlink}, this.log, {
+			transition: transition => {
 				this.transitions.push(transition);
 				onTransition();
 			},
-		);
+			rival: rival => this.rivals.push(rival),
+		});
 	}
 
-	async configure(instances: readonly Instance[], syncGroups: readonly SyncGroup[] = []): Promise<void> {
-		await this.router.configure({instances, syncGroups, multicastGroups});
+	async configure(
+		instances: readonly Instance[],
+		syncGroups: readonly SyncGroup[] = [],
+		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups'>> = {},
+	): Promise<void> {
+		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
 	}
 
 	/** What a neighbour would find here. */

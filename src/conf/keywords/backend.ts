@@ -1,6 +1,6 @@
 import {one, onOff} from '../args.js';
 import {type Forwarding, type Place, WEIGHT_MAX} from '../model.js';
-import {accepted, type Draft, draftAt, full, type Keywords, rows} from '../table.js';
+import {accepted, type Draft, draftAt, full, type Keywords} from '../table.js';
 import {integer} from '../values.js';
 import * as because from './because.js';
 import type {WrittenCheck} from './check-draft.js';
@@ -8,6 +8,7 @@ import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-o
 import {checkRows} from './checks.js';
 import {forwardingArgs} from './forwarding.js';
 import {virtualHost} from './http-get.js';
+import {type BackendNotifyDraft, backendNotifyKeywords, newBackendNotify} from './notify.js';
 
 /** `real_server`. null: not written. */
 export interface BackendDraft extends Draft, CheckOptions {
@@ -22,6 +23,7 @@ export interface BackendDraft extends Draft, CheckOptions {
 	lowerThreshold: number;
 	virtualHost: string | null;
 	readonly checks: WrittenCheck[];
+	readonly notify: BackendNotifyDraft;
 }
 
 export function newBackend(address: string, port: number | null, place: Place): BackendDraft {
@@ -37,6 +39,7 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		lowerThreshold: 0,
 		virtualHost: null,
 		checks: [],
+		notify: newBackendNotify(),
 	};
 }
 
@@ -60,8 +63,7 @@ export const backend: Keywords<BackendDraft> = {
 	lthreshold: full(one(threshold), (draft, connections) => {
 		draft.lowerThreshold = connections;
 	}),
-	...rows('notify_up notify_down', accepted(because.noScripts)),
+	...backendNotifyKeywords<BackendDraft>(),
 	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
-	smtp_alert: accepted(because.noMail, onOff),
 };

@@ -1,5 +1,6 @@
 import {type Args, anything, none, one, oneOnly, onOff, pair} from '../args.js';
-import type {Globals, Place} from '../model.js';
+import type {Report} from '../diagnostics.js';
+import type {Globals, MailSettings, Place} from '../model.js';
 import {
 	accepted,
 	type Draft,
@@ -8,26 +9,43 @@ import {
 	full,
 	items,
 	type Keywords,
+	placeOf,
 	readOptions,
 	rows,
-	withoutEffect,
 } from '../table.js';
-import {integer, ipv4, ipv6, seconds, word} from '../values.js';
+import {integer, interfaceName, ipv4, ipv6, seconds, wholeSeconds, word} from '../values.js';
 import * as because from './because.js';
-import {type ScriptDefaults, userArgs} from './script.js';
+import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
+import type {NotifyDefaults} from './notify.js';
+import {type ScriptDefaults, type ScriptDraft, scriptArgs, toScript, userArgs} from './script.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, vrrpVersion} from './vrrp-values.js';
 
-/** `global_defs`. */
-export interface GlobalsDraft extends Draft {
+/** A script that is run once. */
+interface OnceDraft {
+	script: ScriptDraft | null;
+	timeoutUs: number;
+}
+
+/** `global_defs`. null: not written. */
+export interface GlobalsDraft extends Draft, NotifyDefaults {
 	routerId: string | null;
-	notificationEmail: string[];
-	notificationEmailFrom: string | null;
-	smtpServer: Globals['smtpServer'];
-	smtpConnectTimeoutUs: number;
+	readonly mail: {-readonly [K in keyof MailSettings]: MailSettings[K]} & {readonly to: string[]};
+	smtpAlert: boolean | null;
+	smtpAlertVrrp: boolean | null;
+	smtpAlertChecker: boolean | null;
+	priorityChanges: boolean;
+	rsInitNotifies: boolean;
+	fifoStatesOnReload: boolean;
+	readonly fifos: FifoDrafts;
+	umask: number;
+	readonly startup: OnceDraft;
+	readonly shutdown: OnceDraft;
 	timeoutsS: {tcp: number; tcpFin: number; udp: number};
 	vrrpVersion: 2 | 3;
 	/** keepalived's strict mode, for all instances that do not say themselves. */
 	strict: boolean;
+	/** Of static addresses that name none. */
+	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
 	logAllFailures: boolean;
@@ -35,18 +53,37 @@ export interface GlobalsDraft extends Draft {
 	readonly garp: GarpDraft;
 }
 
+/** keepalived's default for scripts that it waits for. */
+const ONCE_TIMEOUT_US = 10_000_000;
+
 /** keepalived's and IPVS's defaults. */
 export function newGlobals(place: Place): GlobalsDraft {
 	return {
 		...draftAt(place),
 		routerId: null,
-		notificationEmail: [],
-		notificationEmailFrom: null,
-		smtpServer: null,
-		smtpConnectTimeoutUs: 30_000_000,
+		mail: {
+			to: [],
+			from: null,
+			server: null,
+			heloName: null,
+			timeoutUs: 30_000_000,
+			faults: true,
+			everyCheck: true,
+		},
+		smtpAlert: null,
+		smtpAlertVrrp: null,
+		smtpAlertChecker: null,
+		priorityChanges: false,
+		rsInitNotifies: false,
+		fifoStatesOnReload: false,
+		fifos: newFifos(),
+		umask: UMASK_DEFAULT,
+		startup: {script: null, timeoutUs: ONCE_TIMEOUT_US},
+		shutdown: {script: null, timeoutUs: ONCE_TIMEOUT_US},
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		strict: false,
+		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
@@ -87,34 +124,36 @@ export const globals: Keywords<GlobalsDraft> = {
 		Object.assign(draft.timeoutsS, timeouts);
 	}),
 
-	notification_email: withoutEffect(
-		because.noMail,
-		items(anything, (draft, addresses) => {
-			draft.notificationEmail.push(...addresses);
-		}),
-	),
-	notification_email_from: withoutEffect(
-		because.noMail,
-		full(one(word), (draft, address) => {
-			draft.notificationEmailFrom = address;
-		}),
-	),
-	smtp_server: withoutEffect(
-		because.noMail,
-		full(pair(word, integer(1, 65_535), 25), (draft, [host, port]) => {
-			draft.smtpServer = {host, port};
-		}),
-	),
-	smtp_connect_timeout: withoutEffect(
-		because.noMail,
-		full(one(seconds(0.000001)), (draft, us) => {
-			draft.smtpConnectTimeoutUs = us;
-		}),
-	),
-	...rows(
-		'smtp_helo_name smtp_alert smtp_alert_vrrp smtp_alert_checker no_email_faults no_checker_emails',
-		accepted(because.noMail),
-	),
+	notification_email: items(anything, ({mail}, addresses) => {
+		mail.to.push(...addresses);
+	}),
+	notification_email_from: full(one(word), ({mail}, address) => {
+		mail.from = address;
+	}),
+	smtp_server: full(pair(word, integer(1, 65_535), 25), ({mail}, [host, port]) => {
+		mail.server = {host, port};
+	}),
+	smtp_connect_timeout: full(one(seconds(0.000001)), ({mail}, us) => {
+		mail.timeoutUs = us;
+	}),
+	smtp_helo_name: full(one(word), ({mail}, name) => {
+		mail.heloName = name;
+	}),
+	smtp_alert: full(onOff, (draft, alert) => {
+		draft.smtpAlert = alert;
+	}),
+	smtp_alert_vrrp: full(onOff, (draft, alert) => {
+		draft.smtpAlertVrrp = alert;
+	}),
+	smtp_alert_checker: full(onOff, (draft, alert) => {
+		draft.smtpAlertChecker = alert;
+	}),
+	no_email_faults: full(none, ({mail}) => {
+		mail.faults = false;
+	}),
+	no_checker_emails: full(none, ({mail}) => {
+		mail.everyCheck = false;
+	}),
 
 	vrrp_version: full(one(vrrpVersion), (draft, version) => {
 		draft.vrrpVersion = version;
@@ -137,7 +176,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	dynamic_interfaces: accepted('every interface has to exist at the start'),
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
 	include_check: accepted(because.alwaysChecked),
-	default_interface: accepted('only static_ipaddress needs it'),
+	default_interface: full(one(interfaceName), (draft, name) => {
+		draft.defaultInterface = name;
+	}),
 	vrrp_strict: full(none, draft => {
 		draft.strict = true;
 	}),
@@ -155,15 +196,23 @@ export const globals: Keywords<GlobalsDraft> = {
 	}),
 	use_symlink_paths: accepted('a script is reached by the path that is written'),
 	set_supplementary_groups: accepted('scripts have the group that they are given, and no other'),
-	...rows('startup_script startup_script_timeout shutdown_script shutdown_script_timeout', accepted(because.noScripts)),
-	...rows(
-		'notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script lvs_notify_fifo lvs_notify_fifo_script',
-		accepted(because.noScripts),
-	),
-	...rows(
-		'vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload rs_init_notifies',
-		accepted(because.noScripts),
-	),
+	...onceKeywords('startup'),
+	...onceKeywords('shutdown'),
+	...fifoKeywords<GlobalsDraft>('', 'all'),
+	...fifoKeywords<GlobalsDraft>('vrrp_', 'vrrp'),
+	...fifoKeywords<GlobalsDraft>('lvs_', 'lvs'),
+	umask: full(umaskArgs, (draft, umask) => {
+		draft.umask = umask;
+	}),
+	vrrp_notify_priority_changes: full(onOff, (draft, told) => {
+		draft.priorityChanges = told;
+	}),
+	fifo_write_vrrp_states_on_reload: full(none, draft => {
+		draft.fifoStatesOnReload = true;
+	}),
+	rs_init_notifies: full(none, draft => {
+		draft.rsInitNotifies = true;
+	}),
 
 	lvs_sync_daemon: accepted(because.noSharing),
 	...rows('lvs_flush lvs_flush_on_stop lvs_flush_onstop', accepted(because.noIpvs)),
@@ -174,7 +223,7 @@ export const globals: Keywords<GlobalsDraft> = {
 
 	...rows('process_names process_name lvs_process_name', accepted(because.ownProcesses)),
 	random_seed: accepted('random numbers are as they were at the last reading, and others on another machine'),
-	...rows('max_auto_priority min_auto_priority_delay umask', accepted(because.ownProcesses)),
+	...rows('max_auto_priority min_auto_priority_delay', accepted(because.ownProcesses)),
 	...processKeywords('vrrp'),
 	...processKeywords('checker'),
 	...processKeywords('bfd'),
@@ -207,15 +256,44 @@ function netlinkKeywords(of: string): Keywords<GlobalsDraft> {
 	return rows(`${of}_rcv_bufs ${of}_rcv_bufs_force`, accepted(because.ownBuffers));
 }
 
-export function toGlobals({
-	place,
-	written,
-	garp,
-	scripts,
-	logAllFailures,
-	vrrpVersion,
-	strict,
-	...globals
-}: GlobalsDraft): Globals {
-	return globals;
+/** `startup_script` and `shutdown_script`, with their times. */
+function onceKeywords(which: 'startup' | 'shutdown'): Keywords<GlobalsDraft> {
+	return {
+		[`${which}_script`]: full(scriptArgs, (draft: GlobalsDraft, script) => {
+			draft[which].script = script;
+		}),
+		[`${which}_script_timeout`]: full(one(wholeSeconds(1, 1000)), (draft: GlobalsDraft, us) => {
+			draft[which].timeoutUs = us;
+		}),
+	};
+}
+
+export function toGlobals(draft: GlobalsDraft, report: Report): Globals {
+	reportUseless(draft, report);
+	const {routerId, mail, timeoutsS, multicastGroups, rsInitNotifies, fifoStatesOnReload, scripts} = draft;
+	const once = ({script, timeoutUs}: OnceDraft) => script && {script: toScript(script, scripts), timeoutUs};
+	return {
+		routerId,
+		mail,
+		fifos: toFifos(draft.fifos, draft.umask, scripts),
+		startup: once(draft.startup),
+		shutdown: once(draft.shutdown),
+		rsInitNotifies,
+		fifoStatesOnReload,
+		timeoutsS,
+		multicastGroups,
+	};
+}
+
+/** What keepalived reads without a word, though nothing comes of it. */
+function reportUseless(draft: GlobalsDraft, report: Report): void {
+	const without = (keyword: string, needed: string, why: string): void => {
+		if (!draft.written.has(keyword) || draft.written.has(needed)) return;
+		report.warning('missing', placeOf(draft, keyword), `${keyword} without ${needed}: ${why}`, `add '${needed} …'`);
+	};
+	without('notification_email', 'smtp_server', 'no mail is sent');
+	without('smtp_server', 'notification_email', 'no mail is sent');
+	for (const prefix of ['', 'vrrp_', 'lvs_']) {
+		without(`${prefix}notify_fifo_script`, `${prefix}notify_fifo`, 'there is nothing that it could read');
+	}
 }

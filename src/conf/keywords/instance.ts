@@ -18,9 +18,19 @@ import {
 import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
+import type {NameResolver} from './iproute-values.js';
+import {
+	type InstanceNotifyDraft,
+	instanceNotifyKeywords,
+	type NotifyDefaults,
+	newInstanceNotify,
+	toInstanceNotify,
+} from './notify.js';
+import {type RouteDrafts, toRoutes, virtualRouteArgs} from './route.js';
+import {type RuleDrafts, type RulePriorities, toRules, virtualRuleArgs} from './rule.js';
 import {toStrict} from './strict.js';
 import {type TrackDraft, trackKeywords} from './track.js';
-import {type AddressDrafts, addressArgs, toAddresses} from './virtual-address.js';
+import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
@@ -36,6 +46,9 @@ export interface InstanceDraft extends Draft {
 	readonly authentication: AuthenticationDraft;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
+	readonly routes: RouteDrafts;
+	readonly rules: RuleDrafts;
+	promoteSecondaries: boolean;
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
@@ -44,6 +57,7 @@ export interface InstanceDraft extends Draft {
 	readonly tracks: TrackDraft[];
 	/** null: as `global_defs` has it. */
 	strict: boolean | null;
+	readonly notify: InstanceNotifyDraft;
 }
 
 interface AuthenticationDraft extends Draft {
@@ -65,6 +79,9 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		authentication: {...draftAt(place), type: null, password: null},
 		addresses: [],
 		excludedAddresses: [],
+		routes: [],
+		rules: [],
+		promoteSecondaries: false,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {},
@@ -72,6 +89,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		trackPrimary: true,
 		tracks: [],
 		strict: null,
+		notify: newInstanceNotify(),
 	};
 }
 
@@ -110,11 +128,20 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.nativeIpv6 = true;
 	}),
 	authentication: block(authentication, none, draft => draft.authentication),
-	virtual_ipaddress: items(addressArgs, ({addresses}, draft, place) => {
+	virtual_ipaddress: items(virtualAddressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
 	}),
-	virtual_ipaddress_excluded: items(addressArgs, ({excludedAddresses}, draft, place) => {
+	virtual_ipaddress_excluded: items(virtualAddressArgs, ({excludedAddresses}, draft, place) => {
 		excludedAddresses.push({place, draft});
+	}),
+	virtual_routes: items(virtualRouteArgs, ({routes}, draft, place) => {
+		routes.push({place, draft});
+	}),
+	virtual_rules: items(virtualRuleArgs, ({rules}, draft, place) => {
+		rules.push({place, draft});
+	}),
+	promote_secondaries: full(none, draft => {
+		draft.promoteSecondaries = true;
 	}),
 	preempt: full(none, draft => {
 		draft.preempt = true;
@@ -141,7 +168,6 @@ export const instance: Keywords<InstanceDraft> = {
 	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
-	...rows('virtual_routes virtual_rules', refused('routes and rules are not moved yet')),
 	...rfcKeywords<InstanceDraft>(''),
 	...rows(
 		'timer_expired_backup thread_timer_expired',
@@ -154,16 +180,13 @@ export const instance: Keywords<InstanceDraft> = {
 	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
 	lvs_sync_daemon_interface: accepted(because.noSharing),
 	accept: accepted('it is the default', none),
-	promote_secondaries: accepted('each virtual address is removed by itself', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
 	kernel_rx_buf_size: accepted(because.ownBuffers),
 	linkbeat_use_polling: accepted(because.linkEvents),
 	debug: accepted('lbd -D logs more'),
-	smtp_alert: accepted(because.noMail, onOff),
-	...rows('notify notify_master notify_backup notify_fault notify_stop', accepted(because.noScripts)),
-	...rows('notify_deleted notify_master_rx_lower_pri notify_priority_changes', accepted(because.noScripts)),
+	...instanceNotifyKeywords<InstanceDraft>(),
 };
 
 /** RFC 3768 5.3.4: this router owns the addresses. */
@@ -175,7 +198,13 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'>;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'> & NotifyDefaults;
+
+/** What routes and rules of the whole file are read with. */
+export interface RoutingNames {
+	readonly resolver: NameResolver;
+	readonly priorities: RulePriorities;
+}
 
 /** An instance's tracks by its own blocks and its group's. */
 type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
@@ -184,6 +213,7 @@ type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
 export function toInstance(
 	draft: InstanceDraft,
 	defaults: InstanceDefaults,
+	{resolver, priorities}: RoutingNames,
 	tracksOf: ToTracks,
 	report: Report,
 ): Instance | null {
@@ -212,11 +242,15 @@ export function toInstance(
 		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
+		routes: toRoutes(draft.routes, resolver, report),
+		rules: toRules(draft.rules, resolver, priorities, report),
+		promoteSecondaries: draft.promoteSecondaries,
 		...resolvePreemption(draft, priority, report),
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		trackPrimary,
 		tracks: tracksOf(draft, priority),
+		notify: toInstanceNotify(draft.notify, defaults),
 	};
 	return (draft.strict ?? defaults.strict) ? toStrict(instance, draft, report) : instance;
 }

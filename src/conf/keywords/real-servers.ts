@@ -6,6 +6,7 @@ import {placeOf} from '../table.js';
 import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
 import type {GlobalsDraft} from './globals.js';
+import {toBackendNotify} from './notify.js';
 import type {TrackedFileDraft} from './trackers.js';
 
 /** What real servers take from their `virtual_server`. */
@@ -65,6 +66,7 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 		weight: draft.weight ?? defaults.weight,
 		inhibitOnFailure: draft.inhibitOnFailure ?? defaults.inhibitOnFailure,
 		...resolveThresholds(draft, report),
+		notify: toBackendNotify(draft.notify, served.globals),
 		alpha: draft.checks.some(check => inherit('alpha', check.draft, draft, defaults) ?? false),
 		checks: draft.checks.flatMap(check =>
 			check.toChecks({

@@ -9,6 +9,7 @@ import {type CheckOptions, checkOptionKeywords, newCheckOptions} from './check-o
 import {forwardingArgs} from './forwarding.js';
 import {port, readAddresses, refusesFwmark, type ServiceAddresses} from './group.js';
 import {virtualHost} from './http-get.js';
+import {newServiceNotify, type ServiceNotifyDraft, serviceNotifyKeywords} from './notify.js';
 
 /** Which traffic a `virtual_server` takes: that of an address of its own, or of a group that `place` names. */
 export type ServiceTarget = ServiceAddresses | {readonly group: string; readonly place: Place};
@@ -36,6 +37,7 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	hysteresis: number;
 	weight: number;
 	inhibitOnFailure: boolean;
+	readonly notify: ServiceNotifyDraft;
 	virtualHost: string | null;
 	readonly backends: BackendDraft[];
 	sorryServer: BackendDraft | null;
@@ -61,6 +63,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		hysteresis: 0,
 		weight: 1,
 		inhibitOnFailure: false,
+		notify: newServiceNotify(),
 		virtualHost: null,
 		backends: [],
 		sorryServer: null,
@@ -204,9 +207,8 @@ export const service: Keywords<ServiceDraft> = {
 	ip_family: full(one(oneOf<Family>({inet: 4, inet6: 6})), (draft, family) => {
 		draft.family = family;
 	}),
-	...rows('quorum_up quorum_down omega', accepted(because.noScripts)),
+	...serviceNotifyKeywords<ServiceDraft>(),
 	ha_suspend: accepted('checks always run'),
 	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
-	smtp_alert: accepted(because.noMail, onOff),
 };

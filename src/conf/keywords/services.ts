@@ -6,6 +6,7 @@ import {placeOf} from '../table.js';
 import {suggestion} from '../values.js';
 import type {GlobalsDraft} from './globals.js';
 import type {GroupDraft, PlacedAddresses} from './group.js';
+import {toServiceNotify} from './notify.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
@@ -52,6 +53,7 @@ export function toServices(
 		hashPort: draft.hashPort,
 		hashFallback: draft.hashFallback,
 		...resolveQuorum(draft, backends[0] ?? [], report),
+		notify: toServiceNotify(draft.notify, globals),
 	};
 	return endpoints.map((endpoint, index) => ({
 		...endpoint,

@@ -1,7 +1,7 @@
 import {type Args, one, several} from '../args.js';
 import type {Place, Protocol, Service, Settings} from '../model.js';
 import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
-import {integer, ip, ipv4, type Network, network, word} from '../values.js';
+import {integer, ip, ipv4, type Network, network, seconds, word} from '../values.js';
 import {port} from './group.js';
 import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
 import {protocol} from './service.js';
@@ -15,6 +15,7 @@ export interface SettingsDraft extends Draft, PolicyDraft {
 	fragments: number;
 	readonly blocked: Network[];
 	readonly blockFiles: {readonly path: string; readonly place: Place}[];
+	notifyTimeoutUs: number;
 	metrics: Settings['metrics'];
 	readonly services: ServiceSettingsDraft[];
 }
@@ -41,6 +42,7 @@ export function newSettings(place: Place): SettingsDraft {
 		fragments: 16_384,
 		blocked: [],
 		blockFiles: [],
+		notifyTimeoutUs: 60_000_000,
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
 		services: [],
 	};
@@ -112,6 +114,9 @@ export const settings: Keywords<SettingsDraft> = {
 	block_file: each(one(word), ({blockFiles}, path, place) => {
 		blockFiles.push({path, place});
 	}),
+	notify_timeout: full(one(seconds(0.1, 86_400)), (draft, us) => {
+		draft.notifyTimeoutUs = us;
+	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
 	}),
@@ -135,7 +140,15 @@ export function policyOf(
 
 /** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */
 export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: readonly string[]): Settings {
-	const {flows, flows6, persistenceEntries, fragments, metrics} = draft;
+	const {flows, flows6, persistenceEntries, fragments, notifyTimeoutUs, metrics} = draft;
 	const flows6Default = hasIpv6 ? Math.min(flows, FLOWS6_MAX) : FLOWS_MIN;
-	return {flows, flows6: flows6 ?? flows6Default, persistenceEntries, fragments, blocked, metrics};
+	return {
+		flows,
+		flows6: flows6 ?? flows6Default,
+		persistenceEntries,
+		fragments,
+		blocked,
+		notifyTimeoutUs,
+		metrics,
+	};
 }

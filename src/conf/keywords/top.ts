@@ -1,14 +1,29 @@
 import {none, one} from '../args.js';
 import type {Place} from '../model.js';
-import {accepted, block, closed, type Draft, draftAt, type Keywords, namedItems, refused, rows} from '../table.js';
+import {
+	accepted,
+	block,
+	closed,
+	type Draft,
+	draftAt,
+	items,
+	type Keywords,
+	namedItems,
+	refused,
+	rows,
+} from '../table.js';
 import {word} from '../values.js';
 import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
 import {addLine, type GroupDraft, groupLineArgs, newGroup} from './group.js';
 import {type InstanceDraft, instance, newInstance} from './instance.js';
+import {staticRouteArgs} from './route.js';
+import {staticRuleArgs} from './rule.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
 import {newSettings, type SettingsDraft, settings} from './settings.js';
+import type {StaticsDraft} from './statics.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
+import {newTrackGroup, type TrackGroupDraft, trackGroup} from './track-group.js';
 import {
 	newTrackedFile,
 	newTrackedProcess,
@@ -20,6 +35,7 @@ import {
 	trackedProcess,
 	trackedScript,
 } from './trackers.js';
+import {staticAddressArgs} from './virtual-address.js';
 
 /** All that a configuration says, before defaults. */
 export interface ConfigDraft extends Draft {
@@ -29,6 +45,8 @@ export interface ConfigDraft extends Draft {
 	readonly groups: GroupDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
+	readonly statics: StaticsDraft;
+	readonly trackGroups: TrackGroupDraft[];
 	readonly trackers: {
 		readonly scripts: TrackedScriptDraft[];
 		readonly files: TrackedFileDraft[];
@@ -45,6 +63,8 @@ export function newConfig(place: Place): ConfigDraft {
 		groups: [],
 		instances: [],
 		syncGroups: [],
+		statics: {addresses: [], routes: [], rules: []},
+		trackGroups: [],
 		trackers: {scripts: [], files: [], processes: []},
 	};
 }
@@ -67,6 +87,20 @@ export const top: Keywords<ConfigDraft> = {
 	vrrp_sync_group: block(syncGroup, one(word), ({syncGroups}, name, place) => {
 		const draft = newSyncGroup(name, place);
 		syncGroups.push(draft);
+		return draft;
+	}),
+	static_ipaddress: items(staticAddressArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.addresses.push({place, draft});
+	}),
+	static_routes: items(staticRouteArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.routes.push({place, draft});
+	}),
+	static_rules: items(staticRuleArgs, ({statics}: ConfigDraft, draft, place) => {
+		statics.rules.push({place, draft});
+	}),
+	track_group: block(trackGroup, one(word), ({trackGroups}, name, place) => {
+		const draft = newTrackGroup(name, place);
+		trackGroups.push(draft);
 		return draft;
 	}),
 	virtual_server: block(service, serviceArgs, ({services}, target, place) => {
@@ -102,9 +136,7 @@ export const top: Keywords<ConfigDraft> = {
 		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
 		checker`,
 	),
-	track_group: closed(refused('static addresses do not follow instances'), 'group'),
 	interface_up_down_delays: accepted('a link that changes counts at once'),
-	...rows('static_ipaddress static_routes static_rules', refused('only virtual_ipaddress sets addresses yet')),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('checks show no certificate of their own'),
 	garp_group: closed(accepted(because.noPacing), 'garp_interval gna_interval interface interfaces'),

@@ -1,43 +1,49 @@
 import {addressBits, broadcastAddress, family, networkAddress} from '../../net/address.js';
+import type {AddressFlag} from '../../net/netlink/route.js';
 import {type Args, none, one} from '../args.js';
 import type {Report} from '../diagnostics.js';
 import type {Place, VirtualAddress} from '../model.js';
-import {accepted, full, type Keywords, type Row, readOptions, refused} from '../table.js';
+import {full, type Keywords, type Row, readOptions, refused} from '../table.js';
 import {integer, interfaceName, ip, ipv4, oneOf, type Value} from '../values.js';
 import * as because from './because.js';
+import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './tracking.js';
 
 /** One line of `virtual_ipaddress`: `IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] …`. */
-export interface AddressDraft {
+export interface AddressDraft extends Tracking {
 	readonly address: string;
-	readonly prefix: number;
-	/** null: the interface of the instance. */
+	/** null: not written. */
+	readonly prefix: number | null;
+	/** null: the interface of the instance, or `default_interface`. */
 	device: string | null;
+	peer: string | null;
 	label: string | null;
 	scope: number;
-	broadcast: string | null;
+	broadcast: Broadcast | null;
 	/** null: forever; undefined: not written. */
 	preferredS: number | null | undefined;
+	readonly flags: Set<AddressFlag>;
+	detectDuplicates: boolean;
 	/** Where an IPv6 address has options that are for IPv4. */
 	readonly misplaced: Place[];
 }
 
 /** The lines of a block, each with its place. */
-export type AddressDrafts = {readonly place: Place; readonly draft: AddressDraft}[];
+export type AddressDrafts = Lines<AddressDraft>;
 
 interface Network {
 	readonly address: string;
-	readonly prefix: number;
+	readonly prefix: number | null;
 }
 
-/** keepalived puts an address without a prefix on the interface by itself: /32 or /128. */
-const addressAndPrefix: Value<Network> = {
+/** An address on a network, whose other bits may be set. */
+export const addressAndPrefix: Value<Network> = {
 	usage: 'IP[/PREFIX]',
 	parse(text) {
 		const slash = text.indexOf('/');
 		const address = ip.parse(slash === -1 ? text : text.slice(0, slash));
 		if ('why' in address) return address;
+		if (slash === -1) return {value: {address: address.value, prefix: null}};
 		const bits = addressBits(family(address.value));
-		if (slash === -1) return {value: {address: address.value, prefix: bits}};
 		const prefix = integer(0, bits).parse(text.slice(slash + 1));
 		if ('why' in prefix) {
 			const example = bits === 32 ? '192.0.2.1/24' : '2001:db8::1/64';
@@ -72,18 +78,16 @@ const broadcast: Value<Broadcast> = {
 	},
 };
 
-function setBroadcast(draft: AddressDraft, value: Broadcast): void {
-	if (value === '+') draft.broadcast = broadcastAddress(draft.address, draft.prefix);
-	else if (value === '-') draft.broadcast = networkAddress(draft.address, draft.prefix);
-	else draft.broadcast = value.address;
-}
-
 const lifetimes = integer(0, 0xffff_fffe);
 /** Seconds, or forever. */
 const lifetime: Value<number | null> = {
 	usage: `${lifetimes.usage}|forever`,
 	parse: text => (text === 'forever' ? {value: null} : lifetimes.parse(text)),
 };
+
+function setBroadcast(draft: AddressDraft, value: Broadcast): void {
+	draft.broadcast = value;
+}
 
 /** An option that IPv6 addresses do not have. */
 function ipv4Only<V>(args: Args<V>, set: (draft: AddressDraft, value: V) => void): Row<AddressDraft> {
@@ -93,11 +97,19 @@ function ipv4Only<V>(args: Args<V>, set: (draft: AddressDraft, value: V) => void
 	});
 }
 
-const mobility = accepted<AddressDraft>('it is for mobile hosts and address autoconfiguration', none);
+/** A flag that the kernel keeps with the address. */
+function flag(name: AddressFlag): Row<AddressDraft> {
+	return full(none, ({flags}: AddressDraft) => {
+		flags.add(name);
+	});
+}
 
-export const addressOptions: Keywords<AddressDraft> = {
+const options: Keywords<AddressDraft> = {
 	dev: full(one(interfaceName), (draft, device) => {
 		draft.device = device;
+	}),
+	peer: full(one(ip), (draft, address) => {
+		draft.peer = address;
 	}),
 	label: ipv4Only(one(label), (draft, text) => {
 		draft.label = text;
@@ -110,50 +122,101 @@ export const addressOptions: Keywords<AddressDraft> = {
 	preferred_lft: full(one(lifetime), (draft, seconds) => {
 		draft.preferredS = seconds;
 	}),
-	home: mobility,
-	mngtmpaddr: mobility,
-	nodad: accepted('virtual addresses are never probed for duplicates', none),
-	no_track: accepted('an address that somebody removes is put back', none),
-	peer: refused('point-to-point addresses are not set yet'),
-	noprefixroute: refused('the kernel makes the route of the prefix'),
-	autojoin: refused('the address joins no multicast group'),
+	home: flag('home'),
+	mngtmpaddr: flag('mngtmpaddr'),
+	noprefixroute: flag('noprefixroute'),
+	autojoin: flag('autojoin'),
+	'-nodad': full(none, draft => {
+		draft.detectDuplicates = true;
+	}),
+	nodad: full(none, draft => {
+		draft.detectDuplicates = false;
+	}),
 	use_vmac: refused(because.noVmac),
-	track_group: refused('it is for static addresses'),
 };
 
-export const addressArgs: Args<AddressDraft> = {
-	usage: 'IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] [preferred_lft SECONDS|forever]',
-	read(words) {
-		const network = words.take(addressAndPrefix);
-		if (network === undefined) return undefined;
-		const draft: AddressDraft = {
-			...network,
-			device: null,
-			label: null,
-			scope: 0,
-			broadcast: null,
-			preferredS: undefined,
-			misplaced: [],
-		};
-		return readOptions(words, addressOptions, draft) ? draft : undefined;
-	},
-};
+const USAGE = `IP[/PREFIX] [dev INTERFACE] [peer IP] [label LABEL] [scope SCOPE] [brd IP|+|-] [preferred_lft SECONDS|forever]`;
+
+function addressArgs(tracking: Keywords<Tracking>): Args<AddressDraft> {
+	const all: Keywords<AddressDraft> = {...options, ...tracking};
+	return {
+		usage: USAGE,
+		read(words) {
+			const network = words.take(addressAndPrefix);
+			if (network === undefined) return undefined;
+			const draft = newAddress(network);
+			return readOptions(words, all, draft) ? draft : undefined;
+		},
+	};
+}
+
+export const virtualAddressArgs = addressArgs(trackOption);
+export const staticAddressArgs = addressArgs(trackGroupOption);
+
+function newAddress(network: Network): AddressDraft {
+	return {
+		...newTracking(),
+		...network,
+		device: null,
+		peer: null,
+		label: null,
+		scope: 0,
+		broadcast: null,
+		preferredS: undefined,
+		flags: new Set(),
+		detectDuplicates: false,
+		misplaced: [],
+	};
+}
 
 export function toAddresses(drafts: AddressDrafts, defaultDevice: string, report: Report): VirtualAddress[] {
-	return drafts.map(({place, draft}) => {
+	return bounded(drafts, report).map(({place, draft}) => {
 		const {misplaced, ...said} = draft;
 		for (const at of misplaced) {
 			report.warning('contradiction', at, `ignored: IPv6 addresses have no label, scope or broadcast`, 'remove it');
 		}
-		return {place, ...said, device: said.device ?? defaultDevice, preferredS: preferredS(draft)};
+		const prefix = resolvePrefix(draft, place, report);
+		return {
+			...said,
+			place,
+			device: said.device ?? defaultDevice,
+			prefix,
+			peer: resolvePeer(draft, place, report),
+			flags: [...said.flags],
+			broadcast: resolveBroadcast(draft, prefix),
+			preferredS: preferredS(draft, prefix),
+		};
 	});
+}
+
+/** keepalived puts an address without a prefix, or with a peer, on the interface by itself: /32 or /128. */
+function resolvePrefix({address, prefix, peer}: AddressDraft, place: Place, report: Report): number {
+	const alone = addressBits(family(address));
+	if (prefix === null || peer === null) return prefix ?? alone;
+	if (prefix !== alone) {
+		const text = `the prefix of ${address} is ignored as keepalived does: with a peer, the address is by itself`;
+		report.warning('contradiction', place, text, `write it without '/${prefix}'`);
+	}
+	return alone;
+}
+
+function resolvePeer({address, peer}: AddressDraft, place: Place, report: Report): string | null {
+	if (peer === null || family(peer) === family(address)) return peer;
+	report.error('contradiction', place, `peer ${peer} is of another family than ${address}`, 'give both of one family');
+	return null;
+}
+
+function resolveBroadcast({address, broadcast}: AddressDraft, prefix: number): string | null {
+	if (broadcast === '+') return broadcastAddress(address, prefix);
+	if (broadcast === '-') return networkAddress(address, prefix);
+	return broadcast?.address ?? null;
 }
 
 /**
  * keepalived's default: an IPv6 address that is on the interface by itself serves those who ask for it, and is not what the
  * machine's own connections should come from.
  */
-function preferredS({address, prefix, preferredS: said}: AddressDraft): number | null {
+function preferredS({address, preferredS: said}: AddressDraft, prefix: number): number | null {
 	if (said !== undefined) return said;
 	return family(address) === 6 && prefix === addressBits(6) ? 0 : null;
 }

@@ -1,6 +1,9 @@
+import {hostname} from 'node:os';
 import type {Host} from '../host.js';
 import {realClock} from './clock.js';
+import {realMailer} from './mailer.js';
 import {openNetlink} from './netlink.js';
+import {realPipes} from './pipes.js';
 import {realProcesses} from './processes.js';
 import {realScripts} from './scripts.js';
 import {realSmallFiles} from './small-files.js';
@@ -14,5 +17,8 @@ export const realHost: Host = {
 	scripts: realScripts(),
 	smallFiles: realSmallFiles,
 	processes: realProcesses,
+	pipes: realPipes,
+	mailer: realMailer,
+	name: hostname(),
 	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
 };

@@ -1,16 +1,21 @@
 import {getSystemErrorName} from 'node:util';
 import {
 	AF_NETLINK,
+	NETLINK_GET_STRICT_CHK,
 	NETLINK_ROUTE,
 	NetError,
 	parseSockaddr,
 	SO_RCVBUFFORCE,
 	SOCK_RAW,
+	SOL_NETLINK,
 	SOL_SOCKET,
 	Socket,
 	sockaddrNl,
 } from 'libbpf-ts/net';
+import {FAMILIES} from '../../net/address.js';
 import type {Decoded} from '../../net/bytes.js';
+import * as ipRoute from '../../net/netlink/ip-route.js';
+import * as ipRule from '../../net/netlink/ip-rule.js';
 import {
 	decodeErrno,
 	decodeMessages,
@@ -26,17 +31,21 @@ import {
 	NLMSG_DONE,
 	NLMSG_ERROR,
 } from '../../net/netlink/message.js';
+import type {RouteReason} from '../../net/netlink/parts.js';
 import * as route from '../../net/netlink/route.js';
 import type {
 	Address,
 	AddressEntry,
 	Cancel,
+	IpRoute,
+	IpRule,
 	Link,
 	Neighbour,
 	Netlink,
 	NetlinkEvent,
 	NewAddress,
 	Route,
+	RouteEntry,
 } from '../host.js';
 import {named, refusal} from './refusal.js';
 
@@ -89,6 +98,11 @@ class RealNetlink implements Netlink {
 		return {...answer, gateway: answer.gateway ?? to};
 	}
 
+	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
+		const body = route.encodePromoteSecondaries(ifindex, on);
+		this.#request('link set', `promote_secondaries of ${ifindex}`, {type: route.RTM_SETLINK, flags: 0, body});
+	}
+
 	async addAddress(address: NewAddress): Promise<void> {
 		const body = route.encodeNewAddress(address);
 		this.#request('address add', address.address, {type: route.RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body});
@@ -97,6 +111,46 @@ class RealNetlink implements Netlink {
 	async deleteAddress(address: Address): Promise<void> {
 		const body = route.encodeAddress(address);
 		this.#request('address delete', address.address, {type: route.RTM_DELADDR, flags: 0, body});
+	}
+
+	async routes(protocol: number): Promise<RouteEntry[]> {
+		const all = FAMILIES.flatMap(of =>
+			this.#dump(route.RTM_GETROUTE, ipRoute.encodeRouteDump(of, protocol), ipRoute.decodeRouteEntry),
+		);
+		return all.filter(entry => entry.protocol === protocol);
+	}
+
+	async addRoute(wanted: IpRoute<number>): Promise<void> {
+		const body = ipRoute.encodeIpRoute(wanted);
+		const flags = ipRoute.routeFlags(wanted);
+		this.#request('route add', ipRoute.destinationText(wanted.destination), {type: route.RTM_NEWROUTE, flags, body});
+	}
+
+	async deleteRoute(unwanted: IpRoute<number>): Promise<void> {
+		const body = ipRoute.encodeIpRoute(unwanted);
+		this.#request('route delete', ipRoute.destinationText(unwanted.destination), {
+			type: route.RTM_DELROUTE,
+			flags: 0,
+			body,
+		});
+	}
+
+	async rules(): Promise<IpRule[]> {
+		return FAMILIES.flatMap(of => this.#dump(route.RTM_GETRULE, ipRule.encodeRuleDump(of), ipRule.decodeIpRule));
+	}
+
+	async addRule(wanted: IpRule): Promise<void> {
+		const body = ipRule.encodeIpRule(wanted);
+		this.#request('rule add', String(wanted.priority), {
+			type: route.RTM_NEWRULE,
+			flags: NLM_F_CREATE | NLM_F_EXCL,
+			body,
+		});
+	}
+
+	async deleteRule(unwanted: IpRule): Promise<void> {
+		const body = ipRule.encodeIpRule(unwanted);
+		this.#request('rule delete', String(unwanted.priority), {type: route.RTM_DELRULE, flags: 0, body});
 	}
 
 	async resolve(ifindex: number, address: string): Promise<void> {
@@ -189,11 +243,13 @@ class RealNetlink implements Netlink {
 	}
 }
 
-type Decode<Value> = (message: NetlinkMessage) => Decoded<Value, route.RouteReason>;
+type Decode<Value> = (message: NetlinkMessage) => Decoded<Value, RouteReason>;
 
 function open(groups: number): Socket {
 	const socket = new Socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	if (groups !== 0) socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, EVENT_BUFFER_BYTES);
+	// A dump of all routes of a machine that speaks BGP would take seconds; the kernel chooses those asked for.
+	else socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
 	socket.bind(sockaddrNl({groups}));
 	return socket;
 }
@@ -234,8 +290,13 @@ function decodeEvent(message: NetlinkMessage): NetlinkEvent | undefined {
 			return neighbour.ok ? {kind: 'neighbour', neighbour: neighbour.value} : undefined;
 		}
 		case route.RTM_NEWROUTE:
-		case route.RTM_DELROUTE:
-			return {kind: 'route'};
+		case route.RTM_DELROUTE: {
+			const change = route.decodeRouteChange(message);
+			return change === undefined ? undefined : {kind: 'route', ...change};
+		}
+		case route.RTM_NEWRULE:
+		case route.RTM_DELRULE:
+			return {kind: 'rule', removed: message.type === route.RTM_DELRULE};
 		case route.RTM_NEWNETCONF:
 			return {kind: 'setting'};
 		default:

@@ -3,15 +3,13 @@ import {accessSync, constants, realpathSync, statSync} from 'node:fs';
 import {delimiter, dirname, join, resolve} from 'node:path';
 import type {Script} from '../../conf/model.js';
 import type {Cancel, ScriptEnd, Scripts} from '../host.js';
-import {type Account, findGroup, findUser} from './accounts.js';
+import {accountOf} from './accounts.js';
 import {realClock} from './clock.js';
 
 /** Scripts that run at the same time; whoever has more to run has lost control of them. */
 const RUNNING_MAX = 1024;
 /** Between SIGTERM and SIGKILL, as keepalived has it. */
 const GRACE_US = 2_000_000;
-/** Whom keepalived runs scripts as when nobody says otherwise, if there is such a user. */
-const DEFAULT_USER = 'keepalived_script';
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_OTHERS = 0o002;
 
@@ -49,16 +47,6 @@ function start(script: Script): ChildProcess {
 		stdio: 'ignore',
 		...(isOwn ? {} : account),
 	});
-}
-
-/** Throws if there is no such user or group. */
-function accountOf({user, group}: Script): Account {
-	const own = {uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0};
-	const account = user === null ? (findUser(DEFAULT_USER) ?? own) : findUser(user);
-	if (account === null) throw new Error(`there is no user ${user}`);
-	const gid = group === null ? account.gid : findGroup(group);
-	if (gid === null) throw new Error(`there is no group ${group}`);
-	return {uid: account.uid, gid};
 }
 
 /** Where a program is; one that is nowhere stays as it is, and cannot be started. */

@@ -17,7 +17,12 @@ export const realSubprocesses: Subprocesses = {
 		child.on('error', error => {
 			if (child.pid === undefined) exitOnce(error.message);
 		});
-		child.on('exit', (code, signal) => exitOnce(signal === null ? `exit code ${code}` : `signal ${signal}`));
+		child.on('exit', (code, signal) => {
+			const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+			// Its last words may still be in the channel.
+			if (child.connected) child.once('disconnect', () => exitOnce(how));
+			else exitOnce(how);
+		});
 		return {
 			send: message => send(child, message),
 			kill: () => void child.kill('SIGKILL'),

@@ -19,6 +19,7 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_REPLACE = 0x100;
+export const NLM_F_APPEND = 0x800;
 /** In an answer: the thing changed while it was being dumped. */
 export const NLM_F_DUMP_INTR = 0x10;
 
@@ -97,6 +98,16 @@ export function encodeText(text: string): Uint8Array {
 
 export function decodeText(bytes: Uint8Array): string {
 	return Buffer.from(bytes).toString('utf8').replace(/\0.*$/s, '');
+}
+
+export function encodeU8(value: number): Uint8Array {
+	return Uint8Array.of(value);
+}
+
+export function encodeU16(value: number): Uint8Array {
+	const bytes = new Uint8Array(2);
+	viewOf(bytes).setUint16(0, value, LITTLE_ENDIAN);
+	return bytes;
 }
 
 export function encodeU32(value: number): Uint8Array {

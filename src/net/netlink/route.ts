@@ -3,7 +3,7 @@
  * neighbours and routes. Requests are the body after the netlink header; answers are decoded to plain values, or to a
  * reason when a message is not what its type says.
  */
-import {addressBytes, family, formatAddress, formatMac} from '../address.js';
+import {addressBytes, family, formatMac} from '../address.js';
 import {concatBytes, type Decoded, LITTLE_ENDIAN, viewOf} from '../bytes.js';
 import {
 	type Attributes,
@@ -15,10 +15,23 @@ import {
 	encodeU32,
 	type NetlinkMessage,
 } from './message.js';
+import {
+	AF_INET,
+	AF_INET6,
+	addressLength,
+	addressText,
+	kernelFamily,
+	nested,
+	optionalAttribute,
+	type RouteReason,
+	split,
+	viaText,
+} from './parts.js';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
@@ -29,6 +42,10 @@ export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
+export const RTM_GETRULE = 34;
+
 /** A sysctl of an interface has changed (linux/netconf.h). */
 export const RTM_NEWNETCONF = 80;
 
@@ -38,6 +55,7 @@ export const EVENT_GROUPS = {
 	neighbours: groupBits(3),
 	addresses: groupBits(5, 9),
 	routes: groupBits(7, 11),
+	rules: groupBits(8, 19),
 	/** Those of IPv6. */
 	settings: groupBits(25),
 } as const;
@@ -45,9 +63,6 @@ export const EVENT_GROUPS = {
 function groupBits(...groups: readonly number[]): number {
 	return groups.reduce((bits, group) => bits | (1 << (group - 1)), 0);
 }
-
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 const IFINFO_LENGTH = 16;
 const IFLA_ADDRESS = 1;
@@ -58,7 +73,11 @@ const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
 const RTEXT_FILTER_SKIP_STATS = 0x8;
 const IFLA_INFO_KIND = 1;
+const IFLA_INET_CONF = 1;
 const IFLA_INET6_CONF = 2;
+/** Which of the numbers there is which sysctl, from 1 (linux/ip.h), and for IPv6 from 0 (linux/ipv6.h). */
+const IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
+const DEVCONF_FORWARDING = 0;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
 
@@ -68,12 +87,17 @@ const IFA_LOCAL = 2;
 const IFA_LABEL = 3;
 const IFA_BROADCAST = 4;
 const IFA_CACHEINFO = 6;
+/** Flags that do not fit into the header's byte, and those that do. */
+const IFA_FLAGS = 8;
 /** IFA_F_TEMPORARY in IPv6: an address of RFC 8981, which changes from day to day. */
 const IFA_F_SECONDARY = 0x01;
 const IFA_F_NODAD = 0x02;
 /** Duplicate address detection (RFC 4862 §5.4) has found another owner, or is under way. */
 const IFA_F_UNUSABLE = 0x08 | 0x40;
 const LIFETIME_FOREVER = 0xffff_ffff;
+/** What may be asked of a new address, by its name in `ip address` (linux/if_addr.h). */
+const ADDRESS_FLAGS = {home: 0x10, mngtmpaddr: 0x100, noprefixroute: 0x200, autojoin: 0x400} as const;
+export type AddressFlag = keyof typeof ADDRESS_FLAGS;
 
 const NDMSG_LENGTH = 12;
 const NDA_DST = 1;
@@ -102,13 +126,21 @@ export interface Link {
 	readonly kind: string;
 	/** The sysctl `net.ipv6.conf.NAME.forwarding`: neighbours may take us for a router. */
 	readonly forwardsIpv6: boolean;
+	/**
+	 * The sysctl `net.ipv4.conf.NAME.promote_secondaries`: when an address goes, another one of its network takes its place.
+	 * Otherwise they all go.
+	 */
+	readonly promotesSecondaries: boolean;
 }
 
 /** An address on a link. */
 export interface Address {
 	readonly ifindex: number;
 	readonly address: string;
+	/** Of the peer, where there is one. */
 	readonly prefix: number;
+	/** The far end of a point-to-point link, or null. */
+	readonly peer: string | null;
 	/** 0 global, 253 link, 254 host. */
 	readonly scope: number;
 	readonly label: string | null;
@@ -125,6 +157,9 @@ export interface AddressEntry extends Address {
 export interface NewAddress extends Address {
 	/** For how many seconds the kernel may choose it as a source by itself; null: forever. */
 	readonly preferredS: number | null;
+	readonly flags: readonly AddressFlag[];
+	/** The kernel looks for another owner of an IPv6 address first (RFC 4862 §5.4). */
+	readonly detectDuplicates: boolean;
 }
 
 export interface Neighbour {
@@ -134,6 +169,13 @@ export interface Neighbour {
 	readonly mac: string | null;
 }
 
+/** A change of the routing tables, as far as it can be told without reading it whole. */
+export interface RouteChange {
+	readonly removed: boolean;
+	/** Who made the route (`rtm_protocol`). */
+	readonly protocol: number;
+}
+
 /** The kernel's answer to "how would a packet go"; no gateway when the destination is on the link. */
 export interface RouteAnswer {
 	readonly ifindex: number;
@@ -141,9 +183,6 @@ export interface RouteAnswer {
 	readonly source: string | null;
 	readonly local: boolean;
 }
-
-/** Why an answer is not understood. `other-family`: bridge ports and the like, which are none of our business. */
-export type RouteReason = 'bad-length' | 'missing-attribute' | 'other-family';
 
 // Links
 
@@ -170,16 +209,25 @@ export function decodeLink(message: NetlinkMessage): Decoded<Link, RouteReason> 
 			running: (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0,
 			mtu: decodeU32(attributes.get(IFLA_MTU)) ?? 0,
 			kind: linkKind(attributes),
-			forwardsIpv6: forwardsIpv6(attributes),
+			forwardsIpv6: setting(attributes, AF_INET6, IFLA_INET6_CONF, DEVCONF_FORWARDING) !== 0,
+			promotesSecondaries: setting(attributes, AF_INET, IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES - 1) !== 0,
 		},
 	};
 }
 
-/** The first of the numbers in IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_FORWARDING); links without IPv6 have none. */
-function forwardsIpv6(attributes: Attributes): boolean {
+/** One of the sysctls of a link; 0 where the family is not there. */
+function setting(attributes: Attributes, of: number, list: number, index: number): number {
 	const families = decodeAttributes(attributes.get(IFLA_AF_SPEC) ?? new Uint8Array());
-	const inet6 = decodeAttributes(families?.get(AF_INET6) ?? new Uint8Array());
-	return (decodeU32(inet6?.get(IFLA_INET6_CONF)) ?? 0) !== 0;
+	const settings = decodeAttributes(families?.get(of) ?? new Uint8Array())?.get(list);
+	return decodeU32(settings?.subarray(4 * index)) ?? 0;
+}
+
+/** Body of the RTM_SETLINK that sets `promote_secondaries`. */
+export function encodePromoteSecondaries(ifindex: number, on: boolean): Uint8Array {
+	const header = new Uint8Array(IFINFO_LENGTH);
+	viewOf(header).setInt32(4, ifindex, LITTLE_ENDIAN);
+	const value = encodeAttribute(IPV4_DEVCONF_PROMOTE_SECONDARIES, encodeU32(Number(on)));
+	return concatBytes(header, nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, value))));
 }
 
 function linkKind(attributes: Attributes): string {
@@ -204,8 +252,14 @@ export function encodeAddress(address: Address): Uint8Array {
  * for it any more.
  */
 export function encodeNewAddress(address: NewAddress): Uint8Array {
-	const flags = family(address.address) === 6 ? IFA_F_NODAD : 0;
-	return concatBytes(addressHeader(address, flags), addressAttributes(address), lifetimeAttribute(address.preferredS));
+	const nodad = family(address.address) === 6 && !address.detectDuplicates ? IFA_F_NODAD : 0;
+	const flags = address.flags.reduce((bits, flag) => bits | ADDRESS_FLAGS[flag], nodad);
+	return concatBytes(
+		addressHeader(address, flags & 0xff),
+		addressAttributes(address),
+		optionalAttribute(IFA_FLAGS, flags > 0xff ? flags : null, encodeU32),
+		lifetimeAttribute(address.preferredS),
+	);
 }
 
 function addressHeader({ifindex, address, prefix, scope}: Address, flags: number): Uint8Array {
@@ -219,13 +273,12 @@ function addressHeader({ifindex, address, prefix, scope}: Address, flags: number
 	return header;
 }
 
-function addressAttributes({address, label, broadcast}: Address): Uint8Array {
-	const bytes = addressBytes(address);
+function addressAttributes({address, peer, label, broadcast}: Address): Uint8Array {
 	return concatBytes(
-		encodeAttribute(IFA_LOCAL, bytes),
-		encodeAttribute(IFA_ADDRESS, bytes),
-		...(broadcast === null ? [] : [encodeAttribute(IFA_BROADCAST, addressBytes(broadcast))]),
-		...(label === null ? [] : [encodeAttribute(IFA_LABEL, encodeText(label))]),
+		encodeAttribute(IFA_LOCAL, addressBytes(address)),
+		encodeAttribute(IFA_ADDRESS, addressBytes(peer ?? address)),
+		optionalAttribute(IFA_BROADCAST, broadcast, addressBytes),
+		optionalAttribute(IFA_LABEL, label, encodeText),
 	);
 }
 
@@ -245,6 +298,7 @@ export function decodeAddress(message: NetlinkMessage): Decoded<AddressEntry, Ro
 	// On a point-to-point link IFA_ADDRESS is the far end and IFA_LOCAL ours; IPv6 knows only IFA_ADDRESS.
 	const address = addressText(attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS), length);
 	if (address === undefined) return {ok: false, reason: 'missing-attribute'};
+	const farEnd = addressText(attributes.get(IFA_ADDRESS), length);
 	const label = attributes.get(IFA_LABEL);
 	return {
 		ok: true,
@@ -252,6 +306,7 @@ export function decodeAddress(message: NetlinkMessage): Decoded<AddressEntry, Ro
 			ifindex: header.getUint32(4, LITTLE_ENDIAN),
 			address,
 			prefix: header.getUint8(1),
+			peer: farEnd === undefined || farEnd === address ? null : farEnd,
 			scope: header.getUint8(3),
 			label: label === undefined ? null : decodeText(label),
 			broadcast: addressText(attributes.get(IFA_BROADCAST), length) ?? null,
@@ -299,6 +354,11 @@ export function decodeNeighbour(message: NetlinkMessage): Decoded<Neighbour, Rou
 
 // Routes
 
+export function decodeRouteChange(message: NetlinkMessage): RouteChange | undefined {
+	if (message.body.length < RTMSG_LENGTH) return undefined;
+	return {removed: message.type === RTM_DELROUTE, protocol: message.body[5] ?? 0};
+}
+
 /** Body of the RTM_GETROUTE that asks how a packet to an address would go. */
 export function encodeRouteGet(to: string): Uint8Array {
 	const header = new Uint8Array(RTMSG_LENGTH);
@@ -325,35 +385,4 @@ export function decodeRoute(message: NetlinkMessage): Decoded<RouteAnswer, Route
 			local: header.getUint8(7) === RTN_LOCAL,
 		},
 	};
-}
-
-/** A gateway of another family than the destination: 2 bytes of family before it. */
-function viaText(via: Uint8Array | undefined): string | undefined {
-	if (via === undefined || via.length < 2) return undefined;
-	return addressText(via.subarray(2), addressLength(viewOf(via).getUint16(0, LITTLE_ENDIAN)));
-}
-
-// What they share
-
-function split(
-	message: NetlinkMessage,
-	headerLength: number,
-): Decoded<{header: DataView; attributes: Attributes}, 'bad-length'> {
-	if (message.body.length < headerLength) return {ok: false, reason: 'bad-length'};
-	const attributes = decodeAttributes(message.body.subarray(headerLength));
-	if (attributes === undefined) return {ok: false, reason: 'bad-length'};
-	return {ok: true, value: {header: viewOf(message.body), attributes}};
-}
-
-function kernelFamily(address: string): number {
-	return family(address) === 4 ? AF_INET : AF_INET6;
-}
-
-function addressLength(kernelFamilyNumber: number): 4 | 16 | undefined {
-	if (kernelFamilyNumber === AF_INET) return 4;
-	return kernelFamilyNumber === AF_INET6 ? 16 : undefined;
-}
-
-function addressText(bytes: Uint8Array | undefined, length: 4 | 16 | undefined): string | undefined {
-	return bytes !== undefined && bytes.length === length ? formatAddress(bytes) : undefined;
 }

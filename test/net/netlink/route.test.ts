@@ -37,6 +37,7 @@ const eth0 = {
 	mtu: 1500,
 	kind: 'veth',
 	forwardsIpv6: false,
+	promotesSecondaries: false,
 };
 
 test('a link', t => t.deepEqual(route.decodeLink(link(UP | LOWER_UP)), {ok: true, value: eth0}));
@@ -54,7 +55,16 @@ test('a link without MAC, MTU and kind', t => {
 	);
 	t.deepEqual(route.decodeLink(bare), {
 		ok: true,
-		value: {ifindex: 5, name: 'tun0', mac: '', running: true, mtu: 0, kind: '', forwardsIpv6: false},
+		value: {
+			ifindex: 5,
+			name: 'tun0',
+			mac: '',
+			running: true,
+			mtu: 0,
+			kind: '',
+			forwardsIpv6: false,
+			promotesSecondaries: false,
+		},
 	});
 });
 test('a link whose IPv6 forwards packets', t => {
@@ -64,6 +74,18 @@ test('a link whose IPv6 forwards packets', t => {
 	const {type, body} = link(UP | LOWER_UP);
 	t.deepEqual(route.decodeLink(message(type, body, families)), {ok: true, value: {...eth0, forwardsIpv6: true}});
 });
+test('a link that keeps the other addresses of a network when one goes', t => {
+	// The 20th of the numbers of IPv4.
+	const settings = encodeAttribute(1, concatBytes(new Uint8Array(19 * 4), encodeU32(1)));
+	const {type, body} = link(UP | LOWER_UP);
+	const told = message(type, body, encodeAttribute(26, encodeAttribute(2, settings)));
+	t.like(route.decodeLink(told), {value: {promotesSecondaries: true, forwardsIpv6: false}});
+});
+onLittleEndian('sets promote_secondaries', t => {
+	// interface 2 | IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF, the 20th
+	const golden = hex`00 00 0000 02000000 00000000 00000000 | 1400 1a00 1000 0200 0c00 0100 0800 1400 01000000`;
+	t.deepEqual(route.encodePromoteSecondaries(2, true), golden);
+});
 test('a bridge port is none of our links', t => {
 	const port = message(route.RTM_NEWLINK, header(16, {0: 7}), encodeAttribute(3, encodeText('eth0')));
 	t.deepEqual(route.decodeLink(port), {ok: false, reason: 'other-family'});
@@ -72,16 +94,17 @@ test('a link needs a name', t => {
 	t.deepEqual(route.decodeLink(message(route.RTM_NEWLINK, header(16, {}))), {ok: false, reason: 'missing-attribute'});
 });
 
-const vip = {ifindex: 2, address: '192.168.1.1', prefix: 24, scope: 0, label: null, broadcast: null};
+const vip = {ifindex: 2, address: '192.168.1.1', prefix: 24, peer: null, scope: 0, label: null, broadcast: null};
+const plain = {preferredS: null, flags: [], detectDuplicates: false};
 
 onLittleEndian('adds an address', t => {
 	// IPv4, /24, no flags, global, interface 2 | local | address
 	const golden = hex`02 18 00 00 02000000 | 0800 0200 c0a80101 | 0800 0100 c0a80101`;
-	t.deepEqual(route.encodeNewAddress({...vip, preferredS: null}), golden);
+	t.deepEqual(route.encodeNewAddress({...vip, ...plain}), golden);
 	t.deepEqual(route.encodeAddress(vip), golden);
 });
 onLittleEndian('adds an IPv6 address that is usable at once and not preferred', t => {
-	const body = route.encodeNewAddress({...vip, address: 'fe80::100', prefix: 128, preferredS: 0});
+	const body = route.encodeNewAddress({...vip, ...plain, address: 'fe80::100', prefix: 128, preferredS: 0});
 	t.deepEqual(
 		body,
 		// IPv6, /128, no duplicate detection, interface 2 | local | address | preferred 0 s, valid forever, times
@@ -91,12 +114,27 @@ onLittleEndian('adds an IPv6 address that is usable at once and not preferred', 
 			| 1400 0600 00000000 ffffffff 00000000 00000000`,
 	);
 });
+onLittleEndian('adds one end of a point-to-point link, as `ip address add` does', t => {
+	const body = route.encodeNewAddress({...vip, ...plain, address: '10.9.9.1', prefix: 32, peer: '10.9.7.2'});
+	t.deepEqual(body, hex`02 20 00 00 02000000 | 0800 0200 0a090901 | 0800 0100 0a090702`);
+});
+onLittleEndian('flags that do not fit into the header have an attribute', t => {
+	const flags = ['home', 'mngtmpaddr', 'noprefixroute', 'autojoin'] as const;
+	const body = route.encodeNewAddress({...vip, ...plain, flags, detectDuplicates: true});
+	t.deepEqual(body.subarray(0, 8), hex`02 18 10 00 02000000`);
+	t.deepEqual(body.subarray(24), hex`0800 0800 10070000`);
+});
+test('an IPv6 address whose owner is looked for first', t => {
+	const body = route.encodeNewAddress({...vip, ...plain, address: '2001:db8::1', prefix: 64, detectDuplicates: true});
+	t.is(body[2], 0);
+});
 for (const entry of [
 	vip,
+	{...vip, prefix: 32, peer: '192.168.9.1'},
 	{...vip, label: 'eth0:vip', broadcast: '192.168.1.255', scope: 253},
 	{...vip, address: '2001:db8::1', prefix: 64},
 ]) {
-	test(`an address is read as it was written: ${entry.address} ${entry.label ?? ''}`, t => {
+	test(`an address is read as it was written: ${entry.address} ${entry.label ?? entry.peer ?? ''}`, t => {
 		t.deepEqual(route.decodeAddress(message(route.RTM_NEWADDR, route.encodeAddress(entry))), {
 			ok: true,
 			value: {...entry, secondary: false, usable: true},
@@ -122,7 +160,7 @@ test('a point-to-point address is our end', t => {
 	const local = encodeAttribute(2, hex`0a000001`);
 	const far = encodeAttribute(1, hex`0a000002`);
 	t.like(route.decodeAddress(message(route.RTM_NEWADDR, header(8, {0: 2, 1: 32}), local, far)), {
-		value: {address: '10.0.0.1'},
+		value: {address: '10.0.0.1', peer: '10.0.0.2'},
 	});
 });
 test('an address of the wrong length is none', t => {

@@ -1,0 +1,17 @@
+/** `node rival.js IFINDEX SOURCE`: one advert of a router that ranks below the reference job's primary, on eth0. */
+import {realSockets} from '../../src/host/real/sockets.js';
+import {encodeAdvert} from '../../src/net/vrrp-packet.js';
+
+const [ifindex = '', source = ''] = process.argv.slice(2);
+const group = '224.0.0.18';
+const socket = realSockets.vrrp({interface: 'eth0', ifindex: Number(ifindex), group, source, onPacket: () => {}});
+const advert = {
+	version: 2,
+	vrid: 91,
+	priority: 50,
+	advertUs: 1_000_000,
+	addresses: ['192.168.1.1'],
+	password: '1215',
+} as const;
+socket.send(encodeAdvert(advert, {source, destination: group}));
+socket.close();
