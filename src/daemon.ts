@@ -149,6 +149,7 @@ export class Daemon {
 					this.#tellTransition(transition);
 				},
 				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
+				onPriority: ({instance: name, ...change}) => this.#notifier.tell({kind: 'priority', name, ...change}),
 				onFatal: error => {
 					log.error({error}, 'vrrp cannot go on');
 					void this.stop(error.exitCode);

@@ -55,6 +55,7 @@ export class VrrpAgent {
 		return new Router(this.#openHost(), new MessageLog(this.#send), {
 			transition: transition => this.#send({kind: 'transition', transition}),
 			rival: rival => this.#send({kind: 'rival', rival}),
+			priorityChanged: change => this.#send({kind: 'priority', change}),
 		});
 	}
 

@@ -2,7 +2,7 @@ import type {TrackerReport} from '../conf/model.js';
 import {ControlError, ExitCode} from '../errors.js';
 import type {Cancel, Clock, Subprocess, Subprocesses} from '../host/host.js';
 import type {Log} from '../log.js';
-import type {FromVrrp, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
+import type {FromVrrp, PriorityChange, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
 import {forgetUntracked, trackerName} from './tracking.js';
 
 const STATUS_TIMEOUT_US = 1_000_000;
@@ -16,6 +16,7 @@ const STABLE_US = 60_000_000;
 export interface VrrpEvents {
 	onTransition(transition: Transition): void;
 	onRival(rival: Rival): void;
+	onPriority(change: PriorityChange): void;
 	/** VRRP does not run any more, and will not by itself. */
 	onFatal(error: ControlError): void;
 }
@@ -146,6 +147,9 @@ export class VrrpChild {
 				break;
 			case 'rival':
 				this.#events.onRival(message.rival);
+				break;
+			case 'priority':
+				this.#events.onPriority(message.change);
 				break;
 			case 'status':
 				this.#onStatus(message.id, message.status);

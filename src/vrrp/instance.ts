@@ -18,7 +18,7 @@ import {
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, Rival, Transition} from './protocol.js';
+import type {InstanceStatus, PriorityChange, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -37,6 +37,7 @@ export interface InstanceOwner {
 	settled(): void;
 	transition(transition: Transition): void;
 	rival(rival: Rival): void;
+	priorityChanged(change: PriorityChange): void;
 	/** The master of this instance resigned. */
 	resigned(): void;
 	/** What of the static blocks the instance cannot do without, and is not there; null: nothing. */
@@ -162,7 +163,9 @@ export class InstanceRunner {
 	reconfigure(instance: Instance, grouped: boolean, inventory: Inventory): void {
 		this.#instance = instance;
 		this.#links = inventory.links;
+		const before = this.#priority;
 		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
+		if (this.#priority !== before) this.#reportPriority();
 		this.#holdings.removeUnwanted(this.#wanted());
 		this.#reattach(inventory.addresses);
 		this.dispatch({kind: 'reconfigured'});
@@ -382,6 +385,13 @@ export class InstanceRunner {
 		this.#machineConfig = {...this.#machineConfig, priority};
 		this.#log.info({}, `(${this.name}) Changing effective priority from ${before} to ${priority}`);
 		this.dispatch({kind: 'priority-changed', before});
+		this.#reportPriority();
+	}
+
+	#reportPriority(): void {
+		const {role} = this.#state;
+		if (role !== 'master' && role !== 'backup') return;
+		this.#owner.priorityChanged({instance: this.name, master: role === 'master', priority: this.#priority});
 	}
 
 	// Packets
@@ -481,8 +491,8 @@ export class InstanceRunner {
 	#reportRival(): void {
 		const nowUs = this.#host.clock.nowUs();
 		if (this.#state.role !== 'master' || nowUs < this.#rivalQuietUntilUs) return;
-		const {name: instance, advertUs, priority} = this.#instance;
+		const {name: instance, advertUs} = this.#instance;
 		this.#rivalQuietUntilUs = nowUs + advertUs;
-		this.#owner.rival({instance, priority});
+		this.#owner.rival({instance, priority: this.#priority});
 	}
 }

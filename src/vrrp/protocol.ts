@@ -71,6 +71,13 @@ export interface Rival {
 	readonly priority: number;
 }
 
+/** The effective priority of a master or backup has changed: by a tracker, or by a reload. */
+export interface PriorityChange {
+	readonly instance: string;
+	readonly master: boolean;
+	readonly priority: number;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
@@ -87,6 +94,7 @@ export type FromVrrp =
 	| {readonly kind: 'configured'}
 	| {readonly kind: 'transition'; readonly transition: Transition}
 	| {readonly kind: 'rival'; readonly rival: Rival}
+	| {readonly kind: 'priority'; readonly change: PriorityChange}
 	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
 	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
 	/** The last `configure` cannot be carried out; what ran before it still runs. */

@@ -16,7 +16,7 @@ import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
-import type {GroupStatus, InstanceStatus, Rival, Transition, VrrpConfig} from './protocol.js';
+import type {GroupStatus, InstanceStatus, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
 import {forgetUntracked, trackerName} from './tracking.js';
@@ -31,6 +31,7 @@ interface Group {
 export interface RouterEvents {
 	transition(transition: Transition): void;
 	rival(rival: Rival): void;
+	priorityChanged(change: PriorityChange): void;
 }
 
 /** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
@@ -181,6 +182,7 @@ export class Router {
 				settled: () => this.#settle(),
 				transition: transition => this.#events.transition(transition),
 				rival: rival => this.#events.rival(rival),
+				priorityChanged: change => this.#events.priorityChanged(change),
 				resigned: () => this.#doubtMaster(runner),
 				lacks: () => this.#statics.missingFor(runner.name),
 			},

@@ -114,6 +114,7 @@ test('a weighted script that fails hands over, and its success takes back', asyn
 
 	script(a, 'down');
 	t.is(priority(a), 90);
+	t.deepEqual(a.priorityChanges, [{instance: 'external', master: true, priority: 90}]);
 	t.true(a.log.lines.includes('info (external) Changing effective priority from 150 to 90'));
 	t.deepEqual(owners(both), ['a'], 'the next advert says it');
 	clock.advance(seconds(4.7));
@@ -232,6 +233,7 @@ test('a reload keeps what a tracker knows, and a new one takes nothing away befo
 	const again = (...all: readonly Track[]) => a.configure([instance({priority: 150, tracks: all})]);
 	await again(tracks('script', 'check', -20));
 	t.is(priority(a), 130);
+	t.like(a.priorityChanges.at(-1), {master: true, priority: 130});
 	t.deepEqual(a.roles(), ['master']);
 	await again(check, tracks('script', 'new'));
 	t.deepEqual(a.roles(), ['fault'], 'what is known to be down is a fault now');
