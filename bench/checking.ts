@@ -65,6 +65,7 @@ function services(port: number): Service[] {
 		limits: {perSource: null, perService: null},
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		sorryServer: null,
 		notify: null,
 		backends: Array.from({length: PER_SERVICE}, (_, one) => backend(index * PER_SERVICE + one, port)),
@@ -81,6 +82,7 @@ const runner = new CheckRunner({
 	log: realLog({debug: false}),
 	random: Math.random,
 	onChange() {},
+	isHere: () => true,
 	onWeight() {},
 	checkerFor(check) {
 		const checker = checkerFor(check, {scripts: realScripts()});

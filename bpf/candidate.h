@@ -78,10 +78,12 @@ static __always_inline int is_dealt_to(__u32 id, const struct backend *backend)
 __noinline int count_opening(__u32 service, __u32 id)
 {
 	const struct service *entry = get_service(service);
+
+	if (!entry || !(entry->flags & SERVICE_COUNTED))
+		return 0;
 	struct openings *ours = bpf_map_lookup_elem(&openings, &id);
 	struct backend *backend = get_backend(id);
-
-	if (!entry || !(entry->flags & SERVICE_COUNTED) || !ours || !backend)
+	if (!ours || !backend)
 		return 0;
 	__sync_fetch_and_add(&ours->opened, 1);
 	is_overloaded(id, backend); /* this one may have been the last */

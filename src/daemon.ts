@@ -19,6 +19,7 @@ import {stateOf} from './notify/event.js';
 import {Notifier} from './notify/notifier.js';
 import {blockChanges} from './plan/block-list.js';
 import {NextHops} from './reach/next-hops.js';
+import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
 import {TrackerRunner} from './track/runner.js';
@@ -46,6 +47,7 @@ export class Daemon {
 	readonly #undo = new Undo();
 	readonly #dataPlane: DataPlane;
 	readonly #reconciler: Reconciler;
+	readonly #own: OwnAddresses;
 	readonly #checks: CheckRunner;
 	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
@@ -113,11 +115,14 @@ export class Daemon {
 		const {scripts, pipes, mailer, name: machine} = host;
 		this.#notifier = new Notifier(options.config, {clock: host.clock, log, scripts, pipes, mailer, machine});
 		undo.add(() => this.#notifier.end());
+		this.#own = new OwnAddresses({netlink, clock: host.clock, log});
+		undo.add(() => this.#own.close());
 		this.#checks = new CheckRunner({
 			clock: host.clock,
 			log,
 			random: host.random,
 			onChange: () => this.#reconciler.request(),
+			isHere: address => this.#own.has(address),
 			onWeight: () => this.#reconciler.request(),
 			checkerFor: check => checkerFor(check, host),
 			listener: {
@@ -173,6 +178,7 @@ export class Daemon {
 	async #begin(): Promise<void> {
 		const {name, host, log} = this.#options;
 		await this.#notifier.start();
+		await this.#own.look();
 		this.#checks.configure(this.#config.services);
 		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);

@@ -37,6 +37,7 @@ export const IP_MULTICAST_ALL = 49;
 export const IP_PMTUDISC_DONT = 0;
 
 export const IPV6_MULTICAST_IF = 17;
+export const IPV6_UNICAST_HOPS = 16;
 export const IPV6_MULTICAST_HOPS = 18;
 export const IPV6_MULTICAST_LOOP = 19;
 export const IPV6_ADD_MEMBERSHIP = 20;

@@ -161,6 +161,7 @@ const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, net
 	limits: {perSource: null, perService: null},
 	quorum: 1,
 	hysteresis: 0,
+	haSuspend: false,
 	sorryServer: null,
 	notify: null,
 	backends: serversOf(network).map(server => ({

@@ -26,9 +26,19 @@ export interface ProbeSetting {
 	readonly clock: Clock;
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
+	/** Whether this machine has an address. */
+	isHere(address: string): boolean;
 	/** The places of all checks of a kind. */
 	slotsFor(kind: Check['kind']): Slots;
 	checkerFor(check: Check): Checker;
+}
+
+/** Whose check it is. */
+export interface ProbeOwner {
+	/** Whether there is nothing to check for now. */
+	isSuspended(): boolean;
+	/** A result changes what the check says of the backend, or of its weight. */
+	onChange(reason: string): void;
 }
 
 /** The life of one configured check: wait, take a slot, look, decide, wait again. */
@@ -37,7 +47,7 @@ export class Probe {
 	readonly #setting: ProbeSetting;
 	readonly #checker: Checker;
 	readonly #log: Log;
-	readonly #onChange: (reason: string) => void;
+	readonly #owner: ProbeOwner;
 	#weight: WeightChange | null = null;
 	#state: CheckState;
 	#cancel: Cancel = () => {};
@@ -45,13 +55,13 @@ export class Probe {
 	#failures = 0;
 	#totals = {passed: 0, failed: 0};
 
-	/** `up` is what the backend counts as until the first result; `onChange` hears when a result changes that, or the weight. */
-	constructor(setting: ProbeSetting, check: Check, up: boolean, log: Log, onChange: (reason: string) => void) {
+	/** `up` is what the backend counts as until the first result. */
+	constructor(setting: ProbeSetting, check: Check, up: boolean, log: Log, owner: ProbeOwner) {
 		this.check = check;
 		this.#setting = setting;
 		this.#checker = setting.checkerFor(check);
 		this.#log = log;
-		this.#onChange = onChange;
+		this.#owner = owner;
 		this.#state = initialState(up, check);
 		this.#wait(firstDelayUs(check, setting.random()));
 	}
@@ -88,7 +98,8 @@ export class Probe {
 	#wait(us: number): void {
 		const {clock, slotsFor} = this.#setting;
 		this.#cancel = clock.after(us, this.#name, () => {
-			this.#cancel = slotsFor(this.check.kind).run(done => this.#look(done));
+			if (this.#owner.isSuspended()) this.#wait(this.check.delayLoopUs);
+			else this.#cancel = slotsFor(this.check.kind).run(done => this.#look(done));
 		});
 	}
 
@@ -112,7 +123,7 @@ export class Probe {
 		this.#wait(next.delayUs);
 		this.#report(before, result);
 		const isReweighed = this.#reweigh(result);
-		if (before.up !== this.#state.up || isReweighed) this.#onChange(reasonText(this.check, result));
+		if (before.up !== this.#state.up || isReweighed) this.#owner.onChange(reasonText(this.check, result));
 	}
 
 	#reweigh(result: Result): boolean {

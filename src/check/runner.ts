@@ -64,6 +64,8 @@ export class CheckRunner {
 		readonly random: () => number;
 		readonly onChange: (change: HealthChange) => void;
 		readonly listener?: HealthListener;
+		/** Whether this machine has an address. */
+		readonly isHere: (address: string) => boolean;
 		/** A backend's weight is another. */
 		readonly onWeight: () => void;
 		readonly concurrency?: number;
@@ -78,6 +80,7 @@ export class CheckRunner {
 		this.#setting = {
 			clock: options.clock,
 			random: options.random,
+			isHere: options.isHere,
 			slotsFor: kind => (kind === 'misc' ? scriptSlots : slots),
 			checkerFor: options.checkerFor,
 		};
@@ -192,7 +195,9 @@ export class CheckRunner {
 		const had = this.#quorums.get(name);
 		const has = hasQuorum(had ?? false, weight, service);
 		this.#quorums.set(name, has);
-		if (has !== (had ?? false)) this.#listener?.quorum(service, has, weight, occasion);
+		// A service that begins without its quorum is only told of where that means something (keepalived, ipwrapper.c).
+		const isNews = had === undefined ? has || service.sorryServer !== null : has !== had;
+		if (isNews) this.#listener?.quorum(service, has, weight, occasion);
 		if (had === undefined || has === had) return;
 		this.#log.info({service: name, weight}, quorumWords(service, has, weight));
 		if (service.sorryServer !== null) this.#log.info({service: name}, sorryWords(service, service.sorryServer, has));

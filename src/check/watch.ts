@@ -98,10 +98,13 @@ export class Watch {
 	}
 
 	#probe(check: Check): Probe {
-		const probe = new Probe(this.#setting, check, this.#up, this.#log, reason => {
-			if (this.#weigh()) this.#listener.onWeight(this);
-			if (probe.up !== passed) this.#listener.onTurn(this, {check, passed: probe.up, decided: this.#settle(reason)});
-			passed = probe.up;
+		const probe = new Probe(this.#setting, check, this.#up, this.#log, {
+			isSuspended: () => this.service.haSuspend && !this.#setting.isHere(this.service.address),
+			onChange: reason => {
+				if (this.#weigh()) this.#listener.onWeight(this);
+				if (probe.up !== passed) this.#listener.onTurn(this, {check, passed: probe.up, decided: this.#settle(reason)});
+				passed = probe.up;
+			},
 		});
 		let passed = probe.up;
 		return probe;

@@ -4,7 +4,7 @@ import type {Place} from './model.js';
 import {Text} from './text.js';
 
 /** keepalived's MAXBUF: it tears longer lines apart. */
-const LINE_BYTES_MAX = 1024;
+export const LINE_BYTES_MAX = 1024;
 const NEWLINE = 0x0a;
 const REPLACEMENT = '\ufffd';
 

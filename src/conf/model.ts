@@ -6,6 +6,7 @@ import type {Family} from '../net/address.js';
 import type {IpRoute} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {NewAddress} from '../net/netlink/route.js';
+import type {Unicast} from '../net/vrrp-packet.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
 export interface Place {
@@ -63,6 +64,8 @@ export interface Service {
 	readonly hysteresis: number;
 	/** null: nobody. */
 	readonly notify: ServiceNotify | null;
+	/** Check the backends only while this machine has the address. */
+	readonly haSuspend: boolean;
 	/** In the file's order, which is the order of the turn. */
 	readonly backends: readonly Backend[];
 	/** Who serves while the quorum is lost. */
@@ -272,7 +275,7 @@ export interface Script {
 }
 
 /** Something that the kernel is to have. */
-interface Holding {
+interface Tracked {
 	readonly place: Place;
 	/** Whether it is put back when somebody else removes it. */
 	readonly tracked: boolean;
@@ -281,16 +284,16 @@ interface Holding {
 }
 
 /** One line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`. */
-export interface VirtualAddress extends Holding, Omit<NewAddress, 'ifindex'> {
+export interface VirtualAddress extends Tracked, Omit<NewAddress, 'ifindex'> {
 	/** The interface to put it on. */
 	readonly device: string;
 }
 
 /** One line of `virtual_routes` or `static_routes`. */
-export interface VirtualRoute extends Holding, IpRoute<string> {}
+export interface VirtualRoute extends Tracked, IpRoute<string> {}
 
 /** One line of `virtual_rules` or `static_rules`. */
-export interface VirtualRule extends Holding, IpRule {}
+export interface VirtualRule extends Tracked, IpRule {}
 
 /** `static_ipaddress`, `static_routes` and `static_rules`: there as long as the daemon runs. */
 export interface Statics {
@@ -332,6 +335,10 @@ export interface Instance {
 	readonly garp: Garp;
 	/** Source address of adverts, or null for the interface's primary (IPv4) or link-local (IPv6) address. */
 	readonly sourceAddress: string | null;
+	/** Where its adverts go: null for the group of all instances. */
+	readonly multicastGroup: string | null;
+	/** Whom its adverts go to, one by one, instead of a group; or null. */
+	readonly unicast: Unicast | null;
 	/** Follow the link state of the interface (keepalived: not `dont_track_primary`). */
 	readonly trackPrimary: boolean;
 	/** What else decides its priority or its fault: its own `track_…` blocks and those of its sync group. */

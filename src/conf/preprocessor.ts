@@ -7,20 +7,21 @@ import {isTooLong, reportLongLine} from './lines.js';
 import type {Machine} from './machine.js';
 import type {Place} from './model.js';
 import {Predefined} from './predefined.js';
+import {type Reference, References} from './references.js';
 import {countingSequence, listSequence, type Round, type Sequence} from './sequence.js';
 import {Text} from './text.js';
 import {suggestion} from './values.js';
 
-/** Lines and replacements that a few lines may multiply to; enough for 10,000 instances from one definition. */
-const STEPS_MAX = 500_000;
+/** Lines and replacements that a few lines may multiply to; enough for 10,000 real servers from one definition. */
+const STEPS_MAX = 200_000;
 /** Definitions and sequences within one another. */
 const DEPTH_MAX = 64;
 
 /** What a `$NAME` stands for. */
 interface Definition {
 	readonly name: string;
-	/** As written: what they refer to is looked up where they are used. At least one. */
-	readonly lines: readonly Text[];
+	/** As written: what they refer to is looked up where they are used. */
+	readonly lines: readonly [Text, ...(readonly Text[])];
 }
 
 /** A definition whose value may go on in the next line. */
@@ -32,26 +33,11 @@ interface Unfinished {
 	readonly empty: Text;
 }
 
-/** A `$NAME` or `${NAME WORD …}` in a line. */
-interface Reference {
-	readonly start: number;
-	readonly end: number;
-	readonly name: string;
-	readonly words: readonly string[];
-	readonly braces: boolean;
-}
-
-/** A value that has been put in: it reaches to `tail` characters before the end of the line. */
-interface Insertion {
-	readonly name: string;
-	readonly tail: number;
-}
-
 /** A line with what its references stand for. */
 interface Replaced {
 	readonly text: Text;
-	/** A definition of several lines, whose name is still in the line, at its end. */
-	readonly block: {readonly reference: Reference; readonly definition: Definition} | null;
+	/** The definition of several lines whose name was at its end, and where that was. */
+	readonly block: {readonly definition: Definition; readonly use: Place} | null;
 }
 
 /** What makes a line something to look at. */
@@ -59,7 +45,6 @@ const MARKS = /[$@~]/;
 const DEFINITION = /^\$([A-Za-z_]\w*)=/;
 const CONDITION = /^@(\^?)([^ \t]*)/;
 const SEQUENCE = /^~(SEQx|SEQ|LST)[ \t]*(\(?)/;
-const REFERENCE = /\$(?:\{([A-Za-z_]\w*)((?:[ \t]+\w+)*)[ \t]*\}|([A-Za-z_]\w*))/y;
 /** What may follow a name without braces. */
 const NAME_END = /[ \t,)]|$/y;
 const WITHOUT_COMMENT = /(?:"[^"]*"?|\\.|[^"#!])*/sy;
@@ -147,7 +132,8 @@ export class Preprocessor {
 
 	#finish({name, lines, empty}: Unfinished): void {
 		this.#unfinished = null;
-		if (name !== null) this.#definitions.set(name, {name, lines: lines.length > 0 ? lines : [empty]});
+		const [first = empty, ...others] = lines;
+		if (name !== null) this.#definitions.set(name, {name, lines: [first, ...others]});
 	}
 
 	/** `~SEQ(…) rest`, `~LST(…) rest`. */
@@ -186,77 +172,74 @@ export class Preprocessor {
 	#replaceIn(line: Text): void {
 		const {text, block} = this.#replaced(line);
 		if (isTooLong(text.text)) reportLongLine(text.placeAt(0), this.#report);
-		else if (block !== null) this.#insert(text, block.reference, block.definition);
+		else if (block !== null) this.#insert(text, block.definition, block.use);
 		else if (text !== line && /^[@~]/.test(text.text)) this.process(text);
 		else this.#take(text);
 	}
 
 	/** Reads the lines of a definition, the first behind what stands before its name. */
-	#insert(text: Text, {start, end}: Reference, {name, lines}: Definition): void {
+	#insert(before: Text, {name, lines}: Definition, use: Place): void {
 		this.#open.push(name);
-		const use = text.slice(start, end);
 		for (const [index, line] of lines.entries()) {
-			this.process(index === 0 ? text.replace(start, end, line, name) : use.replace(0, end - start, line, name));
+			const value = line.through(name, use);
+			this.process(index === 0 ? Text.join([before, value]) : value);
 		}
 		this.#open.pop();
 	}
 
 	/** Puts values in from left to right, and then what they refer to themselves. */
 	#replaced(line: Text): Replaced {
-		let text = line;
-		let insertions: readonly Insertion[] = [];
-		for (let at = text.text.indexOf('$'); at !== -1 && !isTooLong(text.text); at = text.text.indexOf('$', at)) {
-			const reference = referenceAt(text.text, at);
-			insertions = insertions.filter(({tail}) => at < text.text.length - tail);
-			const definition = reference === null ? null : this.#find(text, reference, insertions);
-			if (reference === null || definition === null) {
-				at++;
+		const references = new References(line);
+		for (let reference = references.next(); reference !== null; reference = references.next()) {
+			const use = references.rest.placeAt(reference.start);
+			const definition = this.#find(references, reference, use);
+			if (definition === null) {
+				references.pass(reference);
 				continue;
 			}
+			if (!this.#step(references.rest)) break;
 			const {name, lines} = definition;
 			const [value, ...more] = lines;
-			if (value === undefined || !this.#step(text)) break;
-			if (more.length > 0) {
-				if (reference.end === text.text.length) return {text, block: {reference, definition}};
+			if (more.length === 0) {
+				references.replace(reference, name, value.through(name, use));
+			} else if (reference.end === references.rest.text.length) {
+				return {text: references.before(reference), block: {definition, use}};
+			} else {
 				const wayOut = 'nothing may follow its name in the line';
-				this.#report.error('bad-definition', text.placeAt(at), `$${name} stands for several lines`, wayOut);
-				at = reference.end;
-				continue;
+				this.#report.error('bad-definition', use, `$${name} stands for several lines`, wayOut);
+				references.pass(reference);
 			}
-			insertions = [...insertions, {name, tail: text.text.length - reference.end}];
-			text = text.replace(at, reference.end, value, name);
-			if (/^[@~]/.test(text.text)) break;
 		}
-		return {text, block: null};
+		return {text: references.text(), block: null};
 	}
 
 	/** What a reference refers to; null, perhaps with a complaint, if it is to stay as it is. */
-	#find(text: Text, reference: Reference, insertions: readonly Insertion[]): Definition | null {
+	#find(references: References, reference: Reference, place: Place): Definition | null {
 		const {name, words, start, end, braces} = reference;
-		const place = text.placeAt(start);
-		const quoted = insideQuotes(text.text, start);
+		const {text} = references.rest;
+		const isQuoted = (): boolean => references.isQuoted(start);
 		const own = words.length === 0 ? this.#definitions.get(name) : undefined;
-		const definition = own ?? this.#predefinition(name, words, place, quoted);
+		const definition = own ?? this.#predefinition(name, words, place, isQuoted);
 		if (definition === null) {
 			// Scripts have variables of their own.
-			if (!quoted) this.#reportUndefined(name, braces, place);
+			if (!isQuoted()) this.#reportUndefined(name, braces, place);
 			return null;
 		}
-		if (!braces && !matchesAt(NAME_END, text.text, end)) {
-			const said = quote(text.text.slice(start, end + 1));
-			if (!quoted) this.#report.warning('bad-definition', place, `${said} is left as it is`, `write '\${${name}}'`);
+		if (!braces && !matchesAt(NAME_END, text, end)) {
+			const said = quote(text.slice(start, end + 1));
+			if (!isQuoted()) this.#report.warning('bad-definition', place, `${said} is left as it is`, `write '\${${name}}'`);
 			return null;
 		}
-		if (!this.#open.includes(name) && !insertions.some(one => one.name === name)) return definition;
+		if (!this.#open.includes(name) && !references.isInside(name)) return definition;
 		this.#report.error('bad-definition', place, `$${name} stands for itself`, 'remove it from its definition');
 		return null;
 	}
 
-	#predefinition(name: string, words: readonly string[], place: Place, quoted: boolean): Definition | null {
+	#predefinition(name: string, words: readonly string[], place: Place, isQuoted: () => boolean): Definition | null {
 		const value = this.#predefined.value(name, words, place.file);
 		if (value === undefined) return null;
 		// A comment is not what was asked for.
-		const text = quoted ? value : value.replace(/[#!]/g, '\\$&');
+		const text = isQuoted() ? value : value.replace(/[#!]/g, '\\$&');
 		return {name, lines: [Text.at(place, text)]};
 	}
 
@@ -281,25 +264,9 @@ export class Preprocessor {
 	}
 }
 
-function referenceAt(text: string, at: number): Reference | null {
-	REFERENCE.lastIndex = at;
-	const match = REFERENCE.exec(text);
-	if (match === null) return null;
-	const [all, braced, words = '', bare = ''] = match;
-	const name = braced ?? bare;
-	return {start: at, end: at + all.length, name, words: words.split(/\s+/).slice(1), braces: braced !== undefined};
-}
-
 function matchesAt(pattern: RegExp, text: string, at: number): boolean {
 	pattern.lastIndex = at;
 	return pattern.test(text);
-}
-
-/** Whether an odd number of quotes comes before. */
-function insideQuotes(text: string, at: number): boolean {
-	let quotes = 0;
-	for (let quote = text.indexOf('"'); quote !== -1 && quote < at; quote = text.indexOf('"', quote + 1)) quotes++;
-	return quotes % 2 === 1;
 }
 
 function withoutComment(line: Text): Text {

@@ -49,21 +49,29 @@ export class Text {
 		return start === 0 && end === this.text.length ? this : this.slice(start, end);
 	}
 
-	/** This text with what definition `name` says in the place of its use. */
-	replace(from: number, to: number, value: Text, name: string): Text {
-		const {definition: _, ...use} = this.placeAt(from);
-		const before = from === 0 ? [] : this.#stretchesOf(0, from);
-		const inserted = value.#stretches.map(({start, written, through}) => {
-			return {start: start + from, written, through: {name: through?.name ?? name, use}};
+	/** This text as what definition `name` stands for where it is used. */
+	through(name: string, use: Place): Text {
+		const {definition: _, ...at} = use;
+		return new Text(
+			this.text,
+			this.#stretches.map(one => ({...one, through: {name: one.through?.name ?? name, use: at}})),
+		);
+	}
+
+	/** One text after the other; of at least one. */
+	static join(parts: readonly Text[]): Text {
+		// Any number of parts may have no characters.
+		const full = parts.filter(({text}) => text !== '');
+		const [first = parts[0], ...others] = full;
+		if (first === undefined) throw new RangeError('no texts to join');
+		if (others.length === 0) return first;
+		let behind = 0;
+		const stretches = full.flatMap(part => {
+			const start = behind;
+			behind += part.text.length;
+			return part.#stretches.map(one => ({...one, start: one.start + start}));
 		});
-		const behind = from + value.text.length;
-		const after = this.#stretchesOf(to, this.text.length).map(one => ({...one, start: one.start + behind}));
-		const text = this.text.slice(0, from) + value.text + this.text.slice(to);
-		// Without those that have no characters, which could be any number.
-		const stretches = [...before, ...inserted, ...after].filter(({start}, index, all) => {
-			return start < (all[index + 1]?.start ?? text.length);
-		});
-		return new Text(text, stretches.length > 0 ? stretches : after);
+		return new Text(full.map(({text}) => text).join(''), stretches);
 	}
 
 	/** Those of a slice, as it counts. */

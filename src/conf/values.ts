@@ -1,4 +1,4 @@
-import {addressBits, family, isNetwork, networkAddress, parseAddress} from '../net/address.js';
+import {addressBits, family, isMulticast, isNetwork, networkAddress, parseAddress} from '../net/address.js';
 import {type DiagnosticCode, quote} from './diagnostics.js';
 
 /**
@@ -108,6 +108,16 @@ export const ip: Value<string> = {
 		const address = parseAddress(text);
 		if (address !== undefined) return {value: address};
 		return {why: 'is not an IP address', wayOut: 'write it like 192.0.2.1; names are not looked up'};
+	},
+};
+
+/** A multicast address of either family (RFC 5771 §3, RFC 4291 §2.7). */
+export const multicast: Value<string> = {
+	usage: 'GROUP',
+	parse(text) {
+		const address = ip.parse(text);
+		if ('why' in address || isMulticast(address.value)) return address;
+		return {why: 'is not a multicast address', wayOut: 'write it like 224.0.0.18 or ff02::12'};
 	},
 };
 

@@ -37,15 +37,24 @@ export interface PacketSocket {
 	close(): void;
 }
 
+export interface AdvertSocket extends Omit<PacketSocket, 'send'> {
+	send(bytes: Uint8Array, to: string): void;
+}
+
 export interface Sockets {
-	/** Multicast VRRP (IP protocol 112) on an interface; joins `group`, sends from `source`; both of one family. */
+	/**
+	 * VRRP (IP protocol 112) on an interface, from `source`: to and from `group`, or, without one, what comes to `source`
+	 * itself.
+	 */
 	vrrp(options: {
 		interface: string;
 		ifindex: number;
-		group: string;
+		group: string | null;
 		source: string;
+		/** TTL or hop limit. */
+		ttl: number;
 		onPacket: (packet: Packet) => void;
-	}): PacketSocket;
+	}): AdvertSocket;
 	/** Raw Ethernet frames out of an interface (announcements by ARP and NDP). */
 	frames(options: {interface: string; ifindex: number}): PacketSocket;
 }

@@ -39,6 +39,10 @@ export function isLoopback(address: string): boolean {
 	return family(address) === 6 ? address === '::1' : networkAddress(address, 8) === '127.0.0.0';
 }
 
+export function isMulticast(address: string): boolean {
+	return family(address) === 4 ? networkAddress(address, 4) === '224.0.0.0' : networkAddress(address, 8) === 'ff00::';
+}
+
 /** Length in bits of the addresses of a family: the longest prefix. */
 export function addressBits(of: Family): 32 | 128 {
 	return of === 4 ? 32 : 128;

@@ -29,12 +29,34 @@ export interface Advert {
 	readonly password: string | null;
 }
 
+/** Adverts to routers that are named one by one, as networks without multicast need it; no RFC has that. */
+export interface Unicast {
+	readonly peers: readonly UnicastPeer[];
+	/** TTL or hop limit of what is sent. */
+	readonly ttl: number;
+	/** Only peers are heard. */
+	readonly checkSource: boolean;
+}
+
+export interface UnicastPeer {
+	readonly address: string;
+	/** TTLs from it that are believed: each router on the way takes one off. */
+	readonly ttl: TtlRange;
+}
+
+type TtlRange = readonly [min: number, max: number];
+
+const ON_LINK: TtlRange = [VRRP_TTL, VRRP_TTL];
+/** keepalived looks at the TTL of a unicast advert only where it is told to. */
+export const ANY_TTL: TtlRange = [0, 255];
+
 /** Why a packet cannot be an advertisement at all. */
 export type DecodeReason = 'bad-ttl' | 'bad-version' | 'bad-type' | 'bad-length' | 'bad-checksum' | 'bad-auth-type';
 /** Why a well-formed advertisement is not for this instance. */
 export type AcceptReason =
 	| 'other-vrid'
 	| 'own-address'
+	| 'unknown-peer'
 	| 'bad-version'
 	| 'bad-auth-type'
 	| 'bad-password'
@@ -63,9 +85,9 @@ export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
 }
 
 /** Reads an advertisement from outside in: once a field has passed, nothing behind it looks at it again. */
-export function decodeAdvert(packet: IpPacket): Decoded<Advert, DecodeReason> {
+export function decodeAdvert(packet: IpPacket, [ttlMin, ttlMax] = ON_LINK): Decoded<Advert, DecodeReason> {
 	const message = packet.payload;
-	if (packet.ttl !== VRRP_TTL) return {ok: false, reason: 'bad-ttl'};
+	if (packet.ttl < ttlMin || packet.ttl > ttlMax) return {ok: false, reason: 'bad-ttl'};
 	if (message.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
 	const view = viewOf(message);
 	const of = family(packet.source);
@@ -99,23 +121,31 @@ export interface ReceivedAdvert {
 
 /**
  * Takes a datagram, IP header included, through every check of the instance that would send `own` from `ownSource`
- * itself. Other routers' instances share the wire, so the VRID is looked at first and refuses without suspicion. The set
+ * itself, by `unicast` if that is not null. Other routers' instances share the wire, so the VRID is looked at first and refuses without suspicion. The set
  * of refused packets is keepalived 2.2.7's: two kinds of router must agree on who is master.
  */
 export function receiveAdvert(
 	datagram: Uint8Array,
 	own: Advert,
 	ownSource: string,
+	unicast: Unicast | null = null,
 ): Decoded<ReceivedAdvert, RefusalReason> {
 	const packet = decodeIp(datagram);
 	if (!packet.ok) return packet;
 	const {source, payload} = packet.value;
 	if (payload.length > 1 && payload[1] !== own.vrid) return {ok: false, reason: 'other-vrid'};
 	if (source === ownSource) return {ok: false, reason: 'own-address'};
-	const decoded = decodeAdvert(packet.value);
+	const ttl = unicast === null ? ON_LINK : ttlFrom(source, unicast);
+	if (ttl === undefined) return {ok: false, reason: 'unknown-peer'};
+	const decoded = decodeAdvert(packet.value, ttl);
 	if (!decoded.ok) return decoded;
 	const reason = refusal(decoded.value, own);
 	return reason === null ? {ok: true, value: {advert: decoded.value, source}} : {ok: false, reason};
+}
+
+/** undefined: nothing from there is believed. */
+function ttlFrom(source: string, {peers, checkSource}: Unicast): TtlRange | undefined {
+	return peers.find(({address}) => address === source)?.ttl ?? (checkSource ? undefined : ANY_TTL);
 }
 
 function refusal(advert: Advert, own: Advert): AcceptReason | null {

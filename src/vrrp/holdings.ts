@@ -124,13 +124,30 @@ export function virtualAddresses(instance: Instance): readonly VirtualAddress[] 
 	return [...instance.addresses, ...instance.excludedAddresses];
 }
 
-/** What a master holds, in the order in which keepalived adds it. */
-export function instanceHoldings(instance: Instance, links: readonly Link[]): readonly Holding[] {
-	return holdings({...instance, addresses: virtualAddresses(instance)}, links);
+/**
+ * What lines of a configuration ask for, in the order in which keepalived adds it; made anew only when an interface has
+ * come, gone or changed its number, as there may be thousands of lines.
+ */
+export class Wanted {
+	readonly #lines: Statics;
+	#interfaces: string | null = null;
+	#holdings: readonly Holding[] = [];
+
+	/** `lines` may be an instance. */
+	constructor(lines: Statics | Instance) {
+		this.#lines = 'excludedAddresses' in lines ? {...lines, addresses: virtualAddresses(lines)} : lines;
+	}
+
+	/** Those that can be: nothing can be on interfaces that do not exist now. */
+	on(links: readonly Link[]): readonly Holding[] {
+		const interfaces = links.map(({ifindex, name}) => `${ifindex} ${name}`).join('\n');
+		if (interfaces !== this.#interfaces) this.#holdings = holdings(this.#lines, links);
+		this.#interfaces = interfaces;
+		return this.#holdings;
+	}
 }
 
-/** Those that can be: nothing can be on interfaces that do not exist now. */
-export function holdings({addresses, routes, rules}: Statics, links: readonly Link[]): readonly Holding[] {
+function holdings({addresses, routes, rules}: Statics, links: readonly Link[]): readonly Holding[] {
 	return [
 		...addresses.flatMap(address => addressHolding(address, links) ?? []),
 		...routes.flatMap(route => routeHolding(route, links) ?? []),

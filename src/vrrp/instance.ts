@@ -1,11 +1,18 @@
 import type {Instance, Track, TrackerResult} from '../conf/model.js';
-import type {AddressEntry, Clock, Link, Netlink, Packet, PacketSocket, Sockets} from '../host/host.js';
+import type {AddressEntry, AdvertSocket, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
-import {type Advert, encodeAdvert, type ReceivedAdvert, type RefusalReason, receiveAdvert} from '../net/vrrp-packet.js';
+import {
+	type Advert,
+	encodeAdvert,
+	type ReceivedAdvert,
+	type RefusalReason,
+	receiveAdvert,
+	VRRP_TTL,
+} from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
-import {type Holding, Holdings, instanceHoldings, virtualAddresses} from './holdings.js';
+import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
 	type Ailment,
@@ -53,12 +60,14 @@ interface Ends {
 /** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
 export class InstanceRunner {
 	#instance: Instance;
+	#lines: Wanted;
 	#machineConfig: MachineConfig;
 	#state: MachineState;
 	readonly #host: VrrpHost;
 	readonly #owner: InstanceOwner;
 	readonly #log: Log;
-	readonly #multicastGroup: string;
+	/** What all instances of the family use that name no other. */
+	#defaultGroup: string;
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
 	readonly #announcer: Announcer;
@@ -66,7 +75,8 @@ export class InstanceRunner {
 	#links: readonly Link[] = [];
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
-	#attachment: (Ends & {readonly adverts: PacketSocket}) | null = null;
+	#attachment: (Ends & {readonly adverts: AdvertSocket; readonly group: string | null; readonly ttl: number}) | null =
+		null;
 	#since: Date;
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
@@ -91,13 +101,14 @@ export class InstanceRunner {
 	}) {
 		const {instance, host, owner} = options;
 		this.#instance = instance;
+		this.#lines = new Wanted(instance);
 		this.#machineConfig = {...instance, grouped: options.grouped};
 		this.#state = initialState(this.#machineConfig);
 		this.#host = host;
 		this.#owner = owner;
 		this.#log = options.log.child({instance: instance.name});
-		this.#multicastGroup = options.multicastGroup;
 		this.#tracked = options.tracked;
+		this.#defaultGroup = options.multicastGroup;
 		this.#timers = new Timers(
 			host.clock,
 			instance.name,
@@ -160,8 +171,10 @@ export class InstanceRunner {
 	}
 
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
-	reconfigure(instance: Instance, grouped: boolean, inventory: Inventory): void {
+	reconfigure(instance: Instance, grouped: boolean, multicastGroup: string, inventory: Inventory): void {
 		this.#instance = instance;
+		this.#lines = new Wanted(instance);
+		this.#defaultGroup = multicastGroup;
 		this.#links = inventory.links;
 		const before = this.#priority;
 		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
@@ -213,7 +226,7 @@ export class InstanceRunner {
 
 	/** What there is to hold as a master. */
 	#wanted(): readonly Holding[] {
-		return instanceHoldings(this.#instance, this.#links);
+		return this.#lines.on(this.#links);
 	}
 
 	#ownRank(): {address: string; priority: number} | null {
@@ -289,22 +302,24 @@ export class InstanceRunner {
 		return this.#links.find(candidate => candidate.name === this.#instance.interface);
 	}
 
-	/** The kernel lets us take any IPv4 address for a source, but only an IPv6 address that is there. */
+	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
-		const {sourceAddress, family: of} = this.#instance;
+		const {sourceAddress, family: of, unicast} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
 		const isThere = addresses.some(
 			entry =>
 				entry.address === sourceAddress && entry.usable && (entry.ifindex === ifindex || !isLinkLocal(sourceAddress)),
 		);
-		return of === 4 || isThere ? sourceAddress : null;
+		return (of === 4 && unicast === null) || isThere ? sourceAddress : null;
 	}
 
 	/**
 	 * The address that the kernel itself would send from: the first that is not a secondary one, nor virtual; of IPv6, the
-	 * first that is link-local (RFC 9568 §5.1.2.1).
+	 * first that is link-local (RFC 9568 §5.1.2.1), unless the peers are not.
 	 */
 	#primaryAddress(ifindex: number, addresses: readonly AddressEntry[]): string | null {
+		const {unicast} = this.#instance;
+		const onLink = unicast === null || unicast.peers.some(({address}) => isLinkLocal(address));
 		const virtual = new Set(virtualAddresses(this.#instance).map(({address}) => address));
 		const primary = addresses.find(
 			entry =>
@@ -312,7 +327,7 @@ export class InstanceRunner {
 				!entry.secondary &&
 				entry.usable &&
 				family(entry.address) === this.#instance.family &&
-				(this.#instance.family === 4 || isLinkLocal(entry.address)) &&
+				(this.#instance.family === 4 || isLinkLocal(entry.address) === onLink) &&
 				// An owner's virtual address is its own (RFC 3768 §1.6).
 				(this.#instance.priority === 255 || !virtual.has(entry.address)),
 		);
@@ -333,8 +348,13 @@ export class InstanceRunner {
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
 		const lacking = this.#owner.lacks();
 		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
-		const wanted = this.#instance.family === 4 ? 'usable IPv4' : 'usable IPv6 link-local';
-		return `interface ${link.name} has no ${wanted} address`;
+		return `interface ${link.name} has no usable ${this.#sourceText()} address`;
+	}
+
+	#sourceText(): string {
+		const {family: of, sourceAddress, unicast} = this.#instance;
+		if (unicast !== null) return sourceAddress ?? `IPv${of}`;
+		return of === 4 ? 'IPv4' : 'IPv6 link-local';
 	}
 
 	/** Follows the interface, and tells the machine when its health has changed. */
@@ -347,20 +367,29 @@ export class InstanceRunner {
 		this.reconsider();
 	}
 
-	/** Keeps the sockets while interface and source stay the same, whatever else changed about the link. */
+	/** Where adverts go by multicast, or null. */
+	#group(): string | null {
+		return this.#instance.unicast === null ? (this.#instance.multicastGroup ?? this.#defaultGroup) : null;
+	}
+
+	/** Keeps the socket while what it was opened for stays the same, whatever else changed about the link. */
 	#attach(ends: Ends | null): void {
 		const current = this.#attachment;
-		if (ends !== null && current?.link.ifindex === ends.link.ifindex && current.source === ends.source) return;
+		const group = this.#group();
+		const ttl = this.#instance.unicast?.ttl ?? VRRP_TTL;
+		const same = ends !== null && current?.link.ifindex === ends.link.ifindex && current.source === ends.source;
+		if (same && current?.group === group && current.ttl === ttl) return;
 		this.#detach();
 		if (ends === null) return;
 		const adverts = this.#host.sockets.vrrp({
 			interface: ends.link.name,
 			ifindex: ends.link.ifindex,
-			group: this.#multicastGroup,
+			group,
 			source: ends.source,
+			ttl,
 			onPacket: packet => this.#receive(packet),
 		});
-		this.#attachment = {...ends, adverts};
+		this.#attachment = {...ends, adverts, group, ttl};
 	}
 
 	#detach(): void {
@@ -403,9 +432,13 @@ export class InstanceRunner {
 
 	#sendAdvert(priority: number): void {
 		if (this.#attachment === null) return;
-		const {adverts, source} = this.#attachment;
-		const message = encodeAdvert(this.#ownAdvert(priority), {source, destination: this.#multicastGroup});
-		if (!this.#sends(() => adverts.send(message))) return;
+		const {adverts, source, group} = this.#attachment;
+		const advert = this.#ownAdvert(priority);
+		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
+		const sent = destinations.filter(to =>
+			this.#sends(() => adverts.send(encodeAdvert(advert, {source, destination: to}), to)),
+		);
+		if (sent.length === 0) return;
 		this.#advertsSent++;
 		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
 	}
@@ -429,7 +462,7 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own);
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, this.#instance.unicast);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			return;

@@ -11,7 +11,7 @@ import {ExitCode, KernelError} from '../errors.js';
 import type {Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
 import {KEEPALIVED} from '../net/netlink/ip-route.js';
-import {holdings, instanceHoldings, virtualAddresses} from './holdings.js';
+import {virtualAddresses, Wanted} from './holdings.js';
 import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
@@ -138,7 +138,7 @@ export class Router {
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
 				const kept = before.get(key);
-				kept?.reconfigure(instance, grouped.has(instance.name), inventory);
+				kept?.reconfigure(instance, grouped.has(instance.name), config.multicastGroups[instance.family], inventory);
 				const runner = kept ?? started.get(key);
 				if (runner !== undefined) this.#runners.set(key, runner);
 			}
@@ -294,8 +294,8 @@ function keyOf(instance: Instance): string {
 
 /** What has keepalived's number and is not wanted by anybody here. */
 function strangersIn({instances, statics}: VrrpConfig, found: Inventory): string[] {
-	const ours = [holdings(statics, found.links), ...instances.map(instance => instanceHoldings(instance, found.links))];
-	return found.strangers(KEEPALIVED, new Set(ours.flat().map(({slot}) => slot)));
+	const ours = [statics, ...instances].flatMap(lines => new Wanted(lines).on(found.links));
+	return found.strangers(KEEPALIVED, new Set(ours.map(({slot}) => slot)));
 }
 
 /** Strange routes and rules that a log line names. */

@@ -1,6 +1,6 @@
 import type {Netlink} from '../host/host.js';
 import type {Log} from '../log.js';
-import {type Holding, Holdings, holdings} from './holdings.js';
+import {type Holding, Holdings, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import type {VrrpConfig} from './protocol.js';
 
@@ -14,6 +14,7 @@ export class StaticHoldings {
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
 	};
+	#lines = new Wanted(this.#config.statics);
 	/** By instance, what its track groups miss. */
 	#missing: ReadonlyMap<string, string> = new Map();
 
@@ -48,7 +49,8 @@ export class StaticHoldings {
 
 	async #enforce(config: StaticBlocks, inventory: Inventory): Promise<void> {
 		this.#config = config;
-		const wanted = holdings(config.statics, inventory.links);
+		this.#lines = new Wanted(config.statics);
+		const wanted = this.#lines.on(inventory.links);
 		// An address that is there already is held when it is added; one with another prefix is somebody else's.
 		this.#holdings.adopt(
 			wanted.filter(({kind}) => kind !== 'address'),
@@ -59,7 +61,7 @@ export class StaticHoldings {
 	}
 
 	async #addAll({links}: Inventory): Promise<void> {
-		const wanted = holdings(this.#config.statics, links);
+		const wanted = this.#lines.on(links);
 		this.#holdings.addAll(wanted);
 		await this.#holdings.settled();
 		this.#missing = new Map(wanted.flatMap(holding => this.#misses(holding)));

@@ -73,6 +73,7 @@ export function service(backends: readonly Backend[], changes: Partial<Service> 
 		quorum: 1,
 		hysteresis: 0,
 		notify: null,
+		haSuspend: false,
 		backends,
 		sorryServer: null,
 		...changes,

@@ -26,6 +26,8 @@ class Bench {
 	readonly looked: string[] = [];
 	aborted = 0;
 	reweighed = 0;
+	/** Of this machine. */
+	readonly addresses = new Set<string>();
 	readonly runner: CheckRunner;
 
 	constructor(options: {concurrency?: number; random?: () => number} = {}) {
@@ -34,6 +36,7 @@ class Bench {
 			log: this.log,
 			random: options.random ?? (() => 0),
 			onChange: change => this.changes.push(change),
+			isHere: address => this.addresses.has(address),
 			onWeight: () => this.reweighed++,
 			listener: {
 				backend: (_, {name}, up, occasion) => this.told.push(`${name} ${up ? 'up' : 'down'}: ${occasion}`),
@@ -314,6 +317,22 @@ test('TCP and UDP of one group are checked each', async t => {
 	t.deepEqual([...bench.runner.health().keys()], ['group DNS 10.0.0.71:80', 'group DNS/udp 10.0.0.71:80']);
 });
 
+test('ha_suspend: nobody is checked while the address is elsewhere', async t => {
+	const bench = new Bench();
+	const one = service([backend('10.0.0.71')], {haSuspend: true});
+	bench.answers.set('10.0.0.71', REFUSED);
+	bench.runner.configure([one]);
+	await bench.pass(30);
+	t.deepEqual([bench.looked, bench.changes], [[], []]);
+	bench.addresses.add('192.168.1.1');
+	await bench.pass(10);
+	t.like(bench.changes, [{backend: '10.0.0.71:80', up: false}]);
+	bench.addresses.clear();
+	bench.answers.clear();
+	await bench.pass(30);
+	t.is(bench.changes.length, 1, 'what was known last holds');
+});
+
 test('a sorry server serves while the quorum is lost', async t => {
 	const bench = new Bench();
 	const sorry = backend('10.0.0.99', {checks: []});
@@ -431,6 +450,7 @@ test('a real server is seen to die and to return', async t => {
 		log: new FakeLog(),
 		random: () => 0,
 		onChange: change => wake(change),
+		isHere: () => true,
 		onWeight() {},
 		checkerFor: one => checkerFor(one, {scripts: realScripts()}),
 	});
@@ -501,4 +521,14 @@ test('the listener hears of every check, and of what a reload decides', async t 
 	t.deepEqual(bench.told.splice(0), ['10.0.0.71:80 up: check', '192.168.1.1:80 quorum up 1: start']);
 	bench.runner.configure([]);
 	t.deepEqual(bench.told, ['10.0.0.71:80 down: removal', '192.168.1.1:80 quorum down 0: removal']);
+});
+
+test('a service that begins without its quorum is told of if it has a sorry server', t => {
+	const [plain, sorry] = [null, {backend: backend('10.0.0.99'), inhibit: false}].map(sorryServer => {
+		const bench = new Bench();
+		bench.runner.configure([service([backend('10.0.0.71', {alpha: true})], {sorryServer})]);
+		return bench.told;
+	});
+	t.deepEqual(plain, []);
+	t.deepEqual(sorry, ['192.168.1.1:80 quorum down 0: start']);
 });

@@ -309,3 +309,19 @@ test('blocks of global_defs and lbd may be repeated', t => {
 test('an empty file is a configuration of nothing', t => {
 	t.like(configOf(''), {services: [], instances: [], syncGroups: []});
 });
+
+test('ha_suspend', t => {
+	t.deepEqual([serviceOf({}).haSuspend, serviceOf({service: 'ha_suspend'}).haSuspend], [false, true]);
+});
+
+test('unicast', t => {
+	const unicast = 'unicast_peer {\n192.168.1.11\n192.168.1.12 min_ttl 250 max_ttl 254\n}';
+	const plain = configOf(sound({instance: 'unicast_peer {\n192.168.1.11\n}'})).instances[0];
+	t.deepEqual(plain?.unicast, {peers: [{address: '192.168.1.11', ttl: [0, 255]}], ttl: 255, checkSource: false});
+	const instance = configOf(sound({instance: `${unicast}\nunicast_src_ip 192.168.1.10\nunicast_ttl 9`})).instances[0];
+	t.is(instance?.sourceAddress, '192.168.1.10');
+	t.like(instance?.unicast, {ttl: 9, checkSource: true, peers: {1: {ttl: [250, 254]}, length: 2}});
+	const checked = configOf(sound({globals: 'vrrp_check_unicast_src', instance: 'unicast_peer {\n192.168.1.11\n}'}));
+	t.true(checked.instances[0]?.unicast?.checkSource);
+	t.is(configOf(sound({instance: 'mcast_dst_ip 224.0.0.81'})).instances[0]?.multicastGroup, '224.0.0.81');
+});

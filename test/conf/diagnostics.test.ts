@@ -155,6 +155,47 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'192.168.1.2 track_group G',
 		'9:13: error: track_group is not supported: it is for static blocks: the instance itself tracks what it holds',
 	],
+	// Where adverts go
+	[
+		'instance',
+		'unicast_peer {\n2001:db8::1\n}',
+		`8:1: error: unicast_peer 2001:db8::1 is not of IPv4 as its instance 'VI_1' is (name an address of that family)`,
+	],
+	[
+		'instance',
+		'unicast_peer {\n192.168.1.2 min_ttl 9 max_ttl 8\n}',
+		'8:1: error: min_ttl 9 is above max_ttl 8 (swap them)',
+	],
+	[
+		'instance',
+		'unicast_src_ip 192.168.1.10\nunicast_peer {\n192.168.1.10\n}',
+		`9:1: warning: unicast_peer 192.168.1.10 is this router's own address, and left out (remove it)`,
+	],
+	[
+		'instance',
+		'unicast_src_ip 192.168.1.10',
+		`7:1: warning: vrrp_instance 'VI_1' has no unicast_peer, so it speaks by multicast (name the other routers)`,
+	],
+	[
+		'instance',
+		'unicast_fault_no_peer',
+		`7:1: error: vrrp_instance 'VI_1' has no unicast_peer (name the other routers)`,
+	],
+	[
+		'instance',
+		'mcast_dst_ip 192.168.1.2',
+		`7:14: error: mcast_dst_ip '192.168.1.2' is not a multicast address (write it like 224.0.0.18 or ff02::12)`,
+	],
+	[
+		'instance',
+		'mcast_dst_ip ff02::18',
+		'7:1: error: mcast_dst_ip ff02::18 is not of IPv4 as its instance is (choose another)',
+	],
+	[
+		'instance',
+		'mcast_dst_ip 224.0.0.81\nunicast_peer {\n192.168.1.2\n}',
+		'7:1: warning: mcast_dst_ip is ignored with unicast_peer (remove one of them)',
+	],
 	// Routes and rules
 	[
 		'top',

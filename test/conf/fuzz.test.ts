@@ -57,7 +57,7 @@ const corpus: readonly Uint8Array[] = [
 	encode(
 		sound({
 			address: '10.9.9.1 peer 10.9.9.2 no_track\n10.9.8.1/24 -nodad autojoin preferred_lft forever',
-			instance: `virtual_routes {\nsrc 10.0.0.1 to 10.1.0.0/16 via inet6 fe80::1 dev eth0 metric 5 mtu lock 1400 table 0x10 tos 0x10
+			instance: `unicast_peer {\n192.168.1.11 min_ttl 5\n}\nmcast_dst_ip 224.0.0.81\nvirtual_routes {\nsrc 10.0.0.1 to 10.1.0.0/16 via inet6 fe80::1 dev eth0 metric 5 mtu lock 1400 table 0x10 tos 0x10
 				default nexthop via 10.0.0.9 weight 256 realms 3/4 nexthop dev eth1 onlink\nthrow 2001:db8::/32 table local
 				10.2.0.0/16 gw 10.0.0.1 or 10.0.0.2 oif eth0 rtt 1.5s rto_min 9 congctl lock reno append\n}
 				virtual_rules {\nnot from 10.0.0.0/8 to all fwmark 5/0xff iif eth0 lookup main order 4\n}`,

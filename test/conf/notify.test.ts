@@ -45,7 +45,7 @@ test('notify_deleted without a script only asks for the state', t => {
 test('a sync group, a service and a backend say whom to tell', t => {
 	const {syncGroups, services} = config({
 		globals: 'script_user nobody daemon\nenable_script_security',
-		top: 'vrrp_sync_group G { group { VI_1 }\nnotify_master /bin/m\nnotify_priority_changes on\nsmtp_alert off }',
+		top: 'vrrp_instance VI_2 { interface eth1\nvirtual_router_id 9\nvirtual_ipaddress { 10.9.9.9 } }\nvrrp_sync_group G { group { VI_1 VI_2 }\nnotify_master /bin/m\nnotify_priority_changes on\nsmtp_alert off }',
 		service: 'quorum_up /bin/u\nquorum_down "/bin/d x"\nomega',
 		backend: 'notify_up /bin/up\nnotify_down /bin/down root',
 	});

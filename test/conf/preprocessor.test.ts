@@ -176,11 +176,11 @@ const complaints: readonly (readonly [text: string, ...printed: string[]])[] = [
 	['~LST({I,J},{1}) k', `f:1:1: error: ~LST has not 2 values in each round (write '~LST(NAME, VALUE, …) …')`],
 	['~LST(,x) k', `f:1:1: error: ~LST names no variable (write '~LST(NAME, VALUE, …) …')`],
 	['$S=~SEQ(I,1,2) $S\n$S', 'f:2:1: error: definitions and sequences are nested deeper than 64, in $S at f:1:4'],
-	['~SEQ(I,1,9999999999) @other k', 'f:1:22: error: definitions and sequences make more than 500000 lines'],
-	['~SEQ(I,1,9999) ~SEQ(J,1,9999)', 'f:1:16: error: definitions and sequences make more than 500000 lines'],
+	['~SEQ(I,1,9999999999) @other k', 'f:1:22: error: definitions and sequences make more than 200000 lines'],
+	['~SEQ(I,1,9999) ~SEQ(J,1,9999)', 'f:1:16: error: definitions and sequences make more than 200000 lines'],
 	[
 		`$A0=\n${Array.from({length: 40}, (_, i) => `$A${i + 1}=\${A${i}}\${A${i}}\n`).join('')}k \${A40}`,
-		'f:42:1: error: definitions and sequences make more than 500000 lines',
+		'f:42:3: error: definitions and sequences make more than 200000 lines, in $A2 at f:3:5',
 	],
 	[
 		`$A0=xx\n${Array.from({length: 9}, (_, i) => `$A${i + 1}=\${A${i}}\${A${i}}\n`).join('')}k \${A9}`,

@@ -35,12 +35,19 @@ function station(): FakeStation {
 	const clock = new FakeClock();
 	return new FakeStation('a', clock, {eth0: new FakeLan(clock)});
 }
-const options = {interface: 'eth0', ifindex: 2, group: '224.0.0.18', source: '192.168.1.10', onPacket: () => {}};
+const options = {
+	interface: 'eth0',
+	ifindex: 2,
+	group: '224.0.0.18',
+	source: '192.168.1.10',
+	ttl: 255,
+	onPacket: () => {},
+};
 
 test('a closed socket does not send', t => {
 	for (const socket of [station().vrrp(options), station().frames(options)]) {
 		socket.close();
-		t.throws(() => socket.send(new Uint8Array()), {message: 'send after close'});
+		t.throws(() => socket.send(new Uint8Array(), '224.0.0.18'), {message: 'send after close'});
 	}
 });
 

@@ -1,9 +1,9 @@
 import {KernelError} from '../../src/errors.js';
-import type {Cancel, Clock, Packet, PacketSocket, Sockets} from '../../src/host/host.js';
+import type {AdvertSocket, Cancel, Clock, Packet, PacketSocket, Sockets} from '../../src/host/host.js';
 import {addressBytes, family} from '../../src/net/address.js';
 import {concatBytes, viewOf} from '../../src/net/bytes.js';
 import {encodeIpv6} from '../../src/net/ip.js';
-import {VRRP_PROTOCOL, VRRP_TTL} from '../../src/net/vrrp-packet.js';
+import {VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 import type {FakeClock} from './clock.js';
 
 type VrrpOptions = Parameters<Sockets['vrrp']>[0];
@@ -39,9 +39,9 @@ export function ipv4(
 	return concatBytes(header, payload);
 }
 
-function datagramOf(source: string, destination: string, payload: Uint8Array): Uint8Array {
-	if (family(source) === 4) return ipv4(source, destination, payload);
-	return encodeIpv6({source, destination, protocol: VRRP_PROTOCOL, ttl: VRRP_TTL, payload});
+function datagramOf({source, ttl}: VrrpOptions, destination: string, payload: Uint8Array): Uint8Array {
+	if (family(source) === 4) return ipv4(source, destination, payload, {ttl});
+	return encodeIpv6({source, destination, protocol: VRRP_PROTOCOL, ttl, payload});
 }
 
 /**
@@ -81,8 +81,8 @@ export class FakeLan {
 		for (const socket of this.#sockets) socket.deliver({bytes: datagram, from});
 	}
 
-	attach(station: FakeStation, options: VrrpOptions): PacketSocket {
-		const socket: FakeVrrpSocket = new FakeVrrpSocket(station, options, bytes => this.#carry(socket, bytes));
+	attach(station: FakeStation, options: VrrpOptions): AdvertSocket {
+		const socket: FakeVrrpSocket = new FakeVrrpSocket(station, options, (bytes, to) => this.#carry(socket, bytes, to));
 		this.#sockets.add(socket);
 		socket.onClose = () => this.#sockets.delete(socket);
 		return socket;
@@ -102,13 +102,11 @@ export class FakeLan {
 		};
 	}
 
-	#carry(sender: FakeVrrpSocket, bytes: Uint8Array): void {
-		const {group, source} = sender.options;
+	#carry(sender: FakeVrrpSocket, bytes: Uint8Array, to: string): void {
 		this.adverts.push({station: sender.station.name, atUs: this.#clock.nowUs(), bytes});
-		const packet = {bytes: datagramOf(source, group, bytes), from: source};
+		const packet = {bytes: datagramOf(sender.options, to, bytes), from: sender.options.source};
 		for (const receiver of this.#sockets) {
-			if (receiver === sender || receiver.options.group !== group || !this.#connected(sender.station, receiver.station))
-				continue;
+			if (receiver === sender || !receiver.hears(to) || !this.#connected(sender.station, receiver.station)) continue;
 			if (this.#random() < this.loss) continue;
 			this.#clock.after(this.latencyUs, 'lan', () => receiver.deliver(packet));
 		}
@@ -119,23 +117,27 @@ export class FakeLan {
 	}
 }
 
-class FakeVrrpSocket implements PacketSocket {
+class FakeVrrpSocket implements AdvertSocket {
 	readonly station: FakeStation;
 	readonly options: VrrpOptions;
-	readonly #carry: (bytes: Uint8Array) => void;
+	readonly #carry: (bytes: Uint8Array, to: string) => void;
 	readonly #waiting: Packet[] = [];
 	#closed = false;
 	onClose: () => void = () => {};
 
-	constructor(station: FakeStation, options: VrrpOptions, carry: (bytes: Uint8Array) => void) {
+	constructor(station: FakeStation, options: VrrpOptions, carry: (bytes: Uint8Array, to: string) => void) {
 		this.station = station;
 		this.options = options;
 		this.#carry = carry;
 	}
 
-	send(bytes: Uint8Array): void {
+	send(bytes: Uint8Array, to: string): void {
 		if (this.#closed) throw new Error('send after close');
-		this.#carry(bytes);
+		this.#carry(bytes, to);
+	}
+
+	hears(to: string): boolean {
+		return to === (this.options.group ?? this.options.source);
 	}
 
 	deliver(packet: Packet): void {
@@ -181,7 +183,7 @@ export class FakeStation implements Sockets {
 		after: (us, name, fn) => this.#after(us, name, fn),
 	};
 
-	vrrp(options: VrrpOptions): PacketSocket {
+	vrrp(options: VrrpOptions): AdvertSocket {
 		return this.#lan(options.interface).attach(this, options);
 	}
 

@@ -393,6 +393,46 @@ for (const [name, job] of [
 	);
 }
 
+for (const [name, job, keywords] of [
+	['IPv4', ipv4Job, 'authentication {\nauth_type PASS\nauth_pass 1215\n}'],
+	['IPv6', ipv6Job, ''],
+] as const) {
+	interop(`${name} by unicast: each obeys the other when that is better, and takes over when it resigns`, t =>
+		onWire(
+			t,
+			async wire => {
+				const {ours: OURS, theirs: THEIRS} = job;
+				// Only peers are heard, and only from the link: both sides send with the greatest TTL.
+				const unicast = {peers: [{address: THEIRS, ttl: [255, 255] as const}], ttl: 255, checkSource: true};
+				const theirKeywords = `${keywords}
+					unicast_src_ip ${THEIRS}
+					unicast_ttl 255
+					unicast_peer {
+						${OURS} min_ttl 255 max_ttl 255
+					}`;
+				const addresses = job.vips.map(vip => virtualAddress(vip, 'eth0'));
+				const ours = await wire.vrrp({priority: 200, addresses, unicast, sourceAddress: OURS});
+				await wire.seesAdvert(OURS, 0, 200);
+				wire.keepalived({priority: 100, keywords: theirKeywords});
+				const beforeStop = wire.observations.length;
+				await ours.stop();
+				await wire.seesAddress(false, beforeStop);
+
+				const returned = wire.observations.length;
+				const back = await wire.vrrp({priority: 50, addresses, unicast, sourceAddress: OURS});
+				await wire.seesAdvert(THEIRS, returned, 100);
+				const [status] = (await back.status()).instances;
+				t.is(status?.role, 'backup');
+				await back.configure({priority: 150, addresses, unicast, sourceAddress: OURS});
+				await wire.seesAddress(true, returned);
+				t.is((await back.status()).instances[0]?.role, 'master');
+				t.deepEqual((await back.status()).instances[0]?.refused, {});
+			},
+			job,
+		),
+	);
+}
+
 interop('when its peer is killed, an IPv6 backup takes over after three adverts and its skew', t =>
 	onWire(
 		t,

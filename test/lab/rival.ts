@@ -1,10 +1,11 @@
 /** `node rival.js IFINDEX SOURCE`: one advert of a router that ranks below the reference job's primary, on eth0. */
 import {realSockets} from '../../src/host/real/sockets.js';
-import {encodeAdvert} from '../../src/net/vrrp-packet.js';
+import {encodeAdvert, VRRP_TTL} from '../../src/net/vrrp-packet.js';
 
 const [ifindex = '', source = ''] = process.argv.slice(2);
 const group = '224.0.0.18';
-const socket = realSockets.vrrp({interface: 'eth0', ifindex: Number(ifindex), group, source, onPacket: () => {}});
+const options = {interface: 'eth0', ifindex: Number(ifindex), group, source, ttl: VRRP_TTL};
+const socket = realSockets.vrrp({...options, onPacket: () => {}});
 const advert = {
 	version: 2,
 	vrid: 91,
@@ -13,5 +14,5 @@ const advert = {
 	addresses: ['192.168.1.1'],
 	password: '1215',
 } as const;
-socket.send(encodeAdvert(advert, {source, destination: group}));
+socket.send(encodeAdvert(advert, {source, destination: group}), group);
 socket.close();

@@ -2,7 +2,15 @@ import test from 'ava';
 import {concatBytes, viewOf} from '../../src/net/bytes.js';
 import {internetChecksum} from '../../src/net/checksum.js';
 import {encodeIpv6, type Path} from '../../src/net/ip.js';
-import {type Advert, decodeAdvert, encodeAdvert, type RefusalReason, receiveAdvert} from '../../src/net/vrrp-packet.js';
+import {
+	type Advert,
+	ANY_TTL,
+	decodeAdvert,
+	encodeAdvert,
+	type RefusalReason,
+	receiveAdvert,
+	type Unicast,
+} from '../../src/net/vrrp-packet.js';
 import {ipv4, seeded} from '../fake/lan.js';
 import {hex, mutations} from './wire.js';
 
@@ -161,6 +169,24 @@ test('advert-interval', refuses, sent({...V2, advertUs: 2_000_000}), 'advert-int
 test('advert-interval: none in version 3', refuses, sent({...V3, advertUs: 0}), 'advert-interval', V3);
 test('address-list: another', refuses, sent({...V2, addresses: ['192.168.1.2']}), 'address-list');
 test('address-list: more', refuses, sent({...V2, addresses: ['192.168.1.1', '192.168.1.2']}), 'address-list');
+
+for (const [what, ttl, source, checkSource, reason] of [
+	['a peer, any TTL', 3, '192.168.0.2', true, null],
+	['a peer whose TTL is at its least', 250, '192.168.0.3', true, null],
+	['a peer whose TTL is below', 249, '192.168.0.3', true, 'bad-ttl'],
+	['a stranger', 255, '192.168.0.4', true, 'unknown-peer'],
+	['a stranger where nobody asks', 1, '192.168.0.4', false, null],
+] as const) {
+	test(`unicast: ${what}`, t => {
+		const peers: Unicast['peers'] = [
+			{address: '192.168.0.2', ttl: ANY_TTL},
+			{address: '192.168.0.3', ttl: [250, 255]},
+		];
+		const packet = ipv4(source, '192.168.0.9', V2_BYTES, {ttl});
+		const received = receiveAdvert(packet, V2, '192.168.0.9', {peers, ttl: 255, checkSource});
+		t.is(received.ok ? null : received.reason, reason);
+	});
+}
 
 test('15,000 damaged packets have a reason or change nothing, and none throws', t => {
 	for (const [advert, bytes] of [

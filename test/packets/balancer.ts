@@ -242,6 +242,12 @@ export class Balancer {
 		}));
 	}
 
+	/** Takes it off again; the program goes on looking. */
+	unblock(prefix: string): void {
+		const [address = '', length] = prefix.split('/');
+		this.maps.blocked[family(address)].delete({length: Number(length), addr: addressBytes(address)});
+	}
+
 	changeSettings(change: (settings: Settings) => Partial<Settings>): void {
 		const settings = this.maps.settings.get(0);
 		if (settings === undefined) throw new Error('no settings');
@@ -454,6 +460,7 @@ function confService(job: JobService): ConfService {
 		limits: {perSource: job.perSource ?? null, perService: job.perService ?? null},
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		sorryServer: null,
 		notify: null,
 		backends: job.backends.map((name, index) =>

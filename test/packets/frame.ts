@@ -165,7 +165,7 @@ export interface IpHeader {
 	readonly addressLength: number;
 	/** Time to live, or hop limit. */
 	readonly hops: number;
-	/** What follows options or extension headers, and where it begins. */
+	/** What follows options or extension headers, and where it begins; of a later fragment, the fragment header. */
 	readonly protocol: number;
 	readonly transport: number;
 	/** Where the packet ends as its header has it, which is not always within the frame. */
@@ -188,9 +188,11 @@ export function ipHeader(frame: Uint8Array, at = ETHERNET): IpHeader {
 		};
 	let protocol = byte(at + 6);
 	let transport = at + IPV6;
-	while (Object.values<number>(EXTENSION).includes(protocol) && transport < frame.length) {
+	while (transport < frame.length) {
+		const isFirst = protocol === NEXT_FRAGMENT && byte(transport + 2) === 0 && byte(transport + 3) < 8;
+		if (!isFirst && !Object.values<number>(EXTENSION).includes(protocol)) break;
 		protocol = byte(transport);
-		transport += EXTENSION_UNIT * (byte(transport + 1) + 1);
+		transport += isFirst ? FRAGMENT_UNIT : EXTENSION_UNIT * (byte(transport + 1) + 1);
 	}
 	const end = at + IPV6 + ((byte(at + 4) << 8) | byte(at + 5));
 	return {family: 6, source: at + 8, dest: at + 24, addressLength: 16, hops: at + 7, protocol, transport, end};
@@ -359,7 +361,7 @@ export function putAddress(frame: Uint8Array, text: string, at: number): void {
 }
 
 const FRAGMENT_UNIT = 8;
-const NEXT_FRAGMENT = 44;
+export const NEXT_FRAGMENT = 44;
 
 /**
  * What a router (IPv4) or the sender (IPv6) makes of a frame that is too large: fragments with at most so many bytes behind
@@ -388,7 +390,13 @@ function ipv4Fragment(header: Uint8Array, content: Uint8Array, offsetAndFlags: n
 	return fragment;
 }
 
-function ipv6Fragment(header: Uint8Array, content: Uint8Array, offsetAndFlags: number, number: number): Uint8Array {
+/** A fragment header and content behind the headers of an IPv6 frame. */
+export function ipv6Fragment(
+	header: Uint8Array,
+	content: Uint8Array,
+	offsetAndFlags: number,
+	number: number,
+): Uint8Array {
 	const between = new Uint8Array(FRAGMENT_UNIT);
 	const fragment = Uint8Array.from([...header, ...between, ...content]);
 	const view = new DataView(fragment.buffer);

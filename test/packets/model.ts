@@ -1,8 +1,9 @@
 /**
  * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
- * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and of the schedulers rr, wrr and mh.
+ * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and not sh and dh.
  */
-import {addressBytes, type Family, formatAddress, formatMac} from '../../src/net/address.js';
+import type {Scheduler} from '../../src/conf/model.js';
+import {addressBytes, type Family, family, formatMac, networkAddress} from '../../src/net/address.js';
 import {SCHEDULERS} from '../../src/plan/schedulers.js';
 import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
 import {
@@ -17,6 +18,7 @@ import {
 	IPV6,
 	ipHeader,
 	mac,
+	NEXT_FRAGMENT,
 	PROTOCOL,
 	putAddress,
 	putEnds,
@@ -24,25 +26,31 @@ import {
 	untagged,
 	withTags,
 } from './frame.js';
+import {LEAST, type LeastName} from './least.js';
 import {walk} from './ring.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
 const EXTENSIONS_MAX = 6;
 const EXTENSION_UNIT = 8;
 const EXTENSIONS_BYTES_MAX = 4095;
-const FRAGMENT = 44;
+const TCP_BYTES = 20;
+const UDP_BYTES = 8;
 
 interface ModelBackend {
 	readonly at: string;
 	readonly service: ModelService;
+	readonly weight: number;
 	up: boolean;
+	/** Connections, as far as the program knows: at the last census, and those that it has opened since. */
+	active: number;
+	inactive: number;
 }
 
 interface ModelService {
 	readonly at: string;
 	readonly protocol: Transport;
 	readonly persistent: boolean;
-	readonly byHash: boolean;
+	readonly scheduler: Scheduler;
 	readonly hashPort: boolean;
 	readonly backends: ModelBackend[];
 	/** In which order they are dealt to; a ring for those by hash. */
@@ -52,6 +60,8 @@ interface ModelService {
 }
 
 type State = 'half-open' | 'answered' | 'established' | 'close-wait' | 'fin-wait' | 'over';
+/** Those that IPVS counts as inactive. */
+const CLOSING: readonly State[] = ['close-wait', 'fin-wait', 'over'];
 
 interface ModelFlow {
 	readonly client: string;
@@ -80,7 +90,6 @@ interface Fragment {
 	readonly datagram: string;
 	/** In bytes. */
 	readonly offset: number;
-	readonly protocol: number;
 	/** Whether header and frame fit together. */
 	readonly isSound: boolean;
 }
@@ -88,6 +97,8 @@ interface Fragment {
 interface Way extends Expected {
 	/** Of the backend that it goes to or comes from. */
 	readonly address: string;
+	/** Bytes of the transport header. */
+	readonly header: number;
 }
 
 /** Where a frame came in, and whether it was in a VLAN. */
@@ -106,6 +117,7 @@ export class Model {
 	readonly #ports: Balancer['ports'];
 	readonly #services: ModelService[];
 	readonly #flows: ModelFlow[] = [];
+	readonly #blocked = new Set<string>();
 	/** What became of first fragments, by their datagram. */
 	readonly #ways = new Map<string, Way>();
 
@@ -116,17 +128,25 @@ export class Model {
 				at,
 				protocol: protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
-				byHash: scheduler === 'mh',
+				scheduler,
 				hashPort,
 				backends: [],
 				turn: [],
 				clients: new Map(),
 				ticket: 0,
 			};
-			for (const name of backends) service.backends.push({at: name, service, up: true});
-			const members = service.backends.map(({at: name}, id) => {
+			for (const [index, name] of backends.entries())
+				service.backends.push({
+					at: name,
+					service,
+					weight: weights?.[index] ?? 1,
+					up: true,
+					active: 0,
+					inactive: 0,
+				});
+			const members = service.backends.map(({at: name, weight}, id) => {
 				const [address, port] = endpoint(name);
-				return {id, addr: addressBytes(address), port, weight: weights?.[id] ?? 1};
+				return {id, addr: addressBytes(address), port, weight};
 			});
 			for (const {id} of SCHEDULERS[scheduler].sequence(members))
 				service.turn.push(...service.backends.slice(id, id + 1));
@@ -137,6 +157,28 @@ export class Model {
 	setUp(address: string, up: boolean): void {
 		for (const {backends} of this.#services)
 			for (const backend of backends) if (endpoint(backend.at)[0] === address) backend.up = up;
+	}
+
+	/** Puts a prefix on the block list, or takes it off. */
+	setBlocked(prefix: string, blocked: boolean): void {
+		if (blocked) this.#blocked.add(prefix);
+		else this.#blocked.delete(prefix);
+	}
+
+	#isBlocked(address: string): boolean {
+		return [...this.#blocked].some(prefix => {
+			const [network = '', length] = prefix.split('/');
+			return family(network) === family(address) && networkAddress(address, Number(length)) === network;
+		});
+	}
+
+	takeCensus(): void {
+		for (const {backends} of this.#services)
+			for (const backend of backends) {
+				const flows = this.#flows.filter(flow => flow.backend === backend);
+				backend.inactive = flows.filter(({state}) => CLOSING.includes(state)).length;
+				backend.active = flows.length - backend.inactive;
+			}
 	}
 
 	/** VLAN tags are taken off, and whatever leaves has them again. */
@@ -161,26 +203,32 @@ export class Model {
 		if (fragment.offset > 0) return this.#later(frame, fragment, arrival);
 		const expected = this.#whole(frame, arrival);
 		const {verdict, frame: out} = expected;
-		const at = verdict === 'V_REPLY' ? frame.subarray(ETHERNET + 12) : out.subarray(ETHERNET + 16);
+		const {source, dest, protocol} = ipHeader(frame);
+		const address =
+			verdict === 'V_REPLY' ? addressAt(frame, source, ipHeader(frame)) : addressAt(out, dest, ipHeader(out));
+		const header = protocol === PROTOCOL.tcp ? TCP_BYTES : UDP_BYTES;
 		if (verdict.startsWith('V_PASS')) this.#ways.delete(fragment.datagram);
-		else this.#ways.set(fragment.datagram, {...expected, address: formatAddress(at.subarray(0, 4))});
+		else this.#ways.set(fragment.datagram, {...expected, address, header});
 		return expected;
 	}
 
-	#later(frame: Uint8Array, {datagram, offset, protocol, isSound}: Fragment, {side, inVlan}: Arrival): Expected {
+	#later(frame: Uint8Array, {datagram, offset, isSound}: Fragment, {side, inVlan}: Arrival): Expected {
 		const way = this.#ways.get(datagram);
 		if (!isSound) return {verdict: 'V_PASS_MALFORMED', frame};
 		if (way === undefined) return {verdict: 'V_PASS_FRAGMENT', frame};
-		if (protocol === PROTOCOL.tcp && offset < 20) return {verdict: 'V_DROP_FRAGMENT', frame};
+		if (offset < way.header) return {verdict: 'V_DROP_FRAGMENT', frame};
 		if (way.verdict.startsWith('V_DROP')) return {verdict: way.verdict, frame};
 		const backends = this.#services.flatMap(({backends}) => backends);
 		if (!backends.some(({at, up}) => up && endpoint(at)[0] === way.address))
 			return {verdict: 'V_DROP_BACKEND_DOWN', frame};
-		if ((frame[ETHERNET + 8] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const ip = ipHeader(frame);
+		if (way.verdict !== 'V_REPLY' && this.#isBlocked(addressAt(frame, ip.source, ip)))
+			return {verdict: 'V_DROP_BLOCKED', frame};
+		if ((frame[ip.hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
 		const [toMac, fromMac] = [formatMac(way.frame.subarray(0, 6)), formatMac(way.frame.subarray(6, 12))];
 		if (inVlan && fromMac !== this.#ports[side].mac) return {verdict: 'V_DROP_VLAN', frame};
 		const out = readdressed(frame, toMac, fromMac);
-		out.set(way.frame.subarray(ETHERNET + 12, ETHERNET + 20), ETHERNET + 12);
+		out.set(way.frame.subarray(ip.source, ip.source + 2 * ip.addressLength), ip.source);
 		return {verdict: way.verdict === 'V_REPLY' ? 'V_REPLY' : 'V_FORWARD', frame: out};
 	}
 
@@ -214,6 +262,7 @@ export class Model {
 	}
 
 	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, {side, inVlan}: Arrival): Expected {
+		if (this.#isBlocked(endpoint(parsed.from)[0])) return {verdict: 'V_DROP_BLOCKED', frame};
 		const isUdp = parsed.protocol === 'udp';
 		const opens = isUdp || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
 		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
@@ -237,6 +286,7 @@ export class Model {
 			if (verdict === 'V_FORWARD_NEW') this.#flows.splice(this.#flows.indexOf(flow), 1);
 			return {verdict: 'V_DROP_VLAN', frame};
 		}
+		if (verdict === 'V_FORWARD_NEW') backend.active++;
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
 		putEnds(out, ETHERNET, {to: backend.at});
 		return {verdict, frame: out};
@@ -252,7 +302,9 @@ export class Model {
 		if (flow === undefined) return {verdict: 'V_PASS_ICMP', frame};
 		const {backend, cameFrom} = flow;
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
-		if ((frame[ipHeader(frame).hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
+		const header = ipHeader(frame);
+		if (!request && this.#isBlocked(addressAt(frame, header.source, header))) return {verdict: 'V_DROP_BLOCKED', frame};
+		if ((frame[header.hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
 		const way = request ? cameFrom : {mac: backendMac(endpoint(backend.at)[0]), side: 'internal' as const};
 		if (way.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		if (arrival.inVlan && way.side !== arrival.side) return {verdict: 'V_DROP_VLAN', frame};
@@ -289,7 +341,7 @@ export class Model {
 		const [address] = endpoint(client);
 		const known = service.persistent ? service.clients.get(address) : undefined;
 		if (known?.up) return known;
-		const backend = service.byHash ? placeOf(client, service) : takeTurn(service);
+		const backend = choose(client, service);
 		if (backend !== undefined && service.persistent) service.clients.set(address, backend);
 		return backend;
 	}
@@ -300,6 +352,14 @@ export class Model {
 			flow => flow.client === client && flow.backend.at === backend.at && flow.backend.service.protocol === protocol,
 		);
 	}
+}
+
+function choose(client: string, service: ModelService): ModelBackend | undefined {
+	const {scheduler, backends} = service;
+	if (scheduler === 'rr' || scheduler === 'wrr') return takeTurn(service);
+	if (scheduler === 'mh') return placeOf(client, service);
+	if (scheduler in LEAST) return LEAST[scheduler as LeastName](backends.filter(({up}) => up));
+	throw new Error(`the model has no ${scheduler}`);
 }
 
 function takeTurn(service: ModelService): ModelBackend | undefined {
@@ -387,18 +447,34 @@ function contentOfIpv4(frame: Uint8Array, at: number): Content | VerdictName {
 	return {protocol: frame[at + 9] ?? 0, transport: at + header};
 }
 
+/** Behind extension headers, those of a first fragment and of one that is whole among them. */
 function contentOfIpv6(frame: Uint8Array, at: number): Content | VerdictName {
+	const {protocol, transport, isLater} = behindExtensions(frame, at, 0xfff8);
+	if (isLater) return 'V_PASS_FRAGMENT';
+	return protocol === undefined ? 'V_PASS_PROTOCOL' : {protocol, transport};
+}
+
+/** Steps over extension headers, up to that of a fragment with any of the bits `stop`; `protocol` is undefined where that fails. */
+function behindExtensions(
+	frame: Uint8Array,
+	at: number,
+	stop: number,
+): {readonly protocol: number | undefined; readonly transport: number; readonly isLater: boolean} {
 	let protocol = frame[at + 6] ?? 0;
 	let transport = at + IPV6;
-	for (let count = 0; Object.values<number>(EXTENSION).includes(protocol); count++) {
-		const [next = 0, units = 0, , segmentsLeft = 0] = frame.subarray(transport, transport + EXTENSION_UNIT);
-		if (count === EXTENSIONS_MAX || frame.length < transport + EXTENSION_UNIT) return 'V_PASS_PROTOCOL';
-		if (protocol === EXTENSION.routing && segmentsLeft > 0) return 'V_PASS_PROTOCOL';
+	const nowhere = {protocol: undefined, transport, isLater: false};
+	for (let count = 0; protocol === NEXT_FRAGMENT || Object.values<number>(EXTENSION).includes(protocol); count++) {
+		const [next = 0, units = 0, high = 0, low = 0] = frame.subarray(transport, transport + EXTENSION_UNIT);
+		if (frame.length < transport + EXTENSION_UNIT) return nowhere;
+		const isFragment = protocol === NEXT_FRAGMENT;
+		if (isFragment && (((high << 8) | low) & stop) !== 0) return {protocol, transport, isLater: true};
+		if (count === EXTENSIONS_MAX) return nowhere;
+		if (protocol === EXTENSION.routing && low > 0) return nowhere;
 		protocol = next;
-		transport += EXTENSION_UNIT * (units + 1);
-		if (transport - at > EXTENSIONS_BYTES_MAX) return 'V_PASS_PROTOCOL';
+		transport += EXTENSION_UNIT * (isFragment ? 1 : units + 1);
+		if (transport - at > EXTENSIONS_BYTES_MAX) return nowhere;
 	}
-	return protocol === FRAGMENT ? 'V_PASS_FRAGMENT' : {protocol, transport};
+	return {protocol, transport, isLater: false};
 }
 
 /** Whether both the packet and the frame reach so far behind an offset. */
@@ -407,25 +483,42 @@ function hasRoom(frame: Uint8Array, at: number, size: number): boolean {
 	return at + size <= end && end <= frame.length;
 }
 
-/** Undefined: not of IPv4, or whole. */
+/** Undefined: whole, or not of IP. */
 function fragmentOf(frame: Uint8Array): Fragment | undefined {
+	const etherType = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);
+	if (etherType === ETHERTYPE.ipv4) return ipv4FragmentOf(frame);
+	return etherType === ETHERTYPE.ipv6 ? ipv6FragmentOf(frame) : undefined;
+}
+
+function ipv4FragmentOf(frame: Uint8Array): Fragment | undefined {
+	if (frame.length < ETHERNET + IPV4) return undefined;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-	if (view.getUint16(12) !== 0x0800 || frame.length < ETHERNET + 20) return undefined;
 	const header = (view.getUint8(ETHERNET) & 15) * 4;
 	const position = view.getUint16(ETHERNET + 6);
-	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < 20 || (position & 0x3fff) === 0) return undefined;
-	const protocol = view.getUint8(ETHERNET + 9);
+	if (view.getUint8(ETHERNET) >> 4 !== 4 || header < IPV4 || (position & 0x3fff) === 0) return undefined;
 	const length = view.getUint16(ETHERNET + 2);
 	return {
 		datagram: [
 			view.getUint32(ETHERNET + 12),
 			view.getUint32(ETHERNET + 16),
 			view.getUint16(ETHERNET + 4),
-			protocol,
+			view.getUint8(ETHERNET + 9),
 		].join(),
 		offset: (position & 0x1fff) * 8,
-		protocol,
 		isSound: length >= header && length <= frame.length - ETHERNET,
+	};
+}
+
+function ipv6FragmentOf(frame: Uint8Array): Fragment | undefined {
+	if (frame.length < ETHERNET + IPV6 || (frame[ETHERNET] ?? 0) >> 4 !== 6) return undefined;
+	const {transport, isLater} = behindExtensions(frame, ETHERNET, 0xfff9);
+	if (!isLater) return undefined;
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	const end = ETHERNET + IPV6 + view.getUint16(ETHERNET + 4);
+	return {
+		datagram: [...frame.subarray(ETHERNET + 8, ETHERNET + IPV6), view.getUint32(transport + 4)].join(),
+		offset: view.getUint16(transport + 2) & 0xfff8,
+		isSound: transport + EXTENSION_UNIT <= end && end <= frame.length,
 	};
 }
 

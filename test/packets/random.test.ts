@@ -12,10 +12,13 @@ import {
 	fullChecksums,
 	headerChecksum,
 	ICMP,
+	IPV6,
 	icmpErrorFrame,
 	ipHeader,
+	ipv6Fragment,
 	isIcmp,
 	isUdp,
+	NEXT_FRAGMENT,
 	patched,
 	tagged,
 	tcpFrame,
@@ -60,6 +63,8 @@ const NETWORKS: readonly Network[] = [
 	},
 ];
 const BACKEND_ADDRESSES = [...new Set(NETWORKS.flatMap(({backends}) => backends.map(name => endpoint(name)[0])))];
+/** Some clients, and those who send errors. */
+const BLOCKED = ['172.16.0.2/31', '172.16.9.0/24', '2001:db8:c::3/128', '2001:db8:9::/48'];
 const EXTENSIONS: readonly Extension[] = [
 	{type: EXTENSION.hopByHop},
 	{type: EXTENSION.destination, units: 1},
@@ -71,9 +76,10 @@ const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
 	return [
 		{at: one, backends: [first, second]},
 		{at: two, backends: [first, second], scheduler: 'wrr', weights: [3, 2]},
-		{at: secure, backends: [third, fourth], persistenceS: 7200},
+		{at: secure, backends: [third, fourth], persistenceS: 7200, scheduler: 'wlc', weights: [1, 2]},
 		{at: one, protocol: 'udp', backends: [first, second, third], scheduler: 'mh', hashPort: true},
 		{at: two, protocol: 'udp', backends: [second, third], persistenceS: 7200},
+		{at: secure, protocol: 'udp', backends: [first, second, third], scheduler: 'sed', weights: [3, 1, 2]},
 	];
 });
 const FLAGS = ['S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
@@ -138,16 +144,20 @@ function randomOptions(random: Random): Pick<UdpParts, 'options' | 'extensions'>
 
 /** A packet made one of the first parts of a datagram, of which there are few, so that later ones find their first. */
 function asFragment(random: Random, packet: Uint8Array): Uint8Array {
-	if (ipHeader(packet).family === 6) return packet;
 	const offset = random(5);
 	const more = offset === 0 || random(2) === 0;
+	if (ipHeader(packet).family === 6) {
+		const headers = ETHERNET + IPV6;
+		return ipv6Fragment(packet.subarray(0, headers), packet.subarray(headers), 8 * offset + (more ? 1 : 0), 1);
+	}
 	const fragment = patched(packet, {18: 0, 19: 1, 20: more ? 0x20 : 0, 21: offset});
 	new DataView(fragment.buffer).setUint16(ETHERNET + 10, headerChecksum(fragment, ETHERNET));
 	return fragment;
 }
 
 function isLaterFragment(frame: Uint8Array): boolean {
-	if (ipHeader(frame).family === 6) return false;
+	const {family, protocol} = ipHeader(frame);
+	if (family === 6) return protocol === NEXT_FRAGMENT;
 	return (new DataView(frame.buffer, frame.byteOffset).getUint16(ETHERNET + 6) & 0x1fff) !== 0;
 }
 
@@ -195,14 +205,15 @@ function deviation(tagged: Uint8Array): {ip: number; transport: number | 'none';
 	const frame = untagged(tagged)?.bare ?? tagged;
 	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 	const full = fullChecksums(frame);
-	const stored = view.getUint16(checksumOffset(frame));
+	const isLater = isLaterFragment(frame);
+	const stored = isLater ? 0 : view.getUint16(checksumOffset(frame));
 	const deviates = (is: number, should: number): number => (is - should + 0xffff) % 0xffff;
 	const [ip, quoted] = headersWithChecksum(frame).map(at =>
 		deviates(view.getUint16(at + 10), headerChecksum(frame, at)),
 	);
 	return {
 		ip: ip ?? 0,
-		transport: isLaterFragment(frame) || (isUdp(frame) && stored === 0) ? 'none' : deviates(stored, full.transport),
+		transport: isLater || (isUdp(frame) && stored === 0) ? 'none' : deviates(stored, full.transport),
 		quoted: quoted ?? 0,
 	};
 }
@@ -249,6 +260,17 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 			b.setState(address, up ? BackendState.BACKEND_UP : BackendState.BACKEND_DOWN);
 			model.setUp(address, up);
 		}
+		if (random(200) === 0) {
+			const prefix = pick(random, BLOCKED);
+			const blocked = random(3) === 0;
+			if (blocked) b.block(prefix);
+			else b.unblock(prefix);
+			model.setBlocked(prefix, blocked);
+		}
+		if (random(500) === 0) {
+			b.takeCensus();
+			model.takeCensus();
+		}
 		const side = pick(random, ['external', 'internal'] as const);
 		const clean = randomFrame(random, b, random(50) === 0 ? 'external' : side);
 		const frame = random(3) === 0 ? mutated(random, clean) : clean;
@@ -277,6 +299,7 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 		'V_DROP_TTL',
 		'V_DROP_BACKEND_DOWN',
 		'V_DROP_VLAN',
+		'V_DROP_BLOCKED',
 		'V_REPLY_ICMP',
 		'V_FORWARD_ICMP',
 		'V_PASS_FRAGMENT',

@@ -4,6 +4,7 @@ import {Seeded} from '../plan/random-job.js';
 import {type Balancer, balancer, packetTest} from './balancer.js';
 import {Connection, client, deal} from './connection.js';
 import {endpoint} from './frame.js';
+import {type Candidate, LEAST, type Least, type LeastName} from './least.js';
 
 const VIP = '192.168.1.1:80';
 const [A, B, C] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'] as const;
@@ -11,47 +12,26 @@ const [A, B, C] = ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:80'] as const;
 const OTHER = {at: '192.168.1.2:80', backends: ['10.0.0.81:80', '10.0.0.82:80']};
 const WEIGHTS = [1, 3, 7] as const;
 
-type Least = 'lc' | 'wlc' | 'sed' | 'nq' | 'fo' | 'ovf';
-
-interface ModelBackend {
+interface ModelBackend extends Candidate {
 	readonly name: string;
-	readonly weight: number;
 	up: boolean;
 	active: number;
 	inactive: number;
 }
 
-/** The first of the lowest. */
-function lowest(backends: readonly ModelBackend[], cost: (backend: ModelBackend) => number): ModelBackend | undefined {
-	return backends.toSorted((a, b) => cost(a) - cost(b))[0];
-}
-
-const RULES: Readonly<Record<Least, (up: readonly ModelBackend[]) => ModelBackend | undefined>> = {
-	lc: up => lowest(up, ({active, inactive}) => active * 256 + inactive),
-	wlc: up => lowest(up, ({active, inactive, weight}) => (active * 256 + inactive) / weight),
-	sed: up => lowest(up, ({active, weight}) => (active + 1) / weight),
-	nq: up => up.find(({active}) => active === 0) ?? lowest(up, ({active, weight}) => (active + 1) / weight),
-	fo: up => lowest(up, ({weight}) => -weight),
-	ovf: up =>
-		lowest(
-			up.filter(({active, weight}) => active <= weight),
-			({weight}) => -weight,
-		),
-};
-
 /** Opens, closes, fails and counts at random; every choice of the program must be the rule's. */
 class Play {
 	readonly #balancer: Balancer;
-	readonly #rule: (up: readonly ModelBackend[]) => ModelBackend | undefined;
+	readonly #rule: Least;
 	readonly #backends: ModelBackend[];
 	readonly #open: {readonly connection: Connection; readonly backend: ModelBackend}[] = [];
 	/** Ended since the last census. */
 	#ended: ModelBackend[] = [];
 	#clients = 0;
 
-	constructor(b: Balancer, scheduler: Least) {
+	constructor(b: Balancer, scheduler: LeastName) {
 		this.#balancer = b;
-		this.#rule = RULES[scheduler];
+		this.#rule = LEAST[scheduler];
 		this.#backends = [A, B, C].map((name, index) => {
 			return {name, weight: WEIGHTS[index] ?? 1, up: true, active: 0, inactive: 0};
 		});

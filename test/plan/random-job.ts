@@ -60,6 +60,7 @@ export function service(address: string, backends: readonly Backend[], overrides
 		quorum: 1,
 		hysteresis: 0,
 		notify: null,
+		haSuspend: false,
 		backends,
 		sorryServer: null,
 		...overrides,

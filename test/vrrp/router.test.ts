@@ -1,7 +1,7 @@
 import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {decodeIp} from '../../src/net/ip.js';
-import {decodeAdvert, encodeAdvert} from '../../src/net/vrrp-packet.js';
+import {ANY_TTL, decodeAdvert, encodeAdvert, type Unicast} from '../../src/net/vrrp-packet.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, ipv4, seeded} from '../fake/lan.js';
 import {Balancer, group, instance, instance6, internal, kernelEvents, owners, virtualAddress} from './segment.js';
@@ -530,6 +530,55 @@ test('one link-local address may be on two interfaces', async t => {
 });
 
 // Reload
+
+/** Peers that `a` and `b` of a segment name. */
+function unicast(...hosts: readonly number[]): Unicast {
+	const peers = hosts.map(host => ({address: `192.168.1.${host}`, ttl: ANY_TTL}));
+	return {peers, ttl: 200, checkSource: true};
+}
+
+test('unicast: routers that name each other agree, and a stranger of the same number is not heard', async t => {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const [a, b, c] = ['a', 'b', 'c'].map((name, index) => new Balancer(name, 10 + index, clock, {eth0: lan}));
+	if (a === undefined || b === undefined || c === undefined) throw new Error('three routers');
+	await a.configure([instance({priority: 200, unicast: unicast(11)})]);
+	await b.configure([instance({priority: 100, unicast: unicast(10)})]);
+	await c.configure([instance({priority: 250, unicast: unicast(10, 11)})]);
+	clock.advance(seconds(5));
+	t.deepEqual(owners([a, b, c]), ['a', 'c'], 'two routers that do not know of each other');
+	t.true((a.router.status().instances[0]?.refused['unknown-peer'] ?? 0) > 0);
+	a.station.kill();
+	clock.advance(seconds(5));
+	t.true(b.owns('192.168.1.1'));
+});
+
+test('unicast: each peer gets an advert of its own, and a source that is not there is a fault', async t => {
+	const clock = new FakeClock();
+	const lan = new FakeLan(clock);
+	const a = new Balancer('a', 10, clock, {eth0: lan});
+	await a.configure([instance({priority: 255, version: 3, password: null, unicast: unicast(11, 12)})]);
+	const [first, second] = lan.adverts;
+	t.notDeepEqual(first?.bytes, second?.bytes, 'the checksum covers the destination');
+	await a.configure([instance({unicast: unicast(11), sourceAddress: '192.168.1.77'})]);
+	t.deepEqual(a.roles(), ['fault']);
+	t.true(a.log.lines.includes('warn (external) interface eth0 has no usable 192.168.1.77 address'));
+	a.netlink.give(2, '192.168.1.77', 24);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+});
+
+test('an instance may have a group of its own, and a reload changes it', async t => {
+	const {clock, balancers, a, b} = await segment([200, 100], {multicastGroup: '224.0.0.81'});
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['a']);
+	await b.configure([instance({priority: 100})]);
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['a', 'b'], 'they do not hear each other');
+	await a.configure([instance({priority: 200})]);
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['a']);
+});
 
 test('reload: instances keep their state, changed addresses are swapped, gone instances resign', async t => {
 	const {clock, a, b} = await pair();

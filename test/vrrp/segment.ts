@@ -67,6 +67,8 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 			lowerPriorityDelayUs: seconds(5),
 		},
 		sourceAddress: null,
+		multicastGroup: null,
+		unicast: null,
 		trackPrimary: true,
 		tracks: [],
 		notify: null,

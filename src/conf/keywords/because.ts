@@ -6,7 +6,6 @@ export const noIpvs = 'there is no IPVS table here';
 export const noFirewall = 'no firewall rules are made for virtual addresses';
 export const noPacing = 'address announcements are not paced';
 export const noBfd = 'BFD is not spoken; a vrrp_script can ask a routing daemon that speaks it';
-export const noUnicast = 'adverts are multicast only';
 export const ownChecksum = 'the checksum of version 3 covers the addresses, as the RFC has it';
 export const noSnmp = 'there is no SNMP or D-Bus, see /metrics';
 export const alwaysChecked = 'an included file that is missing is always reported';

@@ -44,6 +44,8 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	vrrpVersion: 2 | 3;
 	/** keepalived's strict mode, for all instances that do not say themselves. */
 	strict: boolean;
+	/** Instances with `unicast_peer` hear nobody else. */
+	checkUnicastSource: boolean;
 	/** Of static addresses that name none. */
 	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
@@ -83,6 +85,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 		vrrpVersion: 2,
 		strict: false,
+		checkUnicastSource: false,
 		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		logAllFailures: false,
@@ -170,7 +173,9 @@ export const globals: Keywords<GlobalsDraft> = {
 	...rows('vrrp_iptables vrrp_ipsets', accepted(because.noFirewall)),
 	...rows('nftables nftables_priority nftables_counters nftables_ifindex', accepted(because.noFirewall)),
 	vrrp_skip_check_adv_addr: accepted('every advert is checked in full'),
-	vrrp_check_unicast_src: accepted(because.noUnicast),
+	vrrp_check_unicast_src: full(none, draft => {
+		draft.checkUnicastSource = true;
+	}),
 	v3_checksum_as_v2: accepted(because.ownChecksum),
 	log_unknown_vrids: accepted('adverts of unknown routers are counted, see /metrics'),
 	dynamic_interfaces: accepted('every interface has to exist at the start'),

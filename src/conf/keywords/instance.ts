@@ -1,4 +1,5 @@
 import {type Family, family, isLinkLocal} from '../../net/address.js';
+import type {Unicast} from '../../net/vrrp-packet.js';
 import {none, one, onOff} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import type {Instance, Place, VirtualAddress} from '../model.js';
@@ -15,7 +16,7 @@ import {
 	refused,
 	rows,
 } from '../table.js';
-import {integer, interfaceName, ip, oneOf, seconds, Unsupported, word} from '../values.js';
+import {integer, interfaceName, ip, multicast, oneOf, seconds, Unsupported, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
 import type {NameResolver} from './iproute-values.js';
@@ -30,12 +31,12 @@ import {type RouteDrafts, toRoutes, virtualRouteArgs} from './route.js';
 import {type RuleDrafts, type RulePriorities, toRules, virtualRuleArgs} from './rule.js';
 import {toStrict} from './strict.js';
 import {type TrackDraft, trackKeywords} from './track.js';
+import {peerArgs, toUnicast, type UnicastDraft} from './unicast.js';
 import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
-export interface InstanceDraft extends Draft {
-	readonly name: string;
+export interface InstanceDraft extends UnicastDraft {
 	state: 'master' | 'backup' | null;
 	interface: string | null;
 	vrid: number | null;
@@ -52,7 +53,7 @@ export interface InstanceDraft extends Draft {
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
-	sourceAddress: string | null;
+	multicastGroup: string | null;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
 	/** null: as `global_defs` has it. */
@@ -86,6 +87,10 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		preemptDelayUs: 0,
 		garp: {},
 		sourceAddress: null,
+		multicastGroup: null,
+		peers: [],
+		unicastTtl: null,
+		checkUnicastSource: false,
 		trackPrimary: true,
 		tracks: [],
 		strict: null,
@@ -153,9 +158,26 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.preemptDelayUs = us;
 	}),
 	...garpKeywords<InstanceDraft>(''),
-	mcast_src_ip: full(one(ip), (draft, address) => {
-		draft.sourceAddress = address;
+	...rows(
+		'mcast_src_ip unicast_src_ip',
+		full(one(ip), (draft: InstanceDraft, address) => {
+			draft.sourceAddress = address;
+		}),
+	),
+	mcast_dst_ip: full(one(multicast), (draft, group) => {
+		draft.multicastGroup = group;
 	}),
+	unicast_peer: items(peerArgs, ({peers}, draft, place) => {
+		peers.push({place, draft});
+	}),
+	unicast_ttl: full(one(integer(1, 255)), (draft, ttl) => {
+		draft.unicastTtl = ttl;
+	}),
+	check_unicast_src: full(none, draft => {
+		draft.checkUnicastSource = true;
+	}),
+	unicast_fault_no_peer: full(none, () => {}),
+	old_unicast_checksum: accepted(because.ownChecksum),
 	dont_track_primary: full(none, draft => {
 		draft.trackPrimary = false;
 	}),
@@ -163,9 +185,6 @@ export const instance: Keywords<InstanceDraft> = {
 	...trackKeywords<InstanceDraft>(),
 	track_bfd: refused(because.noBfd),
 	track_src_ip: refused('a source address that goes away is not noticed'),
-	...rows('unicast_src_ip unicast_peer', refused(because.noUnicast)),
-	...rows('unicast_ttl unicast_fault_no_peer check_unicast_src old_unicast_checksum', accepted(because.noUnicast)),
-	mcast_dst_ip: refused('the groups are set for all instances by vrrp_mcast_group4 and vrrp_mcast_group6'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
 	...rfcKeywords<InstanceDraft>(''),
@@ -198,7 +217,7 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion'> & NotifyDefaults;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion' | 'checkUnicastSource'> & NotifyDefaults;
 
 /** What routes and rules of the whole file are read with. */
 export interface RoutingNames {
@@ -226,6 +245,7 @@ export function toInstance(
 	const version = resolveVersion(draft, of, defaults.vrrpVersion, report);
 	const addresses = toAddresses(draft.addresses, device, report);
 	checkAddresses(addresses, of, report);
+	const unicast = toUnicast(draft, of, defaults.checkUnicastSource, report);
 	const advertised = addresses.slice(0, ADVERTISED_MAX[of]);
 	const excess = addresses.slice(ADVERTISED_MAX[of]);
 	reportExcess(excess, ADVERTISED_MAX[of], report);
@@ -248,6 +268,8 @@ export function toInstance(
 		...resolvePreemption(draft, priority, report),
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
+		multicastGroup: resolveGroup(draft, of, unicast, report),
+		unicast,
 		trackPrimary,
 		tracks: tracksOf(draft, priority),
 		notify: toInstanceNotify(draft.notify, defaults),
@@ -256,9 +278,26 @@ export function toInstance(
 }
 
 /** By what is written; an instance that says nothing is of IPv4. */
-function resolveFamily({nativeIpv6, sourceAddress, addresses}: InstanceDraft): Family {
-	const telling = sourceAddress ?? addresses[0]?.draft.address;
+function resolveFamily({nativeIpv6, sourceAddress, addresses, peers}: InstanceDraft): Family {
+	const telling = sourceAddress ?? addresses[0]?.draft.address ?? peers[0]?.draft.address;
 	return nativeIpv6 || (telling !== undefined && family(telling) === 6) ? 6 : 4;
+}
+
+function resolveGroup(draft: InstanceDraft, of: Family, unicast: Unicast | null, report: Report): string | null {
+	const {multicastGroup: group} = draft;
+	if (group === null) return null;
+	const place = placeOf(draft, 'mcast_dst_ip');
+	if (family(group) !== of) {
+		report.error(
+			'contradiction',
+			place,
+			`mcast_dst_ip ${group} is not of IPv${of} as its instance is`,
+			'choose another',
+		);
+	}
+	if (unicast === null) return group;
+	report.warning('contradiction', place, 'mcast_dst_ip is ignored with unicast_peer', 'remove one of them');
+	return null;
 }
 
 function resolveVersion(draft: InstanceDraft, of: Family, byDefault: 2 | 3, report: Report): 2 | 3 {

@@ -1,6 +1,9 @@
+import type {Family} from '../../net/address.js';
+import {none} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import {IprouteNames, type NamedKind} from '../iproute-names.js';
 import type {Place} from '../model.js';
+import {full, type Keywords} from '../table.js';
 import {suggestion, type Value} from '../values.js';
 
 /** What routes and rules write as `ip` does: numbers in its bases, and names for some of them. */
@@ -98,3 +101,13 @@ export class NameResolver {
 		return ((this.number(source, place) << 16) | this.number(destination, place)) >>> 0;
 	}
 }
+
+/** `inet` or `inet6`, for lines whose family nothing else tells. */
+export const familyOptions: Keywords<{family: Family | null}> = {
+	inet: full(none, draft => {
+		draft.family = 4;
+	}),
+	inet6: full(none, draft => {
+		draft.family = 6;
+	}),
+};

@@ -18,6 +18,7 @@ import {integer, interfaceName, ip, network, oneOf, suggestion, type Value, word
 import {
 	anyBase,
 	dsfield,
+	familyOptions,
 	type Named,
 	type NameResolver,
 	protocol,
@@ -26,7 +27,15 @@ import {
 	scope,
 	table,
 } from './iproute-values.js';
-import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './tracking.js';
+import {
+	bounded,
+	type Lines,
+	newTracking,
+	ourProtocol,
+	type Tracking,
+	trackGroupOption,
+	trackOption,
+} from './tracking.js';
 
 /** `virtual_routes` and `static_routes`: what `ip route` takes, with keepalived's defaults. */
 
@@ -255,12 +264,6 @@ function typeRow(type: RouteType): Row<RouteDraft> {
 	});
 }
 
-function inet(of: Family): Row<RouteDraft> {
-	return full(none, (draft: RouteDraft) => {
-		draft.family = of;
-	});
-}
-
 const toRow: Row<RouteDraft> = full(one(destination), (draft: RouteDraft, to) => {
 	draft.destination = to;
 });
@@ -274,8 +277,7 @@ const options: Keywords<RouteDraft> = {
 	from: full(one(network), (draft, from) => {
 		draft.from = from;
 	}),
-	inet: inet(4),
-	inet6: inet(6),
+	...familyOptions,
 	src: full(one(ip), (draft, address) => {
 		draft.source = address;
 	}),
@@ -378,7 +380,13 @@ class RouteCompiler {
 			destination: this.#destination(of),
 			from: this.#draft.from,
 			table: this.#table(),
-			protocol: this.#protocol(),
+			protocol: ourProtocol(
+				'routes',
+				this.#names.number(this.#draft.protocol, this.#place),
+				this.#draft,
+				this.#place,
+				this.#report,
+			),
 			scope: this.#scope(of),
 			// The kernel drops it from IPv6 routes without a word.
 			tos: of === 4 ? tos : 0,
@@ -422,15 +430,6 @@ class RouteCompiler {
 		const number = this.#names.number(this.#draft.table, this.#place);
 		if (number === 0 && 'number' in this.#draft.table) this.#error('bad-value', 'there is no table 0', 'use 1 or more');
 		return number;
-	}
-
-	/** Ours are found again by their protocol. */
-	#protocol(): number {
-		const number = this.#names.number(this.#draft.protocol, this.#place);
-		if (number === KEEPALIVED || !this.#draft.tracked) return number;
-		const text = `protocol is ignored as keepalived does: routes that are tracked are of protocol ${KEEPALIVED}`;
-		this.#report.warning('adjusted', this.#place, text, `add 'no_track', or remove it`);
-		return KEEPALIVED;
 	}
 
 	/** keepalived's default is `global`; the kernel has these types in narrower scopes only. */

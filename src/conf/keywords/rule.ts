@@ -9,6 +9,7 @@ import {integer, interfaceName, oneOf, type Value} from '../values.js';
 import {
 	anyBase,
 	dsfield,
+	familyOptions,
 	interfaceGroup,
 	type Named,
 	type NameResolver,
@@ -16,7 +17,15 @@ import {
 	realms,
 	table,
 } from './iproute-values.js';
-import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './tracking.js';
+import {
+	bounded,
+	type Lines,
+	newTracking,
+	ourProtocol,
+	type Tracking,
+	trackGroupOption,
+	trackOption,
+} from './tracking.js';
 import {addressAndPrefix} from './virtual-address.js';
 
 /** `virtual_rules` and `static_rules`: what `ip rule` takes, with keepalived's defaults. */
@@ -144,12 +153,6 @@ function actionRow(action: RuleAction): Row<RuleDraft> {
 	});
 }
 
-function inet(of: Family): Row<RuleDraft> {
-	return full(none, (draft: RuleDraft) => {
-		draft.family = of;
-	});
-}
-
 const options: Keywords<RuleDraft> = {
 	not: full(none, draft => {
 		draft.inverted = true;
@@ -160,8 +163,7 @@ const options: Keywords<RuleDraft> = {
 	to: full(one(selector), (draft, to) => {
 		draft.to = to;
 	}),
-	inet: inet(4),
-	inet6: inet(6),
+	...familyOptions,
 	...rows(
 		'table lookup',
 		full(one(table), (draft: RuleDraft, named) => {
@@ -296,7 +298,7 @@ export function toRules(
 			table: table === null ? 0 : names.number(table, place),
 			realms: realms === null ? null : names.realms(realms, place),
 			suppressGroup: suppressGroup === null ? null : names.number(suppressGroup, place),
-			protocol: resolveProtocol(draft, place, report),
+			protocol: ourProtocol('rules', draft.protocol ?? KEEPALIVED, draft, place, report),
 		};
 	});
 }
@@ -339,12 +341,4 @@ function choosePriority(chosen: number, place: Place, report: Report): number {
 	const text = `the rule has no preference; it becomes ${chosen} as in keepalived, which is hardly what you want`;
 	report.warning('missing', place, text, `add 'preference NUMBER'`);
 	return chosen;
-}
-
-/** Ours are found again by their protocol. */
-function resolveProtocol({protocol, tracked}: RuleDraft, place: Place, report: Report): number {
-	if (protocol === null || protocol === KEEPALIVED || !tracked) return protocol ?? KEEPALIVED;
-	const text = `protocol is ignored as keepalived does: rules that are tracked are of protocol ${KEEPALIVED}`;
-	report.warning('adjusted', place, text, `add 'no_track', or remove it`);
-	return KEEPALIVED;
 }

@@ -35,6 +35,7 @@ export interface ServiceDraft extends Draft, CheckOptions {
 	persistenceGranularity: Granularity | null;
 	quorum: number;
 	hysteresis: number;
+	haSuspend: boolean;
 	weight: number;
 	inhibitOnFailure: boolean;
 	readonly notify: ServiceNotifyDraft;
@@ -61,6 +62,7 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		persistenceGranularity: null,
 		quorum: 1,
 		hysteresis: 0,
+		haSuspend: false,
 		weight: 1,
 		inhibitOnFailure: false,
 		notify: newServiceNotify(),
@@ -208,7 +210,9 @@ export const service: Keywords<ServiceDraft> = {
 		draft.family = family;
 	}),
 	...serviceNotifyKeywords<ServiceDraft>(),
-	ha_suspend: accepted('checks always run'),
+	ha_suspend: full(none, draft => {
+		draft.haSuspend = true;
+	}),
 	virtualhost: virtualHost,
 	snmp_name: accepted(because.noSnmp),
 };

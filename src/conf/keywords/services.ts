@@ -52,6 +52,7 @@ export function toServices(
 		scheduler,
 		hashPort: draft.hashPort,
 		hashFallback: draft.hashFallback,
+		haSuspend: draft.haSuspend,
 		...resolveQuorum(draft, backends[0] ?? [], report),
 		notify: toServiceNotify(draft.notify, globals),
 	};

@@ -28,6 +28,11 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		report.error('contradiction', first.place, text, 'put one such as fe80::100 before it, on both balancers');
 		return null;
 	}
+	if (instance.unicast !== null) {
+		const text = 'strict mode knows no unicast peers';
+		report.error('contradiction', placeOf(draft, 'unicast_peer'), text, 'remove them, or vrrp_strict');
+		return null;
+	}
 	if (instance.password !== null) ignore('authentication', 'the RFC has none');
 	if (instance.preemptDelayUs > 0) ignore('preempt_delay', 'the RFC has none');
 	const isOwner = priority === PRIORITY_OWNER;

@@ -1,3 +1,4 @@
+import {KEEPALIVED} from '../../net/netlink/ip-route.js';
 import {none, one} from '../args.js';
 import type {Report} from '../diagnostics.js';
 import type {Place} from '../model.js';
@@ -45,3 +46,17 @@ export const trackGroupOption: Keywords<Tracking> = {
 		draft.trackGroup = name;
 	}),
 };
+
+/** Ours are found again by their protocol: only what nobody has to find may have another one. */
+export function ourProtocol(
+	what: 'routes' | 'rules',
+	said: number,
+	{tracked}: Tracking,
+	place: Place,
+	report: Report,
+): number {
+	if (said === KEEPALIVED || !tracked) return said;
+	const text = `protocol is ignored as keepalived does: ${what} that are tracked are of protocol ${KEEPALIVED}`;
+	report.warning('adjusted', place, text, `add 'no_track', or remove it`);
+	return KEEPALIVED;
+}

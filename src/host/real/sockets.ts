@@ -11,6 +11,7 @@ import {
 	IP_MULTICAST_TTL,
 	IP_PMTUDISC_DONT,
 	IP_TOS,
+	IP_TTL,
 	IPPROTO_VRRP,
 	IPV6_ADD_MEMBERSHIP,
 	IPV6_HOPLIMIT,
@@ -22,6 +23,7 @@ import {
 	IPV6_RECVHOPLIMIT,
 	IPV6_RECVPKTINFO,
 	IPV6_TCLASS,
+	IPV6_UNICAST_HOPS,
 	ipMreqn,
 	ipv6Mreq,
 	NetError,
@@ -42,8 +44,8 @@ import {Bug} from '../../errors.js';
 import {addressBytes, family, formatAddress} from '../../net/address.js';
 import {LITTLE_ENDIAN, viewOf} from '../../net/bytes.js';
 import {encodeIpv6} from '../../net/ip.js';
-import {VRRP_PROTOCOL, VRRP_TTL} from '../../net/vrrp-packet.js';
-import type {Packet, PacketSocket, Sockets} from '../host.js';
+import {VRRP_PROTOCOL} from '../../net/vrrp-packet.js';
+import type {AdvertSocket, Packet, PacketSocket, Sockets} from '../host.js';
 import {named} from './refusal.js';
 
 /** Internetwork control: as keepalived marks its adverts, so that a loaded switch or queue sends them first. */
@@ -59,20 +61,20 @@ export const realSockets: Sockets = {
 
 type VrrpOptions = Parameters<Sockets['vrrp']>[0];
 
-function openVrrp(options: VrrpOptions): PacketSocket {
-	const isIpv6 = family(options.group) === 6;
+function openVrrp(options: VrrpOptions): AdvertSocket {
+	const isIpv6 = family(options.source) === 6;
 	const socket = new Socket(isIpv6 ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_VRRP);
 	try {
 		socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
 		socket.setOption(SOL_SOCKET, SO_PRIORITY, PRIORITY_CONTROL);
 		if (isIpv6) configureIpv6(socket, options);
 		else configureIpv4(socket, options);
-		const group = addressBytes(options.group);
-		const to = isIpv6 ? sockaddrIn6(group, {ifindex: options.ifindex}) : sockaddrIn(group);
+		const addressOf = (to: string): Uint8Array =>
+			isIpv6 ? sockaddrIn6(addressBytes(to), {ifindex: options.ifindex}) : sockaddrIn(addressBytes(to));
 		const drain = (): void => receiveAll(socket, options.onPacket);
 		socket.onReadable(drain);
 		return {
-			send: bytes => named(`vrrp on ${options.interface}`, () => void socket.send(bytes, to)),
+			send: (bytes, to) => named(`vrrp on ${options.interface}`, () => void socket.send(bytes, addressOf(to))),
 			drain,
 			close: () => socket.close(),
 		};
@@ -82,8 +84,16 @@ function openVrrp(options: VrrpOptions): PacketSocket {
 	}
 }
 
-/** Multicast on this interface and no other, not to ourselves, from the given address, never routed, never delayed. */
-function configureIpv4(socket: Socket, {group, ifindex, source}: VrrpOptions): void {
+/** On this interface and no other, not to ourselves, from the given address, never delayed. */
+function configureIpv4(socket: Socket, {group, ifindex, source, ttl}: VrrpOptions): void {
+	socket.setOption(SOL_IP, IP_TOS, TOS_INTERNETWORK_CONTROL);
+	// Otherwise the kernel sets DF, which keepalived's adverts do not carry.
+	socket.setOption(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (group === null) {
+		socket.setOption(SOL_IP, IP_TTL, ttl);
+		socket.bind(sockaddrIn(addressBytes(source)));
+		return;
+	}
 	const membership = ipMreqn({group: addressBytes(group), ifindex});
 	const outgoing = membership.slice();
 	// `imr_address`, the middle of the three fields: the source address of what is sent.
@@ -91,20 +101,21 @@ function configureIpv4(socket: Socket, {group, ifindex, source}: VrrpOptions): v
 	socket.setOption(SOL_IP, IP_MULTICAST_ALL, 0);
 	socket.setOption(SOL_IP, IP_ADD_MEMBERSHIP, membership);
 	socket.setOption(SOL_IP, IP_MULTICAST_IF, outgoing);
-	socket.setOption(SOL_IP, IP_MULTICAST_TTL, VRRP_TTL);
+	socket.setOption(SOL_IP, IP_MULTICAST_TTL, ttl);
 	socket.setOption(SOL_IP, IP_MULTICAST_LOOP, 0);
-	socket.setOption(SOL_IP, IP_TOS, TOS_INTERNETWORK_CONTROL);
-	// Otherwise the kernel sets DF, which keepalived's adverts do not carry.
-	socket.setOption(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 }
 
 /** The same for IPv6; hop limit and destination of what is received come as control messages. */
-function configureIpv6(socket: Socket, {group, ifindex, source}: VrrpOptions): void {
-	socket.setOption(SOL_IPV6, IPV6_MULTICAST_ALL, 0);
-	socket.setOption(SOL_IPV6, IPV6_ADD_MEMBERSHIP, ipv6Mreq({group: addressBytes(group), ifindex}));
-	socket.setOption(SOL_IPV6, IPV6_MULTICAST_IF, ifindex);
-	socket.setOption(SOL_IPV6, IPV6_MULTICAST_HOPS, VRRP_TTL);
-	socket.setOption(SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
+function configureIpv6(socket: Socket, {group, ifindex, source, ttl}: VrrpOptions): void {
+	if (group === null) {
+		socket.setOption(SOL_IPV6, IPV6_UNICAST_HOPS, ttl);
+	} else {
+		socket.setOption(SOL_IPV6, IPV6_MULTICAST_ALL, 0);
+		socket.setOption(SOL_IPV6, IPV6_ADD_MEMBERSHIP, ipv6Mreq({group: addressBytes(group), ifindex}));
+		socket.setOption(SOL_IPV6, IPV6_MULTICAST_IF, ifindex);
+		socket.setOption(SOL_IPV6, IPV6_MULTICAST_HOPS, ttl);
+		socket.setOption(SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
+	}
 	socket.setOption(SOL_IPV6, IPV6_TCLASS, TOS_INTERNETWORK_CONTROL);
 	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
 	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
