@@ -156,6 +156,25 @@ test('passes transitions and log lines on', async t => {
 	t.deepEqual(log.lines, ['info a line']);
 });
 
+test('passes on what trackers find, and tells all of it to a process that starts again', async t => {
+	const track = {place: instance().place, kind: 'script', name: 'check', weight: 0, reverse: false} as const;
+	const tracking = {...config, instances: [instance({tracks: [track]})]};
+	const up = {kind: 'script', name: 'check', result: 'up'} as const;
+	const {child, clock, script} = setUp();
+	const configured = child.configure(tracking);
+	child.track(up);
+	child.track({...up, name: 'nobody tracks this'});
+	script(0).says(ready, {kind: 'configured'});
+	await configured;
+	const down = {...up, result: 'down'} as const;
+	child.track(down);
+	t.deepEqual(script(0).received.at(-1), {kind: 'tracked', tracked: [down]});
+	script(0).exits('signal SIGKILL');
+	clock.advance(milliseconds(100));
+	script(1).says(ready);
+	t.deepEqual(script(1).received, [{kind: 'configure', config: tracking, tracked: [down]}]);
+});
+
 test('asks for the status', async t => {
 	const {child, script} = await running();
 	const status: VrrpStatus = {realTime: true, instances: [], groups: []};
