@@ -18,8 +18,8 @@ import {type ConfigDraft, newConfig, top} from './keywords/top.js';
 import {reconcileTracks, toTracks} from './keywords/track.js';
 import {toTrackGroup} from './keywords/track-group.js';
 import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/trackers.js';
+import type {Statement} from './language/parser.js';
 import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
-import type {Statement} from './parser.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';

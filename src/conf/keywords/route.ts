@@ -35,7 +35,7 @@ import {
 	type Tracking,
 	trackGroupOption,
 	trackOption,
-} from './tracking.js';
+} from './holding.js';
 
 /** `virtual_routes` and `static_routes`: what `ip route` takes, with keepalived's defaults. */
 

@@ -25,7 +25,7 @@ import {
 	type Tracking,
 	trackGroupOption,
 	trackOption,
-} from './tracking.js';
+} from './holding.js';
 import {addressAndPrefix} from './virtual-address.js';
 
 /** `virtual_rules` and `static_rules`: what `ip rule` takes, with keepalived's defaults. */
