@@ -1,7 +1,8 @@
 /** Program time under every load, beside the least that programs of a kind must take. */
 import {type Figure, figures, type Row} from '../src/bench/figure.js';
+import {IPV6, IPV6_ROWS, ipv6Cases} from '../src/bench/ipv6.js';
 import {Load} from '../src/bench/load.js';
-import {FIRST_CLIENT, PERSISTENT_SERVICE, SERVICE} from '../src/bench/plane.js';
+import {FIRST_CLIENT, PERSISTENT_SERVICE, type PlaneOptions, SERVICE} from '../src/bench/plane.js';
 import {type Case, interleave} from '../src/bench/statistics.js';
 import {ANSWER, type Flows, REQUEST, type Step} from '../src/bench/traffic.js';
 import {realClock} from '../src/host/real/clock.js';
@@ -38,6 +39,7 @@ const ROWS: readonly Row[] = [
 			{ratio: 'one cold line, 1M flows', bound: 'at most', value: 1.5},
 		],
 	},
+	...IPV6_ROWS,
 	{name: 'reply, 1 flow', goals: [{bound: 'at most', value: 25}]},
 	{name: 'forward and reply in turn, 64K flows', yardsticks: ['one cold line, 64K flows']},
 	{
@@ -53,14 +55,20 @@ const ROWS: readonly Row[] = [
 /** Measures all program times. */
 export async function packets(wiring: Wiring, rounds: number): Promise<Figure[]> {
 	const opened: {close(): void}[] = [];
-	const load = async (connections: number, persistentClients = 1024): Promise<Load> => {
-		const made = await Load.open(wiring, {clock: realClock, connections, persistentClients});
+	const load = async (options: Omit<PlaneOptions, 'clock'>): Promise<Load> => {
+		const made = await Load.open(wiring, {clock: realClock, ...options});
 		opened.push(made);
 		return made;
 	};
 	try {
-		const [few, many, fresh] = [await load(K64), await load(M1), await load(M1, M1)];
-		const cases = [...yardsticks(few, many, opened), ...established(few, many, wiring), ...opening(fresh)];
+		const [few, many] = [await load({connections: K64}), await load({connections: M1})];
+		const fresh = await load({connections: M1, persistentClients: M1});
+		const cases = [
+			...yardsticks(few, many, opened),
+			...established(few, many, wiring),
+			...ipv6Cases(await load(IPV6)),
+			...opening(fresh),
+		];
 		return figures('program time', 'ns', await interleave(cases, rounds), ROWS);
 	} finally {
 		for (const closeable of opened) closeable.close();

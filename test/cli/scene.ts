@@ -115,8 +115,13 @@ const MEASUREMENT: Measurement = {
 		new Map([
 			['not ours', [-0.4, 3.6, 5]],
 			['established, 1 flow', [23.6, 24.2, 31]],
+			['established, 1 flow, IPv6', [29.5, 30.25, 37.2]],
 		]),
-		[{name: 'not ours'}, {name: 'established, 1 flow'}],
+		[
+			{name: 'not ours'},
+			{name: 'established, 1 flow'},
+			{name: 'established, 1 flow, IPv6', yardsticks: ['established, 1 flow']},
+		],
 	),
 };
 
