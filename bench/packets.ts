@@ -15,6 +15,9 @@ const M1 = 2 ** 20;
 const ENDLESS = 2 ** 24;
 const KNOWN_CLIENTS = K64;
 const FIRST_KNOWN_CLIENT = 0x0b_00_00_00;
+/** A network in every /16, so that the clients' addresses, which are in none, are told apart from them late. */
+const BLOCKED = Array.from({length: K64}, (_, network) => `${network >> 8}.${network & 255}.7.0/24`);
+const FIRST_BLOCKED_CLIENT = FIRST_CLIENT + (7 << 8);
 
 const ROWS: readonly Row[] = [
 	{name: 'MAC swap (XDP_TX)'},
@@ -23,6 +26,8 @@ const ROWS: readonly Row[] = [
 	{name: 'not ours', goals: [{bound: 'at most', value: 6}]},
 	{name: 'established, 1 flow', goals: [{bound: 'at most', value: 20}]},
 	{name: 'established, 1 flow, to another NIC'},
+	{name: 'established, 1 flow, 64K networks blocked', yardsticks: ['established, 1 flow']},
+	{name: 'blocked, 1 flow'},
 	{
 		name: 'established, 64K flows',
 		yardsticks: ['one cold line, 64K flows'],
@@ -66,6 +71,7 @@ export async function packets(wiring: Wiring, rounds: number): Promise<Figure[]>
 		const cases = [
 			...yardsticks(few, many, opened),
 			...established(few, many, wiring),
+			...(await blocking(await load({connections: 1}))),
 			...ipv6Cases(await load(IPV6)),
 			...opening(fresh),
 		];
@@ -121,6 +127,16 @@ function established(few: Load, many: Load, wiring: Wiring): Case[] {
 			name: 'forward and reply in turn, 1M flows',
 			sample: () => many.timeBusy(FLOWS_1M, inTurn, 'V_REPLY', 0.5),
 		},
+	];
+}
+
+/** With a block list in force, which a client on it proves. */
+async function blocking(load: Load): Promise<Case[]> {
+	load.establish(ONE);
+	await load.plane.block(BLOCKED);
+	return [
+		{name: 'established, 1 flow, 64K networks blocked', sample: () => load.timeEstablished(ONE)},
+		{name: 'blocked, 1 flow', sample: () => load.timeBlocked({count: 1, firstClient: FIRST_BLOCKED_CLIENT})},
 	];
 }
 

@@ -59,6 +59,11 @@ export class Load {
 		return this.timePlane(flows, [SYN], 'V_FORWARD_NEW', {chunks: OPENING_CHUNKS, service});
 	}
 
+	/** For packets of clients on the block list. */
+	timeBlocked(flows: Flows): number {
+		return this.timePlane(flows, [REQUEST], 'V_DROP_BLOCKED');
+	}
+
 	/** For packets to what is no service. */
 	timeForeign(flow: Flows): number {
 		return this.timePlane(flow, [REQUEST], 'V_PASS_NOT_OURS', {service: FOREIGN});

@@ -137,6 +137,11 @@ export class Plane {
 		this.#plane.apply(diff(actual, tables));
 	}
 
+	/** Puts prefixes on the block list. */
+	async block(added: readonly string[]): Promise<void> {
+		await this.#plane.block({added, removed: []});
+	}
+
 	/** How often a verdict has been reached. */
 	count(verdict: VerdictName): number {
 		const {size} = verdictCounters;
