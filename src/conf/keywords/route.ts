@@ -16,6 +16,15 @@ import type {Place, VirtualRoute} from '../model.js';
 import {accepted, each, full, type Keywords, type Row, readOptions, refused, rows} from '../table.js';
 import {integer, interfaceName, ip, network, oneOf, suggestion, type Value, word} from '../values.js';
 import {
+	bounded,
+	type Lines,
+	newTracking,
+	ourProtocol,
+	type Tracking,
+	trackGroupOption,
+	trackOption,
+} from './holding.js';
+import {
 	anyBase,
 	dsfield,
 	familyOptions,
@@ -27,15 +36,6 @@ import {
 	scope,
 	table,
 } from './iproute-values.js';
-import {
-	bounded,
-	type Lines,
-	newTracking,
-	ourProtocol,
-	type Tracking,
-	trackGroupOption,
-	trackOption,
-} from './holding.js';
 
 /** `virtual_routes` and `static_routes`: what `ip route` takes, with keepalived's defaults. */
 
