@@ -81,13 +81,15 @@ function errorAbout(frame: Uint8Array, from: string, {type, code, rest = 0}: Sai
 	return sentBack(frame, from, ERROR_PROTOCOL[family], INTERNETWORK_CONTROL[family], message);
 }
 
-/** As RFC 9293, 3.10.7.1, has it for a connection that does not exist; undefined: a reset is not answered. */
+/** As RFC 9293, 3.10.7.1, has it for a connection that does not exist; undefined: a reset is not answered, nor a
+ * segment that ends before its header does. */
 function resetFor(frame: Uint8Array): Expected | undefined {
 	const ip = ipHeader(frame);
 	const {transport, end} = ip;
 	const view = new DataView(frame.buffer, frame.byteOffset);
 	const flags = view.getUint8(transport + 13);
-	if (flags & FLAG.rst) return undefined;
+	const header = (view.getUint8(transport + 12) >> 4) * 4;
+	if (flags & FLAG.rst || header < TCP || transport + header > end) return undefined;
 	const segment = new Uint8Array(TCP);
 	const reset = new DataView(segment.buffer);
 	reset.setUint16(0, view.getUint16(transport + 2));
@@ -97,8 +99,7 @@ function resetFor(frame: Uint8Array): Expected | undefined {
 		reset.setUint32(4, view.getUint32(transport + 8));
 		reset.setUint8(13, FLAG.rst);
 	} else {
-		const data = end - transport - (view.getUint8(transport + 12) >> 4) * 4;
-		const numbers = data + (flags & FLAG.syn ? 1 : 0) + (flags & FLAG.fin ? 1 : 0);
+		const numbers = end - transport - header + (flags & FLAG.syn ? 1 : 0) + (flags & FLAG.fin ? 1 : 0);
 		reset.setUint32(8, view.getUint32(transport + 4) + numbers);
 		reset.setUint8(13, FLAG.rst | FLAG.ack);
 	}
