@@ -55,6 +55,7 @@ interface Network {
 	/** Whose backends answer past us, as many as there are of PAST_US. */
 	readonly pastUs: readonly string[];
 	readonly backends: readonly string[];
+	/** The last one is nobody who may be answered. */
 	readonly clients: readonly string[];
 	/** Of the sender of an ICMP error. */
 	readonly routers: readonly string[];
@@ -67,7 +68,7 @@ const NETWORKS: readonly Network[] = [
 		services: ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'],
 		pastUs: Array.from({length: 6}, (_, n) => `192.168.2.${n + 1}:80`),
 		backends: ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443', '10.0.0.71:443'],
-		clients: Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`),
+		clients: [...Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`), '127.0.0.9:40012'],
 		routers: ['10.0.0.71', '172.16.9.9'],
 		stranger: '192.168.1.3',
 		icmpErrors: [3, 3, 3, 11, 11, 11, 12, 8],
@@ -76,7 +77,7 @@ const NETWORKS: readonly Network[] = [
 		services: ['[2001:db8:1::1]:80', '[2001:db8:1::2]:80', '[2001:db8:1::1]:443'],
 		pastUs: Array.from({length: 6}, (_, n) => `[2001:db8:2::${n + 1}]:80`),
 		backends: ['[fd00:10::51]:80', '[fd00:10::52]:80', '[fd00:10::53]:443', '[fd00:10::51]:443'],
-		clients: Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`),
+		clients: [...Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`), '[::1]:40012'],
 		routers: ['fd00:10::51', '2001:db8:9::9'],
 		stranger: '2001:db8:1::3',
 		icmpErrors: [1, 1, 2, 2, 3, 3, 4, 128],
@@ -244,7 +245,7 @@ function randomError(random: Random, b: Balancer, side: Side, network: Network):
 		to: toClient ? pick(random, network.backends) : client,
 		flags: 'A',
 		...randomOptions(random),
-		payload: new Uint8Array(8),
+		payload: new Uint8Array(8 + randomLength(random)),
 	});
 	return icmpErrorFrame({
 		toMac: b.ports[side].mac,
@@ -256,7 +257,7 @@ function randomError(random: Random, b: Balancer, side: Side, network: Network):
 		type: pick(random, network.icmpErrors),
 		code: random(5),
 		rest: random(1500),
-		quoted: 7 + random(9),
+		quoted: random(2) === 0 ? 7 + random(9) : about.length,
 		about,
 	});
 }
