@@ -175,6 +175,16 @@ static __always_inline struct tcphdr reset_for(const struct packet *p)
 	return reset;
 }
 
+/* Whether a segment may be answered with a reset: it is none, and has the header that it says it has. A host looks no
+ * further at one that has not, and its length would be less than nothing. */
+static __always_inline int may_be_reset(const struct packet *p)
+{
+	__u32 header = p->tcp->doff * 4;
+	__u32 begin = (void *)p->tcp - (void *)p->ip;
+
+	return !p->tcp->rst && header >= sizeof(*p->tcp) && begin + header <= packet_bytes(p->ip);
+}
+
 /* Turns a client's segment into a reset by the service. 0: it cannot be. */
 static __always_inline int make_reset(struct xdp_md *ctx, const struct packet *p)
 {
@@ -253,7 +263,7 @@ static __always_inline enum verdict give_answer(struct xdp_md *ctx, struct packe
 	if (!service || parse(ctx, p) || !is_host(source_of(p->ip)))
 		return due->verdict;
 	enum verdict verdict = choose_answer(p, service, due);
-	if (!verdict || (verdict == V_ANSWER_RESET && p->tcp->rst) || !may_answer(due, p->set))
+	if (!verdict || (verdict == V_ANSWER_RESET && !may_be_reset(p)) || !may_answer(due, p->set))
 		return due->verdict;
 	if (!make_answer(ctx, p, service, verdict, due->mtu))
 		return due->verdict;

@@ -216,6 +216,17 @@ export function answerCases(cast: Cast): readonly Case[] {
 			frame: b => web(b).request('S', {seq: 0xffff_fffe, payload: Buffer.from('early')}),
 			out: reset('RA', {seq: 0, ack: 4}),
 		},
+		...[0x40, 0xf0].map(
+			(dataOffset): Case => ({
+				description: `a SYN whose header cannot be as long as it says is not reset (${dataOffset >> 4} words)`,
+				verdict: 'V_DROP_NO_BACKEND',
+				prepare: noBackend(NoBackend.NO_BACKEND_RESET),
+				frame: b => {
+					const syn = web(b).request('S', {payload: Buffer.from('early')});
+					return withChecksums(patched(syn, {[transportOffset(syn) + 12]: dataOffset}));
+				},
+			}),
+		),
 		{
 			description: 'a new connection without a backend, when too much was answered',
 			verdict: 'V_DROP_NO_BACKEND',

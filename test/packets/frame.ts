@@ -21,6 +21,7 @@ export const ETHERTYPE = {ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd} as const;
 /** Headers of IPv6 that stand before the transport header and tell their own length (RFC 8200, 4). */
 export const EXTENSION = {hopByHop: 0, routing: 43, destination: 60} as const;
 const EXTENSION_UNIT = 8;
+const OWN_HOPS = 64;
 
 const FLAG_BITS = {F: 1, S: 2, R: 4, P: 8, A: 16, U: 32} as const;
 
@@ -153,6 +154,42 @@ function extensionHeader({units = 0, data}: Extension, next: number): Uint8Array
 	const header = new Uint8Array(EXTENSION_UNIT * (units + 1));
 	header.set([next, units]);
 	header.set(data ?? [], 2);
+	return header;
+}
+
+/** What the balancer writes of an IP header of its own. Addresses are of one family, which is the header's. */
+export interface OwnHeader {
+	readonly from: string;
+	readonly to: string;
+	readonly protocol: number;
+	/** Bytes behind it. */
+	readonly content: number;
+	readonly trafficClass: number;
+	/** Of IPv4. */
+	readonly mayFragment?: boolean;
+	/** Of IPv6. */
+	readonly flowLabel?: number;
+}
+
+/** A header without options, identification 0, its checksum right. */
+export function ownHeader(parts: OwnHeader): Uint8Array {
+	const {from, to, protocol, content, trafficClass, mayFragment = false, flowLabel = 0} = parts;
+	const isIpv4 = family(from) === 4;
+	const header = new Uint8Array(isIpv4 ? IPV4 : IPV6);
+	const view = new DataView(header.buffer);
+	if (isIpv4) {
+		header.set([0x45, trafficClass]);
+		view.setUint16(2, IPV4 + content);
+		view.setUint16(6, mayFragment ? 0 : 0x4000);
+		header.set([OWN_HOPS, protocol], 8);
+		header.set([...addressBytes(from), ...addressBytes(to)], 12);
+		view.setUint16(10, internetChecksum(header));
+		return header;
+	}
+	view.setUint32(0, 0x6000_0000 + trafficClass * 0x10_0000 + flowLabel);
+	view.setUint16(4, content);
+	header.set([protocol, OWN_HOPS], 6);
+	header.set([...addressBytes(from), ...addressBytes(to)], 8);
 	return header;
 }
 

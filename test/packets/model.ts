@@ -1,11 +1,20 @@
 /**
  * The data plane once more, slow and obvious: text keys, no hashing, no bits. What the program does with any frame must
  * be what this does, except for checksums, which are compared apart. It knows neither time nor a full table, and not sh and dh.
+ * What it answers itself is in model-answers.ts, what stands around a packet in a tunnel in model-tunnel.ts.
  */
-import type {Scheduler} from '../../src/conf/model.js';
+import type {Forwarding, Policy, Scheduler} from '../../src/conf/model.js';
 import {addressBytes, type Family, family, formatMac, networkAddress} from '../../src/net/address.js';
 import {SCHEDULERS} from '../../src/plan/schedulers.js';
-import {type Balancer, backendMac, type JobService, type Side, type Transport, type VerdictName} from './balancer.js';
+import {
+	type Balancer,
+	backendMac,
+	type JobService,
+	MTU,
+	type Side,
+	type Transport,
+	type VerdictName,
+} from './balancer.js';
 import {
 	addressAt,
 	destinationOf,
@@ -27,6 +36,8 @@ import {
 	withTags,
 } from './frame.js';
 import {LEAST, type LeastName} from './least.js';
+import {answerTo, type Reason} from './model-answers.js';
+import {addedBytes, type Tunnel, tunnelTo} from './model-tunnel.js';
 import {walk} from './ring.js';
 
 const AMBIGUITY_ATTEMPTS = 8;
@@ -52,6 +63,8 @@ interface ModelService {
 	readonly persistent: boolean;
 	readonly scheduler: Scheduler;
 	readonly hashPort: boolean;
+	readonly forwarding: Forwarding;
+	readonly policy: Pick<Policy, 'failedBackend' | 'noBackend'>;
 	readonly backends: ModelBackend[];
 	/** In which order they are dealt to; a ring for those by hash. */
 	readonly turn: ModelBackend[];
@@ -94,9 +107,7 @@ interface Fragment {
 	readonly isSound: boolean;
 }
 
-interface Way extends Expected {
-	/** Of the backend that it goes to or comes from. */
-	readonly address: string;
+interface Way extends Decided {
 	/** Bytes of the transport header. */
 	readonly header: number;
 }
@@ -109,8 +120,18 @@ interface Arrival {
 
 export interface Expected {
 	readonly verdict: VerdictName;
-	/** Checksums are those of the frame that came in. */
+	/** Checksums are those of the frame that came in; an answer has its own, computed in full. */
 	readonly frame: Uint8Array;
+	/** Around the packet of `frame`. */
+	readonly tunnel?: Tunnel | undefined;
+}
+
+/** What becomes of a frame before anybody is told. */
+interface Decided extends Expected {
+	/** That the packet goes to or comes from. */
+	readonly backend?: ModelBackend;
+	/** Why its sender may be told that it goes no further. */
+	readonly reason?: Reason;
 }
 
 export class Model {
@@ -120,16 +141,19 @@ export class Model {
 	readonly #blocked = new Set<string>();
 	/** What became of first fragments, by their datagram. */
 	readonly #ways = new Map<string, Way>();
+	#isMute = false;
 
 	constructor(job: readonly JobService[], ports: Balancer['ports']) {
 		this.#ports = ports;
-		this.#services = job.map(({at, protocol, backends, persistenceS, scheduler = 'rr', weights, hashPort = false}) => {
+		this.#services = job.map(({backends, weights, persistenceS, scheduler = 'rr', ...rest}) => {
 			const service: ModelService = {
-				at,
-				protocol: protocol ?? 'tcp',
+				at: rest.at,
+				protocol: rest.protocol ?? 'tcp',
 				persistent: persistenceS !== undefined,
 				scheduler,
-				hashPort,
+				hashPort: rest.hashPort ?? false,
+				forwarding: rest.forwarding ?? {method: 'nat'},
+				policy: {failedBackend: 'drop', noBackend: 'drop', ...rest.policy},
 				backends: [],
 				turn: [],
 				clients: new Map(),
@@ -157,6 +181,11 @@ export class Model {
 	setUp(address: string, up: boolean): void {
 		for (const {backends} of this.#services)
 			for (const backend of backends) if (endpoint(backend.at)[0] === address) backend.up = up;
+	}
+
+	/** Whether it has answered too much of late to answer anything. */
+	setMute(mute: boolean): void {
+		this.#isMute = mute;
 	}
 
 	/** Puts a prefix on the block list, or takes it off. */
@@ -188,27 +217,25 @@ export class Model {
 		if (split === undefined) return {verdict: 'V_PASS_MALFORMED', frame};
 		const {tags, bare} = split;
 		const inVlan = tags.some((byte, n) => (n % 4 === 2 && (byte & 15) !== 0) || (n % 4 === 3 && byte !== 0));
-		const {verdict, frame: out} = this.#receive(bare, {side, inVlan});
-		return {verdict, frame: withTags(out, tags)};
+		const {verdict, frame: out, tunnel} = this.#receive(bare, {side, inVlan});
+		return {verdict, frame: withTags(out, tags), tunnel};
 	}
 
 	#receive(frame: Uint8Array, arrival: Arrival): Expected {
 		const fragment = fragmentOf(frame);
 		if (fragment !== undefined) return this.#fragment(frame, fragment, arrival);
 		if (parse(frame) === 'V_PASS_ICMP') return this.#icmp(frame, arrival);
-		return this.#whole(frame, arrival);
+		const decided = this.#whole(frame, arrival);
+		if (decided.reason === undefined || this.#isMute) return decided;
+		return answerTo(frame, decided.verdict, decided.reason) ?? decided;
 	}
 
 	#fragment(frame: Uint8Array, fragment: Fragment, arrival: Arrival): Expected {
 		if (fragment.offset > 0) return this.#later(frame, fragment, arrival);
 		const expected = this.#whole(frame, arrival);
-		const {verdict, frame: out} = expected;
-		const {source, dest, protocol} = ipHeader(frame);
-		const address =
-			verdict === 'V_REPLY' ? addressAt(frame, source, ipHeader(frame)) : addressAt(out, dest, ipHeader(out));
-		const header = protocol === PROTOCOL.tcp ? TCP_BYTES : UDP_BYTES;
-		if (verdict.startsWith('V_PASS')) this.#ways.delete(fragment.datagram);
-		else this.#ways.set(fragment.datagram, {...expected, address, header});
+		const header = ipHeader(frame).protocol === PROTOCOL.tcp ? TCP_BYTES : UDP_BYTES;
+		if (expected.verdict.startsWith('V_PASS')) this.#ways.delete(fragment.datagram);
+		else this.#ways.set(fragment.datagram, {...expected, header});
 		return expected;
 	}
 
@@ -218,29 +245,32 @@ export class Model {
 		if (way === undefined) return {verdict: 'V_PASS_FRAGMENT', frame};
 		if (offset < way.header) return {verdict: 'V_DROP_FRAGMENT', frame};
 		if (way.verdict.startsWith('V_DROP')) return {verdict: way.verdict, frame};
-		const backends = this.#services.flatMap(({backends}) => backends);
-		if (!backends.some(({at, up}) => up && endpoint(at)[0] === way.address))
-			return {verdict: 'V_DROP_BACKEND_DOWN', frame};
+		if (!way.backend?.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		const ip = ipHeader(frame);
 		if (way.verdict !== 'V_REPLY' && this.#isBlocked(addressAt(frame, ip.source, ip)))
 			return {verdict: 'V_DROP_BLOCKED', frame};
 		if ((frame[ip.hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame};
 		const [toMac, fromMac] = [formatMac(way.frame.subarray(0, 6)), formatMac(way.frame.subarray(6, 12))];
 		if (inVlan && fromMac !== this.#ports[side].mac) return {verdict: 'V_DROP_VLAN', frame};
+		if (packetBytes(frame) > roomFor(way)) return {verdict: 'V_DROP_TOO_BIG', frame};
 		const out = readdressed(frame, toMac, fromMac);
 		out.set(way.frame.subarray(ip.source, ip.source + 2 * ip.addressLength), ip.source);
-		return {verdict: way.verdict === 'V_REPLY' ? 'V_REPLY' : 'V_FORWARD', frame: out};
+		const tunnel = way.tunnel && {...way.tunnel, flow: datagram};
+		return {verdict: way.verdict === 'V_REPLY' ? 'V_REPLY' : 'V_FORWARD', frame: out, tunnel};
 	}
 
-	#whole(frame: Uint8Array, arrival: Arrival): Expected {
+	#whole(frame: Uint8Array, arrival: Arrival): Decided {
 		const parsed = parse(frame);
 		if (typeof parsed === 'string') return {verdict: parsed, frame};
 		const services = this.#services.filter(({protocol}) => protocol === parsed.protocol);
 		const toService = services.find(({at}) => at === parsed.to);
-		if (services.some(({backends}) => backends.some(({at}) => at === parsed.from))) {
+		if (services.some(service => isNat(service) && service.backends.some(({at}) => at === parsed.from))) {
 			const flow = this.#flows.find(
 				({client, backend}) =>
-					client === parsed.to && backend.at === parsed.from && backend.service.protocol === parsed.protocol,
+					isNat(backend.service) &&
+					client === parsed.to &&
+					backend.at === parsed.from &&
+					backend.service.protocol === parsed.protocol,
 			);
 			if (flow !== undefined) return this.#reply(frame, parsed, flow, arrival);
 			if (toService === undefined) return {verdict: 'V_PASS_BACKEND_NO_FLOW', frame};
@@ -249,54 +279,68 @@ export class Model {
 		return this.#request(frame, parsed, toService, arrival);
 	}
 
-	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow, {side, inVlan}: Arrival): Expected {
+	#reply(frame: Uint8Array, parsed: Parsed, flow: ModelFlow, {side, inVlan}: Arrival): Decided {
 		const {backend, cameFrom} = flow;
+		const reason = reasonOf(backend.service, MTU);
 		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
 		advanceByServer(flow, parsed);
-		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
+		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame, reason};
 		if (cameFrom.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		if (inVlan && cameFrom.side !== side) return {verdict: 'V_DROP_VLAN', frame};
+		if (packetBytes(frame) > MTU) return {verdict: 'V_DROP_TOO_BIG', frame, reason};
 		const out = readdressed(frame, cameFrom.mac, this.#ports[cameFrom.side].mac);
 		putEnds(out, ETHERNET, {from: backend.service.at});
-		return {verdict: 'V_REPLY', frame: out};
+		return {verdict: 'V_REPLY', frame: out, backend};
 	}
 
-	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, {side, inVlan}: Arrival): Expected {
+	#request(frame: Uint8Array, parsed: Parsed, service: ModelService, arrival: Arrival): Decided {
 		if (this.#isBlocked(endpoint(parsed.from)[0])) return {verdict: 'V_DROP_BLOCKED', frame};
-		const isUdp = parsed.protocol === 'udp';
-		const opens = isUdp || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
-		let flow = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
-		let verdict: VerdictName = 'V_FORWARD';
-		const anew = flow !== undefined && (isUdp ? !flow.backend.up : opens && flow.state === 'over');
-		if (flow !== undefined && !anew) {
-			if (opens && !flow.backend.up && parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
-			advanceByClient(flow, parsed);
-		} else {
-			if (!opens) return {verdict: 'V_PASS_NO_FLOW', frame};
-			if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
-			const opened = this.#open(parsed.from, service, {mac: formatMac(frame.subarray(6, 12)), side});
-			if (typeof opened === 'string') return {verdict: opened, frame};
-			flow = opened;
-			verdict = 'V_FORWARD_NEW';
+		const reason = reasonOf(service, 0);
+		const opens = parsed.protocol === 'udp' || (parsed.syn && !parsed.ack && !parsed.fin && !parsed.rst);
+		const known = this.#flows.find(({client, backend}) => client === parsed.from && backend.service === service);
+		if (known !== undefined && !isOpenedAnew(known, opens)) {
+			if (opens && !known.backend.up && parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame, reason};
+			if (!known.backend.up && service.policy.failedBackend !== 'drop') known.state = 'over';
+			advanceByClient(known, parsed);
+			return this.#toBackend(frame, known, arrival);
 		}
+		if (!opens) return {verdict: 'V_PASS_NO_FLOW', frame};
+		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame, reason};
+		const cameFrom = {mac: formatMac(frame.subarray(6, 12)), side: arrival.side};
+		const opened = this.#open(parsed.from, service, cameFrom);
+		if (opened === 'V_DROP_NO_BACKEND') return {verdict: opened, frame, reason};
+		if (typeof opened === 'string') return {verdict: opened, frame};
+		const sent = this.#toBackend(frame, opened, arrival);
+		if (sent.verdict !== 'V_FORWARD') {
+			this.#flows.splice(this.#flows.indexOf(opened), 1);
+			return sent;
+		}
+		opened.backend.active++;
+		return {...sent, verdict: 'V_FORWARD_NEW'};
+	}
+
+	/** A client's packet, in its flow. */
+	#toBackend(frame: Uint8Array, flow: ModelFlow, {side, inVlan}: Arrival): Decided {
 		const {backend} = flow;
-		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame};
-		if (parsed.ttl <= 1) return {verdict: 'V_DROP_TTL', frame};
-		if (inVlan && side !== 'internal') {
-			if (verdict === 'V_FORWARD_NEW') this.#flows.splice(this.#flows.indexOf(flow), 1);
-			return {verdict: 'V_DROP_VLAN', frame};
-		}
-		if (verdict === 'V_FORWARD_NEW') backend.active++;
+		const tunnel = tunnelOf(flow);
+		const room = roomFor({tunnel});
+		const reason = reasonOf(backend.service, room);
+		if (!backend.up) return {verdict: 'V_DROP_BACKEND_DOWN', frame, reason};
+		if ((frame[ipHeader(frame).hops] ?? 0) <= 1) return {verdict: 'V_DROP_TTL', frame, reason};
+		if (inVlan && side !== 'internal') return {verdict: 'V_DROP_VLAN', frame};
+		if (packetBytes(frame) > room) return {verdict: 'V_DROP_TOO_BIG', frame, reason};
 		const out = readdressed(frame, backendMac(endpoint(backend.at)[0]), this.#ports.internal.mac);
-		putEnds(out, ETHERNET, {to: backend.at});
-		return {verdict, frame: out};
+		if (isNat(backend.service)) putEnds(out, ETHERNET, {to: backend.at});
+		return {verdict: 'V_FORWARD', frame: out, backend, tunnel};
 	}
 
 	#icmp(frame: Uint8Array, arrival: Arrival): Expected {
 		const about = quotedByError(frame);
 		if (about === undefined) return {verdict: 'V_PASS_ICMP', frame};
 		const flows = this.#flows.filter(({backend}) => backend.service.protocol === about.protocol);
-		const request = flows.find(({client, backend}) => client === about.from && backend.at === about.to);
+		const request = flows.find(
+			({client, backend}) => isNat(backend.service) && client === about.from && backend.at === about.to,
+		);
 		const reply = flows.find(({client, backend}) => client === about.to && backend.service.at === about.from);
 		const flow = request ?? reply;
 		if (flow === undefined) return {verdict: 'V_PASS_ICMP', frame};
@@ -308,7 +352,10 @@ export class Model {
 		const way = request ? cameFrom : {mac: backendMac(endpoint(backend.at)[0]), side: 'internal' as const};
 		if (way.mac === '00:00:00:00:00:00') return {verdict: 'V_DROP_NO_NEIGHBOUR', frame};
 		if (arrival.inVlan && way.side !== arrival.side) return {verdict: 'V_DROP_VLAN', frame};
+		const tunnel = request ? undefined : tunnelOf(flow);
+		if (packetBytes(frame) > roomFor({tunnel})) return {verdict: 'V_DROP_TOO_BIG', frame};
 		const out = readdressed(frame, way.mac, this.#ports[way.side].mac);
+		if (!isNat(backend.service)) return {verdict: 'V_FORWARD_ICMP', frame: out, tunnel};
 		const {source, dest, transport} = ipHeader(out);
 		const quoted = transport + ICMP;
 		if (request) {
@@ -348,10 +395,45 @@ export class Model {
 
 	#isAmbiguous(client: string, backend: ModelBackend): boolean {
 		const {protocol} = backend.service;
+		if (!isNat(backend.service)) return false;
 		return this.#flows.some(
-			flow => flow.client === client && flow.backend.at === backend.at && flow.backend.service.protocol === protocol,
+			flow =>
+				isNat(flow.backend.service) &&
+				flow.client === client &&
+				flow.backend.at === backend.at &&
+				flow.backend.service.protocol === protocol,
 		);
 	}
+}
+
+function isNat({forwarding}: ModelService): boolean {
+	return forwarding.method === 'nat';
+}
+
+function packetBytes(frame: Uint8Array): number {
+	return ipHeader(frame).end - ETHERNET;
+}
+
+/** How long a packet may be that goes this way. */
+function roomFor({tunnel}: Pick<Expected, 'tunnel'>): number {
+	return MTU - (tunnel === undefined ? 0 : addedBytes(tunnel));
+}
+
+function reasonOf({at, policy}: ModelService, mtu: number): Reason {
+	return {service: endpoint(at)[0], policy, mtu};
+}
+
+function tunnelOf({client, backend: {at, service}}: ModelFlow): Tunnel | undefined {
+	return tunnelTo(endpoint(at)[0], service.forwarding, `${service.protocol} ${client} ${service.at}`);
+}
+
+/** Whether a packet of a flow begins it again. What a server that answers past us does after its client's FIN is not known. */
+function isOpenedAnew({backend, state}: ModelFlow, opens: boolean): boolean {
+	const {service, up} = backend;
+	if (service.protocol === 'udp') return !up;
+	if (!opens) return false;
+	if (state === 'over' || (state === 'close-wait' && !isNat(service))) return true;
+	return !up && service.policy.failedBackend === 'reschedule';
 }
 
 function choose(client: string, service: ModelService): ModelBackend | undefined {
@@ -377,7 +459,11 @@ function placeOf(client: string, {turn, hashPort}: ModelService): ModelBackend |
 }
 
 function advanceByClient(flow: ModelFlow, {syn, ack, fin, rst, ackLow}: Parsed): void {
-	if (flow.state === 'half-open') return;
+	if (flow.state === 'half-open') {
+		const proves = !isNat(flow.backend.service) && ack && !syn && !rst;
+		if (proves) flow.state = fin ? 'close-wait' : 'established';
+		return;
+	}
 	if (flow.state === 'answered') {
 		if (ack && !syn && !rst && ((ackLow - 1) & 0xffff) === flow.isn) flow.state = fin ? 'close-wait' : 'established';
 		return;

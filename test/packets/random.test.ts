@@ -1,7 +1,17 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
 import test, {type ExecutionContext} from 'ava';
+import type {Forwarding} from '../../src/conf/model.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {Balancer, backendMac, CLIENT_MAC, type JobService, packetTest, type Side} from './balancer.js';
+import {
+	Balancer,
+	backendMac,
+	CLIENT_MAC,
+	type JobService,
+	type Outcome,
+	packetTest,
+	type Side,
+	XDP,
+} from './balancer.js';
 import {
 	checksumOffset,
 	describe,
@@ -25,18 +35,27 @@ import {
 	type UdpParts,
 	udpFrame,
 	untagged,
+	withChecksums,
 	withTags,
 } from './frame.js';
-import {Model} from './model.js';
+import {type Expected, Model} from './model.js';
+import {encapsulated, entropyOf, type Tunnel} from './model-tunnel.js';
 
 const FRAMES = 10_000;
+/** How often in a round a verdict must be met at least. */
+const EXERCISED = 5;
+/** A CPU's; the model answers without limit. */
+const ANSWERS_AT_ONCE = 50;
 /** Each from the seed after the last round's; `make fuzz` wants more than one. */
 const ROUNDS = Number(process.env.ROUNDS ?? 1);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 interface Network {
 	readonly services: readonly string[];
+	/** Whose backends answer past us, as many as there are of PAST_US. */
+	readonly pastUs: readonly string[];
 	readonly backends: readonly string[];
+	/** The last one is nobody who may be answered. */
 	readonly clients: readonly string[];
 	/** Of the sender of an ICMP error. */
 	readonly routers: readonly string[];
@@ -47,16 +66,18 @@ interface Network {
 const NETWORKS: readonly Network[] = [
 	{
 		services: ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'],
+		pastUs: Array.from({length: 6}, (_, n) => `192.168.2.${n + 1}:80`),
 		backends: ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443', '10.0.0.71:443'],
-		clients: Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`),
+		clients: [...Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`), '127.0.0.9:40012'],
 		routers: ['10.0.0.71', '172.16.9.9'],
 		stranger: '192.168.1.3',
 		icmpErrors: [3, 3, 3, 11, 11, 11, 12, 8],
 	},
 	{
 		services: ['[2001:db8:1::1]:80', '[2001:db8:1::2]:80', '[2001:db8:1::1]:443'],
+		pastUs: Array.from({length: 6}, (_, n) => `[2001:db8:2::${n + 1}]:80`),
 		backends: ['[fd00:10::51]:80', '[fd00:10::52]:80', '[fd00:10::53]:443', '[fd00:10::51]:443'],
-		clients: Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`),
+		clients: [...Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`), '[::1]:40012'],
 		routers: ['fd00:10::51', '2001:db8:9::9'],
 		stranger: '2001:db8:1::3',
 		icmpErrors: [1, 1, 2, 2, 3, 3, 4, 128],
@@ -70,7 +91,36 @@ const EXTENSIONS: readonly Extension[] = [
 	{type: EXTENSION.destination, units: 1},
 	{type: EXTENSION.routing, units: 2, data: Uint8Array.of(4, 0)},
 ];
-const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
+const PAST_US: readonly Forwarding[] = [
+	{method: 'dr'},
+	{method: 'tun', type: 'ipip'},
+	{method: 'tun', type: 'gre', checksum: 'none'},
+	{method: 'tun', type: 'gre', checksum: 'full'},
+	{method: 'tun', type: 'gue', port: 6080, checksum: 'none'},
+	{method: 'tun', type: 'gue', port: 6080, checksum: 'full'},
+];
+/** Given to the services in turn. */
+const POLICIES: ReadonlyArray<JobService['policy']> = [
+	{failedBackend: 'reset', noBackend: 'reject'},
+	{failedBackend: 'drop', noBackend: 'reset'},
+	{failedBackend: 'reschedule', noBackend: 'reset'},
+	{failedBackend: 'reset', noBackend: 'drop'},
+	{failedBackend: 'reschedule', noBackend: 'reject'},
+];
+
+/** Tunnels have backends of both families. */
+function servicesPastUs({pastUs, backends}: Network): JobService[] {
+	const [first = '', second = ''] = backends;
+	const [stranger = ''] = NETWORKS.filter(network => network.backends !== backends).map(other => other.backends[0]);
+	return pastUs.flatMap((at, index) => {
+		const forwarding = PAST_US[index] ?? {method: 'dr'};
+		const service = {at, forwarding, backends: [first, forwarding.method === 'dr' ? second : stranger]};
+		return [service, {...service, protocol: 'udp'}] as const;
+	});
+}
+
+const SERVICES: readonly JobService[] = NETWORKS.flatMap(network => {
+	const {services, backends} = network;
 	const [one = '', two = '', secure = ''] = services;
 	const [first = '', second = '', third = '', fourth = ''] = backends;
 	return [
@@ -80,9 +130,13 @@ const JOB: readonly JobService[] = NETWORKS.flatMap(({services, backends}) => {
 		{at: one, protocol: 'udp', backends: [first, second, third], scheduler: 'mh', hashPort: true},
 		{at: two, protocol: 'udp', backends: [second, third], persistenceS: 7200},
 		{at: secure, protocol: 'udp', backends: [first, second, third], scheduler: 'sed', weights: [3, 1, 2]},
+		...servicesPastUs(network),
 	];
 });
-const FLAGS = ['S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
+const JOB = SERVICES.map(
+	(service, index): JobService => ({...service, policy: POLICIES[index % POLICIES.length] ?? {}}),
+);
+const FLAGS = ['S', 'S', 'S', 'S', 'SA', 'SA', 'A', 'A', 'PA', 'FA', 'FA', 'R', 'RA', '', 'SF', 'SRA'] as const;
 
 /** mulberry32: a small seeded generator; a failure is replayed with SEED=… */
 function generator(seed: number): (below: number) => number {
@@ -119,18 +173,36 @@ function randomPacket(random: Random, b: Balancer, side: Side): Uint8Array {
 		toMac: b.ports[side].mac,
 		fromMac: fromServer ? backendMac(endpoint(backend)[0]) : CLIENT_MAC,
 		from: fromServer ? backend : client,
-		to: fromServer ? client : pick(random, network.services),
+		to: fromServer ? client : randomService(random, network),
 		flags: pick(random, FLAGS),
 		seq: 0x10000 * random(3) + random(2),
 		ack: 0x10000 * random(3) + random(3),
-		ttl: 1 + random(4),
+		ttl: 1 + random(6),
 		...randomOptions(random),
-		payload: Uint8Array.from({length: random(30)}, () => random(256)),
+		payload: Uint8Array.from({length: randomLength(random)}, () => random(256)),
 	};
-	if (random(3) > 0) return tcpFrame(parts);
-	const frame = udpFrame(parts);
+	if (random(3) > 0) return randomMarks(random, tcpFrame(parts));
+	const frame = randomMarks(random, udpFrame(parts));
 	if (random(4) === 0) frame.fill(0, checksumOffset(frame), checksumOffset(frame) + 2);
 	return frame;
+}
+
+function randomService(random: Random, {services, pastUs}: Network): string {
+	return pick(random, random(2) === 0 ? services : pastUs);
+}
+
+/** Mostly short; or about as long as an error quotes at most, or as a NIC takes. */
+function randomLength(random: Random): number {
+	const from = pick(random, [0, 0, 0, 0, 500, 1200, 1400, 1400]);
+	return from + random(from === 0 ? 30 : 120);
+}
+
+/** Some are in a hurry, and some may be fragmented. */
+function randomMarks(random: Random, frame: Uint8Array): Uint8Array {
+	if (random(3) > 0) return frame;
+	const marks = frame[ETHERNET + 1] ?? 0;
+	if (ipHeader(frame).family === 6) return patched(frame, {[ETHERNET + 1]: (marks & 15) | (random(16) << 4)});
+	return withChecksums(patched(frame, {[ETHERNET + 1]: random(256), [ETHERNET + 6]: random(2) * 0x40}));
 }
 
 /** What may stand between the IP header and its content; each family takes its own. */
@@ -165,7 +237,7 @@ function isLaterFragment(frame: Uint8Array): boolean {
 function randomError(random: Random, b: Balancer, side: Side, network: Network): Uint8Array {
 	const client = pick(random, network.clients);
 	const toClient = side === 'internal';
-	const from = toClient ? client : pick(random, network.services);
+	const from = toClient ? client : randomService(random, network);
 	const about = pick(random, [tcpFrame, udpFrame])({
 		toMac: CLIENT_MAC,
 		fromMac: CLIENT_MAC,
@@ -173,7 +245,7 @@ function randomError(random: Random, b: Balancer, side: Side, network: Network):
 		to: toClient ? pick(random, network.backends) : client,
 		flags: 'A',
 		...randomOptions(random),
-		payload: new Uint8Array(8),
+		payload: new Uint8Array(8 + randomLength(random)),
 	});
 	return icmpErrorFrame({
 		toMac: b.ports[side].mac,
@@ -185,7 +257,7 @@ function randomError(random: Random, b: Balancer, side: Side, network: Network):
 		type: pick(random, network.icmpErrors),
 		code: random(5),
 		rest: random(1500),
-		quoted: 7 + random(9),
+		quoted: random(2) === 0 ? 7 + random(9) : about.length,
 		about,
 	});
 }
@@ -234,6 +306,53 @@ function withoutChecksums(frame: Uint8Array): Uint8Array {
 	return withTags(bare, tags);
 }
 
+/** The identification of an IPv4 packet that may be fragmented is anybody's guess: 0, once its header is right. */
+function withoutIdentification(frame: Uint8Array): Uint8Array {
+	const {family} = ipHeader(frame);
+	const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+	if (family === 6 || view.getUint16(ETHERNET + 6) !== 0) return frame;
+	if (view.getUint16(ETHERNET + 10) !== headerChecksum(frame, ETHERNET)) return frame;
+	const copy = patched(frame, {[ETHERNET + 4]: 0, [ETHERNET + 5]: 0});
+	new DataView(copy.buffer).setUint16(ETHERNET + 10, headerChecksum(copy, ETHERNET));
+	return copy;
+}
+
+/** What left in a tunnel, taken out of it again; undefined where a byte around the packet is not what it should be. */
+class TunnelEnd {
+	/** What the program has chosen, by flow and backend: more of it shows in IPv6 than in IPv4. */
+	readonly #entropy = new Map<string, number>();
+
+	open(frame: Uint8Array, expected: Uint8Array, tunnel: Tunnel): Uint8Array | undefined {
+		const outer = untagged(frame);
+		const packet = (untagged(expected)?.bare.length ?? 0) - ETHERNET;
+		if (outer === undefined || packet < 0 || outer.bare.length < packet + ETHERNET) return undefined;
+		const {tags, bare} = outer;
+		const type = (untagged(expected)?.bare ?? expected).subarray(12, ETHERNET);
+		const inner = Uint8Array.from([...bare.subarray(0, 12), ...type, ...bare.subarray(bare.length - packet)]);
+		const name = `${tunnel.flow} ${tunnel.to}`;
+		const entropy = this.#entropy.get(name) ?? entropyOf(bare, tunnel);
+		this.#entropy.set(name, entropy);
+		const should = encapsulated(inner, tunnel, entropy);
+		return Buffer.compare(withoutIdentification(bare), should) === 0 ? withTags(inner, tags) : undefined;
+	}
+}
+
+/** Whether a frame left as it should, apart from checksums that were corrected. */
+function isAsExpected(frame: Uint8Array, {verdict, action}: Outcome, left: Uint8Array, expected: Expected): boolean {
+	if (verdict !== expected.verdict) return false;
+	if (isAnswer(verdict)) return action === XDP.redirect && Buffer.compare(left, expected.frame) === 0;
+	if (!isRewritten(verdict)) return Buffer.compare(left, frame) === 0;
+	return Buffer.compare(withoutChecksums(left), withoutChecksums(expected.frame)) === 0;
+}
+
+function isRewritten(verdict: string): boolean {
+	return verdict.startsWith('V_FORWARD') || verdict.startsWith('V_REPLY');
+}
+
+function isAnswer(verdict: string): boolean {
+	return verdict.startsWith('V_ANSWER');
+}
+
 let shared: Balancer | undefined;
 test.after.always(() => shared?.close());
 
@@ -249,8 +368,10 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 	const settings = b.maps.settings.get(0);
 	if (settings === undefined) return t.fail();
 	b.maps.settings.set(0, {...settings, timeouts: {ticks: settings.timeouts.ticks.map(() => 0)}});
-	b.limitAnswers(0); // the model gives none
+	b.limitAnswers(ANSWERS_AT_ONCE);
+	let answers = 0;
 	const model = new Model(JOB, b.ports);
+	const tunnels = new TunnelEnd();
 	const seen = new Map<string, number>();
 
 	for (let n = 0; n < FRAMES; n++) {
@@ -271,24 +392,33 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 			b.takeCensus();
 			model.takeCensus();
 		}
+		if (random(200) === 0) {
+			const mute = random(4) === 0;
+			model.setMute(mute);
+			answers = mute ? Number.NEGATIVE_INFINITY : 0;
+			b.limitAnswers(mute ? 0 : ANSWERS_AT_ONCE);
+		}
+		if (answers === ANSWERS_AT_ONCE) {
+			answers = 0;
+			b.limitAnswers(ANSWERS_AT_ONCE);
+		}
 		const side = pick(random, ['external', 'internal'] as const);
 		const clean = randomFrame(random, b, random(50) === 0 ? 'external' : side);
 		const frame = random(3) === 0 ? mutated(random, clean) : clean;
 		const expected = model.receive(frame, side);
 		const outcome = b.send(frame, side);
-		const rewritten = expected.verdict.startsWith('V_FORWARD') || expected.verdict.startsWith('V_REPLY');
-		const same =
-			outcome.verdict === expected.verdict &&
-			(rewritten
-				? Buffer.compare(withoutChecksums(outcome.frame), withoutChecksums(expected.frame)) === 0
-				: Buffer.compare(outcome.frame, frame) === 0);
+		const left = expected.tunnel
+			? (tunnels.open(outcome.frame, expected.frame, expected.tunnel) ?? outcome.frame)
+			: outcome.frame;
+		const same = isAsExpected(frame, outcome, left, expected);
 		if (!same) {
 			t.log(`frame ${n}, ${side}:`, describe(frame));
 			t.log(`expected ${expected.verdict}`, describe(expected.frame));
 			t.log(`got ${outcome.verdict}`, describe(outcome.frame));
 			return t.fail(`frame ${n} of SEED=${seed}`);
 		}
-		if (rewritten) t.deepEqual(deviation(outcome.frame), deviation(frame), `frame ${n} of SEED=${seed}`);
+		if (isAnswer(outcome.verdict)) answers++;
+		if (isRewritten(outcome.verdict)) t.deepEqual(deviation(left), deviation(frame), `frame ${n} of SEED=${seed}`);
 		seen.set(outcome.verdict, (seen.get(outcome.verdict) ?? 0) + 1);
 	}
 	for (const verdict of [
@@ -304,7 +434,12 @@ function play(t: ExecutionContext, b: Balancer, seed: number): void {
 		'V_FORWARD_ICMP',
 		'V_PASS_FRAGMENT',
 		'V_DROP_FRAGMENT',
+		'V_DROP_TOO_BIG',
+		'V_ANSWER_TIME_EXCEEDED',
+		'V_ANSWER_TOO_BIG',
+		'V_ANSWER_UNREACHABLE',
+		'V_ANSWER_RESET',
 	] as const)
-		t.true((seen.get(verdict) ?? 0) > 10, `${verdict} is exercised`);
+		t.true((seen.get(verdict) ?? 0) >= EXERCISED, `${verdict} is exercised`);
 	t.log([...seen].map(([verdict, count]) => `${verdict} ${count}`).join(', '));
 }
