@@ -15,7 +15,7 @@
 #include "address.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 /* Each family has maps of its own for what addresses are the key to; `flows` is `flows6` in the program for IPv6. */
 #if FAMILY == 6
@@ -39,16 +39,16 @@
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 
 #define DEFAULT_FLOW_BUCKETS (1 << 16) /* of four slots each */
-#define DEFAULT_SERVICES 256
-#define DEFAULT_BACKENDS 4096
-#define DEFAULT_TURNS (1 << 18) /* a ring is 4,093 of them, and stands twice while it is replaced */
+#define DEFAULT_SERVICES 1024
+#define DEFAULT_BACKENDS 16384
+#define TURNS_PER_SERVICE 1024 /* a ring is 4,093 of them, and stands twice while it is replaced */
 #define DEFAULT_PERSISTENCE 65536
 #define DEFAULT_FRAGMENTS 16384
 #define DEFAULT_CPUS 16
 #define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
 #define SOURCE_SETS 16384
 #define SOURCES_PER_SET 4
-#define ENDPOINT_BUCKETS 4096
+#define ENDPOINT_BUCKETS 32768 /* so many that a bucket of eight is full by the rarest accident only */
 #define ENDPOINTS_PER_BUCKET 8
 #define NICS 256
 #define NIC_PROBES 4
@@ -62,6 +62,7 @@ enum limits {
 	LIMIT_NIC_PROBES = NIC_PROBES,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
 	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
+	LIMIT_TURNS_PER_SERVICE = TURNS_PER_SERVICE,
 };
 
 /* Index into `programs`. */
@@ -246,7 +247,7 @@ struct endpoint_bucket {
 /*
  * local_hash() of an address, port and protocol decides both a bit of the filter and the bucket of an endpoint:
  *
- *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = hash >> 38 & (ENDPOINT_BUCKETS - 1)
+ *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = hash >> 35 & (ENDPOINT_BUCKETS - 1)
  *
  * The port enters as the little-endian number of its bytes on the wire: 80 is 0x5000. Multiplication is modulo 2^64.
  */
@@ -259,7 +260,7 @@ static __always_inline __u64 local_hash(const struct address *addr, __be16 port,
 
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
-	return hash >> 38 & (ENDPOINT_BUCKETS - 1);
+	return hash >> 35 & (ENDPOINT_BUCKETS - 1);
 }
 
 /*
@@ -411,7 +412,7 @@ ARRAY(local_filter, 1, struct local_filter, 0);
 ARRAY(nics, NICS, struct nic, 0);
 HASH(services_by_key, DEFAULT_SERVICES, struct service_key, __u32);
 ARRAY(services, DEFAULT_SERVICES, struct service, 0);
-ARRAY(turns, DEFAULT_TURNS, __u32, 0);
+ARRAY(turns, DEFAULT_SERVICES *TURNS_PER_SERVICE, __u32, BPF_F_MMAPABLE);
 ARRAY(backends, DEFAULT_BACKENDS, struct backend, 0);
 ARRAY(endpoints, ENDPOINT_BUCKETS, struct endpoint_bucket, 0);
 struct {

@@ -60,6 +60,26 @@ export class BpfMap<K, V> {
 		return this.#decoded(viewOf(keys), viewOf(values), count);
 	}
 
+	/**
+	 * The entries whose value has a bit set: those of an array that are in use, as long as nothing but zeroes stands for
+	 * one that is not. A large array that is nearly empty costs little more than its bytes.
+	 */
+	async readUsed(): Promise<Iterable<[K, V]>> {
+		const {keys, values, count} = await this.raw.dump();
+		return this.#used(viewOf(keys), values.subarray(0, count * this.#value.size));
+	}
+
+	*#used(keys: DataView, values: Uint8Array): Generator<[K, V]> {
+		const {size} = this.#value;
+		const view = viewOf(values);
+		for (let at = 0; at < values.length; at++) {
+			if (values[at] === 0) continue;
+			const index = Math.floor(at / size);
+			yield [this.#key.decode(slot(keys, index, this.#key.size)), this.#value.decode(slot(view, index, size))];
+			at = (index + 1) * size - 1;
+		}
+	}
+
 	*#decoded(keys: DataView, values: DataView, count: number): Generator<[K, V]> {
 		for (let index = 0; index < count; index++)
 			yield [

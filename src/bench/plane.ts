@@ -66,6 +66,8 @@ const PLACE: Place = {file: 'bench', line: 1, column: 1};
 const FLOW_TABLE_LOAD = 0.4;
 /** Of the flow table of the family that has no services. */
 const SLOTS_OF_THE_IDLE = 1024;
+/** Far more than the job has, and far less than a daemon's: making and clearing it is no part of a bench. */
+const ROOM = {services: 255, backends: 4095};
 
 const SILENT: Log = {
 	debug() {},
@@ -95,7 +97,7 @@ export class Plane {
 		const slots = (of: Family): number => (of === family ? connections / FLOW_TABLE_LOAD : SLOTS_OF_THE_IDLE);
 		const plane = await DataPlane.openPrivate({
 			objectDirectory: OBJECT_DIRECTORY,
-			sizes: {flows: slots(4), flows6: slots(6), persistenceEntries: persistentClients, fragments: 64},
+			sizes: {...ROOM, flows: slots(4), flows6: slots(6), persistenceEntries: persistentClients, fragments: 64},
 			timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 			clock,
 			log: SILENT,

@@ -6,7 +6,6 @@ import type {Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {IprouteNames} from './iproute-names.js';
 import {toGlobals} from './keywords/globals.js';
-import {SERVICES_MAX} from './keywords/group.js';
 import {type InstanceDraft, PRIORITY_OWNER, type RoutingNames, toInstance} from './keywords/instance.js';
 import {NameResolver} from './keywords/iproute-values.js';
 import {RulePriorities} from './keywords/rule.js';
@@ -52,15 +51,27 @@ export function compile(file: string, statements: readonly Statement[], files: F
 
 /** As many as there is room for, in the order of the file. */
 function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
+	const {servicesMax, backendsMax} = draft.settings;
 	const services: Service[] = [];
+	let backends = 0;
 	for (const one of draft.services) {
-		services.push(...toServices(one, draft, report));
-		if (services.length <= SERVICES_MAX) continue;
-		const text = `this virtual_server has no room: there are ${SERVICES_MAX} services, each address and port being one`;
-		report.error('too-many', one.place, text, 'remove some, or use several balancers');
+		const made = toServices(one, draft, report);
+		services.push(...made);
+		backends += made.reduce((sum, service) => sum + backendsOf(service), 0);
+		if (services.length <= servicesMax && backends <= backendsMax) continue;
+		const isOfServices = services.length > servicesMax;
+		const room = isOfServices
+			? `${servicesMax} services, each address and port being one`
+			: `${backendsMax} backends, each service having its own`;
+		const wayOut = `make more by '${isOfServices ? 'services' : 'backends'}' in the lbd block, or use several balancers`;
+		report.error('too-many', one.place, `this virtual_server has no room: there are ${room}`, wayOut);
 		break;
 	}
 	return services;
+}
+
+function backendsOf({backends, sorryServer}: Service): number {
+	return backends.length + (sorryServer === null ? 0 : 1);
 }
 
 function instancesOf(

@@ -515,6 +515,9 @@ export interface Timed {
 
 /** The `lbd { … }` block: our own settings; nothing needs it. */
 export interface Settings {
+	/** How many there is room for, backends that a reload has removed and that still have connections included. */
+	readonly services: number;
+	readonly backends: number;
 	/** Connections the flow table has slots for, of IPv4 and of IPv6. */
 	readonly flows: number;
 	readonly flows6: number;

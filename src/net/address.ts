@@ -10,6 +10,7 @@ export const FAMILIES: readonly Family[] = [4, 6];
 
 /** Longest text an address can have: an IPv6 address with an embedded IPv4 one. */
 const TEXT_MAX = 45;
+const [DOT, ZERO] = [0x2e, 0x30];
 const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i;
 
@@ -55,7 +56,7 @@ export function addressLength(of: Family): 4 | 16 {
 
 /** The 4 or 16 bytes of an address in canonical text, in network order. */
 export function addressBytes(address: string): Uint8Array {
-	if (family(address) === 4) return new Uint8Array(address.split('.').map(Number));
+	if (family(address) === 4) return quadBytes(address);
 	const bytes = new Uint8Array(16);
 	const [head = '', tail = ''] = address.split('::');
 	const [before, after] = [hextets(head), hextets(tail)];
@@ -66,6 +67,18 @@ export function addressBytes(address: string): Uint8Array {
 	after.forEach((number, index) => {
 		view.setUint16(16 - 2 * (after.length - index), number);
 	});
+	return bytes;
+}
+
+/** A plan asks for some 10,000 of them, where splitting would cost a third of its time. */
+function quadBytes(address: string): Uint8Array {
+	const bytes = new Uint8Array(4);
+	let at = 0;
+	for (let index = 0; index < address.length; index++) {
+		const code = address.charCodeAt(index);
+		if (code === DOT) at++;
+		else bytes[at] = (bytes[at] ?? 0) * 10 + code - ZERO;
+	}
 	return bytes;
 }
 

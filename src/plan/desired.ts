@@ -215,15 +215,15 @@ class Draft implements Desired {
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const replying = [...this.tables.backends].filter(([, {method}]) => method === Method.METHOD_NAT);
-		const users = countBy(replying, ([, entry]) => endpointKey(entry));
-		const neighbours = countBy(replying, ([, entry]) => allPortsKey(entry));
-		for (const [id, entry] of replying) {
+		const replying = [...this.tables.backends]
+			.filter(([, {method}]) => method === Method.METHOD_NAT)
+			.map(([id, entry]) => ({id, entry, endpoint: endpointKey(entry), allPorts: endpointKey(entry, 0)}));
+		const users = counts(replying.map(({endpoint}) => endpoint));
+		const neighbours = counts(replying.map(({allPorts}) => allPorts));
+		for (const {id, entry, endpoint, allPorts} of replying) {
 			// A backend of port 0 answers from all ports, those of its neighbours included.
 			const sharing =
-				entry.port === 0
-					? (neighbours.get(allPortsKey(entry)) ?? 0)
-					: (users.get(endpointKey(entry)) ?? 0) + (users.get(allPortsKey(entry)) ?? 0);
+				entry.port === 0 ? (neighbours.get(allPorts) ?? 0) : (users.get(endpoint) ?? 0) + (users.get(allPorts) ?? 0);
 			if (sharing > 1) this.tables.backends.set(id, {...entry, shared: 1});
 		}
 	}
@@ -244,14 +244,11 @@ function persistenceMask({address, persistence}: ConfService): Uint8Array {
 	return prefixMask(persistence?.granularity ?? addressBits(of), of);
 }
 
-function allPortsKey(entry: Backend): string {
-	return endpointKey({...entry, port: 0});
-}
-
-function countBy<T>(things: readonly T[], key: (thing: T) => string): ReadonlyMap<string, number> {
-	const counts = new Map<string, number>();
-	for (const thing of things) counts.set(key(thing), (counts.get(key(thing)) ?? 0) + 1);
-	return counts;
+/** How often each stands in a list. */
+function counts(keys: readonly string[]): ReadonlyMap<string, number> {
+	const found = new Map<string, number>();
+	for (const key of keys) found.set(key, (found.get(key) ?? 0) + 1);
+	return found;
 }
 
 function serviceFlags({scheduler, hashPort, hashFallback, backends}: ConfService): number {

@@ -1,6 +1,6 @@
 /** From what is to what should be: the map changes, in an order in which no packet sees a hole. Pure. */
-import {isDeepStrictEqual} from 'node:util';
 import {FAMILIES} from '../net/address.js';
+import {compareBytes} from '../net/bytes.js';
 import type {Op, Tables} from '../xdp/tables.js';
 
 /**
@@ -47,8 +47,17 @@ function* removals(actual: Tables, wanted: Tables): Generator<Op> {
 
 function* changed<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): Generator<[K, V]> {
 	for (const [key, value] of wanted) {
-		if (!isDeepStrictEqual(actual.get(key), value)) yield [key, value];
+		if (!isSame(actual.get(key), value)) yield [key, value];
 	}
+}
+
+/** Whether two values of a table, which have one type, are alike: numbers, bytes, and lists and structs of them. */
+function isSame(a: unknown, b: unknown): boolean {
+	if (a === b) return true;
+	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+	if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
+	if (Array.isArray(a) && Array.isArray(b) && a.length !== b.length) return false;
+	return Object.entries(a).every(([name, value]) => isSame(value, Reflect.get(b, name)));
 }
 
 function gone<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): Map<K, V> {

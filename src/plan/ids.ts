@@ -1,6 +1,7 @@
 /** Which id a service or backend has in the maps. Flows name backends by id, so an id outlives restarts and reloads. */
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {addressBytes} from '../net/address.js';
+import {bytesKey} from '../net/bytes.js';
 import {addressIn, type BackendId, type ServiceId, type Tables} from '../xdp/tables.js';
 import {protocolNumber} from './key.js';
 
@@ -66,9 +67,9 @@ export class Ids {
 }
 
 function serviceIdentity(service: {readonly addr: Uint8Array; readonly port: number; readonly proto: number}): string {
-	return `${service.addr.join('.')}:${service.port}/${service.proto}`;
+	return `${bytesKey(service.addr)}:${service.port}/${service.proto}`;
 }
 
 function backendIdentity(service: ServiceId, backend: {readonly addr: Uint8Array; readonly port: number}): string {
-	return `${service} ${backend.addr.join('.')}:${backend.port}`;
+	return `${service} ${bytesKey(backend.addr)}:${backend.port}`;
 }

@@ -1,5 +1,6 @@
 /** Values of the model in the form that the map layout wants. */
 import type {Protocol} from '../conf/model.js';
+import {bytesKey} from '../net/bytes.js';
 import type {Backend} from '../xdp/layout.gen.js';
 
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sctp: 132};
@@ -31,6 +32,6 @@ export function nextHopWord(hop: NextHop | null): bigint {
 }
 
 /** The endpoint of a backend entry: equal for entries of several services that share one address and port. */
-export function endpointKey(entry: Pick<Backend, 'addr' | 'family' | 'port' | 'proto'>): string {
-	return `${entry.family} ${entry.addr.join('.')}:${entry.port}/${entry.proto}`;
+export function endpointKey(entry: Pick<Backend, 'addr' | 'family' | 'port' | 'proto'>, port = entry.port): string {
+	return `${entry.family} ${bytesKey(entry.addr)}:${port}/${entry.proto}`;
 }

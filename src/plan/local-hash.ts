@@ -43,7 +43,7 @@ export function filterBit(side: 'service' | 'backend', hash: bigint): number {
 
 /** The bucket of the `endpoints` map that an endpoint belongs to. */
 export function endpointBucket(hash: bigint): number {
-	return Number((hash >> 38n) & (ENDPOINT_BUCKETS - 1n));
+	return Number((hash >> 35n) & (ENDPOINT_BUCKETS - 1n));
 }
 
 /** The number that the same bytes are on a little-endian machine. */

@@ -78,10 +78,11 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 3,
+	LIMIT_LAYOUT_VERSION: 4,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
+	LIMIT_TURNS_PER_SERVICE: 1024,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
@@ -822,7 +823,7 @@ export const maps = {
 	backends: {
 		name: 'backends',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 16384,
 		flags: 0,
 		key: u32,
 		value: backend,
@@ -838,7 +839,7 @@ export const maps = {
 	census: {
 		name: 'census',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 16384,
 		flags: 0,
 		key: u32,
 		value: census,
@@ -846,7 +847,7 @@ export const maps = {
 	endpoints: {
 		name: 'endpoints',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 32768,
 		flags: 0,
 		key: u32,
 		value: endpointBucket,
@@ -894,7 +895,7 @@ export const maps = {
 	openings: {
 		name: 'openings',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 16384,
 		flags: 1024,
 		key: u32,
 		value: openings,
@@ -918,7 +919,7 @@ export const maps = {
 	serviceLimits: {
 		name: 'service_limits',
 		type: MapType.array,
-		maxEntries: 256,
+		maxEntries: 1024,
 		flags: 0,
 		key: u32,
 		value: serviceTokens,
@@ -926,7 +927,7 @@ export const maps = {
 	services: {
 		name: 'services',
 		type: MapType.array,
-		maxEntries: 256,
+		maxEntries: 1024,
 		flags: 0,
 		key: u32,
 		value: service,
@@ -934,7 +935,7 @@ export const maps = {
 	servicesByKey: {
 		name: 'services_by_key',
 		type: MapType.hash,
-		maxEntries: 256,
+		maxEntries: 1024,
 		flags: 0,
 		key: serviceKey,
 		value: u32,
@@ -958,7 +959,7 @@ export const maps = {
 	tickets: {
 		name: 'tickets',
 		type: MapType.array,
-		maxEntries: 256,
+		maxEntries: 1024,
 		flags: 1024,
 		key: u32,
 		value: ticket,
@@ -966,7 +967,7 @@ export const maps = {
 	traffic: {
 		name: 'traffic',
 		type: MapType.array,
-		maxEntries: 65536,
+		maxEntries: 262144,
 		flags: 1024,
 		key: u32,
 		value: traffic,
@@ -974,15 +975,15 @@ export const maps = {
 	turns: {
 		name: 'turns',
 		type: MapType.array,
-		maxEntries: 262144,
-		flags: 0,
+		maxEntries: 1048576,
+		flags: 1024,
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
 	verdicts: {
 		name: 'verdicts',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 16384,
 		flags: 1024,
 		key: u32,
 		value: verdictCounters,

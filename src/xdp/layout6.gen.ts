@@ -246,7 +246,7 @@ export const maps = {
 	endpoints6: {
 		name: 'endpoints6',
 		type: MapType.array,
-		maxEntries: 4096,
+		maxEntries: 32768,
 		flags: 0,
 		key: u32,
 		value: endpointBucket6,
@@ -278,7 +278,7 @@ export const maps = {
 	servicesByKey6: {
 		name: 'services_by_key6',
 		type: MapType.hash,
-		maxEntries: 256,
+		maxEntries: 1024,
 		flags: 0,
 		key: serviceKey6,
 		value: u32,

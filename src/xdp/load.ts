@@ -5,13 +5,16 @@ import {BpfError, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus,
 import {Bug, ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Family} from '../net/address.js';
-import {Limits, maps as layouts, Program} from './layout.gen.js';
+import {Limits, Program} from './layout.gen.js';
 import {FLOW_SIZES, Maps} from './maps.js';
 import {BPFFS, type Pins} from './pins.js';
 import {settingsOf} from './read.js';
 
 /** Sizes that the configuration decides. */
 export interface Sizes {
+	/** How many there may be. */
+	readonly services: number;
+	readonly backends: number;
 	/** Slots wanted in the flow table of IPv4, and in that of IPv6; rounded up to powers of two. */
 	readonly flows: number;
 	readonly flows6: number;
@@ -144,17 +147,37 @@ function load(object: BpfObject, existing: (name: string) => RawMap | undefined)
 /** Entries of the maps that the source does not size for good. */
 function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 	const cpus = possibleCpus();
+	const {services, backends, turns} = entriesFor(sizes);
 	return new Map([
+		['services', services],
+		['services_by_key', services],
+		['services_by_key6', services],
+		['tickets', services],
+		['service_limits', services],
+		['turns', turns],
+		['backends', backends],
+		['openings', backends],
+		['census', backends],
 		['flows', bucketsFor(4, sizes.flows)],
 		['flows6', bucketsFor(6, sizes.flows6)],
 		['persistence', sizes.persistenceEntries],
 		['persistence6', sizes.persistenceEntries],
 		['fragments', sizes.fragments],
 		['fragments6', sizes.fragments],
-		['verdicts', layouts.services.maxEntries * cpus],
-		['traffic', layouts.backends.maxEntries * cpus],
+		['verdicts', services * cpus],
+		['traffic', backends * cpus],
 		['answers', cpus],
 	]);
+}
+
+/** Entries for so many services and backends: number 0 is nobody's. */
+function entriesFor(sizes: Pick<Sizes, 'services' | 'backends'>): {
+	readonly services: number;
+	readonly backends: number;
+	readonly turns: number;
+} {
+	const services = sizes.services + 1;
+	return {services, backends: sizes.backends + 1, turns: services * Limits.LIMIT_TURNS_PER_SERVICE};
 }
 
 /** Buckets of a family's flow table for so many slots. */
@@ -164,8 +187,12 @@ function bucketsFor(family: Family, slots: number): number {
 }
 
 /** Whether maps have the sizes that are wanted. */
-export function hasSizes(maps: Maps, {flows, flows6, persistenceEntries, fragments}: Sizes): boolean {
+export function hasSizes(maps: Maps, sizes: Sizes): boolean {
+	const {flows, flows6, persistenceEntries, fragments} = sizes;
+	const {services, backends} = entriesFor(sizes);
 	return (
+		maps.services.raw.maxEntries === services &&
+		maps.backends.raw.maxEntries === backends &&
 		maps.buckets(4) === bucketsFor(4, flows) &&
 		maps.buckets(6) === bucketsFor(6, flows6) &&
 		Object.values(maps.persistence).every(({raw}) => raw.maxEntries === persistenceEntries) &&

@@ -19,6 +19,11 @@ export const FLOW_SIZES: ByFamily<{readonly bucket: number; readonly slot: numbe
 	6: {bucket: layout6.flowBucket6.size, slot: layout6.flowSlot6.size},
 };
 
+/** A turn in memory: the kernel rounds an array's values up to eight bytes. */
+const TURN_BYTES = 8;
+/** Turns that are looked at together. */
+const TURN_BLOCK = 1024;
+
 /** Typed maps, and readers of those that are mapped into memory. */
 export class Maps {
 	readonly servicesByKey: ByFamily<BpfMap<layout.ServiceKey, number>>;
@@ -36,7 +41,8 @@ export class Maps {
 	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
 	readonly census: BpfMap<number, layout.Census>;
-	/** Arrays of flow_bucket, ticket, openings, verdict_counters and traffic. */
+	/** Arrays of turns, flow_bucket, ticket, openings, verdict_counters and traffic. */
+	readonly turnMemory: MapMemory;
 	readonly flows: ByFamily<MapMemory>;
 	readonly tickets: MapMemory;
 	readonly openings: MapMemory;
@@ -65,6 +71,7 @@ export class Maps {
 			this.programs = this.#typed(maps.programs);
 			this.settings = this.#typed(maps.settings);
 			this.census = this.#typed(maps.census);
+			this.turnMemory = this.#mapped(maps.turns);
 			this.flows = {4: this.#mapped(maps.flows), 6: this.#mapped(maps6.flows6)};
 			this.tickets = this.#mapped(maps.tickets);
 			this.openings = this.#mapped(maps.openings);
@@ -100,6 +107,20 @@ export class Maps {
 	/** Slots of a family's flow table. */
 	slots(family: Family): number {
 		return this.flows[family].size / FLOW_SIZES[family].slot;
+	}
+
+	/** The `turns` that name a backend, by index. There may be millions, of which few do: blocks of zeroes are skipped. */
+	*turnsInUse(): Generator<[index: number, backend: number]> {
+		const {turnMemory} = this;
+		for (let block = 0; block < turnMemory.size; block += TURN_BLOCK * TURN_BYTES) {
+			const end = Math.min(block + TURN_BLOCK * TURN_BYTES, turnMemory.size);
+			const [sum] = turnMemory.sumU64(block, TURN_BYTES, (end - block) / TURN_BYTES, 1);
+			if (sum === 0n) continue;
+			for (let offset = block; offset < end; offset += TURN_BYTES) {
+				const backend = turnMemory.u32(offset);
+				if (backend !== 0) yield [offset / TURN_BYTES, backend];
+			}
+		}
 	}
 
 	/** The next ticket of a service's turn: how many have been taken. */

@@ -9,16 +9,16 @@ const BITS_PER_WORD = 64;
 /** Reads what the maps hold: the state that a new daemon starts from. */
 export async function readTables(maps: Maps): Promise<Tables> {
 	const tables = emptyTables();
-	for (const [slot, nic] of await maps.nics.entries()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
-	for (const [id, backend] of await maps.backends.entries()) {
+	for (const [slot, nic] of await maps.nics.readUsed()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
+	for (const [id, backend] of await maps.backends.readUsed()) {
 		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
 	}
-	for (const [index, backend] of await maps.turns.entries()) if (backend !== 0) tables.turns.set(index, backend);
-	for (const [id, service] of await maps.services.entries()) {
+	for (const [index, backend] of maps.turnsInUse()) tables.turns.set(index, backend);
+	for (const [id, service] of await maps.services.readUsed()) {
 		if (service.proto !== 0) tables.services.set(id, service);
 	}
 	for (const family of FAMILIES) {
-		for (const [bucket, {slots}] of await maps.endpoints[family].entries()) {
+		for (const [bucket, {slots}] of await maps.endpoints[family].readUsed()) {
 			const used = slots.filter(endpoint => endpoint.proto !== 0);
 			if (used.length > 0) tables.endpoints[family].set(bucket, used);
 		}

@@ -75,18 +75,29 @@ class PinnedView implements MapView {
 	}
 
 	services(): ServiceView[] {
+		const backends = this.#backendsByService();
 		return [...this.#tables.services].map(([id, service]) => ({
 			service: nameOf(service),
 			scheduler: SCHEDULER_NAMES.get(service.scheduler) ?? String(service.scheduler),
 			persistenceS: this.#seconds(service.persistenceJiffies),
 			nextTicket: Number(this.#maps.ticket(id)),
-			...this.#sum([...this.#tables.backends].filter(([, backend]) => backend.service === id)),
+			...this.#sum(backends.get(id) ?? []),
 		}));
 	}
 
-	#sum(backends: readonly (readonly [BackendId, Backend])[]): Traffic {
+	#backendsByService(): ReadonlyMap<ServiceId, readonly BackendId[]> {
+		const found = new Map<ServiceId, BackendId[]>();
+		for (const [id, {service}] of this.#tables.backends) {
+			const backends = found.get(service) ?? [];
+			backends.push(id);
+			found.set(service, backends);
+		}
+		return found;
+	}
+
+	#sum(backends: readonly BackendId[]): Traffic {
 		const sum = {connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0};
-		for (const [id] of backends) {
+		for (const id of backends) {
 			const traffic = this.#traffic(id);
 			sum.connections += traffic.connections;
 			sum.packetsIn += traffic.packetsIn;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import {BpfMap, type MapLayout, MapType, u16, u32, u64} from 'libbpf-ts';
 import {Colour, type Everything, everything, maps, slot} from './fixture.gen.js';
-import {compile, loaded, mapOf, privileged, refusal} from './fixture.js';
+import {compile, loaded, mapOf, privileged, refusal, u32Bytes} from './fixture.js';
 
 const FIXTURE = compile('fixture');
 
@@ -95,6 +95,29 @@ privileged('many entries are written and read at once', async t => {
 		entries,
 	);
 	numbers.setMany([]);
+});
+
+privileged('of an array, those entries are read whose value has a bit set, wherever it is', async t => {
+	const counters = BpfMap.of(mapOf(loaded(t, FIXTURE), 'mapped'), maps.mapped);
+	t.deepEqual([...(await counters.readUsed())], []);
+	const last = counters.raw.maxEntries - 1;
+	const size = counters.raw.valueSize;
+	for (const [index, byte] of [
+		[0, 0],
+		[3, size - 1],
+		[4, 0],
+		[last, size - 1],
+	] as const) {
+		const value = new Uint8Array(size);
+		value[byte] = 1;
+		counters.raw.update(u32Bytes(index), value);
+	}
+	const used = [...(await counters.readUsed())];
+	t.deepEqual(
+		used.map(([index]) => index),
+		[0, 3, 4, last],
+	);
+	for (const [index, value] of used) t.deepEqual(value, counters.get(index));
 });
 
 privileged('when one of many cannot be encoded, none is written', async t => {

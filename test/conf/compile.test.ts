@@ -283,10 +283,13 @@ for (const [block, settings] of [
 		'lbd { flows 2048\nflows6 4096\npersistence_entries 1\nfragments 64\nmetrics 0.0.0.0 80 }',
 		{flows: 2048, flows6: 4096, persistenceEntries: 1, fragments: 64, metrics: {address: '0.0.0.0', port: 80}},
 	],
+	['lbd { services 4095\nbackends 1000 }', {services: 4095, backends: 1000}],
 	['lbd { metrics 10.0.0.1 }', {metrics: {address: '10.0.0.1', port: 9633}}],
 ] as const) {
 	test(`settings: ${block.replaceAll('\n', ' ⏎ ')}`, t =>
 		t.deepEqual(configOf(sound({top: block})).settings, {
+			services: 1023,
+			backends: 16_383,
 			flows: 262_144,
 			flows6: 1024,
 			persistenceEntries: 65_536,

@@ -122,6 +122,8 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		},
 		settings: {
+			services: 1023,
+			backends: 16_383,
 			flows: 262_144,
 			flows6: 1024,
 			persistenceEntries: 65_536,

@@ -54,6 +54,8 @@ export const XDP = {aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4} as const;
 /** Flow ages are set by hand in tests, so any rate will do. */
 const HZ = 250;
 export const FLOW_BUCKETS = 4096;
+/** Less than a daemon has, so that clearing it takes less time. */
+const ROOM = {services: 255, backends: 4095};
 const FLOW_SLOTS = 4 * FLOW_BUCKETS;
 const PLACE: Place = {file: 'test', line: 1, column: 1};
 
@@ -125,7 +127,7 @@ export class Balancer {
 		this.ports = ports();
 		this.#job = job;
 		const {persistenceEntries = 1024} = options;
-		const sizes = {flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
+		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
 		this.#objects = new Objects(OBJECT_DIRECTORY, sizes, null);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
@@ -188,7 +190,7 @@ export class Balancer {
 	/** Packets by verdict, then events, of all services; on all CPUs or one. */
 	counters(cpu?: number): BigUint64Array {
 		const {size} = layouts.verdicts.value;
-		const {maxEntries} = layouts.services;
+		const {maxEntries} = this.maps.services.raw;
 		if (cpu === undefined) return this.maps.verdicts.sumU64(0, size, this.maps.verdicts.size / size, size / 8);
 		return this.maps.verdicts.sumU64(cpu * maxEntries * size, size, maxEntries, size / 8);
 	}
@@ -310,9 +312,9 @@ export class Balancer {
 		const {tables, problems} = desired(job.map(confService), {
 			actual: emptyTables(),
 			capacity: {
-				services: layouts.services.maxEntries,
-				backends: layouts.backends.maxEntries,
-				turns: layouts.turns.maxEntries,
+				services: this.maps.services.raw.maxEntries,
+				backends: this.maps.backends.raw.maxEntries,
+				turns: this.maps.turns.raw.maxEntries,
 			},
 			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
 			hz: HZ,
@@ -336,8 +338,8 @@ export class Balancer {
 			layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 			flowBucketMask: FLOW_BUCKETS - 1,
 			flow6BucketMask: FLOW_BUCKETS - 1,
-			services: layouts.services.maxEntries,
-			backends: layouts.backends.maxEntries,
+			services: maps.services.raw.maxEntries,
+			backends: maps.backends.raw.maxEntries,
 			fineShift: shifts.fine,
 			coarseShift: shifts.coarse,
 			hz: HZ,

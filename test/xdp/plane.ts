@@ -13,7 +13,14 @@ import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY} from '../packets/balancer.js';
 import {mac} from '../packets/frame.js';
 
-export const SIZES = {flows: 4096, flows6: 1024, persistenceEntries: 512, fragments: 256};
+export const SIZES = {
+	services: 1023,
+	backends: 16_383,
+	flows: 4096,
+	flows6: 1024,
+	persistenceEntries: 512,
+	fragments: 256,
+};
 /** Its slot in `nics`: loopback's index. */
 export const LOOPBACK = 1;
 export const LOOPBACK_MAC = '00:00:00:00:00:00';

@@ -27,8 +27,8 @@ export function newGroup(name: string, place: Place): GroupDraft {
 	return {...draftAt(place), name, lines: [], excess: null};
 }
 
-/** Services that the maps have room for (bpf/maps.h). */
-export const SERVICES_MAX = 255;
+/** The most that `services` in the `lbd` block can make room for. */
+export const SERVICES_MAX = 4095;
 
 export function addLine(group: GroupDraft, line: ServiceAddresses, place: Place): void {
 	const size = group.lines.reduce((sum, {addresses}) => sum + addresses.length, line.addresses.length);

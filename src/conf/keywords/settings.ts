@@ -2,12 +2,14 @@ import {type Args, one, several} from '../args.js';
 import type {Place, Protocol, Service, Settings} from '../model.js';
 import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
 import {integer, ip, ipv4, type Network, network, seconds, word} from '../values.js';
-import {port} from './group.js';
+import {port, SERVICES_MAX} from './group.js';
 import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
 import {protocol} from './service.js';
 
 /** The `lbd { … }` block: our own settings. */
 export interface SettingsDraft extends Draft, PolicyDraft {
+	servicesMax: number;
+	backendsMax: number;
 	flows: number;
 	/** null: as many as of IPv4, if there is an IPv6 service. */
 	flows6: number | null;
@@ -26,6 +28,9 @@ export interface ServiceSettingsDraft extends Draft, PolicyDraft {
 	readonly title: string;
 }
 
+/** 1,000 services of 10 backends each, and as many again while a reload replaces some of them. */
+const SERVICES_DEFAULT = 1023;
+const BACKENDS_MAX = 16_383;
 const METRICS_PORT = 9633;
 const FLOWS_MIN = 1024;
 /** Of 32 bytes, in IPv6 of 64: at most 2 GiB. */
@@ -36,6 +41,8 @@ const FLOWS6_MAX = 2 ** 25;
 export function newSettings(place: Place): SettingsDraft {
 	return {
 		...draftAt(place),
+		servicesMax: SERVICES_DEFAULT,
+		backendsMax: BACKENDS_MAX,
 		flows: 262_144,
 		flows6: null,
 		persistenceEntries: 65_536,
@@ -95,6 +102,12 @@ const titleArgs: Args<string> = {
 const serviceSettings: Keywords<ServiceSettingsDraft> = policyKeywords<ServiceSettingsDraft>();
 
 export const settings: Keywords<SettingsDraft> = {
+	services: full(one(integer(1, SERVICES_MAX)), (draft, services) => {
+		draft.servicesMax = services;
+	}),
+	backends: full(one(integer(1, BACKENDS_MAX)), (draft, backends) => {
+		draft.backendsMax = backends;
+	}),
 	flows: full(one(integer(FLOWS_MIN, FLOWS_MAX)), (draft, flows) => {
 		draft.flows = flows;
 	}),
@@ -143,6 +156,8 @@ export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: read
 	const {flows, flows6, persistenceEntries, fragments, notifyTimeoutUs, metrics} = draft;
 	const flows6Default = hasIpv6 ? Math.min(flows, FLOWS6_MAX) : FLOWS_MIN;
 	return {
+		services: draft.servicesMax,
+		backends: draft.backendsMax,
 		flows,
 		flows6: flows6 ?? flows6Default,
 		persistenceEntries,
