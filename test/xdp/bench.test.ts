@@ -14,6 +14,8 @@ const CASES = [
 	'established, 1M flows',
 	'reply, 1 flow',
 	'new connection',
+	'established, 1 flow, IPv6',
+	'established, 64K flows, IPv6',
 ];
 /** Ten times what it takes where nothing else runs. */
 const LIMIT_MS = 120_000;
