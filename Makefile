@@ -39,9 +39,9 @@ node_modules/.package-lock.json: package-lock.json package.json addon/package.js
 	npm ci --no-audit --no-fund
 	@touch $@
 
-bpf: build/lb.bpf.o build/lb6.bpf.o build/traffic.bpf.o
+bpf: build/lb.bpf.o build/lb6.bpf.o build/traffic.bpf.o build/traffic6.bpf.o
 
-build/lb6.bpf.o: bpf/lb.bpf.c $(BPF_SOURCES) | setup
+build/%6.bpf.o: bpf/%.bpf.c $(BPF_SOURCES) | setup
 	@mkdir -p build
 	$(CLANG) $(BPF_CFLAGS) -DFAMILY=6 $(BPF_INCLUDE) -c $< -o $@
 	llvm-strip -g $@
@@ -78,6 +78,7 @@ gen: bpf node_modules/.package-lock.json ## layouts in TypeScript from the progr
 	tsc -b addon
 	node addon/dist/gen/main.js build/lb.bpf.o src/xdp/layout.gen.ts
 	node addon/dist/gen/main.js build/lb6.bpf.o src/xdp/layout6.gen.ts build/lb.bpf.o
+	@# That of IPv6 has the same layout.
 	node addon/dist/gen/main.js build/traffic.bpf.o src/bench/traffic.gen.ts
 	@$(MAKE) --no-print-directory ts
 	node build/scripts/gen-compat.js docs/keepalived-compat.md

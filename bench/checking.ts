@@ -4,7 +4,8 @@
  */
 import {checkerFor} from '../src/check/checkers.js';
 import {CheckRunner} from '../src/check/runner.js';
-import type {Backend, Check, Place, Service} from '../src/conf/model.js';
+import type {Check, Service} from '../src/conf/model.js';
+import {readConfig} from '../src/conf/read.js';
 import {realClock} from '../src/host/real/clock.js';
 import {keepHeapSmall} from '../src/host/real/heap.js';
 import {realLog} from '../src/host/real/log.js';
@@ -13,63 +14,23 @@ import {BACKENDS, INTERVAL_S, type Window} from './checks.js';
 
 const PER_SERVICE = 100;
 
-const place: Place = {file: 'bench', line: 1, column: 1};
-
-/** Each at an address of its own, 127.1.0.0 and up, so that no two connections are one. */
-function backend(index: number, port: number): Backend {
-	const address = `127.1.${index >> 8}.${index & 0xff}`;
-	const check: Check = {
-		kind: 'tcp',
-		place,
-		connectAddress: address,
-		connectPort: port,
-		bindAddress: null,
-		bindPort: 0,
-		connectTimeoutUs: 5_000_000,
-		delayLoopUs: INTERVAL_S * 1_000_000,
-		retry: 1,
-		delayBeforeRetryUs: 1_000_000,
-		warmupUs: INTERVAL_S * 1_000_000,
-		logAllFailures: false,
+/** Each backend at an address of its own, 127.1.0.0 and up, so that no two connections are one. */
+function configuration(port: number): string {
+	const realServer = (index: number): string =>
+		`real_server 127.1.${index >> 8}.${index & 0xff} ${port} {\nTCP_CHECK {\n}\n}`;
+	const virtualServer = (_: unknown, index: number): string => {
+		const servers = Array.from({length: PER_SERVICE}, (_, one) => realServer(index * PER_SERVICE + one));
+		const options = `delay_loop ${INTERVAL_S}\nprotocol TCP\nlb_algo rr\nlb_kind NAT`;
+		return `virtual_server 192.0.2.1 ${index + 1} {\n${options}\n${servers.join('\n')}\n}`;
 	};
-	return {
-		place,
-		name: `${address}:${port}`,
-		realServer: `${address}:${port}`,
-		address,
-		port,
-		forwarding: {method: 'nat'},
-		weight: 1,
-		upperThreshold: 0,
-		lowerThreshold: 0,
-		inhibitOnFailure: false,
-		alpha: false,
-		checks: [check],
-		notify: null,
-	};
+	return Array.from({length: BACKENDS / PER_SERVICE}, virtualServer).join('\n');
 }
 
-function services(port: number): Service[] {
-	return Array.from({length: BACKENDS / PER_SERVICE}, (_, index) => ({
-		place,
-		name: `192.0.2.1:${index + 1}`,
-		group: null,
-		address: '192.0.2.1',
-		port: index + 1,
-		protocol: 'tcp',
-		scheduler: 'rr',
-		hashPort: false,
-		hashFallback: false,
-		persistence: null,
-		policy: {failedBackend: 'drop', noBackend: 'reject'},
-		limits: {perSource: null, perService: null},
-		quorum: 1,
-		hysteresis: 0,
-		haSuspend: false,
-		sorryServer: null,
-		notify: null,
-		backends: Array.from({length: PER_SERVICE}, (_, one) => backend(index * PER_SERVICE + one, port)),
-	}));
+function services(port: number): readonly Service[] {
+	const bytes = Buffer.from(configuration(port));
+	const {config} = readConfig('bench', {read: () => bytes, list: () => []});
+	if (config === null) throw new Error('the configuration of the bench has errors');
+	return config.services;
 }
 
 /** Of the current window. */

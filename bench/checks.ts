@@ -1,6 +1,7 @@
 /** What it takes to check ten thousand backends: a process that does, and servers that answer it here. */
 import {type ChildProcess, fork} from 'node:child_process';
 import {once} from 'node:events';
+import {readFileSync} from 'node:fs';
 import {type AddressInfo, createServer} from 'node:net';
 import {fileURLToPath} from 'node:url';
 import {type Figure, figures} from '../src/bench/figure.js';
@@ -19,6 +20,7 @@ export interface Window {
 export const BACKENDS = 10_000;
 export const INTERVAL_S = 10;
 
+const LBD = new URL('../../bin/lbd', import.meta.url);
 const CHECKING = fileURLToPath(new URL('checking.js', import.meta.url));
 const NAME = `${BACKENDS} backends, TCP_CHECK every ${INTERVAL_S} s`;
 /** Of one CPU, resident, and late by less than what anybody would notice of 10 s. */
@@ -44,7 +46,8 @@ async function measured(rounds: number): Promise<Window[]> {
 	await once(server, 'listening');
 	const {port} = server.address() as AddressInfo;
 	// Its log is on standard output, as our figures are.
-	const child = fork(CHECKING, [String(port)], {stdio: ['ignore', 'ignore', 'inherit', 'ipc']});
+	const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const;
+	const child = fork(CHECKING, [String(port)], {stdio: [...stdio], execArgv: flagsOfLbd()});
 	try {
 		const windows: Window[] = [];
 		while (windows.length < rounds) windows.push(await nextWindow(child));
@@ -62,4 +65,10 @@ async function nextWindow(child: ChildProcess): Promise<Window> {
 	const [window] = (await Promise.race([once(child, 'message'), ended])) as [Window];
 	if (window.failed > 0) throw new Error(`${window.failed} of ${window.looks} checks failed`);
 	return window;
+}
+
+/** The options that `lbd` gives Node in its first line, for the sake of its memory. */
+function flagsOfLbd(): string[] {
+	const [first = ''] = readFileSync(LBD, 'utf8').split('\n');
+	return first.split(' ').filter(word => word.startsWith('--'));
 }

@@ -1,7 +1,8 @@
 /** Program time under every load, beside the least that programs of a kind must take. */
 import {type Figure, figures, type Row} from '../src/bench/figure.js';
+import {IPV6, IPV6_ROWS, ipv6Cases} from '../src/bench/ipv6.js';
 import {Load} from '../src/bench/load.js';
-import {FIRST_CLIENT, PERSISTENT_SERVICE, SERVICE} from '../src/bench/plane.js';
+import {FIRST_CLIENT, PERSISTENT_SERVICE, type PlaneOptions, SERVICE} from '../src/bench/plane.js';
 import {type Case, interleave} from '../src/bench/statistics.js';
 import {ANSWER, type Flows, REQUEST, type Step} from '../src/bench/traffic.js';
 import {realClock} from '../src/host/real/clock.js';
@@ -14,6 +15,9 @@ const M1 = 2 ** 20;
 const ENDLESS = 2 ** 24;
 const KNOWN_CLIENTS = K64;
 const FIRST_KNOWN_CLIENT = 0x0b_00_00_00;
+/** A network in every /16, so that the clients' addresses, which are in none, are told apart from them late. */
+const BLOCKED = Array.from({length: K64}, (_, network) => `${network >> 8}.${network & 255}.7.0/24`);
+const FIRST_BLOCKED_CLIENT = FIRST_CLIENT + (7 << 8);
 
 const ROWS: readonly Row[] = [
 	{name: 'MAC swap (XDP_TX)'},
@@ -22,6 +26,8 @@ const ROWS: readonly Row[] = [
 	{name: 'not ours', goals: [{bound: 'at most', value: 6}]},
 	{name: 'established, 1 flow', goals: [{bound: 'at most', value: 20}]},
 	{name: 'established, 1 flow, to another NIC'},
+	{name: 'established, 1 flow, 64K networks blocked', yardsticks: ['established, 1 flow']},
+	{name: 'blocked, 1 flow'},
 	{
 		name: 'established, 64K flows',
 		yardsticks: ['one cold line, 64K flows'],
@@ -38,6 +44,7 @@ const ROWS: readonly Row[] = [
 			{ratio: 'one cold line, 1M flows', bound: 'at most', value: 1.5},
 		],
 	},
+	...IPV6_ROWS,
 	{name: 'reply, 1 flow', goals: [{bound: 'at most', value: 25}]},
 	{name: 'forward and reply in turn, 64K flows', yardsticks: ['one cold line, 64K flows']},
 	{
@@ -53,14 +60,21 @@ const ROWS: readonly Row[] = [
 /** Measures all program times. */
 export async function packets(wiring: Wiring, rounds: number): Promise<Figure[]> {
 	const opened: {close(): void}[] = [];
-	const load = async (connections: number, persistentClients = 1024): Promise<Load> => {
-		const made = await Load.open(wiring, {clock: realClock, connections, persistentClients});
+	const load = async (options: Omit<PlaneOptions, 'clock'>): Promise<Load> => {
+		const made = await Load.open(wiring, {clock: realClock, ...options});
 		opened.push(made);
 		return made;
 	};
 	try {
-		const [few, many, fresh] = [await load(K64), await load(M1), await load(M1, M1)];
-		const cases = [...yardsticks(few, many, opened), ...established(few, many, wiring), ...opening(fresh)];
+		const [few, many] = [await load({connections: K64}), await load({connections: M1})];
+		const fresh = await load({connections: M1, persistentClients: M1});
+		const cases = [
+			...yardsticks(few, many, opened),
+			...established(few, many, wiring),
+			...(await blocking(await load({connections: 1}))),
+			...ipv6Cases(await load(IPV6)),
+			...opening(fresh),
+		];
 		return figures('program time', 'ns', await interleave(cases, rounds), ROWS);
 	} finally {
 		for (const closeable of opened) closeable.close();
@@ -113,6 +127,16 @@ function established(few: Load, many: Load, wiring: Wiring): Case[] {
 			name: 'forward and reply in turn, 1M flows',
 			sample: () => many.timeBusy(FLOWS_1M, inTurn, 'V_REPLY', 0.5),
 		},
+	];
+}
+
+/** With a block list in force, which a client on it proves. */
+async function blocking(load: Load): Promise<Case[]> {
+	load.establish(ONE);
+	await load.plane.block(BLOCKED);
+	return [
+		{name: 'established, 1 flow, 64K networks blocked', sample: () => load.timeEstablished(ONE)},
+		{name: 'blocked, 1 flow', sample: () => load.timeBlocked({count: 1, firstClient: FIRST_BLOCKED_CLIENT})},
 	];
 }
 

@@ -106,7 +106,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 
 	if (verdict)
 		return verdict;
-	if (p->tcp && events & FLOW_OPENS)
+	if (events == (FLOW_SYN | FLOW_OPENS))
 		return V_UNDECIDED;
 	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return V_UNDECIDED;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The traffic of benches. BPF_PROG_TEST_RUN with a repeat count gives every run the packet as the run before left it,
- * and its own clock is coarse; so each run builds a fresh packet of the next flow here and time is taken in here.
+ * and its own clock is coarse; so each run builds a fresh packet of the next flow here and time is taken in here. Built
+ * for IPv4, and again for IPv6 with FAMILY=6.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -9,7 +10,16 @@
 
 #include "csum.h"
 
+#ifndef FAMILY
+#define FAMILY 4
+#endif
+
+#if FAMILY == 4
 #define FRAME_BYTES 64 /* the shortest on a wire, without its checksum rounded up to whole words */
+#else
+#define FRAME_BYTES 74 /* no shorter one has a TCP header */
+#endif
+#define FRAME_ROOM 80 /* for either, so that settings are the same */
 #define PHASES_MAX 4
 
 enum direction {
@@ -18,9 +28,12 @@ enum direction {
 	ANSWER,      /* from the backend to which the packet before was sent; not with live frames */
 };
 
-/* One packet of each flow. The checksums are right as if the addresses and ports to be filled in were 0. */
+/*
+ * One packet of each flow. The checksums are right as if what is to be filled in were 0: ports and addresses, of IPv6
+ * addresses the last word.
+ */
 struct phase {
-	__u8 frame[FRAME_BYTES];
+	__u8 frame[FRAME_ROOM] __attribute__((aligned(8))); /* copied by words */
 	__u32 direction;    /* enum direction */
 	__u32 flow_mask;
 	__u32 client_mask;  /* which bits of a flow's number make its client's address */
@@ -40,14 +53,22 @@ struct traffic {
 	__u64 ended_ns;
 };
 
-/* Offsets in a frame of Ethernet, IPv4 without options, and TCP. */
+/* Offsets in a frame of Ethernet, IP without options, and TCP; of an IPv6 address, that of its last word. */
 enum offset {
+#if FAMILY == 4
 	IP_CHECK = 24,
 	SOURCE_ADDRESS = 26,
 	DESTINATION_ADDRESS = 30,
 	SOURCE_PORT = 34,
 	DESTINATION_PORT = 36,
 	TCP_CHECK = 50,
+#else
+	SOURCE_ADDRESS = 34,
+	DESTINATION_ADDRESS = 50,
+	SOURCE_PORT = 54,
+	DESTINATION_PORT = 56,
+	TCP_CHECK = 70,
+#endif
 };
 
 struct {
@@ -91,22 +112,25 @@ static __always_inline __u32 next_flow(struct traffic *t)
 	return t->flow;
 }
 
-/* Writes one side's address and port into its zeroes, with both checksums. */
+/* Writes one side's address and port into its zeroes, with the checksums. */
 static __always_inline void fill_in(void *frame, enum offset address_at, __be32 address, enum offset port_at, __be16 port)
 {
 	__u32 change = csum_change32(0, address);
-	__u16 *ip_check = frame + IP_CHECK, *tcp_check = frame + TCP_CHECK;
+	__u16 *tcp_check = frame + TCP_CHECK;
 
 	put32(frame + address_at, address);
 	put16(frame + port_at, port);
-	*ip_check = csum_apply(*ip_check, change);
 	*tcp_check = csum_apply(*tcp_check, change + csum_change16(0, port));
+#if FAMILY == 4
+	__u16 *ip_check = frame + IP_CHECK;
+
+	*ip_check = csum_apply(*ip_check, change);
+#endif
 }
 
 static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 {
 	void *frame = (void *)(long)ctx->data;
-	__u64 *words = frame;
 
 	if (frame + FRAME_BYTES > (void *)(long)ctx->data_end)
 		return -1;
@@ -118,9 +142,7 @@ static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 	__be16 client_port = bpf_htons(1024 + (flow * 2654435761u >> 17));
 
 	t->next_phase = t->next_phase + 1 < t->phase_count ? t->next_phase + 1 : 0;
-#pragma unroll
-	for (int i = 0; i < FRAME_BYTES / 8; i++)
-		words[i] = ((__u64 *)phase->frame)[i];
+	__builtin_memcpy((__u64 *)frame, phase->frame, FRAME_BYTES);
 	if (phase->direction == FROM_CLIENT) {
 		fill_in(frame, SOURCE_ADDRESS, client, SOURCE_PORT, client_port);
 		return 0;

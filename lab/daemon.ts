@@ -4,7 +4,8 @@ import {launch} from './namespace.js';
 import {type Identity, isAlive, signal, tree} from './proc.js';
 import {waitFor} from './wait.js';
 
-const START_MS = 15_000;
+/** Loading the program is work for the verifier: seconds on a machine that is busy with other tests. */
+const START_MS = 60_000;
 const STOP_MS = 10_000;
 
 export interface DaemonOptions {
@@ -26,14 +27,19 @@ export class Daemon {
 		this.#child = launch(options.namespace, options.argv, options.logFile);
 	}
 
-	/** Resolves when it is ready; rejects with the end of its log when it ends first. */
+	/** Resolves when it is ready; rejects with the end of its log when it ends first, or is not ready in time and is killed. */
 	static async start(options: DaemonOptions): Promise<Daemon> {
 		const daemon = new Daemon(options);
 		const look = () => {
 			if (daemon.running) return options.isReady(daemon.pid);
 			throw new Error(`${options.name}: ended at its start: ${daemon.exitReason}\n${tail(options.logFile)}`);
 		};
-		await waitFor(`${options.name} is ready`, look, {timeoutMs: START_MS, seen: () => tail(options.logFile)});
+		try {
+			await waitFor(`${options.name} is ready`, look, {timeoutMs: START_MS, seen: () => tail(options.logFile)});
+		} catch (error) {
+			if (daemon.running) await daemon.kill();
+			throw error;
+		}
 		return daemon;
 	}
 

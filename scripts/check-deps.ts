@@ -7,7 +7,20 @@ import {join, posix} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 /** What the daemon's wiring passes values between. */
-const features = ['net', 'conf', 'host/host', 'xdp', 'vrrp', 'check', 'reach', 'plan', 'control', 'metrics', 'notify'];
+const features = [
+	'net',
+	'conf',
+	'host/host',
+	'xdp',
+	'vrrp',
+	'track',
+	'check',
+	'reach',
+	'plan',
+	'control',
+	'metrics',
+	'notify',
+];
 
 /** Row and entries are paths below src/ without extension, a folder stands for all in it; the longest row that fits a file applies. */
 const law: Readonly<Record<string, readonly string[]>> = {
@@ -21,6 +34,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	xdp: ['net', 'host/host'],
 	vrrp: ['net', 'conf/model', 'host/host'],
 	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],
+	track: ['conf/model', 'host/host'],
 	check: ['net', 'conf/model', 'conf/words', 'host/host'],
 	notify: ['conf/model', 'conf/words', 'host/host'],
 	reach: ['net', 'host/host'],

@@ -22,6 +22,7 @@ import {NextHops} from './reach/next-hops.js';
 import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
+import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
 import type {Transition, VrrpConfig} from './vrrp/protocol.js';
@@ -50,6 +51,7 @@ export class Daemon {
 	readonly #checks: CheckRunner;
 	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
+	readonly #trackers: TrackerRunner;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -152,12 +154,15 @@ export class Daemon {
 					this.#tellTransition(transition);
 				},
 				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
+				onPriority: ({instance: name, ...change}) => this.#notifier.tell({kind: 'priority', name, ...change}),
 				onFatal: error => {
 					log.error({error}, 'vrrp cannot go on');
 					void this.stop(error.exitCode);
 				},
 			},
 		});
+		this.#trackers = new TrackerRunner({host, log, onReport: report => this.#vrrp.track(report)});
+		undo.add(() => this.#trackers.stop());
 		this.#reporter = new Reporter({
 			name: options.name,
 			clock: host.clock,
@@ -204,6 +209,7 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
+		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
@@ -257,6 +263,7 @@ export class Daemon {
 	async #enforce(config: Config): Promise<readonly string[]> {
 		this.#notifier.expect(config);
 		await this.#vrrp.configure(vrrpConfig(config));
+		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);

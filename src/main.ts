@@ -58,12 +58,12 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	const {values} = parseArgs({args: [...argv], options: OPTIONS, allowPositionals: false});
 	if (values.help) return say(USAGE);
 	if (values.version) return say(`lbd ${VERSION}\n`);
+	keepHeapSmall();
 	const load = (): Config =>
 		loadConfig(values['use-file'], realMachine(values['config-id']), values['config-test'] && values.strict);
 	const config = load();
 	if (values['config-test']) return ExitCode.ok;
 	if (values.pid !== undefined) requireDirectory(values.pid);
-	keepHeapSmall();
 	const daemon = await Daemon.start({
 		name: values.name,
 		config,

@@ -12,11 +12,19 @@ import type {
 } from './control/protocol.js';
 import type {Cancel, Clock, Link} from './host/host.js';
 import type {Log} from './log.js';
-import type {BackendSample, CheckSample, InstanceSample, ServiceSample, Snapshot} from './metrics/snapshot.js';
+import type {
+	BackendSample,
+	CheckSample,
+	InstanceSample,
+	ServiceSample,
+	Snapshot,
+	TrackerSample,
+} from './metrics/snapshot.js';
 import {Ids} from './plan/ids.js';
 import {VERSION} from './version.js';
 import type {VrrpChild} from './vrrp/child.js';
 import type {InstanceStatus, Transition} from './vrrp/protocol.js';
+import type {TrackStatus} from './vrrp/tracking.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import {type FlowCounts, flowStateName} from './xdp/flows.js';
@@ -175,6 +183,8 @@ export class Reporter {
 			interface: status.interface,
 			vrid: status.vrid,
 			priority: status.priority,
+			basePriority: status.basePriority,
+			trackers: status.tracks,
 			syncGroup: group?.name ?? null,
 			addresses: status.addresses,
 			master: status.master?.address ?? null,
@@ -251,11 +261,19 @@ function instanceSample(status: InstanceStatus): InstanceSample {
 		instance: status.name,
 		state: status.role,
 		priority: status.priority,
+		basePriority: status.basePriority,
+		trackers: status.tracks.flatMap(trackerSample),
 		advertsSent: status.advertsSent,
 		advertsReceived: status.advertsReceived,
 		advertsRefused: status.refused,
 		transitions: transitionsOf(status),
 	};
+}
+
+/** None before the first result. */
+function trackerSample({kind, name, result}: TrackStatus): TrackerSample[] {
+	if (result === null || result === 'absent') return [];
+	return [{kind, tracker: name, value: typeof result === 'number' ? result : Number(result === 'up')}];
 }
 
 function transitionsOf({transitions}: InstanceStatus): number {

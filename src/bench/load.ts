@@ -3,7 +3,8 @@
  * the generator takes, measured right after with a program that does nothing, is subtracted.
  */
 import type {BpfProgram} from 'libbpf-ts';
-import {FOREIGN, Plane, type PlaneOptions, SERVICE, type VerdictName, type Wires} from './plane.js';
+import type {Family} from '../net/address.js';
+import {FOREIGN, Plane, type PlaneOptions, SERVICE, SERVICE6, type VerdictName, type Wires} from './plane.js';
 import {median} from './statistics.js';
 import {ANSWER, type Flows, HANDSHAKE, type Path, REQUEST, type Step, SYN, Traffic} from './traffic.js';
 
@@ -16,16 +17,20 @@ const OPENING_CHUNKS = 4;
 /** A load with the data plane and the generator that it needs. */
 export class Load {
 	readonly plane: Plane;
-	readonly #traffic = new Traffic();
+	readonly #traffic: Traffic;
 	readonly #wires: Wires;
+	/** Unless another one is asked for. */
+	readonly #service: string;
 
-	private constructor(plane: Plane, wires: Wires) {
+	private constructor(plane: Plane, wires: Wires, family: Family) {
 		this.plane = plane;
+		this.#traffic = new Traffic(family);
 		this.#wires = wires;
+		this.#service = family === 4 ? SERVICE : SERVICE6;
 	}
 
 	static async open(wires: Wires, options: PlaneOptions): Promise<Load> {
-		return new Load(await Plane.open(wires, options), wires);
+		return new Load(await Plane.open(wires, options), wires, options.family ?? 4);
 	}
 
 	/** Net ns a packet of a program. */
@@ -50,8 +55,13 @@ export class Load {
 	}
 
 	/** For new connections, each of a flow that has not been before. */
-	timeNew(flows: Flows, service = SERVICE): number {
+	timeNew(flows: Flows, service = this.#service): number {
 		return this.timePlane(flows, [SYN], 'V_FORWARD_NEW', {chunks: OPENING_CHUNKS, service});
+	}
+
+	/** For packets of clients on the block list. */
+	timeBlocked(flows: Flows): number {
+		return this.timePlane(flows, [REQUEST], 'V_DROP_BLOCKED');
 	}
 
 	/** For packets to what is no service. */
@@ -64,7 +74,7 @@ export class Load {
 	 * sample is too short to meet the share of such packets that steady traffic has.
 	 */
 	timeBusy(flows: Flows, steps: readonly Step[], verdict: VerdictName, share = 1): number {
-		this.#traffic.choose(flows, this.#path(SERVICE), steps);
+		this.#traffic.choose(flows, this.#path(this.#service), steps);
 		this.#traffic.offer(this.plane.program, this.#wires.external.ifindex, Math.max(flows.count, 2) * steps.length);
 		return this.timePlane(flows, steps, verdict, {share});
 	}
@@ -74,7 +84,7 @@ export class Load {
 		flows: Flows,
 		steps: readonly Step[],
 		verdict: VerdictName,
-		{chunks = CHUNKS, share = 1, service = SERVICE} = {},
+		{chunks = CHUNKS, share = 1, service = this.#service} = {},
 	): number {
 		return this.plane.expect(verdict, CHUNK * chunks * share, () =>
 			this.time(this.plane.program, flows, service, steps, chunks),
@@ -84,7 +94,7 @@ export class Load {
 	/** Opens flows, handshake and all. */
 	establish(flows: Flows): void {
 		const packets = flows.count * HANDSHAKE.length;
-		this.#traffic.choose(flows, this.#path(SERVICE), HANDSHAKE);
+		this.#traffic.choose(flows, this.#path(this.#service), HANDSHAKE);
 		this.plane.expect('V_FORWARD_NEW', flows.count, () =>
 			this.#traffic.offer(this.plane.program, this.#wires.external.ifindex, packets),
 		);
@@ -92,7 +102,7 @@ export class Load {
 
 	/** Which server has the flow, as `172.16.0.1:8080`. */
 	serverOf(flow: Flows): string {
-		return this.#traffic.destination(this.plane.program, this.#wires.external.ifindex, flow, this.#path(SERVICE));
+		return this.#traffic.destination(this.plane.program, this.#wires.external.ifindex, flow, this.#path(this.#service));
 	}
 
 	#path(service: string): Path {

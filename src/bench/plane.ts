@@ -4,12 +4,14 @@ import type {BpfProgram} from 'libbpf-ts';
 import type {Service as ConfService, Place} from '../conf/model.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {macBytes} from '../net/address.js';
+import {type Family, macBytes} from '../net/address.js';
 import {desired} from '../plan/desired.js';
 import {diff} from '../plan/diff.js';
 import {assignSlots} from '../plan/nics.js';
 import {DataPlane} from '../xdp/dataplane.js';
 import {Verdict, verdictCounters} from '../xdp/layout.gen.js';
+import {addressAndPort} from './frame.js';
+import {SERVERS_NETWORK6} from './traffic.js';
 
 const OBJECT_DIRECTORY = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -31,7 +33,9 @@ export interface Wires {
 
 export interface PlaneOptions {
 	readonly clock: Clock;
-	/** How many the flow table is made for. */
+	/** Of the services; default IPv4. */
+	readonly family?: Family;
+	/** How many the family's flow table is made for. */
 	readonly connections: number;
 	/** Default 1,024. */
 	readonly persistentClients?: number;
@@ -47,11 +51,14 @@ export const serverAddress = (network: number, server: number): string => `172.1
 /** Two services with servers of their own; with the second, clients stay with their server. */
 export const SERVICE = '198.51.100.1:80';
 export const PERSISTENT_SERVICE = '198.51.100.2:80';
+/** A service of IPv6, likewise with servers of its own. */
+export const SERVICE6 = '[2001:db8::1]:80';
 /** What is no service. */
 export const FOREIGN = '198.51.100.3:80';
 
 /** Its servers, in the order of the turn. */
 export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
+const SERVERS_OF_SERVICE6 = Array.from({length: SERVERS}, (_, server) => `[${SERVERS_NETWORK6}${server + 1}]:8080`);
 
 const PLACE: Place = {file: 'bench', line: 1, column: 1};
 
@@ -59,6 +66,8 @@ const PLACE: Place = {file: 'bench', line: 1, column: 1};
 const FLOW_TABLE_LOAD = 0.4;
 /** Far more than the job has, and far less than a daemon's: making and clearing it is no part of a bench. */
 const ROOM = {services: 255, backends: 4095};
+/** Of the flow table of the family that has no services. */
+const SLOTS_OF_THE_IDLE = 1024;
 
 const SILENT: Log = {
 	debug() {},
@@ -72,42 +81,40 @@ export class Plane {
 	/** The program under test. */
 	readonly program: BpfProgram;
 	readonly #plane: DataPlane;
+	readonly #family: Family;
 	readonly #wires: Wires;
 
-	private constructor(wires: Wires, plane: DataPlane) {
+	private constructor(wires: Wires, plane: DataPlane, family: Family) {
 		this.program = plane.program;
 		this.#plane = plane;
+		this.#family = family;
 		this.#wires = wires;
 	}
 
 	/** Loads a copy of the program that nobody else uses; the servers are at the client's side. */
-	static async open(wires: Wires, {clock, connections, persistentClients = 1024}: PlaneOptions): Promise<Plane> {
+	static async open(wires: Wires, options: PlaneOptions): Promise<Plane> {
+		const {clock, family = 4, connections, persistentClients = 1024} = options;
+		const slots = (of: Family): number => (of === family ? connections / FLOW_TABLE_LOAD : SLOTS_OF_THE_IDLE);
 		const plane = await DataPlane.openPrivate({
 			objectDirectory: OBJECT_DIRECTORY,
-			sizes: {
-				...ROOM,
-				flows: connections / FLOW_TABLE_LOAD,
-				flows6: 1024,
-				persistenceEntries: persistentClients,
-				fragments: 64,
-			},
+			sizes: {...ROOM, flows: slots(4), flows6: slots(6), persistenceEntries: persistentClients, fragments: 64},
 			timeouts: {tcp: 900, tcpFin: 120, udp: 300},
 			clock,
 			log: SILENT,
 		});
-		const made = new Plane(wires, plane);
+		const made = new Plane(wires, plane, family);
 		made.serveThrough(wires.external, wires.client);
 		return made;
 	}
 
 	/** Buckets of the flow table. */
 	get buckets(): number {
-		return this.#plane.maps.buckets(4);
+		return this.#plane.maps.buckets(this.#family);
 	}
 
 	/** Bytes of the flow table. */
 	get bytes(): number {
-		return this.#plane.maps.flows[4].size;
+		return this.#plane.maps.flows[this.#family].size;
 	}
 
 	/** Has the servers reached out of a NIC, all of them at one neighbour: replans as the daemon does. */
@@ -119,7 +126,7 @@ export class Plane {
 		const nics = assignSlots(identities, actual.nics, capacity.nics);
 		const [slot] = [...nics].find(([, {ifindex}]) => ifindex === nic.ifindex) ?? [];
 		if (slot === undefined) throw new Error(`no slot for ${nic.name}`);
-		const {tables, problems} = desired(JOB, {
+		const {tables, problems} = desired(JOBS[this.#family], {
 			actual,
 			capacity,
 			nics,
@@ -130,6 +137,11 @@ export class Plane {
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));
 		this.#plane.apply(diff(actual, tables));
+	}
+
+	/** Puts prefixes on the block list. */
+	async block(added: readonly string[]): Promise<void> {
+		await this.#plane.block({added, removed: []});
 	}
 
 	/** How often a verdict has been reached. */
@@ -153,41 +165,46 @@ export class Plane {
 	}
 }
 
-/** What a configuration with two `virtual_server` blocks means. */
-const JOB: readonly ConfService[] = [SERVICE, PERSISTENT_SERVICE].map((name, network) => ({
-	place: PLACE,
-	name,
-	group: null,
-	address: name.split(':')[0] ?? '',
-	port: 80,
-	protocol: 'tcp',
-	scheduler: 'rr',
-	hashPort: false,
-	hashFallback: false,
-	persistence: name === PERSISTENT_SERVICE ? {timeoutS: 7200, granularity: 32} : null,
-	policy: {failedBackend: 'drop', noBackend: 'reject'},
-	limits: {perSource: null, perService: null},
-	quorum: 1,
-	hysteresis: 0,
-	haSuspend: false,
-	sorryServer: null,
-	notify: null,
-	backends: serversOf(network).map(server => ({
+/** What configurations of a few `virtual_server` blocks mean. */
+const JOBS: {readonly [F in Family]: readonly ConfService[]} = {
+	4: [service(SERVICE, serversOf(0)), service(PERSISTENT_SERVICE, serversOf(1))],
+	6: [service(SERVICE6, SERVERS_OF_SERVICE6)],
+};
+
+function service(name: string, servers: readonly string[]): ConfService {
+	return {
 		place: PLACE,
-		name: server,
-		realServer: server,
-		address: server.split(':')[0] ?? '',
-		port: Number(server.split(':')[1]),
-		forwarding: {method: 'nat'},
-		weight: 1,
-		upperThreshold: 0,
-		lowerThreshold: 0,
-		inhibitOnFailure: false,
-		alpha: false,
-		checks: [],
+		name,
+		group: null,
+		...addressAndPort(name),
+		protocol: 'tcp',
+		scheduler: 'rr',
+		hashPort: false,
+		hashFallback: false,
+		persistence: name === PERSISTENT_SERVICE ? {timeoutS: 7200, granularity: 32} : null,
+		policy: {failedBackend: 'drop', noBackend: 'reject'},
+		limits: {perSource: null, perService: null},
+		quorum: 1,
+		hysteresis: 0,
+		haSuspend: false,
+		sorryServer: null,
 		notify: null,
-	})),
-}));
+		backends: servers.map(server => ({
+			place: PLACE,
+			name: server,
+			realServer: server,
+			...addressAndPort(server),
+			forwarding: {method: 'nat'},
+			weight: 1,
+			upperThreshold: 0,
+			lowerThreshold: 0,
+			inhibitOnFailure: false,
+			alpha: false,
+			checks: [],
+			notify: null,
+		})),
+	};
+}
 
 function serversOf(network: number): string[] {
 	return Array.from({length: SERVERS}, (_, server) => `${serverAddress(network, server)}:8080`);

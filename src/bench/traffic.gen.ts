@@ -22,7 +22,7 @@ export const Direction = {
 } as const;
 export type Direction = (typeof Direction)[keyof typeof Direction];
 
-/** struct phase, 80 bytes. */
+/** struct phase, 96 bytes. */
 export interface Phase {
 	readonly frame: Uint8Array;
 	readonly direction: number;
@@ -32,24 +32,24 @@ export interface Phase {
 }
 export const phase: Codec<Phase> = {
 	name: 'phase',
-	size: 80,
+	size: 96,
 	encode(value, view) {
-		putBytes(view, 0, 64, value.frame, 'phase.frame');
-		putU32(view, 64, value.direction, 'phase.direction');
-		putU32(view, 68, value.flowMask, 'phase.flow_mask');
-		putU32(view, 72, value.clientMask, 'phase.client_mask');
-		putU32(view, 76, value.firstClient, 'phase.first_client');
+		putBytes(view, 0, 80, value.frame, 'phase.frame');
+		putU32(view, 80, value.direction, 'phase.direction');
+		putU32(view, 84, value.flowMask, 'phase.flow_mask');
+		putU32(view, 88, value.clientMask, 'phase.client_mask');
+		putU32(view, 92, value.firstClient, 'phase.first_client');
 	},
 	decode: view => ({
-		frame: takeBytes(view, 0, 64),
-		direction: view.getUint32(64, true),
-		flowMask: view.getUint32(68, true),
-		clientMask: view.getUint32(72, true),
-		firstClient: view.getUint32(76, true),
+		frame: takeBytes(view, 0, 80),
+		direction: view.getUint32(80, true),
+		flowMask: view.getUint32(84, true),
+		clientMask: view.getUint32(88, true),
+		firstClient: view.getUint32(92, true),
 	}),
 };
 
-/** struct traffic, 368 bytes. */
+/** struct traffic, 432 bytes. */
 export interface Traffic {
 	readonly phases: readonly Phase[];
 	readonly phaseCount: number;
@@ -63,29 +63,29 @@ export interface Traffic {
 }
 export const traffic: Codec<Traffic> = {
 	name: 'traffic',
-	size: 368,
+	size: 432,
 	encode(value, view) {
 		put(view, 0, arrayOf(phase, 4), value.phases, 'traffic.phases');
-		putU32(view, 320, value.phaseCount, 'traffic.phase_count');
-		putU32(view, 324, value.nextPhase, 'traffic.next_phase');
-		putU32(view, 328, value.flow, 'traffic.flow');
-		putU32(view, 332, value.ifindex, 'traffic.ifindex');
-		putU32(view, 336, value.runs, 'traffic.runs');
-		putPad(view, 340, 4);
-		putU64(view, 344, value.runsDone, 'traffic.runs_done');
-		putU64(view, 352, value.startedNs, 'traffic.started_ns');
-		putU64(view, 360, value.endedNs, 'traffic.ended_ns');
+		putU32(view, 384, value.phaseCount, 'traffic.phase_count');
+		putU32(view, 388, value.nextPhase, 'traffic.next_phase');
+		putU32(view, 392, value.flow, 'traffic.flow');
+		putU32(view, 396, value.ifindex, 'traffic.ifindex');
+		putU32(view, 400, value.runs, 'traffic.runs');
+		putPad(view, 404, 4);
+		putU64(view, 408, value.runsDone, 'traffic.runs_done');
+		putU64(view, 416, value.startedNs, 'traffic.started_ns');
+		putU64(view, 424, value.endedNs, 'traffic.ended_ns');
 	},
 	decode: view => ({
 		phases: take(view, 0, arrayOf(phase, 4)),
-		phaseCount: view.getUint32(320, true),
-		nextPhase: view.getUint32(324, true),
-		flow: view.getUint32(328, true),
-		ifindex: view.getUint32(332, true),
-		runs: view.getUint32(336, true),
-		runsDone: view.getBigUint64(344, true),
-		startedNs: view.getBigUint64(352, true),
-		endedNs: view.getBigUint64(360, true),
+		phaseCount: view.getUint32(384, true),
+		nextPhase: view.getUint32(388, true),
+		flow: view.getUint32(392, true),
+		ifindex: view.getUint32(396, true),
+		runs: view.getUint32(400, true),
+		runsDone: view.getBigUint64(408, true),
+		startedNs: view.getBigUint64(416, true),
+		endedNs: view.getBigUint64(424, true),
 	}),
 };
 

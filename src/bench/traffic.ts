@@ -1,25 +1,26 @@
 /** The traffic generator (bpf/traffic.bpf.c): packets of many flows, offered to a program or sent out of an interface. */
 import {fileURLToPath} from 'node:url';
 import {BpfMap, BpfObject, type BpfProgram} from 'libbpf-ts';
-import {formatAddress} from '../net/address.js';
-import {viewOf} from '../net/bytes.js';
-import {type Flags, FRAME_BYTES, tcpFrame} from './frame.js';
+import type {Family} from '../net/address.js';
+import {destinationOf, type Flags, FRAME_BYTES, FRAME_ROOM, familyOfEnd, payloadRoom, tcpFrame} from './frame.js';
 import {Direction, maps as layouts, type Phase, type Traffic as Settings} from './traffic.gen.js';
 
-const OBJECT = fileURLToPath(new URL('../../traffic.bpf.o', import.meta.url));
+const OBJECTS = {4: 'traffic.bpf.o', 6: 'traffic6.bpf.o'} as const;
 const PHASES_MAX = 4;
-const PAYLOAD_BYTES = 10;
-/** Offsets in a frame, as in traffic.bpf.c. */
-const DESTINATION_ADDRESS = 30;
-const SOURCE_PORT = 34;
-const DESTINATION_PORT = 36;
-const UNFILLED = '0.0.0.0:0';
+/** Whose addresses' last word is filled in. */
+const CLIENTS_NETWORK6 = '2001:db8:c::';
+export const SERVERS_NETWORK6 = '2001:db8:5::';
+/** What an end is when its port and its address, or that one's last word, are yet to be filled in. */
+const UNFILLED = {
+	4: {client: '0.0.0.0:0', server: '0.0.0.0:0'},
+	6: {client: `[${CLIENTS_NETWORK6}]:0`, server: `[${SERVERS_NETWORK6}]:0`},
+} as const;
 
 /** Which flows a run has packets of. */
 export interface Flows {
 	/** How many, a power of two. */
 	readonly count: number;
-	/** The first client's address as a number. */
+	/** The first client's address as a number: of an IPv6 address, its last word. */
 	readonly firstClient: number;
 	/** Clients that they belong to, a power of two; each flow has a client of its own unless told. */
 	readonly clients?: number;
@@ -29,7 +30,7 @@ export interface Flows {
 export interface Path {
 	readonly fromMac: string;
 	readonly toMac: string;
-	/** `198.51.100.1:80` */
+	/** `198.51.100.1:80` or `[2001:db8::1]:80` */
 	readonly service: string;
 }
 
@@ -67,7 +68,7 @@ export interface Stream {
 }
 
 const SILENCE: Phase = {
-	frame: new Uint8Array(FRAME_BYTES),
+	frame: new Uint8Array(FRAME_ROOM),
 	direction: Direction.FROM_CLIENT,
 	flowMask: 0,
 	clientMask: 0,
@@ -76,13 +77,17 @@ const SILENCE: Phase = {
 
 function phaseOf({flows, path, step}: Stream): Phase {
 	const {fromMac, toMac, service} = path;
+	const of = familyOfEnd(service);
+	const {client, server} = UNFILLED[of];
 	const ends =
 		step.from === 'client'
-			? {from: UNFILLED, to: service, seq: CLIENT_ISN, ack: step.ack ?? 0}
-			: {from: step.backend ?? UNFILLED, to: UNFILLED, seq: step.seq ?? 0, ack: 0};
-	const payloadBytes = step.flags === 'A' ? PAYLOAD_BYTES : 0;
+			? {from: client, to: service, seq: CLIENT_ISN, ack: step.ack ?? 0}
+			: {from: step.backend ?? server, to: client, seq: step.seq ?? 0, ack: 0};
+	const payloadBytes = step.flags === 'A' ? payloadRoom(of) : 0;
+	const frame = new Uint8Array(FRAME_ROOM);
+	frame.set(tcpFrame({fromMac, toMac, flags: step.flags, payloadBytes, ...ends}));
 	return {
-		frame: tcpFrame({fromMac, toMac, flags: step.flags, payloadBytes, ...ends}),
+		frame,
 		direction: directionOf(step),
 		flowMask: flows.count - 1,
 		clientMask: (flows.clients ?? flows.count) - 1,
@@ -95,18 +100,20 @@ function directionOf(step: Step): Direction {
 	return step.backend === undefined ? Direction.ANSWER : Direction.FROM_SERVER;
 }
 
-/** A generator in the kernel. */
+/** A generator in the kernel, of packets of one family. */
 export class Traffic {
 	/** A program that costs nothing: what remains when it is the target is the generator's own. */
 	readonly nothing: BpfProgram;
+	readonly #family: Family;
 	readonly #object: BpfObject;
 	readonly #offer: BpfProgram;
 	readonly #transmit: BpfProgram;
 	readonly #settings: BpfMap<number, Settings>;
 	readonly #target: BpfMap<number, number>;
 
-	constructor() {
-		this.#object = BpfObject.open(OBJECT);
+	constructor(family: Family = 4) {
+		this.#family = family;
+		this.#object = BpfObject.open(fileURLToPath(new URL(`../../${OBJECTS[family]}`, import.meta.url)));
 		this.#object.load();
 		this.nothing = part(this.#object.programs, 'nothing');
 		this.#offer = part(this.#object.programs, 'offer');
@@ -140,27 +147,36 @@ export class Traffic {
 	offer(target: BpfProgram, ifindex: number, packets: number): number {
 		this.#target.set(0, target.fd);
 		this.#begin({runs: packets, ifindex: 0});
-		this.#offer.testRun({data: new Uint8Array(FRAME_BYTES), ifindex, repeat: packets});
+		this.#offer.testRun({data: this.#room(), ifindex, repeat: packets});
 		return this.#nsPerPacket(packets);
 	}
 
 	/** Sends packets out of an interface; the time of one in ns, which is that of all that happens to it on this CPU. */
 	transmit(ifindex: number, packets: number): number {
 		this.#begin({runs: packets, ifindex});
-		this.#transmit.liveRun({data: new Uint8Array(FRAME_BYTES), repeat: packets});
+		this.#transmit.liveRun({data: this.#room(), repeat: packets});
 		return this.#nsPerPacket(packets);
+	}
+
+	/** What a program makes of the next packet. */
+	packet(target: BpfProgram, ifindex: number): Uint8Array {
+		this.#target.set(0, target.fd);
+		return this.#offer.testRun({data: this.#room(), ifindex}).data;
 	}
 
 	/** Where a program sends the client's packet of one flow: `172.16.0.1:8080`. */
 	destination(program: BpfProgram, ifindex: number, flows: Flows, path: Path): string {
 		this.choose(flows, path, [REQUEST]);
-		this.#target.set(0, program.fd);
-		const {data} = this.#offer.testRun({data: new Uint8Array(FRAME_BYTES), ifindex});
-		return `${formatAddress(data.subarray(DESTINATION_ADDRESS, SOURCE_PORT))}:${viewOf(data).getUint16(DESTINATION_PORT)}`;
+		return destinationOf(this.packet(program, ifindex), this.#family);
 	}
 
 	close(): void {
 		this.#object.close();
+	}
+
+	/** What the program writes a packet into. */
+	#room(): Uint8Array {
+		return new Uint8Array(FRAME_BYTES[this.#family]);
 	}
 
 	#begin(run: {readonly runs: number; readonly ifindex: number}): void {

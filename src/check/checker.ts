@@ -35,6 +35,15 @@ export function failed(reason: Reason, detail: string): Failure {
 	return {ok: false, reason, detail};
 }
 
+/** What `judge` says, or that it broke down. */
+export function guarded(judge: () => Result | undefined): Result | undefined {
+	try {
+		return judge();
+	} catch (error) {
+		return failed('error', String(error));
+	}
+}
+
 /** Whether a result says something about the backend, and not about this machine: keepalived looks again later then. */
 export function isTelling(result: Result): boolean {
 	return result.ok || (result.reason !== 'not-made' && result.reason !== 'bind-failed');

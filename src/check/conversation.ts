@@ -1,7 +1,7 @@
 import {connect, type Socket} from 'node:net';
 import {connect as secure, type TLSSocket} from 'node:tls';
 import type {CheckTarget} from '../conf/model.js';
-import {failed, type Look, type Result} from './checker.js';
+import {failed, guarded, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
 /** Our side of a connection with a backend. It is over as soon as one of these returns a result. */
@@ -14,12 +14,12 @@ export interface Speaker {
 	end(): Result;
 }
 
-/** What a TLS handshake needs; certificates are not verified, as keepalived does not either. */
+/** What a TLS handshake needs. Certificates are not verified: keepalived does not, and backends are seldom given proper ones. */
 export interface Tls {
 	readonly serverName: string | null;
 }
 
-/** Connects to a backend and lets `speaker` talk to it. Each direction of the way is a step of the look. */
+/** Connects to a backend and lets `speaker` talk to it. To connect and to shake hands are steps of the look. */
 export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls: Tls | null = null): Promise<Result> {
 	return new Promise(resolve => {
 		const socket = open(target);
@@ -34,25 +34,26 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 			resolve(result);
 		};
 		const onAbort = () => settle(failed('timeout', 'no answer in time'));
-		const converseOver = (stream: Socket) => {
-			look.advance();
-			stream.on('data', bytes => settleIf(speaker.hear(bytes)));
-			stream.on('end', () => settle(speaker.end()));
-			settleIf(speaker.begin(text => stream.write(text)));
-		};
-		const settleIf = (result: Result | undefined) => {
+		/** What a stream still says when all is over is not heard, and what a backend says ends nothing but its check. */
+		const turn = (speak: () => Result | undefined) => {
+			if (over) return;
+			const result = guarded(speak);
 			if (result !== undefined) settle(result);
+		};
+		const talk = (stream: Socket) => {
+			look.advance();
+			stream.on('data', bytes => turn(() => speaker.hear(bytes)));
+			stream.on('end', () => turn(() => speaker.end()));
+			turn(() => speaker.begin(text => stream.write(text)));
 		};
 		// Stays for good: a socket may report one more error while it is being destroyed.
 		socket.on('error', error => settle(socketFailure(error)));
 		socket.once('connect', () => {
-			if (tls === null) converseOver(socket);
-			else {
-				look.advance();
-				const shielded = shield(socket, tls);
-				shielded.on('error', error => settle(tlsFailure(error)));
-				shielded.once('secureConnect', () => converseOver(shielded));
-			}
+			if (tls === null) return talk(socket);
+			look.advance();
+			const shielded = shield(socket, tls);
+			shielded.on('error', error => settle(tlsFailure(error)));
+			shielded.once('secureConnect', () => talk(shielded));
 		});
 		if (look.signal.aborted) onAbort();
 		else look.signal.addEventListener('abort', onAbort);

@@ -1,7 +1,7 @@
 import {createSocket, type Socket} from 'node:dgram';
 import type {CheckTarget} from '../conf/model.js';
 import {family} from '../net/address.js';
-import {failed, type Look, type Result} from './checker.js';
+import {failed, guarded, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
 /**
@@ -27,7 +27,7 @@ export function ask(
 		const onAbort = () => settle(failed('timeout', 'no answer in time'));
 		socket.on('error', error => settle(socketFailure(error)));
 		socket.on('message', bytes => {
-			const result = hear(bytes);
+			const result = guarded(() => hear(bytes));
 			if (result !== undefined) settle(result);
 		});
 		open(socket, target, () => {

@@ -1,3 +1,4 @@
+import {constants} from 'node:fs';
 import {open} from 'node:fs/promises';
 import type {FileCheck} from '../conf/model.js';
 import {type Checker, failed, type Result} from './checker.js';
@@ -28,7 +29,8 @@ async function readNumber(path: string): Promise<number> {
 
 async function readStart(path: string): Promise<string> {
 	try {
-		const file = await open(path);
+		// Without O_NONBLOCK, a pipe would keep a thread for ever.
+		const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
 		try {
 			const {buffer, bytesRead} = await file.read(Buffer.alloc(READ_BYTES_MAX), 0, READ_BYTES_MAX, 0);
 			return buffer.toString('latin1', 0, bytesRead);

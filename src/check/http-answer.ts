@@ -3,8 +3,8 @@ import type {HttpUrl} from '../conf/model.js';
 import {failed, type Result} from './checker.js';
 import {matches} from './pattern.js';
 
-/** No server's header is longer; more is not read. */
-const HEAD_BYTES_MAX = 65_536;
+/** Four times what keepalived reads of a header. */
+const HEAD_BYTES_MAX = 16_384;
 /** A digest is taken of as much; a body that is longer fails the check. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** A pattern is looked for in as much of the body. */
@@ -53,8 +53,8 @@ export class HttpAnswer {
 		const status = /^HTTP\/\d(?:\.\d)? +(\d{3})(?!\d)/.exec(this.#head)?.[1];
 		if (status === undefined) return failed('malformed', 'the first line is no HTTP status line');
 		this.#status = Number(status);
-		const length10 = /^content-length:[ \t]*(\d{1,15})[ \t]*\r?$/im.exec(this.#head)?.[1];
-		this.#length = length10 === undefined ? null : Number(length10);
+		const declared = /^content-length:[ \t]*(\d{1,15})[ \t]*\r?$/im.exec(this.#head)?.[1];
+		this.#length = declared === undefined ? null : Number(declared);
 		// Nobody has to wait for a body that cannot save it.
 		if (!this.#isWanted(this.#status)) return this.#judge();
 		return this.#takeBody(body);

@@ -1,3 +1,4 @@
+import {quote} from '../conf/diagnostics.js';
 import type {SmtpCheck} from '../conf/model.js';
 import {type Checker, failed, type Look, type Result} from './checker.js';
 import {converse, type Speaker} from './conversation.js';
@@ -45,5 +46,5 @@ function speaker({heloName}: SmtpCheck, look: Look): Speaker {
 
 function wrong(what: string, line: string): Result {
 	const isReply = /^\d{3}(?: |$)/.test(line);
-	return failed(isReply ? 'status' : 'malformed', `${what}: ${line.slice(0, 80)}`);
+	return failed(isReply ? 'status' : 'malformed', `${what}: ${quote(line)}`);
 }

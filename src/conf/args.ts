@@ -1,5 +1,5 @@
 import {quote, type Report} from './diagnostics.js';
-import type {Word} from './lexer.js';
+import type {Word} from './language/lexer.js';
 import {boolean, only, type Value, word} from './values.js';
 
 /** The words behind a keyword, taken one after the other. Complaints go to the report. */

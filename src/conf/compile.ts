@@ -6,7 +6,7 @@ import type {Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {IprouteNames} from './iproute-names.js';
 import {toGlobals} from './keywords/globals.js';
-import {toInstance} from './keywords/instance.js';
+import {type InstanceDraft, PRIORITY_OWNER, type RoutingNames, toInstance} from './keywords/instance.js';
 import {NameResolver} from './keywords/iproute-values.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
@@ -14,9 +14,11 @@ import {toSettings} from './keywords/settings.js';
 import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
+import {reconcileTracks, toTracks} from './keywords/track.js';
 import {toTrackGroup} from './keywords/track-group.js';
-import type {Config, Service} from './model.js';
-import type {Statement} from './parser.js';
+import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/trackers.js';
+import type {Statement} from './language/parser.js';
+import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';
@@ -27,17 +29,19 @@ export function compile(file: string, statements: readonly Statement[], files: F
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
-	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const names = {resolver: new NameResolver(new IprouteNames(files), report), priorities: new RulePriorities()};
+	const instances = instancesOf(draft, names, report);
+	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
 		file,
 		globals: toGlobals(draft.globals, report),
 		settings: toSettings(draft.settings, hasIpv6, blockList(draft.settings, files, report)),
 		services,
 		statics: toStatics(draft.statics, draft.globals.defaultInterface, names, report),
-		instances: present(draft.instances.map(instance => toInstance(instance, draft.globals, names, report))),
+		instances,
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
 		trackGroups: draft.trackGroups.map(toTrackGroup),
+		trackers: trackersOf(draft, instances, report),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;
@@ -68,6 +72,36 @@ function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
 
 function backendsOf({backends, sorryServer}: Service): number {
 	return backends.length + (sorryServer === null ? 0 : 1);
+}
+
+function instancesOf(
+	{instances, syncGroups, trackers, globals}: ConfigDraft,
+	names: RoutingNames,
+	report: Report,
+): Instance[] {
+	const groups = syncGroups.map(group => ({...group, tracks: toTracks(group.tracks, trackers, report)}));
+	const tracksOf = (draft: InstanceDraft, priority: number): readonly Track[] => {
+		const tracks = toTracks(draft.tracks, trackers, report);
+		const group = groups.find(({instances}) => instances.includes(draft.name)) ?? null;
+		const isOwner = priority === PRIORITY_OWNER;
+		return reconcileTracks({interface: draft.interface, isOwner, tracks}, group, report);
+	};
+	return present(instances.map(draft => toInstance(draft, globals, names, tracksOf, report)));
+}
+
+/** Those that somebody tracks. */
+function trackersOf({trackers, globals}: ConfigDraft, instances: readonly Instance[], report: Report): Trackers {
+	const tracks = instances.flatMap(instance => instance.tracks);
+	const tracked =
+		(kind: TrackerKind) =>
+		({name}: {readonly name: string}): boolean =>
+			tracks.some(track => track.kind === kind && track.name === name);
+	const {scripts, files, processes} = trackers;
+	return {
+		scripts: present(scripts.map(one => toTrackedScript(one, globals.scripts, report))).filter(tracked('script')),
+		files: present(files.map(one => toTrackedFile(one, report))).filter(tracked('file')),
+		processes: present(processes.map(one => toTrackedProcess(one, report))).filter(tracked('process')),
+	};
 }
 
 function present<T>(values: readonly (T | null)[]): T[] {

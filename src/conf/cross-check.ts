@@ -17,10 +17,12 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 	const {services, instances, syncGroups} = config;
 	unique(services, ({name}) => `virtual_server ${name}`, report);
 	unique(draft.groups, ({name}) => `virtual_server_group ${quote(name)}`, report);
-	unique(draft.trackFiles, ({name}) => `track_file ${quote(name)}`, report);
 	unique(draft.settings.services, ({title}) => `service ${quote(title)}`, report);
 	unique(draft.instances, ({name}) => `vrrp_instance ${quote(name)}`, report);
 	unique(syncGroups, ({name}) => `vrrp_sync_group ${quote(name)}`, report);
+	unique(draft.trackers.scripts, ({name}) => `vrrp_script ${quote(name)}`, report);
+	unique(draft.trackers.files, ({name}) => `track_file ${quote(name)}`, report);
+	unique(draft.trackers.processes, ({name}) => `vrrp_track_process ${quote(name)}`, report);
 	unique(
 		instances,
 		({vrid, family: of, interface: device}) => `virtual_router_id ${vrid} of IPv${of} on interface ${device}`,

@@ -341,8 +341,78 @@ export interface Instance {
 	readonly unicast: Unicast | null;
 	/** Follow the link state of the interface (keepalived: not `dont_track_primary`). */
 	readonly trackPrimary: boolean;
+	/** What else decides its priority or its fault: its own `track_…` blocks and those of its sync group. */
+	readonly tracks: readonly Track[];
 	/** null: nobody. */
 	readonly notify: InstanceNotify | null;
+}
+
+export type TrackerKind = 'interface' | 'script' | 'file' | 'process';
+
+/** What a tracker has found. A file has a number; `absent`: a script that cannot be run, which counts for nothing. */
+export type TrackerResult = 'up' | 'down' | 'absent' | number;
+
+/** A tracker's result as it is passed on. */
+export interface TrackerReport {
+	readonly kind: TrackerKind;
+	readonly name: string;
+	readonly result: TrackerResult;
+}
+
+/** What a tracker means to an instance. */
+export interface Track {
+	readonly place: Place;
+	readonly kind: TrackerKind;
+	/** Of the interface, or of the tracker's own block. */
+	readonly name: string;
+	/** Added to the priority while it is up (positive) or down (negative); times a file's value; 0: a fault while it is down. */
+	readonly weight: number;
+	/** Subtracted instead of added; of weight 0: a fault while it is up. */
+	readonly reverse: boolean;
+}
+
+/** One `vrrp_script`. */
+export interface TrackedScript {
+	readonly place: Place;
+	readonly name: string;
+	readonly script: Script;
+	readonly intervalUs: number;
+	readonly timeoutUs: number;
+	/** Failures in a row until it is down, and successes until it is up. */
+	readonly fall: number;
+	readonly rise: number;
+}
+
+/** One `track_file`. */
+export interface TrackedFile {
+	readonly place: Place;
+	readonly name: string;
+	readonly path: string;
+	/** What to write at the start: into a file that is not there, or into any. */
+	readonly initial: {readonly value: number; readonly overwrite: boolean} | null;
+}
+
+/** One `vrrp_track_process`. */
+export interface TrackedProcess {
+	readonly place: Place;
+	readonly name: string;
+	/** The name of the process (`comm`), or with `fullCommand` the program as it was started. */
+	readonly process: string;
+	readonly fullCommand: boolean;
+	/** The arguments, and how many more there may be: `initial` lets the last one be longer. null: any. */
+	readonly parameters: {readonly match: 'exact' | 'initial' | 'partial'; readonly values: readonly string[]} | null;
+	/** How many must run, and how many may. */
+	readonly quorum: number;
+	readonly quorumMax: number;
+	readonly upDelayUs: number;
+	readonly downDelayUs: number;
+}
+
+/** What is watched for the instances, links apart. */
+export interface Trackers {
+	readonly scripts: readonly TrackedScript[];
+	readonly files: readonly TrackedFile[];
+	readonly processes: readonly TrackedProcess[];
 }
 
 /** Whom to tell which state an instance or a sync group has entered. */
@@ -472,4 +542,5 @@ export interface Config {
 	readonly syncGroups: readonly SyncGroup[];
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	readonly trackers: Trackers;
 }

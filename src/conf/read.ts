@@ -1,10 +1,10 @@
 import {compile} from './compile.js';
 import {type Diagnostic, Report} from './diagnostics.js';
 import type {Files} from './files.js';
-import {readTokens} from './include.js';
+import {readTokens} from './language/include.js';
+import {Parser} from './language/parser.js';
 import {type Machine, noMachine} from './machine.js';
 import type {Config} from './model.js';
-import {Parser} from './parser.js';
 
 export type {FileReason, Files} from './files.js';
 

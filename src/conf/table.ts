@@ -1,8 +1,8 @@
 import {type Args, Arguments, anything, none} from './args.js';
 import {formatPlace, quote, type Report} from './diagnostics.js';
-import type {Word} from './lexer.js';
+import type {Word} from './language/lexer.js';
+import type {Statement} from './language/parser.js';
 import type {Place} from './model.js';
-import type {Statement} from './parser.js';
 import {suggestion} from './values.js';
 
 /**

@@ -30,7 +30,7 @@ export const word: Value<string> = {usage: 'WORD', parse: text => ({value: text}
 
 /** A decimal integer from `min` to `max`. */
 export function integer(min: number, max: number): Value<number> {
-	const usage = `${min}-${max}`;
+	const usage = min < 0 ? `${min}..${max}` : `${min}-${max}`;
 	return {
 		usage,
 		parse(text) {

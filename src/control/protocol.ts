@@ -93,8 +93,10 @@ export interface InstanceReport {
 	readonly reason: string;
 	readonly interface: string;
 	readonly vrid: number;
-	/** In effect now. */
+	/** In effect now: the configured one and what trackers add. */
 	readonly priority: number;
+	readonly basePriority: number;
+	readonly trackers: readonly TrackedReport[];
 	readonly syncGroup: string | null;
 	readonly addresses: readonly string[];
 	/** Who sends the adverts: `192.168.1.10`, or null while nobody is heard. */
@@ -102,6 +104,20 @@ export interface InstanceReport {
 	readonly advertsSent: number;
 	readonly advertsReceived: number;
 	readonly transitions: number;
+}
+
+/** Something that an instance tracks. */
+export interface TrackedReport {
+	readonly kind: 'interface' | 'script' | 'file' | 'process';
+	readonly name: string;
+	readonly weight: number;
+	readonly reverse: boolean;
+	/** `up`, `down`, a file's number, `absent` (a script that cannot be run), or null before the first result. */
+	readonly result: string | number | null;
+	/** To the priority. */
+	readonly adds: number;
+	/** It keeps the instance in fault. */
+	readonly fault: boolean;
 }
 
 export interface ReloadReport {

@@ -137,6 +137,28 @@ export interface Scripts {
 	run(script: Script, options: {readonly timeoutUs: number; readonly signal?: AbortSignal}): Promise<ScriptEnd>;
 }
 
+/** Files of a few bytes, by which other programs say something. */
+export interface SmallFiles {
+	/** Its beginning; null if it cannot be read. */
+	read(path: string): Promise<string | null>;
+	/** Why it could not be written, or null. */
+	write(path: string, text: string): Promise<string | null>;
+	/** Calls `onChange` when the file may have changed, come or gone; some changes are missed. */
+	watch(path: string, onChange: () => void): Cancel;
+}
+
+export interface RunningProcess {
+	/** At most 15 bytes, as the kernel keeps it. */
+	readonly name: string;
+	/** The program and its arguments; none where they were not asked for, or of a kernel thread. */
+	readonly command: readonly string[];
+}
+
+export interface Processes {
+	/** All that run now, zombies left out. Reading `commands` may wait for swapped-out memory. */
+	list(options: {readonly commands: boolean}): readonly RunningProcess[];
+}
+
 /** The end of a named pipe that we write to. */
 export interface Pipe {
 	/** Never waits; false if there was no room for all of the line. */
@@ -177,6 +199,8 @@ export interface Host {
 	readonly random: () => number;
 	readonly subprocesses: Subprocesses;
 	readonly scripts: Scripts;
+	readonly smallFiles: SmallFiles;
+	readonly processes: Processes;
 	readonly pipes: Pipes;
 	readonly mailer: Mailer;
 	/** What the machine calls itself. */

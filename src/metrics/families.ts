@@ -110,6 +110,23 @@ export const FAMILIES: readonly Family[] = [
 		samples: ({instances}) => instances.map(({instance, priority}) => [{instance}, priority]),
 	},
 	{
+		name: 'lbd_vrrp_base_priority',
+		help: 'Priority of the VRRP instance as configured, without what trackers add.',
+		type: 'gauge',
+		labels: ['instance'],
+		samples: ({instances}) => instances.map(({instance, basePriority}) => [{instance}, basePriority]),
+	},
+	{
+		name: 'lbd_vrrp_tracker',
+		help: 'What a tracker of the VRRP instance found: 1 up, 0 down, or the number in a file. Absent before the first result.',
+		type: 'gauge',
+		labels: ['instance', 'kind', 'tracker'],
+		samples: ({instances}) =>
+			instances.flatMap(({instance, trackers}) =>
+				trackers.map(({kind, tracker, value}): Sample => [{instance, kind, tracker}, value]),
+			),
+	},
+	{
 		name: 'lbd_vrrp_transitions_total',
 		help: 'State changes of the VRRP instance.',
 		type: 'counter',

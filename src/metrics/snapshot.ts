@@ -46,9 +46,17 @@ export interface InstanceSample {
 	readonly instance: string;
 	readonly state: string;
 	readonly priority: number;
+	readonly basePriority: number;
+	readonly trackers: readonly TrackerSample[];
 	readonly advertsSent: number;
 	readonly advertsReceived: number;
 	/** Refused adverts by reason. */
 	readonly advertsRefused: Readonly<Record<string, number>>;
 	readonly transitions: number;
+}
+
+export interface TrackerSample {
+	readonly kind: string;
+	readonly tracker: string;
+	readonly value: number;
 }

@@ -66,23 +66,16 @@ export class Notifier implements Subscriptions {
 		this.#fifos.configure(config.globals.fifos);
 	}
 
-	/** A reload is done: tells the FIFOs of what has another priority now, and of what stands as before, if they want. */
+	/** A reload is done: tells the FIFOs of what stands as before, if they want. */
 	reloaded(): void {
 		this.#forget();
-		for (const [subject, standing] of this.#standings) {
-			const {scope, name, state} = standing;
-			const instance = scope === 'instance' ? named(this.#config.instances, name) : undefined;
-			const priority = instance?.priority ?? standing.priority;
-			if (priority === standing.priority) continue;
-			this.#standings.set(subject, {...standing, priority});
-			this.tell({kind: 'priority', name, master: state === 'MASTER', priority});
-		}
 		for (const standing of this.#standings.values()) this.tell({...standing, kind: 'still'});
 	}
 
 	tell(event: NotifyEvent): void {
 		const isNews = event.kind !== 'entered' || this.#isNews(event);
 		if (event.kind === 'entered') this.#note(event);
+		if (event.kind === 'priority') this.#notePriority(event);
 		if (!isNews) return;
 		const {scripts, line, message} = due(event, this);
 		const topic = topicOf(event);
@@ -142,6 +135,12 @@ export class Notifier implements Subscriptions {
 		const subject = `${scope} ${name}`;
 		if (state === 'DELETED') this.#standings.delete(subject);
 		else this.#standings.set(subject, {scope, name, state, priority});
+	}
+
+	#notePriority({name, priority}: Extract<NotifyEvent, {kind: 'priority'}>): void {
+		const subject = `instance ${name}`;
+		const standing = this.#standings.get(subject);
+		if (standing !== undefined) this.#standings.set(subject, {...standing, priority});
 	}
 
 	/** A state that was the last one to be mailed is no news: FAULT may have been between, which need not be mailed. */

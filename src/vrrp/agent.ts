@@ -1,3 +1,4 @@
+import type {TrackerReport} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Log} from '../log.js';
 import type {VrrpHost} from './instance.js';
@@ -36,7 +37,9 @@ export class VrrpAgent {
 		if (this.#stopped) return;
 		switch (message.kind) {
 			case 'configure':
-				return this.#configure(message.config);
+				return this.#configure(message.config, message.tracked);
+			case 'tracked':
+				return this.#router?.track(message.tracked);
 			case 'status':
 				return this.#send({kind: 'status', id: message.id, status: this.#status()});
 			case 'stop':
@@ -52,6 +55,7 @@ export class VrrpAgent {
 		return new Router(this.#openHost(), new MessageLog(this.#send), {
 			transition: transition => this.#send({kind: 'transition', transition}),
 			rival: rival => this.#send({kind: 'rival', rival}),
+			priorityChanged: change => this.#send({kind: 'priority', change}),
 		});
 	}
 
@@ -60,9 +64,10 @@ export class VrrpAgent {
 		return {realTime: this.#realTime, instances, groups};
 	}
 
-	async #configure(config: VrrpConfig): Promise<void> {
+	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[]): Promise<void> {
 		try {
 			this.#router ??= this.#openRouter();
+			this.#router.track(tracked);
 			await this.#router.configure(config);
 			this.#send({kind: 'configured'});
 		} catch (error) {

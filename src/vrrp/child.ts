@@ -1,7 +1,9 @@
+import type {TrackerReport} from '../conf/model.js';
 import {ControlError, ExitCode} from '../errors.js';
 import type {Cancel, Clock, Subprocess, Subprocesses} from '../host/host.js';
 import type {Log} from '../log.js';
-import type {FromVrrp, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
+import type {FromVrrp, PriorityChange, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
+import {forgetUntracked, trackerName} from './tracking.js';
 
 const STATUS_TIMEOUT_US = 1_000_000;
 /** An orderly stop is two packets and a few netlink requests. */
@@ -14,6 +16,7 @@ const STABLE_US = 60_000_000;
 export interface VrrpEvents {
 	onTransition(transition: Transition): void;
 	onRival(rival: Rival): void;
+	onPriority(change: PriorityChange): void;
 	/** VRRP does not run any more, and will not by itself. */
 	onFatal(error: ControlError): void;
 }
@@ -41,6 +44,8 @@ export class VrrpChild {
 	#stopping: (() => void) | null = null;
 	#accepted: VrrpConfig | null = null;
 	#proposed: (Waiting<void> & {config: VrrpConfig}) | null = null;
+	/** The last word of each tracker, by `trackerName`, for a process that starts again. */
+	readonly #tracked = new Map<string, TrackerReport>();
 	#nextId = 1;
 	readonly #statusRequests = new Map<number, Waiting<VrrpStatus>>();
 	#restartDelayUs = RESTART_DELAY_MIN_US;
@@ -63,8 +68,14 @@ export class VrrpChild {
 		return new Promise((resolve, reject) => {
 			this.#proposed = {config, resolve, reject};
 			if (this.#running === null) this.#start();
-			else if (this.#running.ready) this.#tell({kind: 'configure', config});
+			else if (this.#running.ready) this.#tellConfig(config);
 		});
+	}
+
+	/** What a tracker has found; it holds until the next word of the same one. */
+	track(report: TrackerReport): void {
+		this.#tracked.set(trackerName(report), report);
+		if (this.#running?.ready) this.#tell({kind: 'tracked', tracked: [report]});
 	}
 
 	/** Asks the process; rejects with a `ControlError` when it does not answer within a second. */
@@ -105,6 +116,10 @@ export class VrrpChild {
 		});
 	}
 
+	#tellConfig(config: VrrpConfig): void {
+		this.#tell({kind: 'configure', config, tracked: [...this.#tracked.values()]});
+	}
+
 	#tell(message: ToVrrp): void {
 		this.#running?.process.send(message);
 	}
@@ -133,6 +148,9 @@ export class VrrpChild {
 			case 'rival':
 				this.#events.onRival(message.rival);
 				break;
+			case 'priority':
+				this.#events.onPriority(message.change);
+				break;
 			case 'status':
 				this.#onStatus(message.id, message.status);
 				break;
@@ -152,12 +170,13 @@ export class VrrpChild {
 		this.#running.ready = true;
 		if (!realTime) this.#log.warn({}, 'vrrp runs without real-time scheduling: adverts may be late on a busy machine');
 		const config = this.#proposed?.config ?? this.#accepted;
-		if (config !== null) this.#tell({kind: 'configure', config});
+		if (config !== null) this.#tellConfig(config);
 	}
 
 	#onConfigured(): void {
 		if (this.#proposed === null) return;
 		this.#accepted = this.#proposed.config;
+		forgetUntracked(this.#tracked, this.#accepted.instances);
 		this.#proposed.resolve();
 		this.#proposed = null;
 	}

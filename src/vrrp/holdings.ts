@@ -162,10 +162,11 @@ function addressHolding(virtual: VirtualAddress, links: readonly Link[]): Holdin
 }
 
 function heldAddress(address: NewAddress, tracked: boolean, trackGroup: string | null): Holding {
-	return {
+	const slot = addressKey(address);
+	const holding: Holding = {
 		kind: 'address',
-		key: addressKey(address),
-		slot: addressKey(address),
+		key: JSON.stringify(address),
+		slot,
 		text: `address ${address.address}`,
 		tracked,
 		trackGroup,
@@ -178,8 +179,11 @@ function heldAddress(address: NewAddress, tracked: boolean, trackGroup: string |
 		remains: ({addresses}) =>
 			addresses
 				.filter(entry => entry.ifindex === address.ifindex && entry.address === address.address)
-				.map(entry => heldAddress({...address, ...entry}, tracked, trackGroup)),
+				.map(entry =>
+					addressKey(entry) === slot ? holding : heldAddress({...address, ...entry}, tracked, trackGroup),
+				),
 	};
+	return holding;
 }
 
 function routeHolding(virtual: VirtualRoute, links: readonly Link[]): Holding | null {

@@ -1,4 +1,4 @@
-import type {Instance} from '../conf/model.js';
+import type {Instance, Track, TrackerResult} from '../conf/model.js';
 import type {AddressEntry, AdvertSocket, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
@@ -15,6 +15,7 @@ import {Announcer} from './announce.js';
 import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
+	type Ailment,
 	type Effect,
 	initialState,
 	type MachineConfig,
@@ -24,8 +25,9 @@ import {
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, Rival, Transition} from './protocol.js';
+import type {InstanceStatus, PriorityChange, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
+import {type Tracking, track, trackerName} from './tracking.js';
 
 /** The part of the outside world that VRRP lives in. */
 export interface VrrpHost {
@@ -42,6 +44,7 @@ export interface InstanceOwner {
 	settled(): void;
 	transition(transition: Transition): void;
 	rival(rival: Rival): void;
+	priorityChanged(change: PriorityChange): void;
 	/** The master of this instance resigned. */
 	resigned(): void;
 	/** What of the static blocks the instance cannot do without, and is not there; null: nothing. */
@@ -68,7 +71,10 @@ export class InstanceRunner {
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
 	readonly #announcer: Announcer;
+	readonly #tracked: ReadonlyMap<string, TrackerResult>;
 	#links: readonly Link[] = [];
+	/** What ails it, or did last. */
+	#ailing: Ailment = 'interface-down';
 	#attachment: (Ends & {readonly adverts: AdvertSocket; readonly group: string | null; readonly ttl: number}) | null =
 		null;
 	#since: Date;
@@ -87,6 +93,8 @@ export class InstanceRunner {
 		instance: Instance;
 		grouped: boolean;
 		multicastGroup: string;
+		/** Results of trackers by `trackerName`; `reconsider` is called when they change. */
+		tracked: ReadonlyMap<string, TrackerResult>;
 		host: VrrpHost;
 		owner: InstanceOwner;
 		log: Log;
@@ -99,6 +107,7 @@ export class InstanceRunner {
 		this.#host = host;
 		this.#owner = owner;
 		this.#log = options.log.child({instance: instance.name});
+		this.#tracked = options.tracked;
 		this.#defaultGroup = options.multicastGroup;
 		this.#timers = new Timers(
 			host.clock,
@@ -127,7 +136,25 @@ export class InstanceRunner {
 		this.#links = inventory.links;
 		this.#holdings.adopt(this.#wanted(), inventory);
 		this.#attach(this.#wantedEnds(inventory.addresses));
-		this.dispatch({kind: 'start', healthy: this.#ailment() === null});
+		this.#machineConfig = {...this.#machineConfig, priority: this.#tracking().priority};
+		const {awaited} = this.#tracking();
+		if (awaited === null) return this.reconsider();
+		this.#log.info({}, `(${this.name}) waits for the first result of ${awaited}`);
+		this.dispatch({kind: 'hold'});
+	}
+
+	/** Acts upon what is known of links and trackers now. */
+	reconsider(): void {
+		const {priority, awaited} = this.#tracking();
+		this.#setPriority(priority);
+		const ailment = this.#ailment()?.kind ?? null;
+		const recovery = this.#ailing === 'tracker-down' ? 'tracker-up' : 'interface-up';
+		if (ailment !== null) this.#ailing = ailment;
+		if (this.#state.role !== 'init') {
+			if ((ailment === null) !== this.#state.healthy) this.dispatch({kind: ailment ?? recovery});
+		} else if (awaited === null) {
+			this.dispatch({kind: 'start', ailment});
+		}
 	}
 
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
@@ -148,8 +175,10 @@ export class InstanceRunner {
 		this.#instance = instance;
 		this.#lines = new Wanted(instance);
 		this.#defaultGroup = multicastGroup;
-		this.#machineConfig = {...instance, grouped};
 		this.#links = inventory.links;
+		const before = this.#priority;
+		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
+		if (this.#priority !== before) this.#reportPriority();
 		this.#holdings.removeUnwanted(this.#wanted());
 		this.#reattach(inventory.addresses);
 		this.dispatch({kind: 'reconfigured'});
@@ -181,7 +210,9 @@ export class InstanceRunner {
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
 			since: this.#since.toISOString(),
-			priority: this.#instance.priority,
+			priority: this.#priority,
+			basePriority: this.#instance.priority,
+			tracks: this.#tracking().tracks,
 			master: this.#state.role === 'master' ? this.#ownRank() : this.#master,
 			addresses: this.#instance.addresses.map(virtual => virtual.address),
 			advertsSent: this.#advertsSent,
@@ -200,7 +231,12 @@ export class InstanceRunner {
 
 	#ownRank(): {address: string; priority: number} | null {
 		if (this.#attachment === null) return null;
-		return {address: this.#attachment.source, priority: this.#instance.priority};
+		return {address: this.#attachment.source, priority: this.#priority};
+	}
+
+	/** In effect now. */
+	get #priority(): number {
+		return this.#machineConfig.priority;
 	}
 
 	#perform(effect: Effect): void {
@@ -222,6 +258,9 @@ export class InstanceRunner {
 				break;
 			case 'shorten-timer':
 				this.#timers.shorten(effect.timer, effect.us);
+				break;
+			case 'shift-timer':
+				this.#timers.shift(effect.timer, effect.us);
 				break;
 			case 'cancel-timer':
 				this.#timers.cancel(effect.timer);
@@ -296,7 +335,14 @@ export class InstanceRunner {
 	}
 
 	/** Why there is nothing to be master of (keepalived §3.4), or null. */
-	#ailment(): string | null {
+	#ailment(): {readonly kind: Ailment; readonly words: string} | null {
+		const wrong = this.#wrongWithInterface();
+		if (wrong !== null) return {kind: 'interface-down', words: wrong};
+		const {fault} = this.#tracking();
+		return fault === null ? null : {kind: 'tracker-down', words: fault};
+	}
+
+	#wrongWithInterface(): string | null {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
@@ -318,8 +364,7 @@ export class InstanceRunner {
 		} catch (error) {
 			this.#log.error({error: String(error)}, `(${this.name}) cannot open sockets on ${this.#instance.interface}`);
 		}
-		const healthy = this.#ailment() === null;
-		if (healthy !== this.#state.healthy) this.dispatch({kind: healthy ? 'interface-up' : 'interface-down'});
+		this.reconsider();
 	}
 
 	/** Where adverts go by multicast, or null. */
@@ -350,6 +395,32 @@ export class InstanceRunner {
 	#detach(): void {
 		this.#attachment?.adverts.close();
 		this.#attachment = null;
+	}
+
+	// Trackers
+
+	#tracking(): Tracking {
+		return track(this.#instance.priority, this.#instance.tracks, track => this.#resultOf(track));
+	}
+
+	#resultOf(track: Track): TrackerResult | null {
+		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track)) ?? null;
+		return this.#links.some(({name, running}) => name === track.name && running) ? 'up' : 'down';
+	}
+
+	#setPriority(priority: number): void {
+		const before = this.#priority;
+		if (priority === before) return;
+		this.#machineConfig = {...this.#machineConfig, priority};
+		this.#log.info({}, `(${this.name}) Changing effective priority from ${before} to ${priority}`);
+		this.dispatch({kind: 'priority-changed', before});
+		this.#reportPriority();
+	}
+
+	#reportPriority(): void {
+		const {role} = this.#state;
+		if (role !== 'master' && role !== 'backup') return;
+		this.#owner.priorityChanged({instance: this.name, master: role === 'master', priority: this.#priority});
 	}
 
 	// Packets
@@ -391,7 +462,7 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#instance.priority), own, this.#instance.unicast);
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, this.#instance.unicast);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			return;
@@ -414,25 +485,24 @@ export class InstanceRunner {
 	// Reports, in keepalived's words where users' scripts look for them
 
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
-		const {priority} = this.#instance;
 		this.#since = this.#host.clock.wall();
 		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);
 		const ailment = to === 'fault' ? this.#ailment() : null;
-		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment}`);
+		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment.words}`);
 		if (to !== 'stopped') {
 			const initial = from === 'init' ? ' (init)' : '';
 			this.#log.info({from, to, cause}, `(${this.name}) Entering ${to.toUpperCase()} STATE${initial}`);
 		}
-		this.#owner.transition({scope: 'instance', name: this.name, from, to, cause, priority});
+		this.#owner.transition({scope: 'instance', name: this.name, from, to, cause, priority: this.#priority});
 	}
 
 	#reportOutranked(cause: string): void {
 		if (this.#master === null) return;
 		const {address, priority} = this.#master;
 		const lead = `(${this.name}) Master received advert from ${address} with`;
-		const ours = this.#instance.priority;
+		const ours = this.#priority;
 		if (cause === 'higher-priority') this.#log.info({}, `${lead} higher priority ${priority}, ours ${ours}`);
 		if (cause === 'higher-address')
 			this.#log.info({}, `${lead} same priority ${priority} but higher IP address than ours`);
@@ -442,7 +512,7 @@ export class InstanceRunner {
 		if (this.#master === null || this.#master.address === this.#reportedLower) return;
 		const {address, priority} = this.#master;
 		this.#reportedLower = address;
-		const ours = this.#instance.priority;
+		const ours = this.#priority;
 		const text =
 			this.#state.role === 'master'
 				? `Received advert from ${address} with lower priority ${priority}, ours ${ours}, forcing new election`
@@ -454,8 +524,8 @@ export class InstanceRunner {
 	#reportRival(): void {
 		const nowUs = this.#host.clock.nowUs();
 		if (this.#state.role !== 'master' || nowUs < this.#rivalQuietUntilUs) return;
-		const {name: instance, advertUs, priority} = this.#instance;
+		const {name: instance, advertUs} = this.#instance;
 		this.#rivalQuietUntilUs = nowUs + advertUs;
-		this.#owner.rival({instance, priority});
+		this.#owner.rival({instance, priority: this.#priority});
 	}
 }

@@ -6,7 +6,8 @@
  *                   │           master down (in a group: when all members are ready)
  *   fault ◄──────► backup ─────────────────────────────► master
  *     ▲   interface │  ▲  better advert, address lost      │
- *     │   down      │  └───────────────────────────────────┤
+ *     │  or tracker │  └───────────────────────────────────┤
+ *     │        down │                                      │
  *     └─────────────┴──────────────────────────────────────┘
  *
  * Every state leads to `stopped` on `stop`. Members of a sync group do not leave backup or fault by themselves:
@@ -17,7 +18,7 @@ import type {Instance} from '../conf/model.js';
 export type Role = 'init' | 'backup' | 'master' | 'fault' | 'stopped';
 export type TimerName = 'master-down' | 'advert' | 'preempt-delay' | 'announce' | 'refresh';
 
-/** What of an instance's configuration decides its state. */
+/** What of an instance's configuration decides its state; `priority` is the effective one, with what trackers add. */
 export interface MachineConfig
 	extends Pick<Instance, 'priority' | 'version' | 'advertUs' | 'preempt' | 'preemptDelayUs' | 'garp'> {
 	/** Member of a sync group. */
@@ -26,7 +27,7 @@ export interface MachineConfig
 
 export interface MachineState {
 	readonly role: Role;
-	/** The interface can carry adverts: it is up and has an address. */
+	/** The interface can carry adverts, being up and having an address, and no tracker forbids it. */
 	readonly healthy: boolean;
 	/** A grouped backup that would be master by now. */
 	readonly ready: boolean;
@@ -40,6 +41,10 @@ export interface MachineState {
 	readonly owed: {readonly rounds: number; readonly because: 'became-master' | 'lower-priority'} | null;
 }
 
+/** Why nothing can be master here: the interface, or what the instance tracks. */
+export type Ailment = 'interface-down' | 'tracker-down';
+type Recovery = 'interface-up' | 'tracker-up';
+
 export type Cause =
 	| 'start'
 	| 'owner'
@@ -49,16 +54,22 @@ export type Cause =
 	| 'address-lost'
 	| 'interface-down'
 	| 'interface-up'
+	| 'tracker-down'
+	| 'tracker-up'
 	| 'sync-group'
 	| 'stop';
 
 export type MachineEvent =
-	| {readonly kind: 'start'; readonly healthy: boolean}
+	| {readonly kind: 'start'; readonly ailment: Ailment | null}
+	/** It cannot start yet, and must not have what an earlier run left behind meanwhile. */
+	| {readonly kind: 'hold'}
 	/** A valid advertisement; `higherAddress`: its source address is above ours. */
 	| {readonly kind: 'advert'; readonly priority: number; readonly higherAddress: boolean; readonly advertUs: number}
 	| {readonly kind: 'timer'; readonly timer: TimerName}
-	| {readonly kind: 'interface-down'}
-	| {readonly kind: 'interface-up'}
+	| {readonly kind: Ailment}
+	| {readonly kind: Recovery}
+	/** The priority in `config` is a new one. */
+	| {readonly kind: 'priority-changed'; readonly before: number}
 	/** Somebody else deleted one of our addresses. */
 	| {readonly kind: 'address-lost'}
 	/** The sync group moves all its members; `hurried`: nobody is master, wait for the skew time only. */
@@ -79,6 +90,8 @@ export type Effect =
 	| {readonly kind: 'set-timer'; readonly timer: TimerName; readonly us: number}
 	/** Like set-timer, unless the timer expires earlier anyway. */
 	| {readonly kind: 'shorten-timer'; readonly timer: TimerName; readonly us: number}
+	/** Lets a running timer expire so much later, or earlier. */
+	| {readonly kind: 'shift-timer'; readonly timer: TimerName; readonly us: number}
 	| {readonly kind: 'cancel-timers'}
 	| {readonly kind: 'cancel-timer'; readonly timer: TimerName}
 	| {readonly kind: 'transition'; readonly from: Role; readonly to: Role; readonly cause: Cause}
@@ -95,7 +108,7 @@ export interface Step {
 /** RFC 3768 §6.1: the master is given up after so many silent intervals (and the skew time). */
 const DOWN_INTERVALS = 3;
 /** The owner of the addresses: outranks everybody and does not wait (RFC 3768 §5.3.4). */
-const OWNER_PRIORITY = 255;
+export const OWNER_PRIORITY = 255;
 const SECOND_US = 1_000_000;
 
 export function initialState(config: MachineConfig): MachineState {
@@ -124,7 +137,7 @@ export function masterDownUs(config: MachineConfig, masterAdvertUs: number): num
 export function step(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
 	switch (state.role) {
 		case 'init':
-			return event.kind === 'start' ? onStart(state, event.healthy, config) : stay(state);
+			return inInit(state, event, config);
 		case 'backup':
 			return inBackup(state, event, config);
 		case 'master':
@@ -138,10 +151,16 @@ export function step(state: MachineState, event: MachineEvent, config: MachineCo
 	}
 }
 
+function inInit(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
+	if (event.kind === 'start') return onStart(state, event.ailment, config);
+	if (event.kind === 'stop') return toStopped(state, []);
+	return event.kind === 'hold' ? stay(state, {kind: 'remove-addresses'}) : stay(state);
+}
+
 /** keepalived §3.4: whatever `state` says, everybody but an owner begins by listening. */
-function onStart(state: MachineState, healthy: boolean, config: MachineConfig): Step {
-	const start = {...state, healthy};
-	if (!healthy) return toFault(start, 'interface-down');
+function onStart(state: MachineState, ailment: Ailment | null, config: MachineConfig): Step {
+	const start = {...state, healthy: ailment === null};
+	if (ailment !== null) return toFault(start, ailment);
 	if (config.priority !== OWNER_PRIORITY) return toBackup(start, 'start', config);
 	return config.grouped ? toBackup({...start, ready: true}, 'start', config) : toMaster(start, 'owner', config);
 }
@@ -153,7 +172,8 @@ function inBackup(state: MachineState, event: MachineEvent, config: MachineConfi
 		case 'timer':
 			return backupWaited(state, event.timer, config);
 		case 'interface-down':
-			return toFault({...state, healthy: false}, 'interface-down');
+		case 'tracker-down':
+			return toFault({...state, healthy: false}, event.kind);
 		case 'follow':
 			return follow(state, event, config);
 		case 'doubt-master':
@@ -166,8 +186,12 @@ function inBackup(state: MachineState, event: MachineEvent, config: MachineConfi
 			return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
 		case 'stop':
 			return toStopped(state, []);
+		case 'priority-changed':
+			return stay(state, shiftWait(state, event.before, config));
 		case 'start':
+		case 'hold':
 		case 'interface-up':
+		case 'tracker-up':
 		case 'address-lost':
 			return stay(state);
 		default:
@@ -225,7 +249,8 @@ function inMaster(state: MachineState, event: MachineEvent, config: MachineConfi
 		case 'timer':
 			return masterWaited(state, event.timer, config);
 		case 'interface-down':
-			return toFault({...state, healthy: false}, 'interface-down');
+		case 'tracker-down':
+			return toFault({...state, healthy: false}, event.kind);
 		case 'address-lost':
 			return toBackup(state, 'address-lost', config, true);
 		case 'follow':
@@ -235,7 +260,11 @@ function inMaster(state: MachineState, event: MachineEvent, config: MachineConfi
 		case 'stop':
 			return toStopped(state, [{kind: 'send-advert', priority: 0}, {kind: 'remove-addresses'}]);
 		case 'start':
+		case 'hold':
 		case 'interface-up':
+		case 'tracker-up':
+		// The next advert says it, as in keepalived.
+		case 'priority-changed':
 		case 'doubt-master':
 			return stay(state);
 		default:
@@ -292,19 +321,23 @@ function masterWaited(state: MachineState, timer: TimerName, config: MachineConf
 function inFault(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
 	switch (event.kind) {
 		case 'interface-up':
-			return recover({...state, healthy: true}, config);
+		case 'tracker-up':
+			return recover({...state, healthy: true}, event.kind, config);
 		case 'reconfigured':
 			// It may have left the group whose fault this was.
-			return state.healthy ? recover(state, config) : stay(state);
+			return state.healthy ? recover(state, 'interface-up', config) : stay(state);
 		case 'interface-down':
+		case 'tracker-down':
 			return stay({...state, healthy: false});
 		case 'follow':
 			return follow(state, event, config);
 		case 'stop':
 			return toStopped(state, []);
 		case 'start':
+		case 'hold':
 		case 'advert':
 		case 'timer':
+		case 'priority-changed':
 		case 'address-lost':
 		case 'doubt-master':
 			return stay(state);
@@ -314,8 +347,8 @@ function inFault(state: MachineState, event: MachineEvent, config: MachineConfig
 }
 
 /** A grouped instance waits until the whole group has recovered. */
-function recover(state: MachineState, config: MachineConfig): Step {
-	return config.grouped ? stay(state) : toBackup(state, 'interface-up', config);
+function recover(state: MachineState, cause: Recovery, config: MachineConfig): Step {
+	return config.grouped ? stay(state) : toBackup(state, cause, config);
 }
 
 /** The sync group has decided (keepalived §3.5). */
@@ -408,6 +441,12 @@ function waitForMaster(state: MachineState, config: MachineConfig): Step {
 		{...state, ready: false, hurried: false},
 		{kind: 'set-timer', timer: 'master-down', us: masterDownUs(config, state.masterAdvertUs)},
 	);
+}
+
+/** Another priority, another skew: a wait that has begun ends as if it had begun with the new one (keepalived does so). */
+function shiftWait(state: MachineState, before: number, config: MachineConfig): Effect {
+	const beforeUs = skewUs({...config, priority: before}, state.masterAdvertUs);
+	return {kind: 'shift-timer', timer: 'master-down', us: skewUs(config, state.masterAdvertUs) - beforeUs};
 }
 
 function advertise(config: MachineConfig): Effect[] {

@@ -2,10 +2,11 @@
  * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
  * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, MulticastGroups, Statics, SyncGroup, TrackGroup} from '../conf/model.js';
+import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
+import type {TrackStatus} from './tracking.js';
 
 export interface VrrpConfig {
 	readonly instances: readonly Instance[];
@@ -22,7 +23,10 @@ export interface InstanceStatus {
 	readonly role: Role;
 	/** When the role began, ISO 8601. */
 	readonly since: string;
+	/** In effect now: the configured one and what trackers add. */
 	readonly priority: number;
+	readonly basePriority: number;
+	readonly tracks: readonly TrackStatus[];
 	/** Whom we take for the master, ourselves included; null while nobody is. */
 	readonly master: {readonly address: string; readonly priority: number} | null;
 	readonly addresses: readonly string[];
@@ -67,10 +71,19 @@ export interface Rival {
 	readonly priority: number;
 }
 
+/** The effective priority of a master or backup has changed: by a tracker, or by a reload. */
+export interface PriorityChange {
+	readonly instance: string;
+	readonly master: boolean;
+	readonly priority: number;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
-	| {readonly kind: 'configure'; readonly config: VrrpConfig}
+	/** `tracked`: all that is known of the trackers. */
+	| {readonly kind: 'configure'; readonly config: VrrpConfig; readonly tracked: readonly TrackerReport[]}
+	| {readonly kind: 'tracked'; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'status'; readonly id: number}
 	| {readonly kind: 'stop'};
 
@@ -81,6 +94,7 @@ export type FromVrrp =
 	| {readonly kind: 'configured'}
 	| {readonly kind: 'transition'; readonly transition: Transition}
 	| {readonly kind: 'rival'; readonly rival: Rival}
+	| {readonly kind: 'priority'; readonly change: PriorityChange}
 	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
 	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
 	/** The last `configure` cannot be carried out; what ran before it still runs. */

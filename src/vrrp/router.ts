@@ -1,4 +1,12 @@
-import type {Instance, MulticastGroups, Place, Statics, SyncGroup} from '../conf/model.js';
+import type {
+	Instance,
+	MulticastGroups,
+	Place,
+	Statics,
+	SyncGroup,
+	TrackerReport,
+	TrackerResult,
+} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -8,9 +16,10 @@ import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
-import type {GroupStatus, InstanceStatus, Rival, Transition, VrrpConfig} from './protocol.js';
+import type {GroupStatus, InstanceStatus, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
+import {forgetUntracked, trackerName} from './tracking.js';
 
 interface Group {
 	readonly name: string;
@@ -22,6 +31,7 @@ interface Group {
 export interface RouterEvents {
 	transition(transition: Transition): void;
 	rival(rival: Rival): void;
+	priorityChanged(change: PriorityChange): void;
 }
 
 /** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
@@ -33,6 +43,8 @@ export class Router {
 	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
+	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
+	readonly #tracked = new Map<string, TrackerResult>();
 	readonly #statics: StaticHoldings;
 	readonly #promotion: Promotion;
 	/** Names of the interfaces with `promote_secondaries`. */
@@ -63,6 +75,14 @@ export class Router {
 		return this.#inTurn(() => this.#configure(config));
 	}
 
+	/** Takes in what trackers have found; those that are not named stay as they were. */
+	track(reports: readonly TrackerReport[]): void {
+		for (const report of reports) this.#tracked.set(trackerName(report), report.result);
+		this.#together(() => {
+			for (const runner of this.#runners.values()) runner.reconsider();
+		});
+	}
+
 	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
 		return {
 			instances: [...this.#runners.values()].map(runner => runner.status()),
@@ -91,11 +111,12 @@ export class Router {
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		requireInterfaces(config, found.links);
-		const restore = await this.#statics.configure(config, found);
+		const statics = this.#statics.config;
+		await this.#statics.configure(config, found);
 		try {
 			await this.#configureInstances(config, await takeInventory(this.#host.netlink, scope));
 		} catch (error) {
-			await restore();
+			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
 			throw error;
 		}
 		if (this.#scope === null) this.#reportStrangers(config, found);
@@ -123,6 +144,7 @@ export class Router {
 				if (runner !== undefined) this.#runners.set(key, runner);
 			}
 			this.#groups = config.syncGroups.map(group => this.#formGroup(group));
+			forgetUntracked(this.#tracked, config.instances);
 		});
 		await Promise.all(stopped);
 	}
@@ -155,11 +177,13 @@ export class Router {
 			multicastGroup,
 			host: this.#host,
 			log: this.#log,
+			tracked: this.#tracked,
 			owner: {
 				drain: () => this.#drain(),
 				settled: () => this.#settle(),
 				transition: transition => this.#events.transition(transition),
 				rival: rival => this.#events.rival(rival),
+				priorityChanged: change => this.#events.priorityChanged(change),
 				resigned: () => this.#doubtMaster(runner),
 				lacks: () => this.#statics.missingFor(runner.name),
 			},
@@ -202,8 +226,10 @@ export class Router {
 			});
 			return;
 		}
-		const [first] = group.members;
-		if (first !== undefined) this.#reportGroup(group, first.state.role);
+		const roles = new Set(group.members.map(member => member.state.role));
+		// A member that waits for its trackers holds the group.
+		const [role] = roles.has('init') ? [] : roles;
+		if (role !== undefined) this.#reportGroup(group, role);
 	}
 
 	#reportGroup(group: Group, to: Role): void {
@@ -230,7 +256,7 @@ export class Router {
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (this.#refreshAsked || this.#scope === null || !concerns(event, this.#scope)) return;
+		if (this.#refreshAsked || !concerns(event, this.#scope ?? EVERYTHING)) return;
 		this.#refreshAsked = true;
 		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
 			this.#log.error({error: String(error)}, 'cannot read links, addresses and routes'),
@@ -316,10 +342,14 @@ function requireInterfaces({instances, statics}: VrrpConfig, links: readonly Lin
 function devicesOf(user: string, of: Instance | Statics): {user: string; device: string; place: Place}[] {
 	const addresses = 'interface' in of ? virtualAddresses(of) : of.addresses;
 	return [
-		...('interface' in of ? [{user, device: of.interface, place: of.place}] : []),
+		...('interface' in of ? [{user, device: of.interface, place: of.place}, ...trackedInterfaces(user, of)] : []),
 		...addresses.map(({device, place}) => ({user, device, place})),
 		...of.routes.flatMap(({hops, place}) =>
 			hops.flatMap(({device}) => (device === null ? [] : [{user, device, place}])),
 		),
 	];
+}
+
+function trackedInterfaces(user: string, {tracks}: Instance): {user: string; device: string; place: Place}[] {
+	return tracks.flatMap(({kind, name, place}) => (kind === 'interface' ? [{user, device: name, place}] : []));
 }

@@ -23,11 +23,23 @@ export class StaticHoldings {
 		this.#holdings = new Holdings(netlink, log);
 	}
 
-	/** Puts new static blocks in force, touching only what differs. Resolves to what takes that back. */
-	async configure(config: StaticBlocks, inventory: Inventory): Promise<() => Promise<void>> {
-		const before = this.#config;
-		await this.#enforce(config, inventory);
-		return () => this.#enforce(before, inventory);
+	/** What is in force. */
+	get config(): StaticBlocks {
+		return this.#config;
+	}
+
+	/** Puts new static blocks in force, touching only what differs. */
+	async configure(config: StaticBlocks, inventory: Inventory): Promise<void> {
+		this.#config = config;
+		this.#lines = new Wanted(config.statics);
+		const wanted = this.#lines.on(inventory.links);
+		// An address that is there already is held when it is added; one with another prefix is somebody else's.
+		this.#holdings.adopt(
+			wanted.filter(({kind}) => kind !== 'address'),
+			inventory,
+		);
+		this.#holdings.removeUnwanted(wanted);
+		await this.#addAll(inventory);
 	}
 
 	/** Puts back what is missing. */
@@ -45,19 +57,6 @@ export class StaticHoldings {
 	async removeAll(): Promise<void> {
 		this.#holdings.removeAll();
 		await this.#holdings.settled();
-	}
-
-	async #enforce(config: StaticBlocks, inventory: Inventory): Promise<void> {
-		this.#config = config;
-		this.#lines = new Wanted(config.statics);
-		const wanted = this.#lines.on(inventory.links);
-		// An address that is there already is held when it is added; one with another prefix is somebody else's.
-		this.#holdings.adopt(
-			wanted.filter(({kind}) => kind !== 'address'),
-			inventory,
-		);
-		this.#holdings.removeUnwanted(wanted);
-		await this.#addAll(inventory);
 	}
 
 	async #addAll({links}: Inventory): Promise<void> {

@@ -46,6 +46,12 @@ export class Timers {
 		if (timer !== undefined && timer.dueUs > this.#clock.nowUs() + us) this.set(name, us);
 	}
 
+	/** Lets a running timer expire `us` later, or earlier where that is negative, but not before now. */
+	shift(name: TimerName, us: number): void {
+		const timer = this.#running.get(name);
+		if (timer !== undefined) this.set(name, Math.max(0, timer.dueUs - this.#clock.nowUs() + us));
+	}
+
 	cancel(name: TimerName): void {
 		this.#running.get(name)?.cancel();
 		this.#running.delete(name);

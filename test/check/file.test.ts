@@ -1,3 +1,4 @@
+import {execFileSync} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -39,4 +40,13 @@ test('a change by more than any weight takes the backend out', async t => {
 
 test('a file is read only at its beginning', async t => {
 	t.deepEqual(await look(`3${' '.repeat(1e6)}`, 1), {ok: true, weight: {by: 3}});
+});
+
+test('a pipe that nobody writes to is 0, too, and keeps nobody waiting', async t => {
+	const path = join(directory, 'pipe');
+	execFileSync('mkfifo', [path]);
+	const all = Array.from({length: 16}, () =>
+		fileChecker({kind: 'file', ...rhythm(), path, weight: 0}).check(lookFor()),
+	);
+	t.true((await Promise.all(all)).every(({ok}) => ok));
 });

@@ -68,6 +68,12 @@ for (const [what, replies, reason] of outcomes) {
 	});
 }
 
+test('what a server says is fit for a terminal', async t => {
+	const {port} = await mailServer(t, ['\x1b[31m\u009bred\r\n']);
+	const result = await look(port);
+	t.is(result.ok ? '' : result.detail, String.raw`greeting: '\u{1b}[31mÂ\u{9b}red'`);
+});
+
 test('a closed port is refused', async t => {
 	t.like(await look(await closedPort(t)), {ok: false, reason: 'refused'});
 });

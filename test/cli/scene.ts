@@ -20,6 +20,8 @@ const instance = {
 	sinceS: 11_520,
 	reason: 'no advert within 3.609 s',
 	priority: 200,
+	basePriority: 200,
+	trackers: [],
 	syncGroup: 'VRRP1',
 	advertsReceived: 0,
 	transitions: 2,
@@ -83,6 +85,13 @@ export const STATUS: Status = {
 				interface: 'eth1',
 				vrid: 92,
 				addresses: ['10.0.0.100/24'],
+				priority: 143,
+				trackers: [
+					{kind: 'script', name: 'check', weight: -60, reverse: false, result: 'down', adds: -60, fault: false},
+					{kind: 'file', name: 'load', weight: 1, reverse: true, result: -3, adds: 3, fault: false},
+					{kind: 'interface', name: 'eth2', weight: 0, reverse: false, result: 'down', adds: 0, fault: true},
+					{kind: 'process', name: 'proxy', weight: 0, reverse: false, result: null, adds: 0, fault: false},
+				],
 				master: '10.0.0.10',
 				advertsSent: 11_520,
 			},
@@ -106,8 +115,13 @@ const MEASUREMENT: Measurement = {
 		new Map([
 			['not ours', [-0.4, 3.6, 5]],
 			['established, 1 flow', [23.6, 24.2, 31]],
+			['established, 1 flow, IPv6', [29.5, 30.25, 37.2]],
 		]),
-		[{name: 'not ours'}, {name: 'established, 1 flow'}],
+		[
+			{name: 'not ours'},
+			{name: 'established, 1 flow'},
+			{name: 'established, 1 flow, IPv6', yardsticks: ['established, 1 flow']},
+		],
 	),
 };
 

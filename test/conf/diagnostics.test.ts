@@ -100,8 +100,8 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	// Known and refused
 	[
 		'top',
-		'vrrp_script S { oops }',
-		'24:1: error: vrrp_script is not supported: nothing is tracked yet (remove it if you can do without)',
+		'bfd_instance S { oops }',
+		'24:1: error: bfd_instance is not supported: BFD is not spoken; a vrrp_script can ask a routing daemon that speaks it (remove it if you can do without)',
 	],
 	[
 		'instance',

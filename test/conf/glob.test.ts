@@ -1,5 +1,5 @@
 import test from 'ava';
-import {expandBraces, expandGlob, matchName} from '../../src/conf/glob.js';
+import {expandBraces, expandGlob, matchName} from '../../src/conf/language/glob.js';
 import {MemoryFiles} from './memory-files.js';
 
 for (const [pattern, name, matches] of [

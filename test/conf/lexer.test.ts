@@ -1,7 +1,7 @@
 import test from 'ava';
 import {formatDiagnostic, formatPlace, Report} from '../../src/conf/diagnostics.js';
-import {lex, type Token} from '../../src/conf/lexer.js';
-import {readLines} from '../../src/conf/lines.js';
+import {lex, type Token} from '../../src/conf/language/lexer.js';
+import {readLines} from '../../src/conf/language/lines.js';
 import type {Place} from '../../src/conf/model.js';
 
 /** Tokens in one line of text each: `word@LINE:COL`. */

@@ -1,8 +1,8 @@
 import test from 'ava';
 import {formatDiagnostic, Report} from '../../src/conf/diagnostics.js';
-import {readTokens} from '../../src/conf/include.js';
+import {readTokens} from '../../src/conf/language/include.js';
+import {Parser, type Statement} from '../../src/conf/language/parser.js';
 import {noMachine} from '../../src/conf/machine.js';
-import {Parser, type Statement} from '../../src/conf/parser.js';
 import {MemoryFiles} from './memory-files.js';
 
 /** `a(b c){…}` */

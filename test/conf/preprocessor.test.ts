@@ -5,7 +5,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
 import {formatDiagnostic, Report} from '../../src/conf/diagnostics.js';
-import {readTokens} from '../../src/conf/include.js';
+import {readTokens} from '../../src/conf/language/include.js';
 import {defaultConfigId, type Machine} from '../../src/conf/machine.js';
 import {MemoryFiles} from './memory-files.js';
 

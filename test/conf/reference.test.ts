@@ -66,6 +66,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			multicastGroup: null,
 			unicast: null,
 			trackPrimary: true,
+			tracks: [],
 			notify: {...untold, deleted: null, lowerPriority: null},
 		}) as const;
 	const backend = (line: number, address: string) =>
@@ -160,6 +161,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 		syncGroups: [{place: at(10, 1), name: 'VRRP1', instances: ['external', 'internal'], notify: untold}],
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
+		trackers: {scripts: [], files: [], processes: []},
 	};
 }
 

@@ -24,7 +24,7 @@ const complaints: Readonly<Record<string, Readonly<Record<number, number | strin
 	SSL_GET: {20: 20},
 	UDP_CHECK: {},
 	// Without -i the script has no body, which shows at its end; we show its beginning.
-	conditional_conf: {13: 6, 25: 24},
+	conditional_conf: {13: 6, 25: 'the script that it names is there, and what is wrong with it has been said'},
 	// It has no line for it: "protocol specified for fwmark"; we do not take marks at all.
 	fwmark: {7: 7},
 	inhibit: {},

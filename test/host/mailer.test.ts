@@ -1,6 +1,7 @@
 import {once} from 'node:events';
 import {type AddressInfo, createServer, type Socket} from 'node:net';
 import {text} from 'node:stream/consumers';
+import {setImmediate} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import {SMTPServer, type SMTPServerOptions} from 'smtp-server';
 import type {Mail} from '../../src/host/host.js';
@@ -163,4 +164,16 @@ test('a server that answers byte by byte is broken off when told to', async t =>
 	setTimeout(() => abort.abort(), 100);
 	t.like(await sent, {kind: 'failed'});
 	t.like(await realMailer.send(mail(port), AbortSignal.abort()), {kind: 'failed'});
+});
+
+test('a mail that is broken off as soon as it has begun is no exception, and nobody gets it', async t => {
+	const {port, received} = await serve(t);
+	for (const ticks of [0, 1, 2, 5, 10]) {
+		const abort = new AbortController();
+		const sent = realMailer.send(mail(port), abort.signal);
+		for (let tick = 0; tick < ticks; tick++) await setImmediate();
+		abort.abort();
+		t.like(await sent, {kind: 'failed'});
+	}
+	t.deepEqual(received, []);
 });

@@ -5,6 +5,8 @@ import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net'
 import type {AddressEntry, Netlink, NetlinkEvent, NewAddress} from '../../src/host/host.js';
 import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress} from '../../src/net/address.js';
+import {type IpRoute, isRoute, KEEPALIVED, routeSlot} from '../../src/net/netlink/ip-route.js';
+import {type IpRule, ruleKey} from '../../src/net/netlink/ip-rule.js';
 
 const ETH0 = 20;
 const ETH1 = 21;
@@ -104,6 +106,97 @@ async function routes(netlink: Netlink): Promise<void> {
 	assert.deepEqual({gateway, ifindex, local}, {gateway: 'fe80::1', ifindex: ETH0, local: false});
 }
 
+const route: IpRoute<number> = {
+	family: 4,
+	type: 'unicast',
+	destination: {address: '10.20.0.0', prefix: 16},
+	from: null,
+	table: 300,
+	protocol: KEEPALIVED,
+	scope: 0,
+	tos: 0,
+	priority: 7,
+	source: '192.168.1.1',
+	hops: [{device: ETH0, gateway: '192.168.1.7', weight: 1, onlink: true, realms: null}],
+	metrics: {mtu: 1400, congctl: 'reno'},
+	locked: ['mtu'],
+	expiresS: null,
+	preference: null,
+	propagatesTtl: null,
+	placement: 'prepend',
+};
+const rule: IpRule = {
+	family: 4,
+	priority: 1000,
+	inverted: true,
+	from: {address: '10.1.0.0', prefix: 16},
+	to: null,
+	tos: 0,
+	mark: {value: 5, mask: 0xff},
+	inputInterface: 'eth0',
+	outputInterface: null,
+	tunnelId: '55',
+	users: [5, 9],
+	l3mdev: false,
+	ipProtocol: 17,
+	sourcePorts: [10, 20],
+	destinationPorts: [7, 7],
+	action: 'table',
+	table: 300,
+	target: null,
+	realms: null,
+	suppressPrefixLength: 0,
+	suppressGroup: 4,
+	protocol: KEEPALIVED,
+};
+
+/** Routes and rules of both families come, are found again among others, and go. */
+async function holdings(netlink: Netlink): Promise<void> {
+	run(`ip address add 192.168.1.1/24 dev eth0
+		ip address add 2001:db8::1/64 dev eth0 nodad
+		ip route add 10.99.0.0/16 dev eth0
+		ip -6 route add 2001:db8:99::/48 dev eth0`);
+	const hops = [
+		{device: ETH0, gateway: '2001:db8::7', weight: 2, onlink: false, realms: null},
+		{device: ETH0, gateway: '2001:db8::8', weight: 1, onlink: false, realms: null},
+	];
+	const ipv6 = {...route, family: 6, destination: {address: '2001:db8:20::', prefix: 48}, source: null, hops} as const;
+	const nowhere = {...route, type: 'unreachable', destination: {address: '10.21.0.0', prefix: 16}, hops: []} as const;
+	const all: readonly IpRoute<number>[] = [route, {...ipv6, metrics: {}, locked: []}, {...nowhere, source: null}];
+	const rules: readonly IpRule[] = [rule, {...rule, family: 6, from: {address: '2001:db8::', prefix: 32}}];
+	for (const wanted of all) await netlink.addRoute(wanted);
+	for (const wanted of rules) await netlink.addRule(wanted);
+
+	const entries = await netlink.routes(KEEPALIVED);
+	assert.equal(entries.length, all.length, 'the others are of another maker');
+	for (const wanted of all)
+		assert.ok(entries.some(entry => routeSlot(entry) === routeSlot(wanted) && isRoute(entry, wanted)));
+	const keys = (await netlink.rules()).map(ruleKey);
+	for (const wanted of rules) assert.ok(keys.includes(ruleKey(wanted)));
+	await assert.rejects(netlink.addRoute(route), {code: 'EEXIST'});
+	await assert.rejects(netlink.addRule(rule), {code: 'EEXIST'});
+
+	const told = next(netlink, event => event.kind === 'route' && event.removed && event.protocol === KEEPALIVED);
+	const toldOfRule = next(netlink, event => event.kind === 'rule' && event.removed);
+	for (const unwanted of all) await netlink.deleteRoute(unwanted);
+	for (const unwanted of rules) await netlink.deleteRule(unwanted);
+	await Promise.all([told, toldOfRule]);
+	assert.deepEqual(await netlink.routes(KEEPALIVED), []);
+	await assert.rejects(netlink.deleteRoute(route), {code: 'ESRCH'});
+	await assert.rejects(netlink.deleteRule(rule), {code: 'ENOENT'});
+}
+
+async function promotion(netlink: Netlink): Promise<void> {
+	const promotes = async (): Promise<boolean | undefined> =>
+		(await netlink.links()).find(({ifindex}) => ifindex === ETH0)?.promotesSecondaries;
+	const before = await promotes();
+	await netlink.promoteSecondaries(ETH0, before === false);
+	assert.equal(await promotes(), before === false);
+	await netlink.promoteSecondaries(ETH0, before === true);
+	assert.equal(await promotes(), before);
+	await assert.rejects(netlink.promoteSecondaries(4711, true), {code: 'ENODEV'});
+}
+
 async function neighbours(netlink: Netlink): Promise<void> {
 	const isNeighbour = (event: NetlinkEvent): boolean =>
 		event.kind === 'neighbour' && event.neighbour.address === 'fe80::71' && event.neighbour.mac === MAC;
@@ -133,12 +226,14 @@ const scenarios: Readonly<Record<string, (netlink: Netlink) => Promise<void>>> =
 	duplicates,
 	forwarding,
 	routes,
+	holdings,
+	promotion,
 	neighbours,
 };
 
 const [scenario = ''] = process.argv.slice(2);
 cable();
-const netlink = openNetlink(['links', 'addresses', 'neighbours', 'routes', 'settings']);
+const netlink = openNetlink(['links', 'addresses', 'neighbours', 'routes', 'rules', 'settings']);
 await (scenarios[scenario] ?? assert.fail(`no scenario ${scenario}`))(netlink);
 netlink.close();
 process.stdout.write('done\n');

@@ -11,6 +11,8 @@ for (const [scenario, title] of [
 	['duplicates', 'an address that the kernel has not proven unique is not usable until it has'],
 	['forwarding', 'a link says whether it forwards IPv6, and when that changes'],
 	['routes', 'IPv6 routes are asked for, and their changes told'],
+	['holdings', 'routes and rules of both families come, are found again by their maker, and go'],
+	['promotion', 'promote_secondaries of a link is read and set'],
 	['neighbours', 'IPv6 neighbours are told of, and solicited on request'],
 ] as const)
 	privileged(title, async t => {

@@ -221,7 +221,7 @@ class Ours {
 			processes,
 			clock: realClock,
 			log: this.log,
-			events: {onTransition: () => {}, onRival: () => {}, onFatal: () => {}},
+			events: {onTransition: () => {}, onRival: () => {}, onPriority: () => {}, onFatal: () => {}},
 		});
 	}
 

@@ -112,3 +112,13 @@ test('samples carry exactly the labels that their family declares', t => {
 		for (const [values] of samples(snapshot())) t.deepEqual(Object.keys(values), [...labels], name);
 	}
 });
+
+test('VRRP: both priorities, and what trackers have found', async t => {
+	const text = await page();
+	t.deepEqual(samples(text, 'lbd_vrrp_priority'), ['lbd_vrrp_priority{instance="external"} 140']);
+	t.deepEqual(samples(text, 'lbd_vrrp_base_priority'), ['lbd_vrrp_base_priority{instance="external"} 200']);
+	t.deepEqual(samples(text, 'lbd_vrrp_tracker'), [
+		'lbd_vrrp_tracker{instance="external",kind="script",tracker="check"} 0',
+		'lbd_vrrp_tracker{instance="external",kind="file",tracker="load"} -7',
+	]);
+});

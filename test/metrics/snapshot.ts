@@ -46,7 +46,12 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 			{
 				instance: 'external',
 				state: 'master',
-				priority: 200,
+				priority: 140,
+				basePriority: 200,
+				trackers: [
+					{kind: 'script', tracker: 'check', value: 0},
+					{kind: 'file', tracker: 'load', value: -7},
+				],
 				advertsSent: 100,
 				advertsReceived: 2,
 				advertsRefused: {'bad-password': 4},

@@ -15,7 +15,7 @@ const refuses = test.macro({
 	title: (_, path, source) => `refuses ${path}: ${source}`,
 });
 
-test(allows, 'conf/lexer.ts', `import {x} from './diagnostics.js';`);
+test(allows, 'conf/language/lexer.ts', `import {x} from '../diagnostics.js';`);
 test(allows, 'conf/compile.ts', `import {x} from '../net/address.js';`);
 test(allows, 'vrrp/machine.ts', `import type {X} from '../conf/model.js';`);
 test(allows, 'vrrp/main.ts', `import {x} from '../host/real/clock.js';`);

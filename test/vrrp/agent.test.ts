@@ -29,7 +29,7 @@ function setUp(openHost?: () => VrrpHost) {
 
 test('is ready, is configured, reports transitions with their log lines', async t => {
 	const {agent, clock, sent, kinds} = setUp();
-	agent.receive({kind: 'configure', config});
+	agent.receive({kind: 'configure', config, tracked: []});
 	await kernelEvents();
 	t.deepEqual(kinds(), ['ready', 'log', 'transition', 'configured']);
 	clock.advance(seconds(4));
@@ -39,7 +39,7 @@ test('is ready, is configured, reports transitions with their log lines', async 
 test('answers for its status, before it is configured too', async t => {
 	const {agent, sent} = setUp();
 	agent.receive({kind: 'status', id: 1});
-	agent.receive({kind: 'configure', config});
+	agent.receive({kind: 'configure', config, tracked: []});
 	agent.receive({kind: 'status', id: 2});
 	await kernelEvents();
 	const statuses = sent.flatMap(message => (message.kind === 'status' ? [message] : []));
@@ -56,14 +56,14 @@ test('what the kernel refuses is fatal and has an exit code', async t => {
 	const {agent, sent} = setUp(() => {
 		throw new KernelError('socket', 'rtnetlink', 'EPERM', '', {exitCode: ExitCode.permission});
 	});
-	agent.receive({kind: 'configure', config});
+	agent.receive({kind: 'configure', config, tracked: []});
 	await kernelEvents();
 	t.deepEqual(sent.at(-1), {kind: 'fatal', exitCode: ExitCode.permission, text: 'socket: rtnetlink: EPERM'});
 });
 
 test('stops after what came before, once, with nothing left on the interface', async t => {
 	const {agent, clock, netlink, kinds, stops} = setUp();
-	agent.receive({kind: 'configure', config});
+	agent.receive({kind: 'configure', config, tracked: []});
 	await kernelEvents();
 	clock.advance(seconds(4));
 	t.true(netlink.owned().includes('192.168.1.1'));

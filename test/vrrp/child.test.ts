@@ -2,7 +2,15 @@ import test from 'ava';
 import {ControlError, ExitCode} from '../../src/errors.js';
 import type {Subprocesses} from '../../src/host/host.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
-import type {FromVrrp, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from '../../src/vrrp/protocol.js';
+import type {
+	FromVrrp,
+	PriorityChange,
+	Rival,
+	ToVrrp,
+	Transition,
+	VrrpConfig,
+	VrrpStatus,
+} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
 import {instance, multicastGroups, noStatics} from './segment.js';
@@ -34,6 +42,7 @@ function setUp() {
 	const scripts: Script[] = [];
 	const transitions: Transition[] = [];
 	const rivals: Rival[] = [];
+	const changes: PriorityChange[] = [];
 	const fatal: string[] = [];
 	const processes: Subprocesses = {
 		startVrrp: options => {
@@ -51,6 +60,7 @@ function setUp() {
 	const events = {
 		onTransition: (transition: Transition) => transitions.push(transition),
 		onRival: (rival: Rival) => rivals.push(rival),
+		onPriority: (change: PriorityChange) => changes.push(change),
 		onFatal: (error: Error) => fatal.push(error.message),
 	};
 	const child = new VrrpChild({processes, clock, log, events});
@@ -59,7 +69,7 @@ function setUp() {
 		if (found === undefined) throw new Error(`process ${index} was not started`);
 		return found;
 	};
-	return {clock, log, child, scripts, script, transitions, rivals, fatal};
+	return {clock, log, child, scripts, script, transitions, rivals, changes, fatal};
 }
 
 const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups, ...noStatics};
@@ -80,7 +90,7 @@ test('starts in real time and configures once the process listens', async t => {
 	t.true(script(0).options.realTime);
 	t.deepEqual(script(0).received, []);
 	script(0).says(ready);
-	t.deepEqual(script(0).received, [{kind: 'configure', config}]);
+	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: []}]);
 	script(0).says({kind: 'configured'});
 	await t.notThrowsAsync(configured);
 });
@@ -123,7 +133,7 @@ test('one configuration at a time', async t => {
 });
 
 test('passes transitions and log lines on', async t => {
-	const {script, transitions, rivals, log} = await running();
+	const {script, transitions, rivals, changes, log} = await running();
 	const transition: Transition = {
 		scope: 'instance',
 		name: 'external',
@@ -133,14 +143,36 @@ test('passes transitions and log lines on', async t => {
 		priority: 100,
 	};
 	const rival: Rival = {instance: 'external', priority: 100};
+	const change: PriorityChange = {instance: 'external', master: true, priority: 40};
 	script(0).says(
 		{kind: 'transition', transition},
 		{kind: 'rival', rival},
+		{kind: 'priority', change},
 		{kind: 'log', level: 'info', fields: {}, text: 'a line'},
 	);
 	t.deepEqual(transitions, [transition]);
 	t.deepEqual(rivals, [rival]);
+	t.deepEqual(changes, [change]);
 	t.deepEqual(log.lines, ['info a line']);
+});
+
+test('passes on what trackers find, and tells all of it to a process that starts again', async t => {
+	const track = {place: instance().place, kind: 'script', name: 'check', weight: 0, reverse: false} as const;
+	const tracking = {...config, instances: [instance({tracks: [track]})]};
+	const up = {kind: 'script', name: 'check', result: 'up'} as const;
+	const {child, clock, script} = setUp();
+	const configured = child.configure(tracking);
+	child.track(up);
+	child.track({...up, name: 'nobody tracks this'});
+	script(0).says(ready, {kind: 'configured'});
+	await configured;
+	const down = {...up, result: 'down'} as const;
+	child.track(down);
+	t.deepEqual(script(0).received.at(-1), {kind: 'tracked', tracked: [down]});
+	script(0).exits('signal SIGKILL');
+	clock.advance(milliseconds(100));
+	script(1).says(ready);
+	t.deepEqual(script(1).received, [{kind: 'configure', config: tracking, tracked: [down]}]);
 });
 
 test('asks for the status', async t => {
@@ -165,7 +197,7 @@ test('starts a dead process again, later each time, with the last good configura
 	t.is(scripts.length, 1);
 	clock.advance(milliseconds(1));
 	script(1).says(ready);
-	t.deepEqual(script(1).received, [{kind: 'configure', config}]);
+	t.deepEqual(script(1).received, [{kind: 'configure', config, tracked: []}]);
 	script(1).exits('signal SIGKILL');
 	clock.advance(milliseconds(199));
 	t.is(scripts.length, 2);

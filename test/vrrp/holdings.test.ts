@@ -179,6 +179,17 @@ test('reload: only the difference is touched', async t => {
 	t.deepEqual(touched, ['route'], 'one was removed');
 });
 
+test('reload: an address whose options change is put on anew', async t => {
+	const {clock, balancer, netlink} = alone();
+	const address = virtualAddress('192.168.1.1', 'eth0');
+	await balancer.configure([instance({addresses: [address]})]);
+	clock.advance(seconds(4));
+	await balancer.configure([instance({addresses: [{...address, label: 'eth0:x'}]})]);
+	t.deepEqual(balancer.roles(), ['master']);
+	const entry = (await netlink.addresses()).find(entry => entry.address === '192.168.1.1');
+	t.is(entry?.label, 'eth0:x');
+});
+
 test('promote_secondaries is switched on where it was off, and back', async t => {
 	const {balancer, netlink} = alone();
 	const promotes = async () => (await netlink.links()).map(({promotesSecondaries}) => promotesSecondaries);
@@ -217,6 +228,17 @@ test('static blocks are put back when somebody takes from them', async t => {
 	await kernelEvents();
 	t.true(balancer.owns('10.7.0.1'));
 	t.deepEqual(netlink.forwarding().sort(), [ROUTE, RULE].sort());
+});
+
+test('what happens while the first configuration is put in force is not missed', async t => {
+	const {balancer, netlink} = alone();
+	const open = balancer.station.vrrp.bind(balancer.station);
+	balancer.station.vrrp = options => {
+		netlink.take('192.168.1.10');
+		return open(options);
+	};
+	await balancer.configure([instance()]);
+	t.deepEqual(balancer.roles(), ['fault']);
 });
 
 test('an instance may speak from a static address', async t => {
@@ -258,6 +280,9 @@ test('a configuration that cannot be carried out leaves the static blocks as the
 	const other = {...statics, routes: [route('10.2.0.0')]};
 	await t.throwsAsync(balancer.configure([instance({interface: 'eth9'})], [], {statics: other}), {code: 'ENODEV'});
 	t.deepEqual(netlink.forwarding(), [ROUTE, RULE]);
+	balancer.station.forbidden.add('eth0');
+	await t.throwsAsync(balancer.configure([instance()], [], {statics: other}), {code: 'EPERM'});
+	t.deepEqual(netlink.forwarding().sort(), [ROUTE, RULE].sort(), 'put back');
 	const away = {device: 'eth8', gateway: null, weight: 1, onlink: false, realms: null};
 	const error = await t.throwsAsync(
 		balancer.configure([], [], {statics: {...statics, routes: [route('10.2.0.0', {hops: [away]})]}}),

@@ -61,6 +61,8 @@ function show(effect: Effect): string {
 			return `${effect.timer} in ${effect.us}`;
 		case 'shorten-timer':
 			return `${effect.timer} in ${effect.us} or sooner`;
+		case 'shift-timer':
+			return `${effect.timer} by ${effect.us}`;
 		case 'cancel-timer':
 			return `cancel ${effect.timer}`;
 		case 'transition':
@@ -97,13 +99,30 @@ const enterMaster = ['cancel-timers', 'send 100', `advert in ${seconds(1)}`, 'ad
 
 test('starts as backup whatever `state` says', cases, {
 	state: initialState(config),
-	event: {kind: 'start', healthy: true},
+	event: {kind: 'start', ailment: null},
 	becomes: {role: 'backup', healthy: true},
 	effects: [...enterBackup, 'init → backup: start'],
 });
+test('a tracker that is down before the start', cases, {
+	state: initialState(config),
+	event: {kind: 'start', ailment: 'tracker-down'},
+	becomes: {role: 'fault'},
+	effects: ['cancel-timers', 'remove-addresses', 'init → fault: tracker-down'],
+});
+test('while the start waits, nothing is left of an earlier run', cases, {
+	state: initialState(config),
+	event: {kind: 'hold'},
+	effects: ['remove-addresses'],
+});
+test('stops before it has started', cases, {
+	state: initialState(config),
+	event: {kind: 'stop'},
+	becomes: {role: 'stopped'},
+	effects: ['cancel-timers', 'init → stopped: stop'],
+});
 test('an owner is master at once', cases, {
 	state: initialState(config),
-	event: {kind: 'start', healthy: true},
+	event: {kind: 'start', ailment: null},
 	config: {...config, priority: 255},
 	becomes: {role: 'master', healthy: true, owed: becameMaster},
 	effects: [
@@ -118,14 +137,14 @@ test('an owner is master at once', cases, {
 });
 test('an owner in a group waits for its group only', cases, {
 	state: initialState(grouped),
-	event: {kind: 'start', healthy: true},
+	event: {kind: 'start', ailment: null},
 	config: {...grouped, priority: 255},
 	becomes: {role: 'backup', healthy: true, ready: true},
 	effects: ['cancel-timers', 'remove-addresses', `master-down in ${seconds(3) + 3906}`, 'init → backup: start'],
 });
 test('starts in fault on an interface that is down', cases, {
 	state: initialState(config),
-	event: {kind: 'start', healthy: false},
+	event: {kind: 'start', ailment: 'interface-down'},
 	becomes: {role: 'fault'},
 	effects: ['cancel-timers', 'remove-addresses', 'init → fault: interface-down'],
 });
@@ -257,7 +276,30 @@ test('backup: stops without a word', cases, {
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'backup → stopped: stop'],
 });
-for (const event of [{kind: 'start', healthy: true}, {kind: 'interface-up'}, {kind: 'address-lost'}] as const) {
+test('backup: a tracker is down', cases, {
+	state: backup,
+	event: {kind: 'tracker-down'},
+	becomes: {role: 'fault', healthy: false},
+	effects: ['cancel-timers', 'remove-addresses', 'backup → fault: tracker-down'],
+});
+test('backup: with another priority, the wait ends as if it had begun with it', cases, {
+	state: backup,
+	event: {kind: 'priority-changed', before: 228},
+	effects: [`master-down by ${seconds(0.5)}`],
+});
+test('backup: in version 3 a better priority shortens the wait by a part of the interval', cases, {
+	state: {...backup, masterAdvertUs: 100_000},
+	event: {kind: 'priority-changed', before: 36},
+	config: {...config, version: 3},
+	effects: ['master-down by -25000'],
+});
+for (const event of [
+	{kind: 'start', ailment: null},
+	{kind: 'hold'},
+	{kind: 'interface-up'},
+	{kind: 'tracker-up'},
+	{kind: 'address-lost'},
+] as const) {
 	test(`backup: ${event.kind} means nothing`, cases, {state: backup, event});
 }
 
@@ -365,9 +407,18 @@ test('master: resigns when it stops', cases, {
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'send 0', 'remove-addresses', 'master → stopped: stop'],
 });
+test('master: a tracker is down', cases, {
+	state: master,
+	event: {kind: 'tracker-down'},
+	becomes: {role: 'fault', healthy: false},
+	effects: ['cancel-timers', 'send 0', 'send 0', 'remove-addresses', 'master → fault: tracker-down'],
+});
 for (const event of [
-	{kind: 'start', healthy: true},
+	{kind: 'start', ailment: null},
+	{kind: 'hold'},
 	{kind: 'interface-up'},
+	{kind: 'tracker-up'},
+	{kind: 'priority-changed', before: 200},
 	{kind: 'doubt-master'},
 	follow('master'),
 ] as const) {
@@ -381,6 +432,12 @@ test('fault: interface up', cases, {
 	event: {kind: 'interface-up'},
 	becomes: {role: 'backup', healthy: true},
 	effects: [...enterBackup, 'fault → backup: interface-up'],
+});
+test('fault: tracker up', cases, {
+	state: fault,
+	event: {kind: 'tracker-up'},
+	becomes: {role: 'backup', healthy: true},
+	effects: [...enterBackup, 'fault → backup: tracker-up'],
 });
 test('fault: interface up in a group waits for the others', cases, {
 	state: fault,
@@ -415,6 +472,7 @@ test('fault: stops', cases, {
 for (const event of [advert(200), timer('master-down'), {kind: 'address-lost'}, {kind: 'reconfigured'}] as const) {
 	test(`fault: ${event.kind} means nothing`, cases, {state: fault, event});
 }
+test('fault: another priority means nothing', cases, {state: fault, event: {kind: 'priority-changed', before: 1}});
 for (const event of [advert(0), timer('master-down'), {kind: 'interface-up'}, {kind: 'stop'}] as const) {
 	test(`stopped: ${event.kind} means nothing`, cases, {state: stopped, event});
 }
@@ -427,12 +485,16 @@ test('the times are those of RFC 3768 and RFC 9568', t => {
 });
 
 const everyEvent: readonly MachineEvent[] = [
-	{kind: 'start', healthy: true},
+	{kind: 'start', ailment: null},
 	...[0, 50, 100, 200].map(priority => advert(priority)),
 	advert(100, true),
 	...(['master-down', 'advert', 'preempt-delay', 'announce', 'refresh'] as const).map(timer),
+	{kind: 'hold'},
 	{kind: 'interface-down'},
 	{kind: 'interface-up'},
+	{kind: 'tracker-down'},
+	{kind: 'tracker-up'},
+	{kind: 'priority-changed', before: 50},
 	{kind: 'address-lost'},
 	follow('master'),
 	follow('backup', true),

@@ -1,7 +1,7 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Instance, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
 import {family} from '../../src/net/address.js';
-import type {Rival, Transition, VrrpConfig} from '../../src/vrrp/protocol.js';
+import type {PriorityChange, Rival, Transition, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
 import {type FakeLan, FakeStation} from '../fake/lan.js';
@@ -70,6 +70,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		multicastGroup: null,
 		unicast: null,
 		trackPrimary: true,
+		tracks: [],
 		notify: null,
 		...changes,
 	};
@@ -111,6 +112,7 @@ export class Balancer {
 	readonly log = new FakeLog();
 	readonly transitions: Transition[] = [];
 	readonly rivals: Rival[] = [];
+	readonly priorityChanges: PriorityChange[] = [];
 	readonly router: Router;
 
 	constructor(
@@ -136,6 +138,7 @@ export class Balancer {
 				onTransition();
 			},
 			rival: rival => this.rivals.push(rival),
+			priorityChanged: change => this.priorityChanges.push(change),
 		});
 	}
 
@@ -145,6 +148,8 @@ export class Balancer {
 		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups'>> = {},
 	): Promise<void> {
 		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
+		// As on a real machine, where no timer comes between an event and what it leads to.
+		await kernelEvents();
 	}
 
 	/** What a neighbour would find here. */

@@ -1,3 +1,4 @@
+import type {Track, TrackerReport} from '../../src/conf/model.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, seeded} from '../fake/lan.js';
 import {Balancer, group, instance, internal, kernelEvents} from './segment.js';
@@ -36,7 +37,14 @@ interface Seat {
 	balancer: Balancer | null;
 	stalled: boolean;
 	readonly down: Set<Interface>;
+	/** By how much its script of a weight changes its priority while it is up, or down where negative. */
+	readonly weight: number;
+	/** What its scripts have found; null: nothing yet. They outlive it. */
+	readonly scripts: Record<Script, 'up' | 'down' | null>;
 }
+
+/** One has a weight; the other's failure is a fault. */
+type Script = 'graded' | 'fatal';
 
 /** Something that lasts, and until when it may. */
 interface Lasting {
@@ -46,7 +54,7 @@ interface Lasting {
 
 /**
  * Two to five routers on one segment, or on two with a sync group, through random partitions, losses, stalls, crashes,
- * restarts and broken links. Two things must hold whatever happens: two masters that hear each other are so for one advert
+ * restarts, broken links, and scripts that fail or change priorities. Two things must hold whatever happens: two masters that hear each other are so for one advert
  * interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it waits
  * before it becomes one. Both count from the last disturbance on; while packets are lost, nothing is promised. Soon after,
  * nobody moves any more, and who preempts has no worse master.
@@ -108,6 +116,8 @@ export class Simulation {
 			balancer: null,
 			stalled: false,
 			down: new Set(),
+			weight: this.#pick([-200, -60, -1, 1, 60, 200]),
+			scripts: {graded: null, fatal: this.#random() < 0.8 ? 'up' : null},
 		};
 	}
 
@@ -138,6 +148,7 @@ export class Simulation {
 			(...victim) => this.#crash(...victim),
 			(...victim) => this.#stop(...victim),
 			(...victim) => this.#flip(...victim),
+			(...victim) => this.#runScript(...victim),
 		]);
 		return disturbance(seat, seat.balancer);
 	}
@@ -203,7 +214,10 @@ export class Simulation {
 		const balancer = new Balancer(seat.name, seat.host, this.#clock, lans, () => this.#transitioned());
 		seat.balancer = balancer;
 		const {priority, preempt, preemptDelayUs} = seat;
-		const common = {priority, preempt, preemptDelayUs, advertUs, version, password: version === 2 ? '1215' : null};
+		const tracks = tracksOf(seat);
+		const password = version === 2 ? '1215' : null;
+		const common = {priority, preempt, preemptDelayUs, advertUs, version, password, tracks};
+		balancer.router.track(reportsOf(seat));
 		await balancer.configure(
 			grouped ? [instance(common), internal(common)] : [instance(common)],
 			grouped ? [group] : [],
@@ -218,6 +232,15 @@ export class Simulation {
 		else seat.down.add(eth);
 		netlink.setLink({ifindex: INTERFACES[eth], name: eth, running});
 		return `${eth} of ${seat.name} is ${running ? 'up' : 'down'}`;
+	}
+
+	/** Scripts are run by another process, which does not stall with this one: a router that hangs hears of it later. */
+	#runScript(seat: Seat, balancer: Balancer): string {
+		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		const script = this.#pick(['graded', 'fatal'] as const);
+		seat.scripts[script] = seat.scripts[script] === 'up' ? 'down' : 'up';
+		balancer.router.track(reportsOf(seat));
+		return `${script} of ${seat.name} is ${seat.scripts[script]}, weight ${seat.weight}`;
 	}
 
 	// What must hold
@@ -273,7 +296,7 @@ export class Simulation {
 		if (!this.#isCalm() || (this.#setting.grouped && this.#islands.size > 0)) return;
 		const master = (of: Seat) => this.#seats.find(seat => this.#isMaster(seat) && this.#hears(of, seat));
 		for (const seat of this.#seats.filter(seat => seat.preempt && this.#isHealthy(seat))) {
-			if ((master(seat)?.priority ?? 0) < seat.priority) this.#violate(`${seat.name} has a worse master`);
+			if (priorityOf(master(seat)) < priorityOf(seat)) this.#violate(`${seat.name} has a worse master`);
 		}
 	}
 
@@ -293,7 +316,7 @@ export class Simulation {
 	}
 
 	#isHealthy(seat: Seat): boolean {
-		return seat.balancer !== null && !seat.stalled && seat.down.size === 0;
+		return seat.balancer !== null && !seat.stalled && seat.down.size === 0 && seat.scripts.fatal === 'up';
 	}
 
 	#isMaster(seat: Seat): boolean {
@@ -345,4 +368,24 @@ export class Simulation {
 	#pick<T>(among: readonly T[]): T {
 		return among[this.#below(among.length)] as T;
 	}
+}
+
+const place = {file: 'keepalived.conf', line: 1, column: 1};
+
+/** Of each of its instances, as a sync group has it. */
+function tracksOf({weight}: Seat): Track[] {
+	const script = {place, kind: 'script', reverse: false} as const;
+	return [
+		{...script, name: 'graded', weight},
+		{...script, name: 'fatal', weight: 0},
+	];
+}
+
+function reportsOf({scripts}: Seat): TrackerReport[] {
+	return Object.entries(scripts).flatMap(([name, result]) => (result === null ? [] : [{kind: 'script', name, result}]));
+}
+
+/** In effect now. */
+function priorityOf(seat: Seat | undefined): number {
+	return seat?.balancer?.router.status().instances[0]?.priority ?? 0;
 }

@@ -1,3 +1,4 @@
+import type {Ratio} from '../../bench/figure.js';
 import {describe} from '../../bench/machine.js';
 import type {Measurement} from '../../bench/program-time.js';
 import type {Report, Session} from '../session.js';
@@ -10,13 +11,21 @@ interface BenchRow {
 	readonly medianNs: number;
 	readonly lowNs: number;
 	readonly highNs: number;
+	/** By cases of the same rounds. */
+	readonly ratios: readonly Ratio[];
 }
 
 /** `lbctl bench`: what a packet costs in the program on this machine. */
 export async function bench(session: Session, measure: () => Promise<Measurement>): Promise<Report> {
 	session.note('measuring for some ten seconds with a copy of the program; traffic is not touched');
 	const {machine, figures} = await measure();
-	const rows = figures.map(({name, median, low, high}) => ({packet: name, medianNs: median, lowNs: low, highNs: high}));
+	const rows = figures.map(({name, median, low, high, ratios}) => ({
+		packet: name,
+		medianNs: median,
+		lowNs: low,
+		highNs: high,
+		ratios,
+	}));
 	return {json: {machine, programTime: rows}, text: style => render(describe(machine), rows, style)};
 }
 
@@ -34,4 +43,5 @@ const columns: readonly Column<BenchRow>[] = [
 	{title: 'NS', align: 'right', cell: row => ns(row.medianNs)},
 	{title: 'LOW', align: 'right', cell: row => ns(row.lowNs)},
 	{title: 'HIGH', align: 'right', cell: row => ns(row.highNs)},
+	{title: 'RATIO', cell: row => row.ratios.map(({to, median}) => `${median.toFixed(2)}x ${to}`).join(', ')},
 ];

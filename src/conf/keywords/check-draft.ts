@@ -6,7 +6,7 @@ import {block, type Draft, draftAt, full, type Keywords, type Row, refused} from
 import {integer, ip} from '../values.js';
 import {type CheckOptions, checkOptionKeywords, inherit, newCheckOptions, rhythmKeywords} from './check-options.js';
 import type {GlobalsDraft} from './globals.js';
-import type {TrackFileDraft} from './track-file.js';
+import type {TrackedFileDraft} from './trackers.js';
 
 /** Any check. null: not written. */
 export interface CheckDraft extends Draft, CheckOptions {
@@ -31,7 +31,7 @@ export interface CheckSetting {
 	/** `virtualhost` of the real server, or else of its service. */
 	readonly virtualHost: string | null;
 	readonly globals: GlobalsDraft;
-	readonly trackFiles: readonly TrackFileDraft[];
+	readonly trackFiles: readonly TrackedFileDraft[];
 	readonly report: Report;
 }
 

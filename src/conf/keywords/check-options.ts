@@ -47,12 +47,14 @@ export function rhythmKeywords<D extends CheckOptions>(): Keywords<D> {
 	};
 }
 
+/** How long a step of a check may take. */
 export function connectTimeout<D extends CheckOptions>(): Row<D> {
 	return full(positive, (draft: D, us) => {
 		draft.connectTimeoutUs = us;
 	});
 }
 
+/** What a `virtual_server`, a `real_server` and a check may say alike. */
 export function checkOptionKeywords<D extends CheckOptions>(): Keywords<D> {
 	return {
 		connect_timeout: connectTimeout<D>(),

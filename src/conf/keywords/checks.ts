@@ -1,4 +1,3 @@
-/** The kinds of checks: a row each. */
 import {type Keywords, refused} from '../table.js';
 import {type CheckList, checkBlock} from './check-draft.js';
 import {dnsCheck} from './dns-check.js';
@@ -10,6 +9,7 @@ import {smtpCheck} from './smtp-check.js';
 import {tcpCheck} from './tcp-check.js';
 import {udpCheck} from './udp-check.js';
 
+/** The kinds of checks of a `real_server`: a row each. */
 export function checkRows<L extends CheckList>(): Keywords<L> {
 	return {
 		TCP_CHECK: checkBlock(tcpCheck),

@@ -1,10 +1,9 @@
-import {one} from '../args.js';
+import {type Args, one} from '../args.js';
 import {quote} from '../diagnostics.js';
 import {type FileCheck, type Place, WEIGHT_MAX} from '../model.js';
 import {full, type Keywords, placeOf, refused} from '../table.js';
-import {suggestion, word} from '../values.js';
+import {integer, oneOf, suggestion, word} from '../values.js';
 import {type CheckDraft, type CheckSetting, newCheck} from './check-draft.js';
-import {fileWeight} from './track-file.js';
 
 interface FileDraft extends CheckDraft {
 	trackFile: string | null;
@@ -14,11 +13,24 @@ interface FileDraft extends CheckDraft {
 /** keepalived hears of changes at once; a look a second is as good for a weight. */
 const LOOK_US = 1_000_000;
 
+const weight = integer(-WEIGHT_MAX, WEIGHT_MAX);
+const reverse = oneOf({reverse: -1, noreverse: 1});
+
+/** `WEIGHT [reverse]`: what the number is multiplied by. */
+const weightArgs: Args<number> = {
+	usage: `${weight.usage} [${reverse.usage}]`,
+	read(words) {
+		const factor = words.take(weight);
+		const sign = words.peek() === undefined ? 1 : words.take(reverse);
+		return factor === undefined || sign === undefined ? undefined : factor * sign;
+	},
+};
+
 const keywords: Keywords<FileDraft> = {
 	track_file: full(one(word), (draft, name) => {
 		draft.trackFile = name;
 	}),
-	weight: full(fileWeight(WEIGHT_MAX), (draft, weight) => {
+	weight: full(weightArgs, (draft, weight) => {
 		draft.weight = weight;
 	}),
 	dynamic: refused('only the manual of keepalived has it'),
@@ -52,7 +64,7 @@ export const fileCheck = {
 				warmupUs: 0,
 				logAllFailures: globals.logAllFailures,
 				path: file.path,
-				weight: weight ?? file.weight,
+				weight: weight ?? (file.weight ?? 1) * (file.reverse ? -1 : 1),
 			},
 		];
 	},

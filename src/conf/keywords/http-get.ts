@@ -63,29 +63,25 @@ export const virtualHost = full(one(unbrokenWord), (draft: {virtualHost: string 
 	draft.virtualHost = host;
 });
 
-const noPcre = new Unsupported('expressions are those of ECMAScript');
-/** Those of PCRE2 that mean something to a regular expression here, as its flags. */
+/** Options of PCRE2 that a regular expression of ECMAScript does not have. */
+const pcreOnly = `allow_empty_class alt_bsux auto_callout dollar_endonly dupnames extended firstline match_unset_backref
+	never_ucp never_utf no_auto_capture ucp ungreedy anchored alt_circumflex alt_verbnames use_offset_limit`;
+/** Those that are only about speed, or forbid what nobody can write here. */
+const pcreIdle = 'no_auto_possess no_dotstar_anchor no_start_optimize never_backslash_c';
+
+/** The options of a `regex`, as flags of a regular expression. */
 const patternOption = oneOf<string>({
 	caseless: 'i',
 	dotall: 's',
 	multiline: 'm',
 	utf: 'u',
-	...Object.fromEntries(
-		['allow_empty_class', 'alt_bsux', 'auto_callout', 'dollar_endonly', 'dupnames', 'extended', 'firstline'].map(
-			option => [option, noPcre],
-		),
-	),
-	...Object.fromEntries(
-		['match_unset_backref', 'never_ucp', 'never_utf', 'no_auto_capture', 'ucp', 'ungreedy', 'anchored'].map(option => [
-			option,
-			noPcre,
-		]),
-	),
-	/** Only about speed. */
-	...Object.fromEntries(
-		['no_auto_possess', 'no_dotstar_anchor', 'no_start_optimize', 'never_backslash_c'].map(option => [option, '']),
-	),
+	...each(pcreOnly, new Unsupported('expressions are those of ECMAScript')),
+	...each(pcreIdle, ''),
 });
+
+function each<V>(words: string, value: V): Readonly<Record<string, V>> {
+	return Object.fromEntries(words.split(/\s+/).map(word => [word, value]));
+}
 
 const protocol: Args<HttpDraft['protocol']> = one(
 	oneOf<HttpDraft['protocol']>({

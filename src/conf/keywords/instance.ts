@@ -30,6 +30,7 @@ import {
 import {type RouteDrafts, toRoutes, virtualRouteArgs} from './route.js';
 import {type RuleDrafts, type RulePriorities, toRules, virtualRuleArgs} from './rule.js';
 import {toStrict} from './strict.js';
+import {type TrackDraft, trackKeywords} from './track.js';
 import {peerArgs, toUnicast, type UnicastDraft} from './unicast.js';
 import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
 import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
@@ -54,6 +55,7 @@ export interface InstanceDraft extends UnicastDraft {
 	readonly garp: GarpDraft;
 	multicastGroup: string | null;
 	trackPrimary: boolean;
+	readonly tracks: TrackDraft[];
 	/** null: as `global_defs` has it. */
 	strict: boolean | null;
 	readonly notify: InstanceNotifyDraft;
@@ -90,6 +92,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		unicastTtl: null,
 		checkUnicastSource: false,
 		trackPrimary: true,
+		tracks: [],
 		strict: null,
 		notify: newInstanceNotify(),
 	};
@@ -179,8 +182,9 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.trackPrimary = false;
 	}),
 
-	...rows('track_script track_interface track_file track_process track_bfd', refused(because.noTracking)),
-	track_src_ip: refused(because.noTracking),
+	...trackKeywords<InstanceDraft>(),
+	track_bfd: refused(because.noBfd),
+	track_src_ip: refused('a source address that goes away is not noticed'),
 	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
 	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
 	...rfcKeywords<InstanceDraft>(''),
@@ -205,7 +209,7 @@ export const instance: Keywords<InstanceDraft> = {
 };
 
 /** RFC 3768 5.3.4: this router owns the addresses. */
-const PRIORITY_OWNER = 255;
+export const PRIORITY_OWNER = 255;
 const PRIORITY_DEFAULT = 100;
 /** The advert of version 2 has a field of this many bytes. */
 const PASSWORD_BYTES_MAX = 8;
@@ -221,11 +225,15 @@ export interface RoutingNames {
 	readonly priorities: RulePriorities;
 }
 
+/** An instance's tracks by its own blocks and its group's. */
+type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
+
 /** The instance with keepalived's defaults and corrections, or null if it cannot be. */
 export function toInstance(
 	draft: InstanceDraft,
 	defaults: InstanceDefaults,
 	{resolver, priorities}: RoutingNames,
+	tracksOf: ToTracks,
 	report: Report,
 ): Instance | null {
 	const {place, name, interface: device, vrid, sourceAddress, trackPrimary} = draft;
@@ -263,6 +271,7 @@ export function toInstance(
 		multicastGroup: resolveGroup(draft, of, unicast, report),
 		unicast,
 		trackPrimary,
+		tracks: tracksOf(draft, priority),
 		notify: toInstanceNotify(draft.notify, defaults),
 	};
 	return (draft.strict ?? defaults.strict) ? toStrict(instance, draft, report) : instance;

@@ -7,7 +7,7 @@ import type {BackendDraft} from './backend.js';
 import {type CheckOptions, inherit} from './check-options.js';
 import type {GlobalsDraft} from './globals.js';
 import {toBackendNotify} from './notify.js';
-import type {TrackFileDraft} from './track-file.js';
+import type {TrackedFileDraft} from './trackers.js';
 
 /** What real servers take from their `virtual_server`. */
 export interface RealServerDefaults extends CheckOptions {
@@ -22,7 +22,7 @@ export interface Served {
 	readonly protocol: Protocol;
 	readonly endpoints: readonly Pick<Service, 'address' | 'port'>[];
 	readonly globals: GlobalsDraft;
-	readonly trackFiles: readonly TrackFileDraft[];
+	readonly trackFiles: readonly TrackedFileDraft[];
 }
 
 /** The backends of each endpoint, in its order. What is said of a real server is said once. */

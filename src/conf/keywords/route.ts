@@ -10,11 +10,20 @@ import {
 	type RouteType,
 	UNSPECIFIED,
 } from '../../net/netlink/ip-route.js';
-import {type Args, type Arguments, none, one} from '../args.js';
+import {type Args, none, one} from '../args.js';
 import type {Report} from '../diagnostics.js';
 import type {Place, VirtualRoute} from '../model.js';
 import {accepted, each, full, type Keywords, type Row, readOptions, refused, rows} from '../table.js';
 import {integer, interfaceName, ip, network, oneOf, suggestion, type Value, word} from '../values.js';
+import {
+	bounded,
+	type Lines,
+	newTracking,
+	ourProtocol,
+	type Tracking,
+	trackGroupOption,
+	trackOption,
+} from './holding.js';
 import {
 	anyBase,
 	dsfield,
@@ -27,15 +36,6 @@ import {
 	scope,
 	table,
 } from './iproute-values.js';
-import {
-	bounded,
-	type Lines,
-	newTracking,
-	ourProtocol,
-	type Tracking,
-	trackGroupOption,
-	trackOption,
-} from './tracking.js';
 
 /** `virtual_routes` and `static_routes`: what `ip route` takes, with keepalived's defaults. */
 
@@ -123,24 +123,17 @@ const enabled = oneOf({enabled: true, disabled: false});
 
 // Metrics
 
-type MetricWords = {readonly value: number; readonly locked: boolean};
-
 /** `[lock] VALUE` */
-function lockable(value: Value<number>): Args<MetricWords> {
+function lockable<V>(value: Value<V>): Args<{readonly value: V; readonly locked: boolean}> {
 	return {
 		usage: `[lock] ${value.usage}`,
 		read(words) {
-			const locked = takeLock(words);
-			const number = words.take(value);
-			return number === undefined ? undefined : {value: number, locked};
+			const locked = words.peek()?.text === 'lock';
+			if (locked) words.shift();
+			const said = words.take(value);
+			return said === undefined ? undefined : {value: said, locked};
 		},
 	};
-}
-
-function takeLock(words: Arguments): boolean {
-	const locked = words.peek()?.text === 'lock';
-	if (locked) words.shift();
-	return locked;
 }
 
 function metric(name: Exclude<RouteMetric, 'congctl'>, value: Value<number>): Row<RouteDraft> {
@@ -173,8 +166,14 @@ const u32 = integer(0, 0xffff_ffff);
 /** RTAX_FEATURE_ECN */
 const features = oneOf({ecn: 1});
 
+/** TCP_CA_NAME_MAX holds 15 characters and the end. */
+const congestionControl: Value<string> = {
+	usage: 'NAME',
+	parse: text => (/^[\w-]{1,15}$/.test(text) ? {value: text} : {why: 'cannot be the name of an algorithm'}),
+};
+
 const metrics: Keywords<RouteDraft> = {
-	mtu: metric('mtu', integer(0, 0xffff_ffff)),
+	mtu: metric('mtu', u32),
 	advmss: metric('advmss', u32),
 	hoplimit: metric('hoplimit', integer(0, 255)),
 	rtt: metric('rtt', roundTrip(8)),
@@ -189,27 +188,11 @@ const metrics: Keywords<RouteDraft> = {
 	quickack: metric('quickack', integer(0, 1)),
 	fastopen_no_cookie: metric('fastopen_no_cookie', integer(0, 1)),
 	features: metric('features', features),
-	congctl: full(congestionControl(), (draft: RouteDraft, {name, locked}) => {
+	congctl: full(lockable(congestionControl), (draft: RouteDraft, {value: name, locked}) => {
 		draft.metrics.congctl = name;
 		if (locked) draft.locked.add('congctl');
 	}),
 };
-
-/** TCP_CA_NAME_MAX holds 15 characters and the end. */
-function congestionControl(): Args<{readonly name: string; readonly locked: boolean}> {
-	const algorithm: Value<string> = {
-		usage: 'NAME',
-		parse: text => (/^[\w-]{1,15}$/.test(text) ? {value: text} : {why: 'cannot be the name of an algorithm'}),
-	};
-	return {
-		usage: '[lock] NAME',
-		read(words) {
-			const locked = takeLock(words);
-			const name = words.take(algorithm);
-			return name === undefined ? undefined : {name, locked};
-		},
-	};
-}
 
 // Ways
 

@@ -7,6 +7,15 @@ import type {Place, VirtualRule} from '../model.js';
 import {full, type Keywords, type Row, readOptions, rows} from '../table.js';
 import {integer, interfaceName, oneOf, type Value} from '../values.js';
 import {
+	bounded,
+	type Lines,
+	newTracking,
+	ourProtocol,
+	type Tracking,
+	trackGroupOption,
+	trackOption,
+} from './holding.js';
+import {
 	anyBase,
 	dsfield,
 	familyOptions,
@@ -17,15 +26,6 @@ import {
 	realms,
 	table,
 } from './iproute-values.js';
-import {
-	bounded,
-	type Lines,
-	newTracking,
-	ourProtocol,
-	type Tracking,
-	trackGroupOption,
-	trackOption,
-} from './tracking.js';
 import {addressAndPrefix} from './virtual-address.js';
 
 /** `virtual_rules` and `static_rules`: what `ip rule` takes, with keepalived's defaults. */

@@ -11,14 +11,14 @@ import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
 import {policyOf, type SettingsDraft} from './settings.js';
 import {toSorryServers} from './sorry-server.js';
-import type {TrackFileDraft} from './track-file.js';
+import type {TrackedFileDraft} from './trackers.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
 	readonly groups: readonly GroupDraft[];
 	readonly settings: SettingsDraft;
 	readonly globals: GlobalsDraft;
-	readonly trackFiles: readonly TrackFileDraft[];
+	readonly trackers: {readonly files: readonly TrackedFileDraft[]};
 }
 
 /** What decides which packets a service takes. */
@@ -27,7 +27,7 @@ type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
 export function toServices(
 	draft: ServiceDraft,
-	{groups, settings, globals, trackFiles}: Surroundings,
+	{groups, settings, globals, trackers}: Surroundings,
 	report: Report,
 ): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
@@ -42,7 +42,7 @@ export function toServices(
 		return [];
 	}
 	checkFamily(draft, endpoints, report);
-	const served = {protocol, endpoints, globals, trackFiles};
+	const served = {protocol, endpoints, globals, trackFiles: trackers.files};
 	const backends = toBackends(draft.backends, draft, served, report);
 	const sorryServers = toSorryServers(draft, served, backends, report);
 	const persistence = resolvePersistence(draft, endpoints, report);

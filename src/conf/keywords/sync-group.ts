@@ -1,7 +1,7 @@
-import {anything} from '../args.js';
+import {anything, none} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import type {Place, SyncGroup} from '../model.js';
-import {accepted, type Draft, draftAt, items, type Keywords, refused, rows} from '../table.js';
+import {type Draft, draftAt, full, items, type Keywords, refused, rows} from '../table.js';
 import * as because from './because.js';
 import {
 	type NotifyDefaults,
@@ -10,24 +10,33 @@ import {
 	stateNotifyKeywords,
 	toStateNotify,
 } from './notify.js';
+import {type TrackDraft, trackKeywords} from './track.js';
 
 /** `vrrp_sync_group`. */
 export interface SyncGroupDraft extends Draft {
 	readonly name: string;
 	readonly instances: string[];
 	readonly notify: StateNotifyDraft;
+	readonly tracks: TrackDraft[];
+	/** Members may track with weights of their own. */
+	memberWeights: boolean;
 }
 
 export function newSyncGroup(name: string, place: Place): SyncGroupDraft {
-	return {...draftAt(place), name, instances: [], notify: newStateNotify()};
+	return {...draftAt(place), name, instances: [], tracks: [], memberWeights: false, notify: newStateNotify()};
 }
+
+const memberWeights = full<SyncGroupDraft, true>(none, draft => {
+	draft.memberWeights = true;
+});
 
 export const syncGroup: Keywords<SyncGroupDraft> = {
 	group: items(anything, ({instances}, names) => {
 		instances.push(...names);
 	}),
-	...rows('track_script track_interface track_file track_process track_bfd', refused(because.noTracking)),
-	...rows('global_tracking sync_group_tracking_weight', accepted(because.noTracking)),
+	...trackKeywords<SyncGroupDraft>(),
+	track_bfd: refused(because.noBfd),
+	...rows('global_tracking sync_group_tracking_weight', memberWeights),
 	...stateNotifyKeywords<SyncGroupDraft>(),
 };
 

@@ -9,7 +9,6 @@ import {
 	items,
 	type Keywords,
 	namedItems,
-	type Row,
 	refused,
 	rows,
 } from '../table.js';
@@ -24,8 +23,18 @@ import {newService, type ServiceDraft, service, serviceArgs} from './service.js'
 import {newSettings, type SettingsDraft, settings} from './settings.js';
 import type {StaticsDraft} from './statics.js';
 import {newSyncGroup, type SyncGroupDraft, syncGroup} from './sync-group.js';
-import {newTrackFile, type TrackFileDraft, trackFile} from './track-file.js';
 import {newTrackGroup, type TrackGroupDraft, trackGroup} from './track-group.js';
+import {
+	newTrackedFile,
+	newTrackedProcess,
+	newTrackedScript,
+	type TrackedFileDraft,
+	type TrackedProcessDraft,
+	type TrackedScriptDraft,
+	trackedFile,
+	trackedProcess,
+	trackedScript,
+} from './trackers.js';
 import {staticAddressArgs} from './virtual-address.js';
 
 /** All that a configuration says, before defaults. */
@@ -34,11 +43,15 @@ export interface ConfigDraft extends Draft {
 	readonly settings: SettingsDraft;
 	readonly services: ServiceDraft[];
 	readonly groups: GroupDraft[];
-	readonly trackFiles: TrackFileDraft[];
 	readonly instances: InstanceDraft[];
 	readonly syncGroups: SyncGroupDraft[];
 	readonly statics: StaticsDraft;
 	readonly trackGroups: TrackGroupDraft[];
+	readonly trackers: {
+		readonly scripts: TrackedScriptDraft[];
+		readonly files: TrackedFileDraft[];
+		readonly processes: TrackedProcessDraft[];
+	};
 }
 
 export function newConfig(place: Place): ConfigDraft {
@@ -48,17 +61,17 @@ export function newConfig(place: Place): ConfigDraft {
 		settings: newSettings(place),
 		services: [],
 		groups: [],
-		trackFiles: [],
 		instances: [],
 		syncGroups: [],
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
+		trackers: {scripts: [], files: [], processes: []},
 	};
 }
 
-const trackFileRow: Row<ConfigDraft> = block(trackFile, one(word), ({trackFiles}, name, place) => {
-	const draft = newTrackFile(name, place);
-	trackFiles.push(draft);
+const trackFile = block(trackedFile, one(word), ({trackers}: ConfigDraft, name, place) => {
+	const draft = newTrackedFile(name, place);
+	trackers.files.push(draft);
 	return draft;
 });
 
@@ -106,15 +119,20 @@ export const top: Keywords<ConfigDraft> = {
 		addLine,
 	),
 
-	vrrp_script: closed(refused(because.noTracking), 'script interval timeout weight fall rise user init_fail'),
-	track_file: trackFileRow,
-	vrrp_track_file: trackFileRow,
-	vrrp_track_process: closed(
-		refused(because.noTracking),
-		'process param_match weight quorum quorum_max delay fork_delay terminate_delay full_command',
-	),
+	vrrp_script: block(trackedScript, one(word), ({trackers}, name, place) => {
+		const draft = newTrackedScript(name, place);
+		trackers.scripts.push(draft);
+		return draft;
+	}),
+	track_file: trackFile,
+	vrrp_track_file: trackFile,
+	vrrp_track_process: block(trackedProcess, one(word), ({trackers}, name, place) => {
+		const draft = newTrackedProcess(name, place);
+		trackers.processes.push(draft);
+		return draft;
+	}),
 	bfd_instance: closed(
-		refused(because.noTracking),
+		refused(because.noBfd),
 		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
 		checker`,
 	),

@@ -5,7 +5,7 @@ import {quote, type Report} from '../diagnostics.js';
 import type {Place} from '../model.js';
 import {type Draft, full, type Keywords, placeOf, readOptions} from '../table.js';
 import {integer, ip} from '../values.js';
-import {bounded, type Lines} from './tracking.js';
+import {bounded, type Lines} from './holding.js';
 
 /** One line of `unicast_peer`: `IP [min_ttl 0-255] [max_ttl 0-255]`. null: not written. */
 export interface PeerDraft {

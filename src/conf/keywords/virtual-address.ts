@@ -6,7 +6,7 @@ import type {Place, VirtualAddress} from '../model.js';
 import {full, type Keywords, type Row, readOptions, refused} from '../table.js';
 import {integer, interfaceName, ip, ipv4, oneOf, type Value} from '../values.js';
 import * as because from './because.js';
-import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './tracking.js';
+import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './holding.js';
 
 /** One line of `virtual_ipaddress`: `IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] …`. */
 export interface AddressDraft extends Tracking {

@@ -4,7 +4,9 @@ import {realClock} from './clock.js';
 import {realMailer} from './mailer.js';
 import {openNetlink} from './netlink.js';
 import {realPipes} from './pipes.js';
+import {realProcesses} from './processes.js';
 import {realScripts} from './scripts.js';
+import {realSmallFiles} from './small-files.js';
 import {realSubprocesses} from './vrrp-process.js';
 
 /** This machine. Netlink is opened when it is first asked for, since that can be refused. */
@@ -13,6 +15,8 @@ export const realHost: Host = {
 	random: Math.random,
 	subprocesses: realSubprocesses,
 	scripts: realScripts(),
+	smallFiles: realSmallFiles,
+	processes: realProcesses,
 	pipes: realPipes,
 	mailer: realMailer,
 	name: hostname(),

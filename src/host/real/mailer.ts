@@ -1,3 +1,4 @@
+import {once} from 'node:events';
 import {Socket} from 'node:net';
 import {createTransport} from 'nodemailer';
 import type {Mail, MailEnd, Mailer} from '../host.js';
@@ -8,37 +9,49 @@ const X_MAILER = 'Keepalived';
 /** SMTP by nodemailer: one connection a mail. */
 export const realMailer: Mailer = {
 	async send(mail, signal) {
+		if (signal.aborted) return {kind: 'failed', reason: 'it is too late'};
 		const socket = new Socket();
-		const breakOff = (): void => void socket.destroy(new Error('it took too long'));
-		signal.addEventListener('abort', breakOff);
+		// nodemailer listens while it speaks, and a socket may break before that and after it.
+		socket.on('error', () => {});
 		try {
-			if (signal.aborted) throw new Error('it is too late');
-			await transport(mail, socket).sendMail(message(mail));
+			await unlessAborted(deliver(mail, socket), signal);
 			return {kind: 'sent'};
 		} catch (error) {
 			return refusal(error);
 		} finally {
-			signal.removeEventListener('abort', breakOff);
 			socket.destroy();
 		}
 	},
 };
 
-function transport({server, heloName, timeoutUs}: Mail, socket: Socket): ReturnType<typeof createTransport> {
-	const timeoutMs = Math.ceil(timeoutUs / 1000);
+/** Connects by itself: nodemailer would open the socket again if it was destroyed before. */
+async function deliver(mail: Mail, socket: Socket): Promise<void> {
+	const timeoutMs = Math.ceil(mail.timeoutUs / 1000);
+	socket.connect(mail.server);
+	await once(socket, 'connect', {signal: AbortSignal.timeout(timeoutMs)});
+	await transport(mail, socket, timeoutMs).sendMail(message(mail));
+}
+
+function transport({server, heloName}: Mail, connection: Socket, timeoutMs: number) {
 	return createTransport({
 		...server,
-		socket,
+		connection,
 		name: heloName,
-		connectionTimeout: timeoutMs,
 		greetingTimeout: timeoutMs,
-		dnsTimeout: timeoutMs,
 		socketTimeout: timeoutMs,
 		// As between mail servers (RFC 7435): encrypted where it can be, by whomever.
 		opportunisticTLS: true,
 		tls: {rejectUnauthorized: false},
 		disableFileAccess: true,
 		disableUrlAccess: true,
+	});
+}
+
+function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+	return new Promise((resolve, reject) => {
+		const breakOff = (): void => reject(new Error('it took too long'));
+		signal.addEventListener('abort', breakOff, {once: true});
+		void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', breakOff));
 	});
 }
 

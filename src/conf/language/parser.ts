@@ -1,7 +1,7 @@
-import type {Report} from './diagnostics.js';
+import type {Report} from '../diagnostics.js';
+import type {Place} from '../model.js';
 import type {FlatToken} from './include.js';
 import type {Word} from './lexer.js';
-import type {Place} from './model.js';
 
 /** One keyword with what follows it on its line, and the block behind it if there is one. */
 export interface Statement {

@@ -1,6 +1,6 @@
 import {isUtf8} from 'node:buffer';
-import type {Report} from './diagnostics.js';
-import type {Place} from './model.js';
+import type {Report} from '../diagnostics.js';
+import type {Place} from '../model.js';
 import {Text} from './text.js';
 
 /** keepalived's MAXBUF: it tears longer lines apart. */

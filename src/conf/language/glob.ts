@@ -1,5 +1,5 @@
 import {posix} from 'node:path';
-import type {Files} from './files.js';
+import type {Files} from '../files.js';
 
 /** Alternatives that the braces of one pattern may multiply to. */
 const ALTERNATIVES_MAX = 256;

@@ -1,10 +1,10 @@
 import {posix} from 'node:path';
-import {quote, type Report} from './diagnostics.js';
-import {FILE_BYTES_MAX, type FileReason, type Files, readFailure} from './files.js';
+import {quote, type Report} from '../diagnostics.js';
+import {FILE_BYTES_MAX, type FileReason, type Files, readFailure} from '../files.js';
+import type {Machine} from '../machine.js';
 import {expandGlob, isPattern} from './glob.js';
 import {lex, type Token, type Word} from './lexer.js';
 import {readLines} from './lines.js';
-import type {Machine} from './machine.js';
 import {Preprocessor} from './preprocessor.js';
 
 const DEPTH_MAX = 16;

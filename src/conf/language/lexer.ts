@@ -1,5 +1,5 @@
-import {quote, type Report} from './diagnostics.js';
-import type {Place} from './model.js';
+import {quote, type Report} from '../diagnostics.js';
+import type {Place} from '../model.js';
 import type {Text} from './text.js';
 
 /** One word of the configuration, without its quotes. */

@@ -2,15 +2,15 @@
  * What stands between the lines of the files and their words: definitions, conditions and sequences, as keepalived has
  * them. What a line becomes is handed on at once, as it may be the name of a file whose definitions hold from then on.
  */
-import {quote, type Report} from './diagnostics.js';
+import {quote, type Report} from '../diagnostics.js';
+import type {Machine} from '../machine.js';
+import type {Place} from '../model.js';
+import {suggestion} from '../values.js';
 import {isTooLong, reportLongLine} from './lines.js';
-import type {Machine} from './machine.js';
-import type {Place} from './model.js';
 import {Predefined} from './predefined.js';
 import {type Reference, References} from './references.js';
 import {countingSequence, listSequence, type Round, type Sequence} from './sequence.js';
 import {Text} from './text.js';
-import {suggestion} from './values.js';
 
 /** Lines and replacements that a few lines may multiply to; enough for 10,000 real servers from one definition. */
 const STEPS_MAX = 200_000;

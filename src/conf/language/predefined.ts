@@ -1,5 +1,5 @@
 import {posix} from 'node:path';
-import type {Machine} from './machine.js';
+import type {Machine} from '../machine.js';
 
 /** keepalived's largest random number. */
 const RANDOM_MAX = 32_767;
