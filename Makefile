@@ -92,7 +92,8 @@ bench: setup-bench build build/bench/yardsticks.bpf.o ## how fast it is on this 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table
 	$(AVA) $(UNIT)
-	@$(MAKE) --no-print-directory test-root test-lab
+	@# One that fails does not hide the other.
+	@$(MAKE) --no-print-directory -k test-root test-lab
 
 test-unit: ts ## pure tests: no root, no clang, seconds
 	$(AVA) $(UNIT)

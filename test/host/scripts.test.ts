@@ -2,6 +2,7 @@ import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync}
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {waitFor} from '../../lab/wait.js';
 import type {Script} from '../../src/conf/model.js';
 import {realScripts} from '../../src/host/real/scripts.js';
 
@@ -92,7 +93,9 @@ test('one that takes too long is ended, with all it has started', async t => {
 	const pid = join(directory, 'pid');
 	const end = await scripts.run(shell('sleep 600 & echo $! >"$1"; wait', pid), {timeoutUs: 2_000_000});
 	t.deepEqual(end, {kind: 'timeout'});
-	t.false(existsSync(`/proc/${readFileSync(pid, 'utf8').trim()}/exe`));
+	const sleeper = `/proc/${readFileSync(pid, 'utf8').trim()}/exe`;
+	await waitFor('what it has started is gone', async () => !existsSync(sleeper), {timeoutMs: 5000});
+	t.pass();
 });
 
 test('one that does not heed SIGTERM is killed', async t => {
