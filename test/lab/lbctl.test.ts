@@ -66,7 +66,7 @@ const views: readonly View[] = [
 	},
 	{
 		args: ['maps'],
-		table: /^services +array +4 B +80 B +1 +256 /m,
+		table: /^services +array +4 B +80 B +1 +1,024 /m,
 		json: [{map: 'answers'}, {map: 'backends', type: 'array', keyBytes: 4, entries: 2}],
 	},
 	{args: ['maps', 'dump', 'services_by_key'], table: /^\{.*"port": ?80.*\} +1$/m, json: [{value: 1}]},
