@@ -67,6 +67,8 @@ const CLOSING_STATES =
 	(1 << FlowState.FLOW_TIME_WAIT) |
 	(1 << FlowState.FLOW_CLOSED) |
 	(1 << FlowState.FLOW_ONE_SIDED_CLOSE_WAIT);
+/** A bit for each state of a connection that is over: its slot waits for stray packets. */
+const ENDED_STATES = (1 << FlowState.FLOW_TIME_WAIT) | (1 << FlowState.FLOW_CLOSED);
 
 /** The slots of the table, a chunk at a time: `words` are valid until the next chunk. */
 function* chunks(memory: FlowMemory[Family], {family}: Shape): Generator<Uint32Array> {
@@ -162,7 +164,7 @@ export class Clients {
 	}
 }
 
-/** Fills in who has live flows, of the backends that are asked for. */
+/** Fills in who has connections that are not over, of the backends that are asked for. */
 export function findClients(
 	memory: FlowMemory,
 	settings: Settings,
@@ -172,8 +174,8 @@ export function findClients(
 	const ages = new Ages(settings, jiffies);
 	for (const family of FAMILIES) {
 		if (asked[family].size === 0) continue;
-		visitFlows(memory[family], SHAPES[family], ages, (backend, _state, words, at) => {
-			asked[family].get(backend)?.add(words, at);
+		visitFlows(memory[family], SHAPES[family], ages, (backend, state, words, at) => {
+			if (((1 << state) & ENDED_STATES) === 0) asked[family].get(backend)?.add(words, at);
 		});
 	}
 }

@@ -18,15 +18,17 @@ const SERVICES = [
 const NETWORK = {client: Uint8Array.of(172, 16, 9, 0), service: 1};
 const NETWORK6 = {client: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), service: 2};
 
-async function scene(t: ExecutionContext): Promise<{plane: DataPlane; connect(from: string, to: string): void}> {
+async function scene(
+	t: ExecutionContext,
+): Promise<{plane: DataPlane; connect(from: string, to: string, flags?: string): void}> {
 	const name = freshName(t);
 	const plane = await open(t, {name});
 	serve(plane, SERVICES);
 	const through = send(t, name);
 	return {
 		plane,
-		connect: (from, to) => {
-			through(tcpFrame({toMac: LOOPBACK_MAC, fromMac: CLIENT_MAC, from, to, flags: 'S'}));
+		connect: (from, to, flags = 'S') => {
+			through(tcpFrame({toMac: LOOPBACK_MAC, fromMac: CLIENT_MAC, from, to, flags}));
 		},
 	};
 }
@@ -72,6 +74,17 @@ packetTest('an entry whose time is over goes if its client has connections elsew
 	t.is(map.get(NETWORK), undefined);
 	t.is(map.get(stranger), undefined);
 	t.is(await plane.sweepPersistence(), 1, 'the one of IPv6');
+});
+
+packetTest('connections that are over keep no entry', async t => {
+	const {plane, connect} = await scene(t);
+	connect('172.16.9.9:1024', '192.168.1.2:80');
+	connect('10.0.0.71:80', '172.16.9.9:1024', 'R');
+	const map = plane.maps.persistence[4];
+	const entry = map.get(NETWORK);
+	if (entry === undefined) throw new Error('not remembered');
+	map.set(NETWORK, {...entry, expires: plane.jiffies()});
+	t.is(await plane.sweepPersistence(), 0);
 });
 
 packetTest('an entry that ends is kept until then, whoever has connections', async t => {
