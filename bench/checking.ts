@@ -10,6 +10,7 @@ import {realClock} from '../src/host/real/clock.js';
 import {keepHeapSmall} from '../src/host/real/heap.js';
 import {realLog} from '../src/host/real/log.js';
 import {realScripts} from '../src/host/real/scripts.js';
+import {realSmallFiles} from '../src/host/real/small-files.js';
 import {BACKENDS, INTERVAL_S, type Window} from './checks.js';
 
 const PER_SERVICE = 100;
@@ -46,7 +47,7 @@ const runner = new CheckRunner({
 	isHere: () => true,
 	onWeight() {},
 	checkerFor(check) {
-		const checker = checkerFor(check, {scripts: realScripts()});
+		const checker = checkerFor(check, {scripts: realScripts(), smallFiles: realSmallFiles});
 		return {
 			...checker,
 			async check(look) {

@@ -59,6 +59,28 @@ export interface Look {
 	advance(): void;
 }
 
+/** The first result that `begin` settles on, or that the time is over; then `close` lets go of everything. */
+export function firstResult(
+	{signal}: Look,
+	close: (result: Result) => void,
+	begin: (settle: (result: Result) => void, isOver: () => boolean) => void,
+): Promise<Result> {
+	return new Promise(resolve => {
+		let over = false;
+		const settle = (result: Result): void => {
+			if (over) return;
+			over = true;
+			signal.removeEventListener('abort', onAbort);
+			close(result);
+			resolve(result);
+		};
+		const onAbort = (): void => settle(failed('timeout', 'no answer in time'));
+		if (signal.aborted) return onAbort();
+		signal.addEventListener('abort', onAbort);
+		begin(settle, () => over);
+	});
+}
+
 /**
  * Looks at one backend once. A checker keeps no state and owns no timer: what a result means is decided in
  * machine.ts, and the runner ends a look of which a step takes longer than `timeoutUs`.

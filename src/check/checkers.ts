@@ -1,5 +1,5 @@
 import type {Check} from '../conf/model.js';
-import type {Scripts} from '../host/host.js';
+import type {Scripts, SmallFiles} from '../host/host.js';
 import type {Checker} from './checker.js';
 import {dnsChecker} from './dns.js';
 import {fileChecker} from './file.js';
@@ -13,6 +13,7 @@ import {udpChecker} from './udp.js';
 /** What the checkers need of the host, beside sockets. */
 export interface Means {
 	readonly scripts: Scripts;
+	readonly smallFiles: SmallFiles;
 }
 
 type Makers = {readonly [Kind in Check['kind']]: (check: Extract<Check, {kind: Kind}>, means: Means) => Checker};

@@ -1,7 +1,7 @@
 import {connect, type Socket} from 'node:net';
 import {connect as secure, type TLSSocket} from 'node:tls';
 import type {CheckTarget} from '../conf/model.js';
-import {failed, guarded, type Look, type Result} from './checker.js';
+import {failed, firstResult, guarded, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
 /** Our side of a connection with a backend. It is over as soon as one of these returns a result. */
@@ -21,22 +21,16 @@ export interface Tls {
 
 /** Connects to a backend and lets `speaker` talk to it. To connect and to shake hands are steps of the look. */
 export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls: Tls | null = null): Promise<Result> {
-	return new Promise(resolve => {
-		const socket = open(target);
-		let over = false;
-		const settle = (result: Result) => {
-			if (over) return;
-			over = true;
-			look.signal.removeEventListener('abort', onAbort);
-			// By RST: thousands of probes a second must not leave sockets in TIME_WAIT on either side.
-			if (result.ok) socket.resetAndDestroy();
-			else socket.destroy();
-			resolve(result);
-		};
-		const onAbort = () => settle(failed('timeout', 'no answer in time'));
+	const socket = open(target);
+	const close = (result: Result): void => {
+		// By RST: thousands of probes a second must not leave sockets in TIME_WAIT on either side.
+		if (result.ok) socket.resetAndDestroy();
+		else socket.destroy();
+	};
+	return firstResult(look, close, (settle, isOver) => {
 		/** What a stream still says when all is over is not heard, and what a backend says ends nothing but its check. */
 		const turn = (speak: () => Result | undefined) => {
-			if (over) return;
+			if (isOver()) return;
 			const result = guarded(speak);
 			if (result !== undefined) settle(result);
 		};
@@ -55,8 +49,6 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 			shielded.on('error', error => settle(tlsFailure(error)));
 			shielded.once('secureConnect', () => talk(shielded));
 		});
-		if (look.signal.aborted) onAbort();
-		else look.signal.addEventListener('abort', onAbort);
 	});
 }
 

@@ -1,7 +1,7 @@
 import {createSocket, type Socket} from 'node:dgram';
 import type {CheckTarget} from '../conf/model.js';
 import {family} from '../net/address.js';
-import {failed, guarded, type Look, type Result} from './checker.js';
+import {firstResult, guarded, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
 /**
@@ -14,29 +14,22 @@ export function ask(
 	question: Uint8Array,
 	hear: (bytes: Buffer) => Result | undefined,
 ): Promise<Result> {
-	return new Promise(resolve => {
-		const socket = createSocket(family(target.connectAddress) === 6 ? 'udp6' : 'udp4');
-		let over = false;
-		const settle = (result: Result) => {
-			if (over) return;
-			over = true;
-			look.signal.removeEventListener('abort', onAbort);
-			socket.close();
-			resolve(result);
-		};
-		const onAbort = () => settle(failed('timeout', 'no answer in time'));
-		socket.on('error', error => settle(socketFailure(error)));
-		socket.on('message', bytes => {
-			const result = guarded(() => hear(bytes));
-			if (result !== undefined) settle(result);
-		});
-		open(socket, target, () => {
-			// What goes wrong comes as an error of the socket.
-			if (!over) socket.send(question);
-		});
-		if (look.signal.aborted) onAbort();
-		else look.signal.addEventListener('abort', onAbort);
-	});
+	const socket = createSocket(family(target.connectAddress) === 6 ? 'udp6' : 'udp4');
+	return firstResult(
+		look,
+		() => socket.close(),
+		(settle, isOver) => {
+			socket.on('error', error => settle(socketFailure(error)));
+			socket.on('message', bytes => {
+				const result = guarded(() => hear(bytes));
+				if (result !== undefined) settle(result);
+			});
+			open(socket, target, () => {
+				// What goes wrong comes as an error of the socket.
+				if (!isOver()) socket.send(question);
+			});
+		},
+	);
 }
 
 function open(socket: Socket, target: CheckTarget, onOpen: () => void): void {

@@ -16,7 +16,7 @@ import type {PingCheck} from '../conf/model.js';
 import {addressBytes, type Family, family} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import {echoReplyPayload, encodeEchoRequest} from '../net/icmp-echo.js';
-import {type Checker, failed, type Look, type Result} from './checker.js';
+import {type Checker, failed, firstResult, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
 /** As much as ping(8) sends. */
@@ -36,36 +36,32 @@ export function pingChecker(check: PingCheck): Checker {
 }
 
 function echo(socket: Socket, target: PingCheck, look: Look): Promise<Result> {
-	return new Promise(resolve => {
-		// Nobody who has not seen the request can make up its reply.
-		const payload = randomBytes(PAYLOAD_BYTES);
-		const settle = (result: Result) => {
-			look.signal.removeEventListener('abort', onAbort);
-			socket.close();
-			resolve(result);
-		};
-		const onAbort = () => settle(failed('timeout', 'no answer in time'));
-		const attempt = (step: () => void) => {
-			try {
-				step();
-			} catch (error) {
-				if (!(error instanceof NetError)) throw error;
-				settle(refusal(error));
-			}
-		};
-		if (look.signal.aborted) return onAbort();
-		look.signal.addEventListener('abort', onAbort);
-		attempt(() => {
-			if (target.bindAddress !== null) socket.bind(sockaddr(target.bindAddress));
-			socket.onReadable(() =>
-				attempt(() => {
-					if (hasReply(socket, target.connectAddress, payload)) settle({ok: true});
-				}),
-			);
-			const request = encodeEchoRequest(family(target.connectAddress), randomInt(0x10000), payload);
-			socket.send(request, sockaddr(target.connectAddress));
-		});
-	});
+	// Nobody who has not seen the request can make up its reply.
+	const payload = randomBytes(PAYLOAD_BYTES);
+	return firstResult(
+		look,
+		() => socket.close(),
+		settle => {
+			const attempt = (step: () => void) => {
+				try {
+					step();
+				} catch (error) {
+					if (!(error instanceof NetError)) throw error;
+					settle(refusal(error));
+				}
+			};
+			attempt(() => {
+				if (target.bindAddress !== null) socket.bind(sockaddr(target.bindAddress));
+				socket.onReadable(() =>
+					attempt(() => {
+						if (hasReply(socket, target.connectAddress, payload)) settle({ok: true});
+					}),
+				);
+				const request = encodeEchoRequest(family(target.connectAddress), randomInt(0x10000), payload);
+				socket.send(request, sockaddr(target.connectAddress));
+			});
+		},
+	);
 }
 
 /** The kernel sorts the replies to a ping socket, but makes none for groups outside net.ipv4.ping_group_range. */

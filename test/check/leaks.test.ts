@@ -7,6 +7,7 @@ import type {Checker} from '../../src/check/checker.js';
 import {checkerFor} from '../../src/check/checkers.js';
 import type {Check} from '../../src/conf/model.js';
 import {realScripts} from '../../src/host/real/scripts.js';
+import {realSmallFiles} from '../../src/host/real/small-files.js';
 import {lookFor, loopback, rhythm} from './model.js';
 import {closedPort, listen} from './servers.js';
 
@@ -15,7 +16,7 @@ const AT_ONCE = 100;
 /** Each is a process. */
 const SCRIPTS = 500;
 
-const scripts = realScripts();
+const means = {scripts: realScripts(), smallFiles: realSmallFiles};
 
 function descriptors(): number {
 	return readdirSync('/proc/self/fd').length;
@@ -91,10 +92,10 @@ async function kinds(t: ExecutionContext): Promise<readonly Check[]> {
 test('no descriptor is left of ten thousand checks', async t => {
 	const all = await kinds(t);
 	// Once for what is opened for good.
-	for (const check of all) await run(checkerFor(check, {scripts}), 1);
+	for (const check of all) await run(checkerFor(check, means), 1);
 	await settled();
 	const before = descriptors();
-	for (const check of all) await run(checkerFor(check, {scripts}), Math.ceil(CHECKS / all.length));
+	for (const check of all) await run(checkerFor(check, means), Math.ceil(CHECKS / all.length));
 	await settled();
 	t.is(descriptors(), before);
 });
@@ -102,9 +103,9 @@ test('no descriptor is left of ten thousand checks', async t => {
 test('nor a process of scripts, also of those that do not heed', async t => {
 	const script = (text: string) => ({argv: ['/bin/sh', '-c', text], user: null, group: null, secured: false}) as const;
 	const misc = {kind: 'misc', ...rhythm(), timeoutUs: 200_000, dynamic: false} as const;
-	await run(checkerFor({...misc, script: script('exit 0')}, {scripts}), SCRIPTS);
-	await run(checkerFor({...misc, script: script('sleep 600 & wait')}, {scripts}), AT_ONCE);
-	await run(checkerFor({...misc, script: script(`trap '' TERM; sleep 5 & wait; wait`)}, {scripts}), 10);
+	await run(checkerFor({...misc, script: script('exit 0')}, means), SCRIPTS);
+	await run(checkerFor({...misc, script: script('sleep 600 & wait')}, means), AT_ONCE);
+	await run(checkerFor({...misc, script: script(`trap '' TERM; sleep 5 & wait; wait`)}, means), 10);
 	t.is(children(), 0);
 });
 

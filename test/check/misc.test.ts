@@ -3,9 +3,10 @@ import type {Result} from '../../src/check/checker.js';
 import {miscChecker} from '../../src/check/misc.js';
 import type {MiscCheck} from '../../src/conf/model.js';
 import {realScripts} from '../../src/host/real/scripts.js';
+import {realSmallFiles} from '../../src/host/real/small-files.js';
 import {rhythm, timed} from './model.js';
 
-const means = {scripts: realScripts()};
+const means = {scripts: realScripts(), smallFiles: realSmallFiles};
 
 function run(text: string, changes: Partial<MiscCheck> = {}): Promise<Result> {
 	const one: MiscCheck = {

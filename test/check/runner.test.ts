@@ -7,6 +7,7 @@ import {checkerFor} from '../../src/check/checkers.js';
 import {CheckRunner, type HealthChange, healthKey} from '../../src/check/runner.js';
 import type {Check, Service, TcpCheck} from '../../src/conf/model.js';
 import {realScripts} from '../../src/host/real/scripts.js';
+import {realSmallFiles} from '../../src/host/real/small-files.js';
 import {FakeClock, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
 import {backend, check, service} from './model.js';
@@ -452,7 +453,7 @@ test('a real server is seen to die and to return', async t => {
 		onChange: change => wake(change),
 		isHere: () => true,
 		onWeight() {},
-		checkerFor: one => checkerFor(one, {scripts: realScripts()}),
+		checkerFor: one => checkerFor(one, {scripts: realScripts(), smallFiles: realSmallFiles}),
 	});
 	t.teardown(() => runner.stop());
 	const nextChange = () =>
