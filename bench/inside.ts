@@ -1,4 +1,7 @@
-/** The measuring half of `make bench`, in a network namespace of its own and on one CPU; writes the figures as JSON. */
+/**
+ * The measuring half of `make bench`, in a network namespace of its own and on one CPU; writes the figures as JSON, also
+ * those of the other parts when one fails, and exits with 1 then.
+ */
 import type {Figure} from '../src/bench/figure.js';
 import {checks} from './checks.js';
 import {configuration} from './configuration.js';
@@ -31,6 +34,11 @@ const wiring = wire();
 const figures: Figure[] = [];
 for (const {title, rounds, measure} of PARTS) {
 	process.stderr.write(`bench: ${title}, ${rounds} rounds\n`);
-	figures.push(...(await measure(wiring, rounds)));
+	try {
+		figures.push(...(await measure(wiring, rounds)));
+	} catch (error) {
+		process.exitCode = 1;
+		process.stderr.write(`bench: ${title}: ${(error as Error).stack}\n`);
+	}
 }
 process.stdout.write(JSON.stringify(figures));

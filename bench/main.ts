@@ -24,8 +24,9 @@ function measure(): Promise<Figure[]> {
 		});
 		child.once('error', reject);
 		child.once('close', code => {
-			if (code === 0) resolve(JSON.parse(output));
-			else reject(new Error(`the measurement ended with ${code}: see above`));
+			if (output === '') reject(new Error(`the measurement ended with ${code}: see above`));
+			else resolve(JSON.parse(output));
+			process.exitCode = code ?? 1;
 		});
 	});
 }
