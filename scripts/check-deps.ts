@@ -33,7 +33,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	'host/real': ['net', 'host/host', 'conf/files', 'conf/machine', 'conf/model'],
 	xdp: ['net', 'host/host'],
 	vrrp: ['net', 'conf/model', 'host/host'],
-	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],
+	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp', 'xdp/leases'],
 	track: ['conf/model', 'host/host'],
 	check: ['net', 'conf/model', 'conf/words', 'host/host'],
 	notify: ['conf/model', 'conf/words', 'host/host'],

@@ -211,7 +211,7 @@ export class Daemon {
 
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
+		if (hasHoldings(this.#config)) await this.#vrrp.configure(this.#vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -262,7 +262,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		this.#notifier.expect(config);
-		await this.#vrrp.configure(vrrpConfig(config));
+		await this.#vrrp.configure(this.#vrrpConfig(config));
 		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
@@ -292,6 +292,17 @@ export class Daemon {
 		}
 	}
 
+	#vrrpConfig(config: Config): VrrpConfig {
+		return {
+			daemon: this.#options.name,
+			instances: config.instances,
+			syncGroups: config.syncGroups,
+			multicastGroups: config.globals.multicastGroups,
+			statics: config.statics,
+			trackGroups: config.trackGroups,
+		};
+	}
+
 	#oneAtATime<T>(work: () => Promise<T>): Promise<T> {
 		const result = this.#work.then(work);
 		this.#work = result.then(
@@ -300,16 +311,6 @@ export class Daemon {
 		);
 		return result;
 	}
-}
-
-function vrrpConfig(config: Config): VrrpConfig {
-	return {
-		instances: config.instances,
-		syncGroups: config.syncGroups,
-		multicastGroups: config.globals.multicastGroups,
-		statics: config.statics,
-		trackGroups: config.trackGroups,
-	};
 }
 
 /** Whether there is work for `lbd-vrrp`. */

@@ -1,5 +1,15 @@
 import type {Instance, Track, TrackerResult} from '../conf/model.js';
-import type {AddressEntry, AdvertSocket, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
+import type {
+	AddressEntry,
+	AdvertSocket,
+	Clock,
+	Leases,
+	Link,
+	Netlink,
+	Packet,
+	Sockets,
+	VirtualRouter,
+} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
@@ -16,6 +26,7 @@ import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
 	type Ailment,
+	DOWN_INTERVALS,
 	type Effect,
 	initialState,
 	type MachineConfig,
@@ -34,6 +45,7 @@ export interface VrrpHost {
 	readonly clock: Clock;
 	readonly sockets: Sockets;
 	readonly netlink: Netlink;
+	readonly leases: Leases;
 }
 
 /** What an instance asks of the router it belongs to. */
@@ -249,6 +261,7 @@ export class InstanceRunner {
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
+				this.#endLease();
 				break;
 			case 'announce':
 				this.#announce(effect.rounds);
@@ -440,7 +453,26 @@ export class InstanceRunner {
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
+		if (priority > 0) this.#renewLease();
 		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
+	}
+
+	#renewLease(): void {
+		const router = this.#router();
+		const nowUs = this.#host.clock.nowUs();
+		const {advertUs} = this.#instance;
+		if (router !== null) this.#host.leases.renew(router, nowUs, nowUs + DOWN_INTERVALS * advertUs);
+	}
+
+	#endLease(): void {
+		const router = this.#router();
+		if (router !== null) this.#host.leases.end(router);
+	}
+
+	#router(): VirtualRouter | null {
+		const link = this.#link();
+		const {family: of, vrid} = this.#instance;
+		return link === undefined ? null : {ifindex: link.ifindex, family: of, vrid};
 	}
 
 	#announce(rounds: number): void {

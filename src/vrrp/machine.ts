@@ -106,7 +106,7 @@ export interface Step {
 }
 
 /** RFC 3768 §6.1: the master is given up after so many silent intervals (and the skew time). */
-const DOWN_INTERVALS = 3;
+export const DOWN_INTERVALS = 3;
 /** The owner of the addresses: outranks everybody and does not wait (RFC 3768 §5.3.4). */
 export const OWNER_PRIORITY = 255;
 const SECOND_US = 1_000_000;

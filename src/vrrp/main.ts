@@ -8,6 +8,7 @@ import {ExitCode} from '../errors.js';
 import {realClock} from '../host/real/clock.js';
 import {openNetlink} from '../host/real/netlink.js';
 import {realSockets} from '../host/real/sockets.js';
+import {PinnedLeases} from '../xdp/leases.js';
 import {VrrpAgent} from './agent.js';
 import type {FromVrrp, ToVrrp} from './protocol.js';
 
@@ -30,6 +31,7 @@ function main(): void {
 		openHost: () => ({
 			clock: realClock,
 			sockets: realSockets,
+			leases: new PinnedLeases(),
 			netlink: openNetlink(['links', 'addresses', 'routes', 'rules', 'settings']),
 		}),
 		realTime: isRealTime(),

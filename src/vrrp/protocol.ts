@@ -9,6 +9,8 @@ import type {Cause, Role} from './machine.js';
 import type {TrackStatus} from './tracking.js';
 
 export interface VrrpConfig {
+	/** Name of the daemon whose data plane has the leases. */
+	readonly daemon: string;
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
 	readonly multicastGroups: MulticastGroups;

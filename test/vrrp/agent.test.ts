@@ -5,6 +5,7 @@ import type {VrrpHost} from '../../src/vrrp/instance.js';
 import type {FromVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeClock, seconds} from '../fake/clock.js';
 import {FakeLan, FakeStation} from '../fake/lan.js';
+import {FakeLeases} from '../fake/leases.js';
 import {FakeNetlink} from '../fake/netlink.js';
 import {instance, kernelEvents, multicastGroups, noStatics} from './segment.js';
 
@@ -19,7 +20,7 @@ function setUp(openHost?: () => VrrpHost) {
 	const sent: FromVrrp[] = [];
 	let stopped = 0;
 	const agent = new VrrpAgent({
-		openHost: openHost ?? (() => ({clock: station.clock, sockets: station, netlink})),
+		openHost: openHost ?? (() => ({clock: station.clock, sockets: station, netlink, leases: new FakeLeases()})),
 		realTime: true,
 		send: message => sent.push(message),
 		onStopped: () => stopped++,
