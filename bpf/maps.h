@@ -394,9 +394,10 @@ struct virtual_address {
 	__u32 flags; /* enum virtual_flag */
 };
 
-/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given. */
+/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given; likewise, with what
+ * a packet comes to lb_virtual. */
 struct answer {
-	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no answer */
+	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no other one */
 	__u32 service;
 	__u32 mtu;      /* that it does not fit; 0: it fails for another reason */
 	__u32 pad;
