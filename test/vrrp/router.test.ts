@@ -620,7 +620,7 @@ test('reload: a refused socket changes nothing', async t => {
 	const {clock, a} = await pair();
 	clock.advance(seconds(10));
 	a.station.forbidden.add('eth1');
-	const others = [instance({vrid: 1, priority: 255}), internal({vrid: 2})];
+	const others = [instance({vrid: 1, priority: 255}), internal({vrid: 2, multicastGroup: '224.0.0.81'})];
 	await t.throwsAsync(a.configure(others), {code: 'EPERM'});
 	clock.advance(seconds(10));
 	t.deepEqual(a.roles(), ['master', 'master']);
