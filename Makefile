@@ -101,12 +101,13 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
-fuzz: fuzz-flow-table fuzz-packets fuzz-conf fuzz-vrrp ## random operations, packets, configurations and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 FUZZ_CONFIGURATIONS=10 (millions) FUZZ_FAULTS=1000 (thousands), SEED=1
+fuzz: fuzz-flow-table fuzz-packets fuzz-conf fuzz-vrrp ## random operations, packets, configurations and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 FUZZ_CONFIGURATIONS=10 FUZZ_ADVERTS=10 (millions) FUZZ_HOURS=100000, SEED=1
 
 FUZZ_OPERATIONS     ?= 100
 FUZZ_PACKETS        ?= 1
 FUZZ_CONFIGURATIONS ?= 1
-FUZZ_FAULTS         ?= 100
+FUZZ_ADVERTS        ?= 1
+FUZZ_HOURS          ?= 10000
 
 fuzz-flow-table:
 	@$(MAKE) --no-print-directory -C test/flow-table fuzz FUZZ_OPERATIONS=$(FUZZ_OPERATIONS)
@@ -119,9 +120,10 @@ fuzz-packets: build
 fuzz-conf: ts
 	FUZZ_RUNS=$$(($(FUZZ_CONFIGURATIONS) * 1000000)) FUZZ_SEED=$${SEED:-1} $(AVA) --timeout=2h build/test/conf/fuzz.test.js
 
-# A round is 200 partitions, losses, stalls, crashes and the like among routers: as much as some days of a bad network.
+# A simulation is 200 partitions, losses, stalls, crashes and the like among routers; one that fails names its SEED.
 fuzz-vrrp: ts
-	ROUNDS=$$(($(FUZZ_FAULTS) * 5)) $(AVA) --fail-fast --timeout=10m build/test/vrrp/simulation.test.js
+	node build/test/vrrp/simulate.js $(FUZZ_HOURS) $${SEED:-1}
+	FUZZ_RUNS=$$(($(FUZZ_ADVERTS) * 1000000)) FUZZ_SEED=$${SEED:-1} $(AVA) --timeout=1h build/test/net/vrrp-fuzz.test.js
 
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)

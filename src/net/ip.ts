@@ -3,7 +3,7 @@ import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
 
 const IPV4_HEADER_LENGTH_MIN = 20;
-const IPV6_HEADER_LENGTH = 40;
+export const IPV6_HEADER_LENGTH = 40;
 
 export interface IpPacket {
 	readonly source: string;

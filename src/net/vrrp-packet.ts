@@ -1,7 +1,7 @@
 import {addressBytes, addressLength, type Family, family, formatAddress} from './address.js';
 import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
-import {checksumOnPath, decodeIp, type IpPacket, type Path} from './ip.js';
+import {checksumOnPath, decodeIp, IPV6_HEADER_LENGTH, type IpPacket, type Path} from './ip.js';
 
 export const VRRP_PROTOCOL = 112;
 /** RFC 3768 §5.2.3, RFC 9568 §5.1.2.3: a smaller value proves that the packet was routed here from elsewhere. */
@@ -141,6 +141,13 @@ export function receiveAdvert(
 	if (!decoded.ok) return decoded;
 	const reason = refusal(decoded.value, own);
 	return reason === null ? {ok: true, value: {advert: decoded.value, source}} : {ok: false, reason};
+}
+
+/** A first look at a datagram, IP header included, to know whose it is: what it says has still to be checked. */
+export function vridOf(datagram: Uint8Array): number | undefined {
+	const [first = 0] = datagram;
+	const headerLength = first >> 4 === 6 ? IPV6_HEADER_LENGTH : (first & 0x0f) * 4;
+	return datagram[headerLength + 1];
 }
 
 /** undefined: nothing from there is believed. */

@@ -203,10 +203,6 @@ export class InstanceRunner {
 		this.#owner.settled();
 	}
 
-	drain(): void {
-		this.#attachment?.adverts.drain();
-	}
-
 	/** Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. */
 	async stop(): Promise<void> {
 		this.dispatch({kind: 'stop'});

@@ -17,6 +17,7 @@ import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
 import type {GroupStatus, InstanceStatus, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
+import {SharedSockets} from './shared-sockets.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
 import {forgetUntracked, trackerName} from './tracking.js';
@@ -37,6 +38,7 @@ export interface RouterEvents {
 /** All instances and sync groups of this machine, and what the kernel says about its links and addresses. */
 export class Router {
 	readonly #host: VrrpHost;
+	readonly #sockets: SharedSockets;
 	readonly #log: Log;
 	readonly #events: RouterEvents;
 	readonly #cancelEvents: Cancel;
@@ -59,6 +61,7 @@ export class Router {
 
 	constructor(host: VrrpHost, log: Log, events: RouterEvents) {
 		this.#host = host;
+		this.#sockets = new SharedSockets(host.sockets);
 		this.#log = log;
 		this.#events = events;
 		this.#statics = new StaticHoldings(host.netlink, log);
@@ -184,11 +187,11 @@ export class Router {
 			instance,
 			grouped,
 			multicastGroup,
-			host: this.#host,
+			host: {...this.#host, sockets: this.#sockets.of(instance.vrid)},
 			log: this.#log,
 			tracked: this.#tracked,
 			owner: {
-				drain: () => this.#drain(),
+				drain: () => this.#sockets.drain(),
 				settled: () => this.#settle(),
 				transition: transition => this.#events.transition(transition),
 				rival: rival => this.#events.rival(rival),
@@ -255,10 +258,6 @@ export class Router {
 			.flatMap(group => group.members)
 			.filter(member => member !== runner);
 		for (const other of others) other.dispatch({kind: 'doubt-master'});
-	}
-
-	#drain(): void {
-		for (const runner of this.#runners.values()) runner.drain();
 	}
 
 	// What the kernel has. An event says only that something changed; what is true now is asked for anew, so that lost,

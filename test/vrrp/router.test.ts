@@ -186,6 +186,33 @@ test('announces five rounds at once and five more after the delay, and the frame
 	);
 });
 
+test('garp_master_refresh: a master announces again and again, a backup never', async t => {
+	const garp = {...instance().garp, masterRefreshUs: seconds(30), masterRefreshRepeat: 2};
+	const {clock, lan} = await segment([200, 100], {garp});
+	clock.advance(seconds(10));
+	lan.frames.length = 0;
+	const beganUs = clock.nowUs();
+	clock.advance(seconds(100));
+	t.deepEqual(
+		lan.frames.map(({station, atUs}) => [station, Math.floor((atUs - beganUs) / seconds(1))]),
+		[23, 53, 83].flatMap(second => [
+			['a', second],
+			['a', second],
+		]),
+	);
+});
+
+test('an owner does not wait, and whoever served in its absence leaves at once', async t => {
+	const {clock, lan, balancers, a} = await segment([100, 50]);
+	clock.advance(seconds(10));
+	const owner = new Balancer('o', 20, clock, {eth0: lan});
+	await owner.configure([instance({priority: 255})]);
+	t.deepEqual(owner.roles(), ['master']);
+	clock.advance(milliseconds(1));
+	t.deepEqual(owners([...balancers, owner]), ['o']);
+	t.deepEqual(a.roles(), ['backup']);
+});
+
 test('the first thing a master does is advertise', async t => {
 	const {clock, lan} = await segment([200, 100]);
 	clock.advance(seconds(4));
@@ -243,6 +270,40 @@ test('an interface without an address is a fault', async t => {
 	a.netlink.take('192.168.1.10');
 	await kernelEvents();
 	t.deepEqual(a.roles(), ['fault']);
+});
+
+test('another address of the interface: the same master speaks from there', async t => {
+	const {clock, balancers, a, b} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.give(2, '192.168.1.20', 25);
+	a.netlink.take('192.168.1.10');
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual(a.roles(), ['master']);
+	t.deepEqual(owners(balancers), ['a']);
+	t.deepEqual(b.router.status().instances[0]?.master, {address: '192.168.1.20', priority: 200});
+});
+
+test('an interface that was down and is up again before anybody looks changes nothing', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['master']);
+	t.deepEqual(owners(balancers), ['a']);
+});
+
+test('an interface that flaps for a minute: each time the other one serves, and in the end the better one', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	for (let flap = 0; flap < 12; flap++) {
+		a.netlink.setLink({ifindex: 2, name: 'eth0', running: flap % 2 === 1});
+		await kernelEvents();
+		clock.advance(seconds(5));
+		t.deepEqual(owners(balancers), flap % 2 === 1 ? ['a'] : ['b'], `flap ${flap}`);
+	}
+	t.is(a.router.status().instances[0]?.transitions.fault, 6);
 });
 
 test('dont_track_primary stays master on a dead interface', async t => {
@@ -620,7 +681,7 @@ test('reload: a refused socket changes nothing', async t => {
 	const {clock, a} = await pair();
 	clock.advance(seconds(10));
 	a.station.forbidden.add('eth1');
-	const others = [instance({vrid: 1, priority: 255}), internal({vrid: 2})];
+	const others = [instance({vrid: 1, priority: 255}), internal({vrid: 2, multicastGroup: '224.0.0.81'})];
 	await t.throwsAsync(a.configure(others), {code: 'EPERM'});
 	clock.advance(seconds(10));
 	t.deepEqual(a.roles(), ['master', 'master']);

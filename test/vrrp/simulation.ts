@@ -1,12 +1,15 @@
 import type {Track, TrackerReport} from '../../src/conf/model.js';
+import {ANY_TTL, type Unicast} from '../../src/net/vrrp-packet.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
-import {FakeLan, seeded} from '../fake/lan.js';
-import {Balancer, group, instance, internal, kernelEvents} from './segment.js';
+import {FakeLan, type FakeStation, seeded} from '../fake/lan.js';
+import {Balancer, group, instance, instance6, internal, kernelEvents} from './segment.js';
 
 /** What a run of the simulation came to. */
 export interface Story {
 	readonly virtualHours: number;
 	readonly disturbances: number;
+	/** Sent by all routers. */
+	readonly adverts: number;
 	readonly transitions: number;
 	/** What happened, oldest first, each line with its time; the last ones only. */
 	readonly lines: readonly string[];
@@ -17,11 +20,16 @@ export interface Story {
 const ROUTERS_MAX = 5;
 const LINES_KEPT = 60;
 const INTERFACES = {eth0: 2, eth1: 3} as const;
+const OWNER = 255;
+/** Whole seconds for version 2, hundredths for version 3; up to the longest that the field holds. */
+const ADVERT_SECONDS = {2: [1, 1, 1, 2, 5, 20, 255], 3: [0.1, 0.1, 1, 1, 1, 5, 40.95]} as const;
 type Interface = keyof typeof INTERFACES;
 
 /** What is drawn once for a run; all routers agree in it. */
 interface Setting {
 	readonly version: 2 | 3;
+	readonly family: 4 | 6;
+	readonly unicast: boolean;
 	readonly advertUs: number;
 	readonly grouped: boolean;
 	readonly lans: Readonly<Partial<Record<Interface, FakeLan>>> & {readonly eth0: FakeLan};
@@ -31,16 +39,25 @@ interface Setting {
 interface Seat {
 	readonly name: string;
 	readonly host: number;
-	readonly priority: number;
-	readonly preempt: boolean;
-	readonly preemptDelayUs: number;
+	/** Its configuration; a reload draws another one. */
+	wish: Wish;
+	/** Version 3 learns the interval of a master that has another one. */
+	readonly advertUs: number;
 	balancer: Balancer | null;
+	/** Virtual addresses that a crash has left on its interfaces. */
+	left: readonly string[];
 	stalled: boolean;
 	readonly down: Set<Interface>;
 	/** By how much its script of a weight changes its priority while it is up, or down where negative. */
 	readonly weight: number;
 	/** What its scripts have found; null: nothing yet. They outlive it. */
 	readonly scripts: Record<Script, 'up' | 'down' | null>;
+}
+
+interface Wish {
+	readonly priority: number;
+	readonly preempt: boolean;
+	readonly preemptDelayUs: number;
 }
 
 /** One has a weight; the other's failure is a fault. */
@@ -53,11 +70,12 @@ interface Lasting {
 }
 
 /**
- * Two to five routers on one segment, or on two with a sync group, through random partitions, losses, stalls, crashes,
- * restarts, broken links, and scripts that fail or change priorities. Two things must hold whatever happens: two masters that hear each other are so for one advert
+ * Two to five routers on one segment, or on two with a sync group, of either version and family, by multicast or unicast,
+ * through random partitions, losses, stalls, crashes, restarts, reloads, broken links, stolen addresses, and scripts that
+ * fail or change priorities. What must hold whatever happens: two masters that hear each other are so for one advert
  * interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it waits
  * before it becomes one. Both count from the last disturbance on; while packets are lost, nothing is promised. Soon after,
- * nobody moves any more, and who preempts has no worse master.
+ * nobody moves any more, and who preempts has no worse master. At all times a master has its addresses and nobody else has.
  */
 export class Simulation {
 	readonly #clock = new FakeClock();
@@ -70,17 +88,25 @@ export class Simulation {
 	readonly #islands = new Map<Interface, readonly number[]>();
 	#endLoss: () => void = () => {};
 	#disturbedUs = 0;
+	/** Before the last disturbance. */
+	#wasCalm = false;
+	/** The last disturbance was an orderly stop of the only master, which saves the others the wait. */
+	#handsOver = false;
 	#disturbances = 0;
+	#adverts = 0;
 	#transitions = 0;
 	#violation: string | null = null;
 
 	constructor(seed: number) {
 		this.#random = seeded(seed);
 		const grouped = this.#random() < 0.4;
+		const version = this.#random() < 0.5 ? 2 : 3;
 		const eth0 = new FakeLan(this.#clock, seed);
 		this.#setting = {
-			version: this.#random() < 0.5 ? 2 : 3,
-			advertUs: seconds(this.#pick([1, 1, 2, 5, 20])),
+			version,
+			family: version === 3 && !grouped && this.#random() < 0.5 ? 6 : 4,
+			unicast: !grouped && this.#random() < 0.3,
+			advertUs: seconds(this.#pick(ADVERT_SECONDS[version])),
 			grouped,
 			lans: grouped ? {eth0, eth1: new FakeLan(this.#clock, seed + 1)} : {eth0},
 		};
@@ -91,6 +117,7 @@ export class Simulation {
 	/** Runs through so many disturbances, or up to the first violation. */
 	async run(disturbances: number): Promise<Story> {
 		for (const seat of this.#seats) await this.#start(seat);
+		this.#examine();
 		while (this.#disturbances < disturbances && this.#violation === null) {
 			this.#pass(this.#pause());
 			await this.#disturb();
@@ -100,6 +127,7 @@ export class Simulation {
 		return {
 			virtualHours: this.#clock.nowUs() / seconds(3600),
 			disturbances: this.#disturbances,
+			adverts: this.#adverts,
 			transitions: this.#transitions,
 			lines: this.#lines,
 			violation: this.#violation,
@@ -107,13 +135,15 @@ export class Simulation {
 	}
 
 	#seat(index: number): Seat {
+		const {version, advertUs} = this.#setting;
+		const slower = version === 3 && advertUs <= seconds(5) && this.#random() < 0.2;
 		return {
 			name: 'abcde'[index] ?? '',
 			host: 10 + index,
-			priority: this.#pick([254, 200, 150, 100, 100, 50, 1]),
-			preempt: this.#random() < 0.7,
-			preemptDelayUs: this.#random() < 0.2 ? seconds(this.#pick([1, 10, 60])) : 0,
+			wish: this.#wish(),
+			advertUs: slower ? 3 * advertUs : advertUs,
 			balancer: null,
+			left: [],
 			stalled: false,
 			down: new Set(),
 			weight: this.#pick([-200, -60, -1, 1, 60, 200]),
@@ -121,15 +151,25 @@ export class Simulation {
 		};
 	}
 
+	/** An owner of the addresses always preempts. */
+	#wish(): Wish {
+		const priority = this.#pick([OWNER, 254, 200, 150, 100, 100, 50, 1]);
+		const preempt = priority === OWNER || this.#random() < 0.7;
+		return {priority, preempt, preemptDelayUs: preempt && this.#random() < 0.2 ? seconds(this.#pick([1, 10, 60])) : 0};
+	}
+
 	// What happens
 
 	async #disturb(): Promise<void> {
+		this.#wasCalm = this.#isCalm();
+		this.#handsOver = false;
 		this.#disturbedUs = this.#clock.nowUs();
 		const happened = await (this.#random() < 0.4 ? this.#disturbSegment() : this.#disturbRouter());
 		await kernelEvents();
 		this.#disturbances++;
 		this.#tell(happened);
 		for (const lan of this.#lans()) {
+			this.#adverts += lan.adverts.length;
 			lan.adverts.length = 0;
 			lan.frames.length = 0;
 		}
@@ -149,6 +189,8 @@ export class Simulation {
 			(...victim) => this.#stop(...victim),
 			(...victim) => this.#flip(...victim),
 			(...victim) => this.#runScript(...victim),
+			(...victim) => this.#reload(...victim),
+			(...victim) => this.#steal(...victim),
 		]);
 		return disturbance(seat, seat.balancer);
 	}
@@ -186,19 +228,30 @@ export class Simulation {
 	#stallOrWake(seat: Seat, {station}: Balancer): string {
 		seat.stalled = !seat.stalled;
 		if (seat.stalled) station.stall();
-		else station.wake();
+		else this.#wake(seat, station);
 		return `${seat.name} ${seat.stalled ? 'hangs' : 'goes on'}`;
 	}
 
-	#crash(seat: Seat, {station}: Balancer): string {
+	/** What has waited in its sockets shows a backup that it still has a master. */
+	#wake(seat: Seat, station: FakeStation): void {
+		const follows = this.#wasCalm && this.#hasBetterMaster(seat);
+		const transitions = this.#transitions;
+		station.wake();
+		if (follows && this.#transitions > transitions) this.#violate(`${seat.name} wakes up and takes over`);
+	}
+
+	#crash(seat: Seat, {station, netlink}: Balancer): string {
 		station.kill();
 		this.#leave(seat);
+		seat.left = this.#vips().filter(vip => netlink.owned().includes(vip));
 		return `${seat.name} dies`;
 	}
 
 	async #stop(seat: Seat, balancer: Balancer): Promise<string> {
 		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		this.#handsOver = this.#wasCalm && this.#isMaster(seat) && this.#islands.size === 0;
 		await balancer.router.stop();
+		if (this.#vips().some(vip => balancer.owns(vip))) this.#violate(`${seat.name} has stopped and holds addresses`);
 		this.#leave(seat);
 		return `${seat.name} stops`;
 	}
@@ -210,19 +263,44 @@ export class Simulation {
 	}
 
 	async #start(seat: Seat): Promise<string> {
-		const {advertUs, version, grouped, lans} = this.#setting;
-		const balancer = new Balancer(seat.name, seat.host, this.#clock, lans, () => this.#transitioned());
+		const balancer = new Balancer(seat.name, seat.host, this.#clock, this.#setting.lans, () => this.#transitioned());
+		for (const vip of seat.left) balancer.netlink.give(vip.startsWith('10.') ? 3 : 2, vip, vip.includes(':') ? 64 : 24);
+		seat.left = [];
 		seat.balancer = balancer;
-		const {priority, preempt, preemptDelayUs} = seat;
-		const tracks = tracksOf(seat);
-		const password = version === 2 ? '1215' : null;
-		const common = {priority, preempt, preemptDelayUs, advertUs, version, password, tracks};
 		balancer.router.track(reportsOf(seat));
-		await balancer.configure(
-			grouped ? [instance(common), internal(common)] : [instance(common)],
-			grouped ? [group] : [],
-		);
-		return `${seat.name} starts with priority ${priority}${preempt ? '' : ', nopreempt'}, delay ${preemptDelayUs / seconds(1)} s`;
+		await this.#configure(seat, balancer);
+		return `${seat.name} starts with ${wishText(seat)}`;
+	}
+
+	async #reload(seat: Seat, balancer: Balancer): Promise<string> {
+		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		seat.wish = this.#wish();
+		await this.#configure(seat, balancer);
+		return `${seat.name} goes on with ${wishText(seat)}`;
+	}
+
+	#configure(seat: Seat, balancer: Balancer): Promise<void> {
+		const {version, family, grouped} = this.#setting;
+		const password = version === 2 ? '1215' : null;
+		const unicast = this.#setting.unicast ? this.#othersThan(seat) : null;
+		const common = {...seat.wish, advertUs: seat.advertUs, version, password, tracks: tracksOf(seat), unicast};
+		const external = family === 4 ? instance(common) : instance6(common);
+		return balancer.configure(grouped ? [external, internal(common)] : [external], grouped ? [group] : []);
+	}
+
+	#othersThan(seat: Seat): Unicast {
+		const network = this.#setting.family === 4 ? '192.168.1.' : 'fe80::';
+		const others = this.#seats.filter(other => other !== seat);
+		const peers = others.map(({host}) => ({address: `${network}${host}`, ttl: ANY_TTL}));
+		return {peers, ttl: 255, checkSource: true};
+	}
+
+	/** Somebody takes a virtual address off the interface. */
+	#steal(seat: Seat, balancer: Balancer): string {
+		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		const vip = this.#pick(this.#vips());
+		if (balancer.owns(vip)) balancer.netlink.take(vip);
+		return `${vip} is taken from ${seat.name}`;
 	}
 
 	#flip(seat: Seat, {netlink}: Balancer): string {
@@ -253,6 +331,7 @@ export class Simulation {
 
 	/** Looks who is master; durations are exact, as this is called whenever anything changes. */
 	#examine(): void {
+		this.#examineAddresses();
 		const masters = this.#seats.filter(seat => this.#isMaster(seat));
 		for (const [at, a] of this.#seats.entries()) {
 			const heard = masters.filter(other => other !== a && this.#hears(a, other));
@@ -262,6 +341,26 @@ export class Simulation {
 				this.#watch(`${a.name} and ${b.name} are both master`, both);
 			}
 		}
+	}
+
+	/** A process that hangs, or that has yet to read what the kernel says, may be behind. */
+	#examineAddresses(): void {
+		for (const {name, balancer, stalled} of this.#seats) {
+			if (balancer === null || stalled) continue;
+			for (const [index, role] of balancer.roles().entries()) {
+				const held = this.#vips(index).filter(vip => balancer.owns(vip));
+				const due = role === 'master' ? this.#vips(index) : [];
+				if (held.length !== due.length) this.#violate(`${name} is ${role} and holds ${held.length} addresses`);
+			}
+		}
+	}
+
+	/** Of all instances, or of one. */
+	#vips(index?: number): readonly string[] {
+		const {family, grouped} = this.#setting;
+		const external = family === 4 ? ['192.168.1.1'] : ['fe80::100', '2001:db8::1'];
+		const all = grouped ? [external, ['10.0.0.100']] : [external];
+		return index === undefined ? all.flat() : (all[index] ?? []);
 	}
 
 	#watch(what: string, lasts: boolean): void {
@@ -274,7 +373,8 @@ export class Simulation {
 	#judge({sinceUs, what}: Lasting): void {
 		if (this.#violation !== null || this.#lans().some(lan => lan.loss > 0)) return;
 		const lastedUs = this.#clock.nowUs() - Math.max(sinceUs, this.#disturbedUs);
-		const allowedUs = what.endsWith('both master') ? this.#intervalUs() : this.#patienceUs();
+		const waitUs = this.#handsOver ? this.#skewMaxUs() + this.#slackUs() : this.#patienceUs();
+		const allowedUs = what.endsWith('both master') ? this.#intervalUs() : waitUs;
 		if (lastedUs <= allowedUs) return;
 		this.#violate(`${what} for ${lastedUs} us, where ${allowedUs} us are allowed`);
 	}
@@ -286,7 +386,7 @@ export class Simulation {
 
 	/** Whether all has been said and done since the last disturbance: a master is there, and `preempt_delay` is over. */
 	#isCalm(): boolean {
-		const delayUs = Math.max(...this.#seats.map(seat => seat.preemptDelayUs));
+		const delayUs = Math.max(...this.#seats.map(({wish}) => wish.preemptDelayUs));
 		const calmUs = 2 * this.#patienceUs() + delayUs;
 		return this.#lans().every(lan => lan.loss === 0) && this.#clock.nowUs() - this.#disturbedUs > calmUs;
 	}
@@ -295,20 +395,27 @@ export class Simulation {
 	#examineRanks(): void {
 		if (!this.#isCalm() || (this.#setting.grouped && this.#islands.size > 0)) return;
 		const master = (of: Seat) => this.#seats.find(seat => this.#isMaster(seat) && this.#hears(of, seat));
-		for (const seat of this.#seats.filter(seat => seat.preempt && this.#isHealthy(seat))) {
+		for (const seat of this.#seats.filter(({wish}) => wish.preempt).filter(one => this.#isHealthy(one))) {
 			if (priorityOf(master(seat)) < priorityOf(seat)) this.#violate(`${seat.name} has a worse master`);
 		}
 	}
 
 	/** Within which masters that hear each other have become one. */
 	#intervalUs(): number {
-		return this.#setting.advertUs + this.#slackUs();
+		return this.#advertUsMax() + this.#slackUs();
 	}
 
 	/** Within which somebody becomes master: three intervals and the longest skew. */
 	#patienceUs(): number {
-		const {advertUs, version} = this.#setting;
-		return 3 * advertUs + (version === 2 ? seconds(1) : advertUs) + this.#slackUs();
+		return 3 * this.#advertUsMax() + this.#skewMaxUs() + this.#slackUs();
+	}
+
+	#skewMaxUs(): number {
+		return this.#setting.version === 2 ? seconds(1) : this.#advertUsMax();
+	}
+
+	#advertUsMax(): number {
+		return Math.max(...this.#seats.map(({advertUs}) => advertUs));
 	}
 
 	#slackUs(): number {
@@ -320,7 +427,17 @@ export class Simulation {
 	}
 
 	#isMaster(seat: Seat): boolean {
-		return this.#isHealthy(seat) && (seat.balancer?.roles().every(role => role === 'master') ?? false);
+		const roles = seat.balancer?.roles() ?? [];
+		// None while it is just starting.
+		return this.#isHealthy(seat) && roles.length > 0 && roles.every(role => role === 'master');
+	}
+
+	/** It is a backup of one that it hears and that does not rank below it. */
+	#hasBetterMaster(seat: Seat): boolean {
+		if (this.#islands.size > 0 || seat.down.size > 0 || seat.scripts.fatal !== 'up') return false;
+		const isBackup = seat.balancer?.roles().every(role => role === 'backup') ?? false;
+		const master = this.#seats.find(other => this.#isMaster(other));
+		return isBackup && master !== undefined && priorityOf(master) >= priorityOf(seat);
 	}
 
 	#hears(a: Seat, b: Seat): boolean {
@@ -379,6 +496,10 @@ function tracksOf({weight}: Seat): Track[] {
 		{...script, name: 'graded', weight},
 		{...script, name: 'fatal', weight: 0},
 	];
+}
+
+function wishText({wish: {priority, preempt, preemptDelayUs}}: Seat): string {
+	return `priority ${priority}${preempt ? '' : ', nopreempt'}, delay ${preemptDelayUs / seconds(1)} s`;
 }
 
 function reportsOf({scripts}: Seat): TrackerReport[] {

@@ -31,6 +31,7 @@ import {
 	type Received,
 	SO_BINDTODEVICE,
 	SO_PRIORITY,
+	SO_RCVBUFFORCE,
 	SOCK_RAW,
 	SOL_IP,
 	SOL_IPV6,
@@ -53,6 +54,8 @@ const TOS_INTERNETWORK_CONTROL = 0xc0;
 const PRIORITY_CONTROL = 6;
 /** Datagrams read in one go; the rest waits for the event loop to come round, so that a flood cannot stop the clock. */
 const DRAIN_MAX = 1024;
+/** Room for some rounds of adverts of 255 instances, each of which the kernel counts as a page or so. */
+const RECEIVE_BUFFER_BYTES = 4 << 20;
 
 export const realSockets: Sockets = {
 	vrrp: options => named(`vrrp on ${options.interface}`, () => openVrrp(options)),
@@ -67,6 +70,7 @@ function openVrrp(options: VrrpOptions): AdvertSocket {
 	try {
 		socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
 		socket.setOption(SOL_SOCKET, SO_PRIORITY, PRIORITY_CONTROL);
+		socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
 		if (isIpv6) configureIpv6(socket, options);
 		else configureIpv4(socket, options);
 		const addressOf = (to: string): Uint8Array =>
