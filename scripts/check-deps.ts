@@ -45,8 +45,9 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	cli: ['bench', 'net', 'conf', 'host/host', 'host/real', 'xdp', 'control/client', 'control/lock', 'control/protocol'],
 	reconcile: features,
 	report: features,
+	preview: [...features, 'reconcile'],
 	undo: [],
-	daemon: [...features, 'reconcile', 'report', 'undo'],
+	daemon: [...features, 'preview', 'reconcile', 'report', 'undo'],
 	main: ['conf', 'daemon', 'host/real'],
 };
 

@@ -72,6 +72,7 @@ async function scene() {
 		clock,
 		log,
 		isUp: () => health.up,
+		willBeUp: () => true,
 		weighed: services => services,
 	});
 	return {

@@ -21,7 +21,7 @@ import {
 import {type Capacity, Ids} from './ids.js';
 import {endpointKey, type NextHop, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
-import {type Member, SCHEDULERS} from './schedulers.js';
+import {type Member, SCHEDULERS, Sequences} from './schedulers.js';
 import {serviceTerms, type Way, wayTo} from './terms.js';
 import {allocateTurns} from './turns.js';
 
@@ -39,6 +39,8 @@ export interface Circumstances {
 	nextHop(address: string): NextHop | null;
 	/** How many flows name a backend. */
 	liveFlows(backend: BackendId): number;
+	/** What earlier looks have laid out; nothing unless given. */
+	readonly sequences?: Sequences;
 }
 
 export interface Desired {
@@ -56,6 +58,7 @@ export function desired(services: readonly ConfService[], circumstances: Circums
 	draft.keepRemoved();
 	draft.markShared();
 	draft.addTurns();
+	circumstances.sequences?.settle();
 	return draft;
 }
 
@@ -65,11 +68,13 @@ class Draft implements Desired {
 	readonly leaving = new Set<BackendId>();
 	readonly #circumstances: Circumstances;
 	readonly #ids: Ids;
+	readonly #layouts: Sequences;
 	readonly #sequences = new Map<ServiceId, readonly BackendId[]>();
 
 	constructor(circumstances: Circumstances) {
 		this.#circumstances = circumstances;
 		this.#ids = new Ids(circumstances.actual, circumstances.capacity);
+		this.#layouts = circumstances.sequences ?? new Sequences();
 		for (const [slot, nic] of circumstances.nics) this.tables.nics.set(slot, nic);
 	}
 
@@ -93,7 +98,7 @@ class Draft implements Desired {
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
-		this.#sequences.set(id, this.#sequence(service, this.#addBackends(service, id)));
+		this.#sequences.set(id, this.#sequence(id, service, this.#addBackends(service, id)));
 	}
 
 	/** Those that are dealt to, as far as they are up. While the sorry server serves, that is nobody else. */
@@ -112,12 +117,12 @@ class Draft implements Desired {
 		return member === null ? [] : [member];
 	}
 
-	#sequence({name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
-		const {most, sequence} = SCHEDULERS[scheduler];
+	#sequence(id: ServiceId, {name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
+		const {most} = SCHEDULERS[scheduler];
 		if (members.length > most) {
 			this.problems.push(`${name}: ${scheduler} compares ${most} backends at most; nothing is dealt to the others`);
 		}
-		return sequence(members.slice(0, most)).map(({id}) => id);
+		return this.#layouts.of(id, scheduler, members.slice(0, most));
 	}
 
 	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend, state: BackendState): Member | null {
@@ -231,7 +236,7 @@ class Draft implements Desired {
 	addTurns(): void {
 		const {actual, capacity} = this.#circumstances;
 		const {turns, words, refused} = allocateTurns(this.#sequences, actual, capacity.turns);
-		for (const [index, backend] of turns) this.tables.turns.set(index, backend);
+		for (const [offset, stretch] of turns) this.tables.turns.set(offset, stretch);
 		for (const [id, service] of this.tables.services) {
 			this.tables.services.set(id, {...service, turn: words.get(id) ?? 0n});
 		}

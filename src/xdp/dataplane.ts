@@ -23,10 +23,10 @@ import {
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {sweepPersistence} from './persistence.js';
+import {countPersistence, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
+import {applyOp, type BackendId, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
@@ -214,6 +214,11 @@ export class DataPlane {
 		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
 	}
 
+	/** Counts persistence entries by backend. */
+	countPersistence(): Promise<ReadonlyMap<BackendId, number>> {
+		return countPersistence(this.maps, this.jiffies());
+	}
+
 	/** Removes persistence entries whose time is over; returns how many are left. See persistence.ts. */
 	sweepPersistence(): Promise<number> {
 		const {maps, tables, settings} = this;
@@ -300,7 +305,7 @@ export class DataPlane {
 			case 'filter':
 				return maps.localFilter.set(0, localFilter(op.value));
 			case 'turns':
-				return maps.turns.set(op.index, op.value);
+				return maps.turns.setMany(stretchOf(op));
 			case 'services':
 				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
 			case 'serviceKeys': {
@@ -382,6 +387,12 @@ function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 	if (!adopted) pins.create();
 	for (const name of PROGRAMS) pins.replaceProgram(name, path => objects.program(name).pin(path));
 	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
+}
+
+/** The entries of a stretch of turns; zeroes where nobody reads it any more. */
+function* stretchOf(op: Op & {readonly map: 'turns'}): Generator<[index: number, backend: BackendId]> {
+	const turns = op.value ?? new Array<BackendId>(op.length).fill(0);
+	for (const [n, backend] of turns.entries()) yield [op.index + n, backend];
 }
 
 /** A bucket with these endpoints; the rest of its slots unused. */

@@ -17,7 +17,8 @@ export interface Tables {
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
 	/** Positions of the bits that are set, see local-hash.ts. */
 	readonly filter: Set<number>;
-	readonly turns: Map<number, BackendId>;
+	/** Stretches of turns by the index of their first; none is empty and no two overlap. */
+	readonly turns: Map<number, readonly BackendId[]>;
 	readonly services: Map<ServiceId, Service>;
 	/** By `serviceKeyText`. */
 	readonly serviceKeys: Map<string, {readonly key: ServiceKey; readonly id: ServiceId}>;
@@ -79,7 +80,9 @@ export type Op =
 			readonly value: readonly Endpoint[];
 	  }
 	| {readonly map: 'filter'; readonly value: ReadonlySet<number>}
-	| {readonly map: 'turns'; readonly index: number; readonly value: BackendId}
+	| {readonly map: 'turns'; readonly index: number; readonly value: readonly BackendId[]}
+	/** A stretch that nobody reads any more. */
+	| {readonly map: 'turns'; readonly index: number; readonly value: null; readonly length: number}
 	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
 	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null};
 
@@ -93,7 +96,7 @@ export function applyOp(tables: Tables, op: Op): void {
 		case 'endpoints':
 			return put(tables.endpoints[op.family], op.index, op.value.length === 0 ? null : op.value);
 		case 'turns':
-			return put(tables.turns, op.index, op.value === 0 ? null : op.value);
+			return put(tables.turns, op.index, op.value);
 		case 'services':
 			return put(tables.services, op.index, op.value);
 		case 'serviceKeys':
