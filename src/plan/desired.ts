@@ -12,6 +12,7 @@ import {
 	type BackendId,
 	emptyTables,
 	familyIn,
+	familyOf,
 	type Service,
 	type ServiceId,
 	serviceKeyText,
@@ -126,14 +127,15 @@ class Draft implements Desired {
 	}
 
 	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend, state: BackendState): Member | null {
-		const id = this.#ids.backend(serviceId, backend);
+		const addr = addressBytes(backend.address);
+		const id = this.#ids.backend(serviceId, backend, addr);
 		if (id === null) {
 			this.problems.push(`${service.name}: no id is left for backend ${backend.name}; nothing is dealt to it`);
 			return null;
 		}
 		const entry: Backend = {
-			addr: withRoom(addressBytes(backend.address)),
-			family: family(backend.address),
+			addr: withRoom(addr),
+			family: familyOf(addr),
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
 			state,
@@ -151,7 +153,7 @@ class Draft implements Desired {
 			return null;
 		}
 		this.tables.backends.set(id, entry);
-		return {id, addr: addressIn(entry), port: entry.port, weight: entry.weight};
+		return {id, addr, port: entry.port, weight: entry.weight};
 	}
 
 	#wayTo(service: ConfService, backend: ConfBackend): Way {
@@ -220,15 +222,16 @@ class Draft implements Desired {
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const replying = [...this.tables.backends]
-			.filter(([, {method}]) => method === Method.METHOD_NAT)
-			.map(([id, entry]) => ({id, entry, endpoint: endpointKey(entry), allPorts: endpointKey(entry, 0)}));
-		const users = counts(replying.map(({endpoint}) => endpoint));
-		const neighbours = counts(replying.map(({allPorts}) => allPorts));
-		for (const {id, entry, endpoint, allPorts} of replying) {
-			// A backend of port 0 answers from all ports, those of its neighbours included.
+		const replying = [...this.tables.backends].filter(([, {method}]) => method === Method.METHOD_NAT);
+		const users = counts(replying.map(([, entry]) => endpointKey(entry)));
+		// A backend of port 0 answers from all ports, those of its neighbours included.
+		const hasAllPorts = replying.some(([, {port}]) => port === 0);
+		const neighbours = hasAllPorts ? counts(replying.map(([, entry]) => endpointKey(entry, 0))) : users;
+		const usersOf = (key: string): number => users.get(key) ?? 0;
+		for (const [id, entry] of replying) {
+			const answering = hasAllPorts && entry.port !== 0 ? usersOf(endpointKey(entry, 0)) : 0;
 			const sharing =
-				entry.port === 0 ? (neighbours.get(allPorts) ?? 0) : (users.get(endpoint) ?? 0) + (users.get(allPorts) ?? 0);
+				entry.port === 0 ? (neighbours.get(endpointKey(entry)) ?? 0) : usersOf(endpointKey(entry)) + answering;
 			if (sharing > 1) this.tables.backends.set(id, {...entry, shared: 1});
 		}
 	}
