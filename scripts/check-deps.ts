@@ -46,8 +46,9 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	reconcile: features,
 	report: features,
 	preview: [...features, 'reconcile'],
+	drift: ['host/host', 'reconcile'],
 	undo: [],
-	daemon: [...features, 'preview', 'reconcile', 'report', 'undo'],
+	daemon: [...features, 'drift', 'preview', 'reconcile', 'report', 'undo'],
 	main: ['conf', 'daemon', 'host/real'],
 };
 

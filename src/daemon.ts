@@ -10,6 +10,7 @@ import type {Config} from './conf/model.js';
 import {lockName} from './control/lock.js';
 import {type PlanReport, type ReloadOutcome, socketPath} from './control/protocol.js';
 import {serveControl} from './control/server.js';
+import {DriftWatch} from './drift.js';
 import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
 import type {Host} from './host/host.js';
 import type {Log} from './log.js';
@@ -55,6 +56,7 @@ export class Daemon {
 	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
+	readonly #drift: DriftWatch;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -148,6 +150,8 @@ export class Daemon {
 			weighed: services => this.#checks.weighed(services),
 		});
 		undo.add(() => this.#reconciler.close());
+		this.#drift = new DriftWatch({reconciler: this.#reconciler, clock: host.clock, log});
+		undo.add(() => this.#drift.stop());
 		this.#vrrp = new VrrpChild({
 			processes: host.subprocesses,
 			clock: host.clock,
@@ -176,6 +180,7 @@ export class Daemon {
 			vrrp: this.#vrrp,
 			interfaces: () => this.#reconciler.interfaces(),
 			notifications: () => this.#notifier.counts.read(),
+			drift: () => this.#drift.counts(),
 		});
 	}
 

@@ -9,7 +9,7 @@ import {Ids} from './plan/ids.js';
 import {type Live, type TouchedChange, touched} from './plan/touched.js';
 import type {Reconciler} from './reconcile.js';
 import type {DataPlane} from './xdp/dataplane.js';
-import type {BackendId, ServiceId} from './xdp/tables.js';
+import {type BackendId, entriesOf, type ServiceId} from './xdp/tables.js';
 
 export interface PreviewSeams {
 	readonly dataPlane: Pick<DataPlane, 'tables' | 'capacity' | 'countFlows' | 'countPersistence'>;
@@ -30,7 +30,7 @@ export async function preview(before: Config, after: Config, seams: PreviewSeams
 	const live = differences.length === 0 ? NOBODY : await liveOf(before, seams);
 	return {
 		changes: touched(differences, before, after, live).map(report),
-		mapEntries: ops.reduce((sum, op) => sum + (op.map === 'turns' ? (op.value ?? op).length : 1), 0),
+		mapEntries: ops.reduce((sum, op) => sum + entriesOf(op), 0),
 		problems,
 	};
 }

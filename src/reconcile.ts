@@ -16,7 +16,7 @@ import type {NextHops} from './reach/next-hops.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import type {FlowCounts} from './xdp/flows.js';
 import type {Nic} from './xdp/layout.gen.js';
-import type {Op} from './xdp/tables.js';
+import {entriesOf, mapName, type Op} from './xdp/tables.js';
 
 /** What comes in a burst is answered once. */
 const COALESCE_US = 0;
@@ -24,7 +24,10 @@ const COALESCE_US = 0;
 const AGAIN_US = 1_000_000;
 
 export interface ReconcilerSeams {
-	readonly dataPlane: Pick<DataPlane, 'tables' | 'capacity' | 'attach' | 'forgetGone' | 'apply' | 'countFlows'> & {
+	readonly dataPlane: Pick<
+		DataPlane,
+		'tables' | 'capacity' | 'attach' | 'forgetGone' | 'apply' | 'countFlows' | 'readBack' | 'restore'
+	> & {
 		readonly settings: Pick<DataPlane['settings'], 'hz'>;
 	};
 	readonly nextHops: Pick<NextHops, 'watch' | 'reach' | 'interfaces'>;
@@ -87,6 +90,24 @@ export class Reconciler {
 		const nics = this.#slots(this.#interfacesOf(config));
 		const {tables, problems} = this.#desired(config, nics, willBeUp, this.#sequences.branch());
 		return {ops: diff(dataPlane.tables, tables), problems};
+	}
+
+	/**
+	 * Undoes what somebody else has done to maps, pins and links since they were written, and says to how many entries of
+	 * which: state that packets make, such as flows, is nobody's to compare.
+	 */
+	async repair(): Promise<ReadonlyMap<string, number>> {
+		const {dataPlane} = this.#seams;
+		const repaired = new Map(dataPlane.restore(new Set(this.#links.keys())));
+		const actual = await dataPlane.readBack();
+		const ops = actual === null || this.#closed ? [] : diff(actual, dataPlane.tables);
+		dataPlane.apply(ops);
+		for (const op of ops) {
+			const map = mapName(op);
+			repaired.set(map, (repaired.get(map) ?? 0) + entriesOf(op));
+		}
+		if (repaired.size > 0) this.request();
+		return repaired;
 	}
 
 	/** Asks for a look; several requests are one look, at the earliest time that any of them named. */

@@ -37,7 +37,10 @@ function* stretches(maps: Maps, {services}: Tables): Generator<[offset: number, 
 		.map(({turn}) => ({offset: Number(turn >> 32n), length: Number(turn & 0xffff_ffffn)}))
 		.filter(({offset, length}) => length > 0 && offset + length <= maxEntries)
 		.sort((a, b) => a.offset - b.offset);
-	for (const {offset, length} of named) yield [offset, maps.turnsAt(offset, length)];
+	for (const {offset, length} of named) {
+		const turns = maps.turnsAt(offset, length);
+		if (turns.some(backend => backend !== 0)) yield [offset, turns];
+	}
 	let next = 0;
 	let [offset, turns]: [number, BackendId[]] = [0, []];
 	for (const [index, backend] of maps.turnsInUse()) {

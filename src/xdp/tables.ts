@@ -86,6 +86,19 @@ export type Op =
 	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
 	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null};
 
+/** How many entries of its map an op writes. */
+export function entriesOf(op: Op): number {
+	return op.map === 'turns' ? (op.value ?? op).length : 1;
+}
+
+/** What the map is called that an op writes to. */
+export function mapName(op: Op): string {
+	const names = {serviceKeys: 'services_by_key', filter: 'local_filter'} as const;
+	const name = op.map === 'serviceKeys' || op.map === 'filter' ? names[op.map] : op.map;
+	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
+	return isSixth ? `${name}6` : name;
+}
+
 /** Performs an op on tables: what the kernel's maps hold afterwards. */
 export function applyOp(tables: Tables, op: Op): void {
 	switch (op.map) {
