@@ -9,6 +9,7 @@ import {flood} from './flood.js';
 import {http} from './http.js';
 import {memory} from './memory.js';
 import {packets} from './packets.js';
+import {reload} from './reload.js';
 import {wires} from './wires.js';
 import {type Wiring, wire} from './wiring.js';
 
@@ -25,6 +26,7 @@ const PARTS: readonly Part[] = [
 	{title: 'memory', rounds: 3, measure: memory},
 	{title: 'checks', rounds: 3, measure: (_, rounds) => checks(rounds)},
 	{title: 'configuration', rounds: 7, measure: configuration},
+	{title: 'reload', rounds: 7, measure: reload},
 	// Last: it moves the ends of the wires to network namespaces of their own.
 	{title: 'HTTP', rounds: 7, measure: http},
 ];

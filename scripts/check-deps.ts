@@ -45,8 +45,10 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	cli: ['bench', 'net', 'conf', 'host/host', 'host/real', 'xdp', 'control/client', 'control/lock', 'control/protocol'],
 	reconcile: features,
 	report: features,
+	preview: [...features, 'reconcile'],
+	drift: ['host/host', 'reconcile'],
 	undo: [],
-	daemon: [...features, 'reconcile', 'report', 'undo'],
+	daemon: [...features, 'drift', 'preview', 'reconcile', 'report', 'undo'],
 	main: ['conf', 'daemon', 'host/real'],
 };
 

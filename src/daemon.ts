@@ -5,11 +5,12 @@
 import {fileURLToPath} from 'node:url';
 import {checkerFor} from './check/checkers.js';
 import {CheckRunner} from './check/runner.js';
-import {formatDiagnostic} from './conf/diagnostics.js';
+import {type Diagnostic, exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
 import type {Config} from './conf/model.js';
 import {lockName} from './control/lock.js';
-import {type ReloadReport, socketPath} from './control/protocol.js';
+import {type PlanReport, type ReloadOutcome, socketPath} from './control/protocol.js';
 import {serveControl} from './control/server.js';
+import {DriftWatch} from './drift.js';
 import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
 import type {Host} from './host/host.js';
 import type {Log} from './log.js';
@@ -18,6 +19,7 @@ import {serveMetrics} from './metrics/server.js';
 import {stateOf} from './notify/event.js';
 import {Notifier} from './notify/notifier.js';
 import {blockChanges} from './plan/block-list.js';
+import {type Preview, preview} from './preview.js';
 import {NextHops} from './reach/next-hops.js';
 import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
@@ -36,6 +38,8 @@ export interface DaemonOptions {
 	readonly config: Config;
 	/** Reads the configuration again, for a reload. Throws ConfError when it has errors. */
 	readonly load: () => Config;
+	/** Reads another file, for a plan; `config` is null when it has errors. */
+	readonly read: (file: string) => {readonly config: Config | null; readonly diagnostics: readonly Diagnostic[]};
 	readonly host: Host;
 	readonly log: Log;
 }
@@ -52,6 +56,7 @@ export class Daemon {
 	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
+	readonly #drift: DriftWatch;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -141,9 +146,12 @@ export class Daemon {
 			clock: host.clock,
 			log,
 			isUp: (service, backend) => this.#checks.isUp(service, backend),
+			willBeUp: (service, backend) => this.#checks.willBeUp(service, backend),
 			weighed: services => this.#checks.weighed(services),
 		});
 		undo.add(() => this.#reconciler.close());
+		this.#drift = new DriftWatch({reconciler: this.#reconciler, clock: host.clock, log});
+		undo.add(() => this.#drift.stop());
 		this.#vrrp = new VrrpChild({
 			processes: host.subprocesses,
 			clock: host.clock,
@@ -172,6 +180,7 @@ export class Daemon {
 			vrrp: this.#vrrp,
 			interfaces: () => this.#reconciler.interfaces(),
 			notifications: () => this.#notifier.counts.read(),
+			drift: () => this.#drift.counts(),
 		});
 	}
 
@@ -200,6 +209,7 @@ export class Daemon {
 				health: () => this.#reporter.health(),
 				vrrp: () => this.#reporter.vrrp(),
 				metrics: () => metrics.text(),
+				plan: ({file}) => this.plan(file),
 				reload: () => this.reload(),
 				stop: () => {
 					void this.stop();
@@ -215,30 +225,53 @@ export class Daemon {
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
-	/** Reads the file again and puts it in force. A file with errors, or one that cannot be carried out, changes nothing. */
-	reload(): Promise<ReloadReport> {
+	/** What would change if a file came into force, without touching anything. */
+	plan(file: string): Promise<PlanReport> {
 		return this.#oneAtATime(async () => {
-			const report = await this.#reload();
-			this.#reporter.reloaded(report);
-			const level = report.applied ? 'info' : 'error';
-			this.#options.log[level]({diagnostics: report.diagnostics}, `reload: ${report.summary}`);
-			return report;
+			const {config, diagnostics} = this.#options.read(file);
+			const printed = diagnostics.map(formatDiagnostic);
+			if (config === null) {
+				const {message, exitCode} = new ConfError(diagnostics, exitCodeOf(diagnostics));
+				const summary = `would be refused: ${message}`;
+				return {accepted: false, file, summary, diagnostics: printed, changes: [], mapEntries: 0, exitCode};
+			}
+			const {changes, mapEntries, problems} = await this.#preview(config);
+			const summary = `would be put in force (${changesText(changes.length, mapEntries)})`;
+			const exitCode = ExitCode.ok;
+			return {accepted: true, file, summary, diagnostics: [...printed, ...problems], changes, mapEntries, exitCode};
 		});
 	}
 
-	async #reload(): Promise<ReloadReport> {
+	#preview(config: Config): Promise<Preview> {
+		return preview(this.#config, config, {dataPlane: this.#dataPlane, reconciler: this.#reconciler});
+	}
+
+	/** Reads the file again and puts it in force. A file with errors, or one that cannot be carried out, changes nothing. */
+	reload(): Promise<ReloadOutcome> {
+		return this.#oneAtATime(async () => {
+			const outcome = await this.#reload();
+			const {changes, mapEntries, ...report} = outcome;
+			this.#reporter.reloaded(report);
+			const level = report.applied ? 'info' : 'error';
+			this.#options.log[level]({diagnostics: report.diagnostics}, `reload: ${report.summary}`);
+			return outcome;
+		});
+	}
+
+	async #reload(): Promise<ReloadOutcome> {
 		const at = this.#options.host.clock.wall().toISOString();
 		try {
 			if (this.#stopping) throw new ControlError('stopping', 'the daemon is stopping');
 			const config = this.#options.load();
+			const {changes, mapEntries} = await this.#preview(config);
 			const problems = await this.#change(config);
-			const summary = `in force (services: ${config.services.length}, vrrp instances: ${config.instances.length})`;
-			return {applied: true, summary, at, diagnostics: problems, exitCode: ExitCode.ok};
+			const summary = `in force (${changesText(changes.length, mapEntries)})`;
+			return {applied: true, summary, at, diagnostics: problems, exitCode: ExitCode.ok, changes, mapEntries};
 		} catch (error) {
 			if (!isRefusal(error)) throw error;
 			const diagnostics = error instanceof ConfError ? error.diagnostics.map(formatDiagnostic) : [];
 			const summary = `refused, nothing was changed: ${error.message}`;
-			return {applied: false, summary, at, diagnostics, exitCode: error.exitCode};
+			return {applied: false, summary, at, diagnostics, exitCode: error.exitCode, changes: [], mapEntries: 0};
 		}
 	}
 
@@ -311,6 +344,11 @@ export class Daemon {
 		);
 		return result;
 	}
+}
+
+function changesText(changes: number, mapEntries: number): string {
+	const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
+	return `${count(changes, 'change', 'changes')}, ${count(mapEntries, 'map entry', 'map entries')}`;
 }
 
 /** Whether there is work for `lbd-vrrp`. */

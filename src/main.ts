@@ -68,6 +68,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 		name: values.name,
 		config,
 		load,
+		read: file => readConfig(file, realFiles, realMachine(values['config-id'])),
 		host: realHost,
 		log: realLog({debug: values['log-detail']}),
 	});

@@ -7,15 +7,17 @@ import {ExitCode, KernelError} from './errors.js';
 import type {Cancel, Clock, Link, Netlink} from './host/host.js';
 import type {Log} from './log.js';
 import {macBytes} from './net/address.js';
-import {desired} from './plan/desired.js';
+import {type Desired, desired} from './plan/desired.js';
 import {diff} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
 import {assignSlots} from './plan/nics.js';
 import type {VirtualInstance} from './plan/virtual.js';
+import {Sequences} from './plan/schedulers.js';
 import type {NextHops} from './reach/next-hops.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import type {FlowCounts} from './xdp/flows.js';
 import type {Nic} from './xdp/layout.gen.js';
+import {entriesOf, mapName, type Op} from './xdp/tables.js';
 
 /** What comes in a burst is answered once. */
 const COALESCE_US = 0;
@@ -23,7 +25,10 @@ const COALESCE_US = 0;
 const AGAIN_US = 1_000_000;
 
 export interface ReconcilerSeams {
-	readonly dataPlane: Pick<DataPlane, 'tables' | 'capacity' | 'attach' | 'forgetGone' | 'apply' | 'countFlows'> & {
+	readonly dataPlane: Pick<
+		DataPlane,
+		'tables' | 'capacity' | 'attach' | 'forgetGone' | 'apply' | 'countFlows' | 'readBack' | 'restore'
+	> & {
 		readonly settings: Pick<DataPlane['settings'], 'hz'>;
 	};
 	readonly nextHops: Pick<NextHops, 'watch' | 'reach' | 'interfaces'>;
@@ -31,12 +36,22 @@ export interface ReconcilerSeams {
 	readonly clock: Clock;
 	readonly log: Log;
 	isUp(service: Service, backend: Backend): boolean;
+	/** Likewise, of a configuration that may come. */
+	willBeUp(service: Service, backend: Backend): boolean;
 	/** The services with the weights that are in force. */
 	weighed(services: readonly Service[]): readonly Service[];
 }
 
+/** What a configuration would change in the maps. */
+export interface MapPlan {
+	readonly ops: readonly Op[];
+	/** What would not fit into them. */
+	readonly problems: readonly string[];
+}
+
 export class Reconciler {
 	readonly #seams: ReconcilerSeams;
+	readonly #sequences = new Sequences();
 	readonly #unsubscribe: Cancel;
 	#config: Config | null = null;
 	#links = new Map<number, Link>();
@@ -65,6 +80,35 @@ export class Reconciler {
 		this.#config = config;
 		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
 		return this.#run(config);
+	}
+
+	/**
+	 * What `configure` would change in the maps, without touching anything. Backends whose neighbours nobody has asked for
+	 * yet have no next hop in it.
+	 */
+	plan(config: Config): MapPlan {
+		const {dataPlane, willBeUp} = this.#seams;
+		const nics = this.#slots(this.#interfacesOf(config));
+		const {tables, problems} = this.#desired(config, nics, willBeUp, this.#sequences.branch());
+		return {ops: diff(dataPlane.tables, tables), problems};
+	}
+
+	/**
+	 * Undoes what somebody else has done to maps, pins and links since they were written, and says to how many entries of
+	 * which: state that packets make, such as flows, is nobody's to compare.
+	 */
+	async repair(): Promise<ReadonlyMap<string, number>> {
+		const {dataPlane} = this.#seams;
+		const repaired = new Map(dataPlane.restore(new Set(this.#links.keys())));
+		const actual = await dataPlane.readBack();
+		const ops = actual === null || this.#closed ? [] : diff(actual, dataPlane.tables);
+		dataPlane.apply(ops);
+		for (const op of ops) {
+			const map = mapName(op);
+			repaired.set(map, (repaired.get(map) ?? 0) + entriesOf(op));
+		}
+		if (repaired.size > 0) this.request();
+		return repaired;
 	}
 
 	/** Asks for a look; several requests are one look, at the earliest time that any of them named. */
@@ -96,8 +140,12 @@ export class Reconciler {
 
 	/** The NICs that should carry the program: where the virtual addresses live and where the backends are. */
 	interfaces(): Link[] {
+		return this.#interfacesOf(this.#config);
+	}
+
+	#interfacesOf(config: Config | null): Link[] {
 		const names = new Set(
-			this.#config?.instances.flatMap(({interface: name, addresses, excludedAddresses}) => [
+			config?.instances.flatMap(({interface: name, addresses, excludedAddresses}) => [
 				name,
 				...[...addresses, ...excludedAddresses].map(({device}) => device),
 			]),
@@ -140,16 +188,7 @@ export class Reconciler {
 	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
 		const nics = this.#attach();
-		const {tables, problems, leaving} = desired(this.#seams.weighed(config.services), {
-			actual: dataPlane.tables,
-			capacity: dataPlane.capacity,
-			nics,
-			hz: dataPlane.settings.hz,
-			instances: config.instances.flatMap(instance => this.#onLinks(instance)),
-			isUp: this.#seams.isUp,
-			nextHop: address => this.#nextHop(address, nics),
-			liveFlows: once(() => dataPlane.countFlows()),
-		});
+		const {tables, problems, leaving} = this.#desired(config, nics, this.#seams.isUp, this.#sequences);
 		const ops = diff(dataPlane.tables, tables);
 		dataPlane.apply(ops);
 		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
@@ -171,13 +210,38 @@ export class Reconciler {
 		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: false}];
 	}
 
+	#desired(
+		config: Config,
+		nics: ReadonlyMap<number, Nic>,
+		isUp: ReconcilerSeams['isUp'],
+		sequences: Sequences,
+	): Desired {
+		const {dataPlane, weighed} = this.#seams;
+		return desired(weighed(config.services), {
+			actual: dataPlane.tables,
+			capacity: dataPlane.capacity,
+			nics,
+			hz: dataPlane.settings.hz,
+			instances: config.instances.flatMap(instance => this.#onLinks(instance)),
+			isUp,
+			nextHop: address => this.#nextHop(address, nics),
+			liveFlows: once(() => dataPlane.countFlows()),
+			sequences,
+		});
+	}
+
 	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
 	#attach(): ReadonlyMap<number, Nic> {
 		const {dataPlane} = this.#seams;
 		dataPlane.forgetGone();
 		const wanted = this.interfaces();
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
-		const identities = wanted.flatMap(({ifindex, mac, mtu}) => {
+		return this.#slots(wanted);
+	}
+
+	#slots(links: readonly Link[]): ReadonlyMap<number, Nic> {
+		const {dataPlane} = this.#seams;
+		const identities = links.flatMap(({ifindex, mac, mtu}) => {
 			const bytes = macBytes(mac);
 			return bytes === undefined ? [] : {ifindex, mac: bytes, mtu};
 		});

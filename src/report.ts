@@ -45,6 +45,8 @@ export interface ReporterSeams {
 	interfaces(): readonly Link[];
 	/** How notifications ended, by channel and outcome. */
 	notifications(): Snapshot['notifications'];
+	/** What somebody else has changed in the maps, by map. */
+	drift(): Snapshot['drift'];
 }
 
 export class Reporter {
@@ -209,6 +211,7 @@ export class Reporter {
 			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
 			instances: (await this.#instances()).map(instanceSample),
 			notifications: this.#seams.notifications(),
+			drift: this.#seams.drift(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
 	}

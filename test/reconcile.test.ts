@@ -4,7 +4,7 @@ import {formatAddress} from '../src/net/address.js';
 import {NextHops} from '../src/reach/next-hops.js';
 import {Reconciler} from '../src/reconcile.js';
 import {BackendState, type FlowState} from '../src/xdp/layout.gen.js';
-import {applyOp, emptyTables, type Op} from '../src/xdp/tables.js';
+import {applyOp, emptyTables, type Op, type Service, type Tables} from '../src/xdp/tables.js';
 import {configOf, sound} from './conf/reading.js';
 import {FakeClock, milliseconds, seconds} from './fake/clock.js';
 import {FakeLog} from './fake/log.js';
@@ -45,6 +45,18 @@ class FakeDataPlane {
 		for (const op of ops) applyOp(this.tables, op);
 	}
 
+	/** What a stranger has made of the maps; null: they are as they were written. */
+	found: Tables | null = null;
+	restored = new Map<string, number>();
+
+	async readBack(): Promise<Tables | null> {
+		return this.found ?? this.tables;
+	}
+
+	restore(): ReadonlyMap<string, number> {
+		return this.restored;
+	}
+
 	countFlows() {
 		return {byBackend: this.flows, activeByBackend: this.flows, byState: new Map<FlowState, number>()};
 	}
@@ -73,6 +85,7 @@ async function scene() {
 		clock,
 		log,
 		isUp: () => health.up,
+		willBeUp: () => true,
 		weighed: services => services,
 	});
 	return {
@@ -263,3 +276,24 @@ for (const [when, ask] of [
 		t.deepEqual(clock.timers(), []);
 		t.deepEqual(log.take(), []);
 	});
+
+test('what somebody else has changed in the maps is put back, whatever the plan would be by now', async t => {
+	const {dataPlane, reconciler} = await scene();
+	await reconciler.configure(CONFIG);
+	t.deepEqual([...(await reconciler.repair())], []);
+	const wanted = structuredClone(dataPlane.tables);
+	dataPlane.found = structuredClone(dataPlane.tables);
+	dataPlane.found.backends.clear();
+	dataPlane.found.serviceKeys.clear();
+	dataPlane.found.services.set(7, [...wanted.services.values()][0] as Service);
+	dataPlane.found.turns.clear();
+	dataPlane.restored.set('links', 1);
+	t.deepEqual(Object.fromEntries(await reconciler.repair()), {
+		links: 1,
+		backends: 1,
+		services: 1,
+		services_by_key: 1,
+		turns: 1,
+	});
+	t.deepEqual(dataPlane.tables, wanted, 'ids stay, since flows name backends by them');
+});

@@ -72,11 +72,13 @@ export class BpfMap<K, V> {
 	*#used(keys: DataView, values: Uint8Array): Generator<[K, V]> {
 		const {size} = this.#value;
 		const view = viewOf(values);
-		for (let at = 0; at < values.length; at++) {
-			if (values[at] === 0) continue;
-			const index = Math.floor(at / size);
+		const units = widest(values, size);
+		const perValue = size / units.BYTES_PER_ELEMENT;
+		for (let at = 0; at < units.length; at++) {
+			if (units[at] === 0) continue;
+			const index = Math.floor(at / perValue);
 			yield [this.#key.decode(slot(keys, index, this.#key.size)), this.#value.decode(slot(view, index, size))];
-			at = (index + 1) * size - 1;
+			at = (index + 1) * perValue - 1;
 		}
 	}
 
@@ -108,6 +110,12 @@ export class BpfMap<K, V> {
 		for (const [index, key] of keys.entries()) this.#key.encode(key, slot(view, index, this.#key.size));
 		this.raw.deleteBatch(bytes, keys.length);
 	}
+}
+
+/** The same bytes four at a time, where values are as long: most of a large array are zeroes, through which this is faster. */
+function widest(bytes: Uint8Array, size: number): Uint8Array | Uint32Array {
+	const fits = size % 4 === 0 && bytes.byteOffset % 4 === 0;
+	return fits ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) : bytes;
 }
 
 function encoded<T>(codec: Codec<T>, value: T): Uint8Array {

@@ -6,7 +6,7 @@ import type {Checker} from './checker.js';
 import type {ProbeSetting} from './probe.js';
 import {hasQuorum} from './quorum.js';
 import {Slots} from './slots.js';
-import {type BackendHealth, type CheckTurn, Watch} from './watch.js';
+import {type BackendHealth, type CheckTurn, startsUp, Watch} from './watch.js';
 import {quorumWords, sorryWords} from './words.js';
 
 export type {CheckHealth} from './probe.js';
@@ -120,12 +120,19 @@ export class CheckRunner {
 		return this.#watches.get(healthKey(service, backend))?.up ?? false;
 	}
 
-	/** The services with the weights that are in force. */
+	/** Whether it will be, when a configuration that has it comes into force: one that is new begins as its first check finds it. */
+	willBeUp(service: Service, backend: Backend): boolean {
+		if (backend === service.sorryServer?.backend) return this.#quorums.get(virtualServerName(service)) === false;
+		return this.#watches.get(healthKey(service, backend))?.up ?? startsUp(backend);
+	}
+
+	/** The services with the weights that are in force; one of which no check has changed a weight is itself. */
 	weighed(services: readonly Service[]): readonly Service[] {
-		return services.map(service => ({
-			...service,
-			backends: service.backends.map(backend => ({...backend, weight: this.#weight(service, backend)})),
-		}));
+		return services.map(service => {
+			const weigh = (backend: Backend): number => this.#weight(service, backend);
+			if (service.backends.every(backend => weigh(backend) === backend.weight)) return service;
+			return {...service, backends: service.backends.map(backend => ({...backend, weight: weigh(backend)}))};
+		});
 	}
 
 	#weight(service: Service, backend: Backend): number {

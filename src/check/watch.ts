@@ -49,8 +49,7 @@ export class Watch {
 		this.service = service;
 		this.backend = backend;
 		this.#listener = listener;
-		// keepalived uses a backend from the start, before any check, unless it is `alpha`.
-		this.#up = !backend.alpha || backend.checks.length === 0;
+		this.#up = startsUp(backend);
 		this.#weight = backend.weight;
 		this.#sinceUs = setting.clock.nowUs();
 		this.#reason = 'at start';
@@ -137,6 +136,11 @@ export class Watch {
 		);
 		return true;
 	}
+}
+
+/** keepalived uses a backend from the start, before any check, unless it is `alpha`. */
+export function startsUp({alpha, checks}: Backend): boolean {
+	return !alpha || checks.length === 0;
 }
 
 /** Equal but for where it stands in the file. */

@@ -1,3 +1,4 @@
+import {resolve} from 'node:path';
 import {Command, CommanderError, InvalidArgumentError} from 'commander';
 import type {Measurement} from '../bench/program-time.js';
 import type {Entry} from '../conf/reference.js';
@@ -14,6 +15,7 @@ import {explain} from './commands/explain.js';
 import {flows} from './commands/flows.js';
 import {dumpMap, maps} from './commands/maps.js';
 import {persistence} from './commands/persistence.js';
+import {plan} from './commands/plan.js';
 import {reload} from './commands/reload.js';
 import {services} from './commands/services.js';
 import {status} from './commands/status.js';
@@ -126,9 +128,12 @@ class Cli {
 
 	#addActions(): void {
 		const environment = this.#environment;
-		this.#command('reload', 'read the configuration again; a bad file changes nothing').action(() =>
-			this.#show(reload),
-		);
+		this.#command('plan <file>', 'what a configuration file would change, and how many connections that touches')
+			.option('--limit <changes>', 'how many to show at most; 0 for all', rowCount, ROWS)
+			.action((file: string, {limit}: {limit: number}) => this.#show(session => plan(session, resolve(file), limit)));
+		this.#command('reload', 'read the configuration again; a bad file changes nothing')
+			.option('--limit <changes>', 'how many to show at most; 0 for all', rowCount, ROWS)
+			.action(({limit}: {limit: number}) => this.#show(session => reload(session, limit)));
 		this.#command('unload', 'take the program of a stopped daemon off its NICs').action(() =>
 			this.#show(({name}) => unload(name, environment.lock, environment.unload)),
 		);

@@ -15,7 +15,9 @@ export interface Calls {
 	status: {params: null; result: Status};
 	health: {params: null; result: HealthReport};
 	vrrp: {params: null; result: VrrpReport};
-	reload: {params: null; result: ReloadReport};
+	/** What a reload would do if the file were another one, given by its absolute path. */
+	plan: {params: {readonly file: string}; result: PlanReport};
+	reload: {params: null; result: ReloadOutcome};
 	/** The Prometheus text. */
 	metrics: {params: null; result: string};
 	/** Orderly end, as by SIGTERM. */
@@ -120,6 +122,44 @@ export interface TrackedReport {
 	readonly fault: boolean;
 }
 
+/** What a file would change, or why it cannot come into force. */
+export interface PlanReport {
+	/** False: the file would be refused. */
+	readonly accepted: boolean;
+	readonly file: string;
+	readonly summary: string;
+	/** As in ReloadReport. */
+	readonly diagnostics: readonly string[];
+	readonly changes: readonly ChangeReport[];
+	/** Entries of the maps that are written or removed. */
+	readonly mapEntries: number;
+	/** What `lbctl plan` exits with. */
+	readonly exitCode: ExitCode;
+}
+
+/** One difference to the configuration that is in force, in the words of the file. */
+export interface ChangeReport {
+	/** The blocks that it is in, outermost first: `virtual_server 192.168.1.1:80`. */
+	readonly blocks: readonly string[];
+	readonly kind: 'added' | 'removed' | 'changed';
+	/** The keyword, or the block with its name. */
+	readonly what: string;
+	/** null where something comes or goes. */
+	readonly before: string | null;
+	readonly after: string | null;
+	/** Live connections and persistence entries of what it is about. */
+	readonly connections: number;
+	readonly persistenceEntries: number;
+	/** What becomes of the connections. */
+	readonly fate: 'stay' | 'wait' | 'reset' | 'dealt anew' | 'lost';
+}
+
+/** A reload with what it has changed. */
+export interface ReloadOutcome extends ReloadReport {
+	readonly changes: readonly ChangeReport[];
+	readonly mapEntries: number;
+}
+
 export interface ReloadReport {
 	/** False: the file was refused and nothing was changed. */
 	readonly applied: boolean;
@@ -173,6 +213,18 @@ export function parseRequest(line: string): {ok: true; request: Request} | {ok: 
 	if (typeof id !== 'number') return {ok: false, text: '"id" must be a number'};
 	if (typeof call !== 'string') return {ok: false, text: '"call" must be a string'};
 	return {ok: true, request: {id, call, params}};
+}
+
+/** What a call is given, as it must be. Throws ControlError `bad-request`. */
+export function parseParams<C extends CallName>(call: C, params: unknown): Params<C> {
+	const wanted = call === 'plan' ? 'params {"file": PATH}, with an absolute path' : 'no params';
+	const isRight = call === 'plan' ? isObject(params) && isAbsolutePath(params.file) : params === null;
+	if (!isRight) throw new ControlError('bad-request', `"${call}" takes ${wanted}`);
+	return params as Params<C>;
+}
+
+function isAbsolutePath(value: unknown): boolean {
+	return typeof value === 'string' && value.startsWith('/') && !value.includes('\0');
 }
 
 /** A response line as an object, or null if it is none. */

@@ -10,6 +10,7 @@ import {
 	type CallName,
 	type CallResult,
 	type Params,
+	parseParams,
 	parseRequest,
 	REQUEST_BYTES_MAX,
 	type Request,
@@ -166,14 +167,17 @@ class Connection {
 	}
 
 	async #perform(call: CallName, {id, params}: Request): Promise<Response> {
-		if (params !== null) return refusal(id, 'bad-request', `"${call}" takes no params`);
 		try {
-			return {id, result: await this.#handlers[call](params)};
+			return {id, result: await this.#handle(call, params)};
 		} catch (error) {
 			if (error instanceof ControlError) return refusal(id, error.code, error.message, error.exitCode);
 			this.#log.error({call, error: String(error)}, 'control call failed');
 			return refusal(id, 'failed', `${call}: ${String(error)} (the daemon's log may say more)`);
 		}
+	}
+
+	async #handle<C extends CallName>(call: C, params: unknown): Promise<CallResult<C>> {
+		return this.#handlers[call](parseParams(call, params));
 	}
 
 	/** Resolves when the client has taken the bytes or is gone. */

@@ -160,6 +160,13 @@ export const FAMILIES: readonly Family[] = [
 			Object.entries(notifications).flatMap(([channel, counts]) => byLabel({channel}, 'outcome', counts)),
 	},
 	{
+		name: 'lbd_drift_total',
+		help: 'Map entries, links and pins that somebody else had changed and that were put right, by map.',
+		type: 'counter',
+		labels: ['map'],
+		samples: ({drift}) => byLabel(NONE, 'map', drift),
+	},
+	{
 		name: 'lbd_reloads_total',
 		help: 'Reloads that were asked for, by outcome.',
 		type: 'counter',

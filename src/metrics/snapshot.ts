@@ -12,6 +12,8 @@ export interface Snapshot {
 	readonly instances: readonly InstanceSample[];
 	/** By channel, then by outcome. */
 	readonly notifications: Readonly<Record<string, Readonly<Record<string, number>>>>;
+	/** Entries that somebody else has changed, by map. */
+	readonly drift: Readonly<Record<string, number>>;
 	readonly reloads: {readonly applied: number; readonly refused: number; readonly lastApplied: boolean};
 }
 

@@ -12,6 +12,7 @@ import {
 	type BackendId,
 	emptyTables,
 	familyIn,
+	familyOf,
 	type Service,
 	type ServiceId,
 	serviceKeyText,
@@ -21,7 +22,7 @@ import {
 import {type Capacity, Ids} from './ids.js';
 import {endpointKey, type NextHop, protocolNumber} from './key.js';
 import {endpointBucket, filterBit, localHash} from './local-hash.js';
-import {type Member, SCHEDULERS} from './schedulers.js';
+import {type Member, SCHEDULERS, Sequences} from './schedulers.js';
 import {serviceTerms, type Way, wayTo} from './terms.js';
 import {allocateTurns} from './turns.js';
 import {planVirtual, type VirtualInstance} from './virtual.js';
@@ -42,6 +43,8 @@ export interface Circumstances {
 	nextHop(address: string): NextHop | null;
 	/** How many flows name a backend. */
 	liveFlows(backend: BackendId): number;
+	/** What earlier looks have laid out; nothing unless given. */
+	readonly sequences?: Sequences;
 }
 
 export interface Desired {
@@ -60,6 +63,7 @@ export function desired(services: readonly ConfService[], circumstances: Circums
 	draft.markShared();
 	draft.addTurns();
 	draft.addInstances();
+	circumstances.sequences?.settle();
 	return draft;
 }
 
@@ -69,11 +73,13 @@ class Draft implements Desired {
 	readonly leaving = new Set<BackendId>();
 	readonly #circumstances: Circumstances;
 	readonly #ids: Ids;
+	readonly #layouts: Sequences;
 	readonly #sequences = new Map<ServiceId, readonly BackendId[]>();
 
 	constructor(circumstances: Circumstances) {
 		this.#circumstances = circumstances;
 		this.#ids = new Ids(circumstances.actual, circumstances.capacity);
+		this.#layouts = circumstances.sequences ?? new Sequences();
 		for (const [slot, nic] of circumstances.nics) this.tables.nics.set(slot, nic);
 	}
 
@@ -97,7 +103,7 @@ class Draft implements Desired {
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		this.tables.filter.add(filterBit('service', localHash(key)));
-		this.#sequences.set(id, this.#sequence(service, this.#addBackends(service, id)));
+		this.#sequences.set(id, this.#sequence(id, service, this.#addBackends(service, id)));
 	}
 
 	/** Those that are dealt to, as far as they are up. While the sorry server serves, that is nobody else. */
@@ -116,23 +122,24 @@ class Draft implements Desired {
 		return member === null ? [] : [member];
 	}
 
-	#sequence({name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
-		const {most, sequence} = SCHEDULERS[scheduler];
+	#sequence(id: ServiceId, {name, scheduler}: ConfService, members: readonly Member[]): readonly BackendId[] {
+		const {most} = SCHEDULERS[scheduler];
 		if (members.length > most) {
 			this.problems.push(`${name}: ${scheduler} compares ${most} backends at most; nothing is dealt to the others`);
 		}
-		return sequence(members.slice(0, most)).map(({id}) => id);
+		return this.#layouts.of(id, scheduler, members.slice(0, most));
 	}
 
 	#addBackend(service: ConfService, serviceId: ServiceId, backend: ConfBackend, state: BackendState): Member | null {
-		const id = this.#ids.backend(serviceId, backend);
+		const addr = addressBytes(backend.address);
+		const id = this.#ids.backend(serviceId, backend, addr);
 		if (id === null) {
 			this.problems.push(`${service.name}: no id is left for backend ${backend.name}; nothing is dealt to it`);
 			return null;
 		}
 		const entry: Backend = {
-			addr: withRoom(addressBytes(backend.address)),
-			family: family(backend.address),
+			addr: withRoom(addr),
+			family: familyOf(addr),
 			port: backend.port,
 			proto: protocolNumber(service.protocol),
 			state,
@@ -150,7 +157,7 @@ class Draft implements Desired {
 			return null;
 		}
 		this.tables.backends.set(id, entry);
-		return {id, addr: addressIn(entry), port: entry.port, weight: entry.weight};
+		return {id, addr, port: entry.port, weight: entry.weight};
 	}
 
 	#wayTo(service: ConfService, backend: ConfBackend): Way {
@@ -219,15 +226,16 @@ class Draft implements Desired {
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */
 	markShared(): void {
-		const replying = [...this.tables.backends]
-			.filter(([, {method}]) => method === Method.METHOD_NAT)
-			.map(([id, entry]) => ({id, entry, endpoint: endpointKey(entry), allPorts: endpointKey(entry, 0)}));
-		const users = counts(replying.map(({endpoint}) => endpoint));
-		const neighbours = counts(replying.map(({allPorts}) => allPorts));
-		for (const {id, entry, endpoint, allPorts} of replying) {
-			// A backend of port 0 answers from all ports, those of its neighbours included.
+		const replying = [...this.tables.backends].filter(([, {method}]) => method === Method.METHOD_NAT);
+		const users = counts(replying.map(([, entry]) => endpointKey(entry)));
+		// A backend of port 0 answers from all ports, those of its neighbours included.
+		const hasAllPorts = replying.some(([, {port}]) => port === 0);
+		const neighbours = hasAllPorts ? counts(replying.map(([, entry]) => endpointKey(entry, 0))) : users;
+		const usersOf = (key: string): number => users.get(key) ?? 0;
+		for (const [id, entry] of replying) {
+			const answering = hasAllPorts && entry.port !== 0 ? usersOf(endpointKey(entry, 0)) : 0;
 			const sharing =
-				entry.port === 0 ? (neighbours.get(allPorts) ?? 0) : (users.get(endpoint) ?? 0) + (users.get(allPorts) ?? 0);
+				entry.port === 0 ? (neighbours.get(endpointKey(entry)) ?? 0) : usersOf(endpointKey(entry)) + answering;
 			if (sharing > 1) this.tables.backends.set(id, {...entry, shared: 1});
 		}
 	}
@@ -235,7 +243,7 @@ class Draft implements Desired {
 	addTurns(): void {
 		const {actual, capacity} = this.#circumstances;
 		const {turns, words, refused} = allocateTurns(this.#sequences, actual, capacity.turns);
-		for (const [index, backend] of turns) this.tables.turns.set(index, backend);
+		for (const [offset, stretch] of turns) this.tables.turns.set(offset, stretch);
 		for (const [id, service] of this.tables.services) {
 			this.tables.services.set(id, {...service, turn: words.get(id) ?? 0n});
 		}

@@ -1,7 +1,7 @@
 /** From what is to what should be: the map changes, in an order in which no packet sees a hole. Pure. */
 import {FAMILIES} from '../net/address.js';
-import {compareBytes} from '../net/bytes.js';
 import type {Op, Tables} from '../xdp/tables.js';
+import {isSame} from './same.js';
 
 /**
  * The ops that turn `actual` into `wanted`. What is added appears from the leaves up (NICs, backends, endpoints, the
@@ -42,7 +42,9 @@ function* removals(actual: Tables, wanted: Tables): Generator<Op> {
 		yield {map: 'serviceKeys', key, value: null};
 	}
 	for (const index of gone(actual.services, wanted.services).keys()) yield {map: 'services', index, value: null};
-	for (const index of gone(actual.turns, wanted.turns).keys()) yield {map: 'turns', index, value: 0};
+	for (const [index, {length}] of gone(actual.turns, wanted.turns)) {
+		if (!overlaps(index, length, wanted.turns)) yield {map: 'turns', index, value: null, length};
+	}
 	if ([...actual.filter].some(bit => !wanted.filter.has(bit))) yield {map: 'filter', value: wanted.filter};
 	for (const family of FAMILIES) {
 		for (const index of gone(actual.endpoints[family], wanted.endpoints[family]).keys()) {
@@ -59,13 +61,10 @@ function* changed<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): G
 	}
 }
 
-/** Whether two values of a table, which have one type, are alike: numbers, bytes, and lists and structs of them. */
-function isSame(a: unknown, b: unknown): boolean {
-	if (a === b) return true;
-	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-	if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
-	if (Array.isArray(a) && Array.isArray(b) && a.length !== b.length) return false;
-	return Object.entries(a).every(([name, value]) => isSame(value, Reflect.get(b, name)));
+/** Whether a stretch of turns is in the way of one that is wanted, as after maps were written by somebody else. */
+function overlaps(offset: number, length: number, wanted: Tables['turns']): boolean {
+	for (const [start, turns] of wanted) if (start < offset + length && offset < start + turns.length) return true;
+	return false;
 }
 
 function gone<K, V>(actual: ReadonlyMap<K, V>, wanted: ReadonlyMap<K, V>): Map<K, V> {

@@ -47,29 +47,30 @@ export class Ids {
 	constructor(actual: Tables, capacity: Capacity) {
 		this.#services = new Numbers(capacity.services);
 		this.#backends = new Numbers(capacity.backends);
-		for (const [id, service] of actual.services)
-			this.#services.keep(serviceIdentity({...service, addr: addressIn(service)}), id);
+		for (const [id, service] of actual.services) {
+			this.#services.keep(serviceIdentity(addressIn(service), service), id);
+		}
 		for (const [id, backend] of actual.backends) {
-			this.#backends.keep(backendIdentity(backend.service, {...backend, addr: addressIn(backend)}), id);
+			this.#backends.keep(backendIdentity(backend.service, addressIn(backend), backend.port), id);
 		}
 	}
 
 	/** null: no id is left. */
 	service(service: ConfService): ServiceId | null {
 		const proto = protocolNumber(service.protocol);
-		return this.#services.of(serviceIdentity({addr: addressBytes(service.address), port: service.port, proto}));
+		return this.#services.of(serviceIdentity(addressBytes(service.address), {port: service.port, proto}));
 	}
 
 	/** null: no id is left. */
-	backend(service: ServiceId, backend: ConfBackend): BackendId | null {
-		return this.#backends.of(backendIdentity(service, {addr: addressBytes(backend.address), port: backend.port}));
+	backend(service: ServiceId, {address, port}: ConfBackend, addr = addressBytes(address)): BackendId | null {
+		return this.#backends.of(backendIdentity(service, addr, port));
 	}
 }
 
-function serviceIdentity(service: {readonly addr: Uint8Array; readonly port: number; readonly proto: number}): string {
-	return `${bytesKey(service.addr)}:${service.port}/${service.proto}`;
+function serviceIdentity(addr: Uint8Array, {port, proto}: {readonly port: number; readonly proto: number}): string {
+	return `${bytesKey(addr)}:${port}/${proto}`;
 }
 
-function backendIdentity(service: ServiceId, backend: {readonly addr: Uint8Array; readonly port: number}): string {
-	return `${service} ${bytesKey(backend.addr)}:${backend.port}`;
+function backendIdentity(service: ServiceId, addr: Uint8Array, port: number): string {
+	return `${service} ${bytesKey(addr)}:${port}`;
 }

@@ -2,6 +2,7 @@
 import type {Protocol} from '../conf/model.js';
 import {bytesKey} from '../net/bytes.js';
 import type {Backend} from '../xdp/layout.gen.js';
+import {addressIn} from '../xdp/tables.js';
 
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sctp: 132};
 
@@ -20,18 +21,18 @@ export interface NextHop {
 	readonly isOnLink: boolean;
 }
 
+/** A word to put bytes into: a plan makes ten thousand of them. */
+const WORD = new DataView(new ArrayBuffer(8));
+
 /** The `next_hop` word of bpf/maps.h: the MAC's six bytes in frame order, then the NIC slot; 0 while unknown. */
 export function nextHopWord(hop: NextHop | null): bigint {
 	if (hop === null) return 0n;
-	const word = new DataView(new ArrayBuffer(8));
-	hop.mac.forEach((byte, index) => {
-		word.setUint8(index, byte);
-	});
-	word.setUint8(6, hop.nic);
-	return word.getBigUint64(0, true);
+	for (let index = 0; index < 6; index++) WORD.setUint8(index, hop.mac[index] ?? 0);
+	WORD.setUint8(6, hop.nic);
+	return WORD.getBigUint64(0, true);
 }
 
 /** The endpoint of a backend entry: equal for entries of several services that share one address and port. */
 export function endpointKey(entry: Pick<Backend, 'addr' | 'family' | 'port' | 'proto'>, port = entry.port): string {
-	return `${entry.family} ${bytesKey(entry.addr)}:${port}/${entry.proto}`;
+	return `${bytesKey(addressIn(entry))}:${port}/${entry.proto}`;
 }

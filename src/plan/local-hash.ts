@@ -15,8 +15,9 @@ const ENDPOINT_BUCKETS = BigInt(maps.endpoints.maxEntries);
 
 /** address_number() of bpf/address.h. */
 function addressNumber(addr: Uint8Array): bigint {
+	const byte = (index: number): number => addr[index] ?? 0;
+	if (addr.length === 4) return BigInt((byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0) << 32n;
 	const view = new DataView(addr.buffer, addr.byteOffset, addr.byteLength);
-	if (addr.length === 4) return BigInt(view.getUint32(0, true)) << 32n;
 	const network = BigInt.asUintN(64, view.getBigUint64(0, true) * 0xc2b2ae3d27d4eb4fn);
 	return BigInt.asUintN(64, (network ^ view.getBigUint64(8, true)) * 0x9fb21c651e98df25n);
 }

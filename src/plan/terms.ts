@@ -46,13 +46,15 @@ const METHODS = {
 /** How packets get to a backend, whose `nextHop` is 0 while there is no way that its method can use. */
 export type Way = Pick<Backend, 'method' | 'tunnelPort' | 'tunnelFlags' | 'tunnelSource' | 'nextHop'>;
 
+const NO_SOURCE = withRoom(new Uint8Array());
+
 export function wayTo({forwarding}: ConfBackend, hop: NextHop | null): Way {
 	const source = forwarding.method === 'tun' ? hop?.source : undefined;
 	return {
 		method: METHODS[forwarding.method === 'tun' ? forwarding.type : forwarding.method],
 		tunnelPort: forwarding.method === 'tun' && forwarding.type === 'gue' ? forwarding.port : 0,
 		tunnelFlags: hasChecksum(forwarding) ? TunnelFlag.TUNNEL_CHECKSUM : 0,
-		tunnelSource: withRoom(source ? addressBytes(source) : new Uint8Array()),
+		tunnelSource: source ? withRoom(addressBytes(source)) : NO_SOURCE,
 		nextHop: nextHopWord(hop !== null && leadsTo(forwarding, hop) ? hop : null),
 	};
 }

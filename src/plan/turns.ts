@@ -3,6 +3,7 @@
  * schedulers.ts gives; the program skips those that are not up, so a turn changes only when the configuration does.
  */
 import type {BackendId, ServiceId, Tables} from '../xdp/tables.js';
+import {isSame} from './same.js';
 
 interface Stretch {
 	readonly offset: number;
@@ -19,8 +20,8 @@ export function turnStretch(word: bigint): Stretch {
 }
 
 export interface Allocation {
-	/** Entries of the `turns` map by index. */
-	readonly turns: ReadonlyMap<number, BackendId>;
+	/** Stretches of the `turns` map by their offset. */
+	readonly turns: ReadonlyMap<number, readonly BackendId[]>;
 	readonly words: ReadonlyMap<ServiceId, bigint>;
 	/** Services for which no stretch was free. */
 	readonly refused: ReadonlySet<ServiceId>;
@@ -35,7 +36,7 @@ export function allocateTurns(
 	actual: Tables,
 	capacity: number,
 ): Allocation {
-	const turns = new Map<number, BackendId>();
+	const turns = new Map<number, readonly BackendId[]>();
 	const words = new Map<ServiceId, bigint>();
 	const refused = new Set<ServiceId>();
 	const free = freeStretches(actual, capacity);
@@ -46,9 +47,7 @@ export function allocateTurns(
 			continue;
 		}
 		words.set(id, turnWord(stretch));
-		sequence.forEach((backend, index) => {
-			turns.set(stretch.offset + index, backend);
-		});
+		if (sequence.length > 0) turns.set(stretch.offset, sequence);
 	}
 	return {turns, words, refused};
 }
@@ -59,13 +58,13 @@ function standing(id: ServiceId, sequence: readonly BackendId[], actual: Tables)
 	if (service === undefined) return null;
 	const stretch = turnStretch(service.turn);
 	if (stretch.length !== sequence.length) return null;
-	return sequence.every((backend, index) => actual.turns.get(stretch.offset + index) === backend) ? stretch : null;
+	return isSame(actual.turns.get(stretch.offset) ?? [], sequence) ? stretch : null;
 }
 
 function freeStretches(actual: Tables, capacity: number): Stretch[] {
-	const used = [...actual.services.values()]
-		.map(service => turnStretch(service.turn))
-		.sort((a, b) => a.offset - b.offset);
+	const ofServices = [...actual.services.values()].map(service => turnStretch(service.turn));
+	const written = [...actual.turns].map(([offset, {length}]) => ({offset, length}));
+	const used = [...ofServices, ...written].sort((a, b) => a.offset - b.offset);
 	const free: Stretch[] = [];
 	let end = 0;
 	for (const {offset, length} of [...used, {offset: capacity, length: 0}]) {

@@ -1,4 +1,5 @@
 /** The program on NICs, by links that are pinned so that they outlive the daemon. */
+import {existsSync} from 'node:fs';
 import {BpfError, BpfLink, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Log} from '../log.js';
@@ -59,6 +60,40 @@ export class Attachments {
 	/** How each NIC carries the program. */
 	modes(): ReadonlyMap<number, AttachMode> {
 		return new Map([...this.#current].map(([ifindex, {mode}]) => [ifindex, mode]));
+	}
+
+	/**
+	 * Puts the program back on NICs from which somebody has taken it, and its pins back to where they were. Returns how many
+	 * links and pins that was.
+	 */
+	restore(present: ReadonlySet<number>): {readonly links: number; readonly pins: number} {
+		let [links, pins] = [0, 0];
+		for (const [ifindex, attachment] of this.#current) {
+			if (!present.has(ifindex)) continue;
+			if (attachment.link.info().ifindex !== ifindex) {
+				if (this.#reattach(attachment)) links++;
+			} else if (!existsSync(attachment.path)) {
+				attachment.link.pin(attachment.path);
+				pins++;
+			}
+		}
+		return {links, pins};
+	}
+
+	/** False where the NIC does not take it: it may have gone a moment ago. */
+	#reattach({ifindex, mode, path, link}: Attachment): boolean {
+		try {
+			const next = BpfLink.attachXdp(this.#program, ifindex, mode);
+			link.close();
+			this.#pins.removeLink(path);
+			this.#current.set(ifindex, {ifindex, mode, path, link: next});
+			next.pin(path);
+			return true;
+		} catch (error) {
+			if (!(error instanceof BpfError)) throw error;
+			this.#log.warn({ifindex, error}, 'the program was taken off a NIC and could not be put back');
+			return false;
+		}
 	}
 
 	/**

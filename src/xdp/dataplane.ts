@@ -3,6 +3,8 @@
  * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
  * NICs attaching XDP resets the port.
  */
+import {existsSync} from 'node:fs';
+import {isDeepStrictEqual} from 'node:util';
 import {BpfError, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
@@ -24,10 +26,10 @@ import {
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {sweepPersistence} from './persistence.js';
+import {countPersistence, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, type BlockChanges, familyOf, type Op, type Tables, virtualVerdicts, withRoom} from './tables.js';
+import {applyOp, type BackendId, type BlockChanges, familyOf, type Op, type Tables, virtualVerdicts, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
@@ -105,6 +107,8 @@ export class DataPlane {
 	readonly #clockReader: BpfProgram;
 	readonly #attachments: Attachments;
 	readonly #blockList: BlockList;
+	/** How often something was applied. */
+	#writes = 0;
 
 	private constructor(parts: {
 		maps: Maps;
@@ -222,6 +226,11 @@ export class DataPlane {
 		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
 	}
 
+	/** Counts persistence entries by backend. */
+	countPersistence(): Promise<ReadonlyMap<BackendId, number>> {
+		return countPersistence(this.maps, this.jiffies());
+	}
+
 	/** Removes persistence entries whose time is over; returns how many are left. See persistence.ts. */
 	sweepPersistence(): Promise<number> {
 		const {maps, tables, settings} = this;
@@ -283,8 +292,55 @@ export class DataPlane {
 		}
 	}
 
+	/** What the maps hold by themselves, for comparison; null when somebody of us has written to them meanwhile. */
+	async readBack(): Promise<Tables | null> {
+		const writes = this.#writes;
+		const tables = await readTables(this.maps);
+		return writes === this.#writes ? tables : null;
+	}
+
+	/**
+	 * Restores what `readBack` does not show: links, pins, settings, the programs that continue as one another and the
+	 * ports of NICs. `present`: interfaces that there are. Returns what was not as it should be, by map.
+	 */
+	restore(present: ReadonlySet<number>): ReadonlyMap<string, number> {
+		const pinned = this.#restorePins();
+		const {links, pins} = this.#attachments.restore(present);
+		const repaired = {
+			links,
+			pins: pinned + pins,
+			settings: this.#restoreSettings(),
+			programs: this.#objects.connect(this.maps),
+			nic_ports: this.#restorePorts(present),
+		};
+		return new Map(Object.entries(repaired).filter(([, count]) => count > 0));
+	}
+
+	#restorePins(): number {
+		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
+		const programs = PROGRAMS.filter(name => !existsSync(this.#pins.program(name)));
+		pinPrograms(this.#objects, this.#pins, programs);
+		return maps + programs.length;
+	}
+
+	#restoreSettings(): number {
+		if (isDeepStrictEqual(this.maps.settings.get(0), this.settings)) return 0;
+		this.#putSettings(this.settings);
+		return 1;
+	}
+
+	#restorePorts(present: ReadonlySet<number>): number {
+		const {nicPorts} = this.maps;
+		const lost = [...this.tables.nics].filter(
+			([slot, {ifindex}]) => present.has(ifindex) && nicPorts.get(slot) !== ifindex,
+		);
+		for (const [slot, {ifindex}] of lost) nicPorts.set(slot, ifindex);
+		return lost.length;
+	}
+
 	/** Performs ops in their order; `tables` follows. When one fails, those before it stay in force. */
 	apply(ops: readonly Op[]): void {
+		if (ops.length > 0) this.#writes++;
 		try {
 			for (const op of ops) {
 				this.#perform(op);
@@ -309,7 +365,7 @@ export class DataPlane {
 			case 'filter':
 				return maps.localFilter.set(0, localFilter(op.value));
 			case 'turns':
-				return maps.turns.set(op.index, op.value);
+				return maps.turns.setMany(stretchOf(op));
 			case 'services':
 				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
 			case 'serviceKeys': {
@@ -407,8 +463,18 @@ function nextGeneration(generation: number): number {
 /** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
 function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 	if (!adopted) pins.create();
-	for (const name of PROGRAMS) pins.replaceProgram(name, path => objects.program(name).pin(path));
+	pinPrograms(objects, pins, PROGRAMS);
 	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
+}
+
+function pinPrograms(objects: Objects, pins: Pins, names: readonly string[]): void {
+	for (const name of names) pins.replaceProgram(name, path => objects.program(name).pin(path));
+}
+
+/** The entries of a stretch of turns; zeroes where nobody reads it any more. */
+function* stretchOf(op: Op & {readonly map: 'turns'}): Generator<[index: number, backend: BackendId]> {
+	const turns = op.value ?? new Array<BackendId>(op.length).fill(0);
+	for (const [n, backend] of turns.entries()) yield [op.index + n, backend];
 }
 
 /** A bucket with these endpoints; the rest of its slots unused. */

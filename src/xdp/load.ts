@@ -97,12 +97,26 @@ export class Objects {
 		return programOf(family === 4 ? this.#ipv4 : this.#ipv6, name);
 	}
 
-	/** Lets the programs continue as one another, from now on as those of these objects. */
-	connect(maps: Maps): void {
-		maps.programs.set(Program.PROGRAM_IPV6, programOf(this.#ipv6, 'lb').fd);
+	/**
+	 * Lets the programs continue as one another, from now on as those of these objects. Returns how many did not do so
+	 * already.
+	 */
+	connect(maps: Maps): number {
+		let changed = 0;
+		for (const [slot, program] of this.#continuations()) {
+			// What is read back is the program's id.
+			if (maps.programs.get(slot) === program.id) continue;
+			maps.programs.set(slot, program.fd);
+			changed++;
+		}
+		return changed;
+	}
+
+	*#continuations(): Generator<[slot: number, program: BpfProgram]> {
+		yield [Program.PROGRAM_IPV6, programOf(this.#ipv6, 'lb')];
 		for (const [name, slot, slot6] of CONTINUATIONS) {
-			maps.programs.set(slot, programOf(this.#ipv4, name).fd);
-			maps.programs.set(slot6, programOf(this.#ipv6, name).fd);
+			yield [slot, programOf(this.#ipv4, name)];
+			yield [slot6, programOf(this.#ipv6, name)];
 		}
 	}
 

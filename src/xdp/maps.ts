@@ -129,6 +129,11 @@ export class Maps {
 		}
 	}
 
+	/** The backends that a stretch of `turns` names. */
+	turnsAt(offset: number, length: number): number[] {
+		return Array.from({length}, (_, n) => this.turnMemory.u32((offset + n) * TURN_BYTES));
+	}
+
 	/** The next ticket of a service's turn: how many have been taken. */
 	ticket(service: number): bigint {
 		return this.tickets.u64(service * layout.ticket.size);

@@ -61,6 +61,17 @@ export async function sweepPersistence(seams: SweepSeams, jiffies: bigint): Prom
 	return left;
 }
 
+/** How many entries that are not over lead to each backend. */
+export async function countPersistence({persistence}: Maps, jiffies: bigint): Promise<ReadonlyMap<BackendId, number>> {
+	const counts = new Map<BackendId, number>();
+	for (const family of FAMILIES) {
+		for (const [, {backend, expires}] of await persistence[family].read()) {
+			if (expires > jiffies) counts.set(backend, (counts.get(backend) ?? 0) + 1);
+		}
+	}
+	return counts;
+}
+
 /** Who has live flows to the backends of these entries, as networks of their services' masks. */
 function clientsOf(
 	ending: readonly Ending[],

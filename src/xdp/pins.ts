@@ -91,6 +91,17 @@ export class Pins {
 		renameSync(unfinished, this.#maps);
 	}
 
+	/** Pins those maps anew whose pins somebody has removed; returns how many. */
+	restoreMaps(names: readonly string[], pin: (name: string, path: string) => void): number {
+		const missing = names.filter(name => !existsSync(this.map(name)));
+		for (const kind of ['programs', 'links']) mkdirSync(join(this.directory, kind), {recursive: true});
+		if (missing.length === names.length) {
+			this.create();
+			this.pinMaps(names, pin);
+		} else for (const name of missing) pin(name, this.map(name));
+		return missing.length;
+	}
+
 	/** Removes every pin: maps, programs and links are freed as soon as no descriptor holds them. */
 	remove(): void {
 		for (const kind of ['links', 'programs', 'maps', UNFINISHED]) {

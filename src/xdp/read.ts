@@ -2,7 +2,7 @@ import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
 import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
+import {type BackendId, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
 const BITS_PER_WORD = 64;
 
@@ -13,10 +13,10 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	for (const [id, backend] of await maps.backends.readUsed()) {
 		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
 	}
-	for (const [index, backend] of maps.turnsInUse()) tables.turns.set(index, backend);
 	for (const [id, service] of await maps.services.readUsed()) {
 		if (service.proto !== 0) tables.services.set(id, service);
 	}
+	for (const [offset, turns] of stretches(maps, tables)) tables.turns.set(offset, turns);
 	for (const family of FAMILIES) {
 		for (const [bucket, {slots}] of await maps.endpoints[family].readUsed()) {
 			const used = slots.filter(endpoint => endpoint.proto !== 0);
@@ -34,6 +34,33 @@ export async function readTables(maps: Maps): Promise<Tables> {
 		tables.virtualAddresses.set(virtualKeyText(key), {key, value});
 	}
 	return tables;
+}
+
+/** The turns of the services, each with all of its stretch, and what is written beside them, which a killed daemon may have left. */
+function* stretches(maps: Maps, {services}: Tables): Generator<[offset: number, turns: readonly BackendId[]]> {
+	const {maxEntries} = maps.turns.raw;
+	const named = [...services.values()]
+		.map(({turn}) => ({offset: Number(turn >> 32n), length: Number(turn & 0xffff_ffffn)}))
+		.filter(({offset, length}) => length > 0 && offset + length <= maxEntries)
+		.sort((a, b) => a.offset - b.offset);
+	for (const {offset, length} of named) {
+		const turns = maps.turnsAt(offset, length);
+		if (turns.some(backend => backend !== 0)) yield [offset, turns];
+	}
+	let next = 0;
+	let [offset, turns]: [number, BackendId[]] = [0, []];
+	for (const [index, backend] of maps.turnsInUse()) {
+		for (let stretch = named[next]; stretch !== undefined && index >= stretch.offset + stretch.length; ) {
+			stretch = named[++next];
+		}
+		if (index >= (named[next]?.offset ?? maxEntries)) continue;
+		if (index !== offset + turns.length) {
+			if (turns.length > 0) yield [offset, turns];
+			[offset, turns] = [index, []];
+		}
+		turns.push(backend);
+	}
+	if (turns.length > 0) yield [offset, turns];
 }
 
 /** What the program goes by. */

@@ -206,7 +206,7 @@ class PinnedView implements MapView {
 			['backends', backends.size],
 			['endpoints', [...endpoints[4].values()].flat().length],
 			['endpoints6', [...endpoints[6].values()].flat().length],
-			['turns', turns.size],
+			['turns', [...turns.values()].reduce((sum, {length}) => sum + length, 0)],
 			['nics', nics.size],
 			['nic_ports', nics.size],
 		]);

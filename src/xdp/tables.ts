@@ -28,7 +28,8 @@ export interface Tables {
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
 	/** Positions of the bits that are set, see local-hash.ts. */
 	readonly filter: Set<number>;
-	readonly turns: Map<number, BackendId>;
+	/** Stretches of turns by the index of their first; none is empty and no two overlap. */
+	readonly turns: Map<number, readonly BackendId[]>;
 	readonly services: Map<ServiceId, Service>;
 	/** By `serviceKeyText`. */
 	readonly serviceKeys: Map<string, {readonly key: ServiceKey; readonly id: ServiceId}>;
@@ -124,11 +125,26 @@ export type Op =
 			readonly value: readonly Endpoint[];
 	  }
 	| {readonly map: 'filter'; readonly value: ReadonlySet<number>}
-	| {readonly map: 'turns'; readonly index: number; readonly value: BackendId}
+	| {readonly map: 'turns'; readonly index: number; readonly value: readonly BackendId[]}
+	/** A stretch that nobody reads any more. */
+	| {readonly map: 'turns'; readonly index: number; readonly value: null; readonly length: number}
 	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
 	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null}
 	| {readonly map: 'leases'; readonly index: number; readonly value: VirtualRouter | null}
 	| {readonly map: 'virtualAddresses'; readonly key: VirtualKey; readonly value: VirtualAddress | null};
+
+/** How many entries of its map an op writes. */
+export function entriesOf(op: Op): number {
+	return op.map === 'turns' ? (op.value ?? op).length : 1;
+}
+
+/** What the map is called that an op writes to. */
+export function mapName(op: Op): string {
+	const names = {serviceKeys: 'services_by_key', filter: 'local_filter'} as const;
+	const name = op.map === 'serviceKeys' || op.map === 'filter' ? names[op.map] : op.map;
+	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
+	return isSixth ? `${name}6` : name;
+}
 
 /** Performs an op on tables: what the kernel's maps hold afterwards. */
 export function applyOp(tables: Tables, op: Op): void {
@@ -140,7 +156,7 @@ export function applyOp(tables: Tables, op: Op): void {
 		case 'endpoints':
 			return put(tables.endpoints[op.family], op.index, op.value.length === 0 ? null : op.value);
 		case 'turns':
-			return put(tables.turns, op.index, op.value === 0 ? null : op.value);
+			return put(tables.turns, op.index, op.value);
 		case 'services':
 			return put(tables.services, op.index, op.value);
 		case 'serviceKeys':

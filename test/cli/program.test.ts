@@ -104,6 +104,8 @@ test('reload prints every complaint and exits as the daemon says', async t => {
 		at: '2026-01-02T03:04:05.000Z',
 		diagnostics: ['lb.conf:3:5: error: no such thing'],
 		exitCode: ExitCode.unknownKeyword,
+		changes: [],
+		mapEntries: 0,
 	};
 	const {lbctl} = await scene(t, {daemon: {reload: () => report}});
 	t.deepEqual(await lbctl('reload'), {
@@ -111,6 +113,65 @@ test('reload prints every complaint and exits as the daemon says', async t => {
 		out: 'lb.conf:3:5: error: no such thing\nnothing was changed\n',
 		err: '',
 	});
+});
+
+test('plan asks about the file as the caller means it, and shows changes with whom they touch', async t => {
+	const about = {
+		blocks: ['virtual_server 192.168.1.1:80', 'real_server 10.0.0.71:80'],
+		connections: 40,
+		persistenceEntries: 3,
+	};
+	const changes = [
+		{...about, kind: 'changed', what: 'weight', before: '1', after: '3', fate: 'stay'},
+		{
+			...about,
+			kind: 'removed',
+			what: 'real_server 10.0.0.72:80',
+			before: null,
+			after: null,
+			fate: 'wait',
+			connections: 1234,
+		},
+		{
+			...about,
+			kind: 'added',
+			what: 'real_server 10.0.0.73:80',
+			before: null,
+			after: null,
+			fate: 'stay',
+			connections: 0,
+		},
+	] as const;
+	const asked: string[] = [];
+	const report = {
+		accepted: true,
+		summary: 'would be put in force',
+		diagnostics: [],
+		changes,
+		mapEntries: 3,
+		exitCode: ExitCode.ok,
+	};
+	const {lbctl} = await scene(t, {
+		daemon: {
+			plan: ({file}) => {
+				asked.push(file);
+				return {...report, file};
+			},
+		},
+	});
+	const {code, out} = await lbctl('plan', 'new.conf', '--limit', '2');
+	t.is(code, ExitCode.ok);
+	t.is(
+		out,
+		`CONNECTIONS  WHICH  PERSISTENCE  CHANGE
+         40  stay             3  virtual_server 192.168.1.1:80: real_server 10.0.0.71:80: weight 1 → 3
+      1,234  wait             3  virtual_server 192.168.1.1:80: real_server 10.0.0.71:80: real_server 10.0.0.72:80 removed
+1 more changes; --limit 0 shows all
+would be put in force
+`,
+	);
+	t.deepEqual(JSON.parse((await lbctl('--json', 'plan', '/etc/new.conf')).out).changes, changes);
+	t.deepEqual(asked, [`${process.cwd()}/new.conf`, '/etc/new.conf']);
 });
 
 test('check prints file, line and column, and exits by the first error', async t => {

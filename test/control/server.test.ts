@@ -127,3 +127,14 @@ test('closing ends the connections too', async t => {
 	await closed;
 	t.deepEqual(clock.timers(), []);
 });
+
+test('a plan is asked for with an absolute path, and with nothing else', async t => {
+	const {client} = await scene(t);
+	const {socket, line} = await client();
+	for (const params of [null, {}, {file: 'new.conf'}, {file: 7}, '/etc/new.conf', {file: '/etc/\u0000'}]) {
+		socket.write(`${JSON.stringify({id: 1, call: 'plan', params})}\n`);
+		t.like(await line(), {error: {code: 'bad-request'}}, JSON.stringify(params));
+	}
+	socket.write('{"id":2,"call":"plan","params":{"file":"/etc/new.conf"}}\n');
+	t.like(await line(), {id: 2, result: {accepted: true, file: '/etc/new.conf'}});
+});

@@ -59,6 +59,10 @@ test('the outcome of reloads', async t => {
 		'lbd_reloads_total{outcome="applied"} 1',
 		'lbd_reloads_total{outcome="refused"} 2',
 	]);
+	t.deepEqual(samples(text, 'lbd_drift_total'), [
+		'lbd_drift_total{map="backends"} 2',
+		'lbd_drift_total{map="links"} 1',
+	]);
 	t.deepEqual(samples(text, 'lbd_notifications_total'), [
 		'lbd_notifications_total{channel="script",outcome="delivered"} 3',
 		'lbd_notifications_total{channel="script",outcome="failed"} 1',

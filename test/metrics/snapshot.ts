@@ -58,6 +58,7 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 				transitions: 2,
 			},
 		],
+		drift: {backends: 2, links: 1},
 		notifications: {script: {delivered: 3, failed: 1}, mail: {lost: 2}},
 		reloads: {applied: 1, refused: 2, lastApplied: false},
 		...changes,

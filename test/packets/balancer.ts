@@ -386,7 +386,7 @@ export class Balancer {
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
-		for (const [index, value] of tables.turns) maps.turns.set(index, value);
+		for (const [offset, turns] of tables.turns) maps.turns.setMany(turns.map((backend, n) => [offset + n, backend]));
 		for (const [index, value] of tables.services) maps.services.set(index, value);
 		for (const {key, id} of tables.serviceKeys.values()) maps.servicesByKey[familyOf(key.addr)].set(key, id);
 		for (const family of FAMILIES) {

@@ -59,12 +59,12 @@ function timed<T>(work: () => T): {readonly result: T; readonly ms: number} {
 packetTest('1,000 services of 10 backends each are in force, and a reload touches what it changes', async t => {
 	const name = freshName(t);
 	const plane = await open(t, {name});
-	t.true(putInForce(t, plane, LARGE) > 3 * SERVICES * BACKENDS);
+	t.true(putInForce(t, plane, LARGE) > 2 * SERVICES * BACKENDS);
 	t.true(isDeepStrictEqual(await readTables(plane.maps), plane.tables));
 	t.is(plane.tables.services.size, SERVICES);
 	t.is(plane.tables.serviceKeys.size, SERVICES);
 	t.is(plane.tables.backends.size, SERVICES * BACKENDS);
-	t.is(plane.tables.turns.size, SERVICES * BACKENDS);
+	t.is([...plane.tables.turns.values()].flat().length, SERVICES * BACKENDS);
 
 	t.is(putInForce(t, plane, LARGE), 0);
 	const [first, ...others] = LARGE;

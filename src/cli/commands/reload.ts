@@ -1,12 +1,8 @@
 import type {Report, Session} from '../session.js';
-import {printable} from '../style.js';
+import {outcomeText} from './changes.js';
 
-/** `lbctl reload`: the daemon reads its file again; a file with errors changes nothing. */
-export async function reload(session: Session): Promise<Report> {
-	const report = await session.daemon.call('reload', null);
-	return {
-		json: report,
-		text: () => [...report.diagnostics, report.summary].map(line => `${printable(line)}\n`).join(''),
-		exitCode: report.exitCode,
-	};
+/** `lbctl reload`: the daemon reads its file again, and says what that has changed; a file with errors changes nothing. */
+export async function reload(session: Session, limit: number): Promise<Report> {
+	const outcome = await session.daemon.call('reload', null);
+	return {json: outcome, text: style => outcomeText(outcome, limit, style), exitCode: outcome.exitCode};
 }

@@ -1,0 +1,17 @@
+import {compareBytes} from '../net/bytes.js';
+
+/**
+ * Whether two values of one type are alike: numbers, text, bytes, and lists and structs of them. What stands under the
+ * name `but` does not count, at any depth. Pure.
+ */
+export function isSame(a: unknown, b: unknown, but?: string): boolean {
+	if (a === b) return true;
+	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+	if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
+	if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((one, n) => isSame(one, b[n], but));
+	for (const name in a) {
+		if (name !== but && !isSame(Reflect.get(a, name), Reflect.get(b, name), but)) return false;
+	}
+	for (const name in b) if (name !== but && !(name in a)) return false;
+	return true;
+}

@@ -1,0 +1,218 @@
+/** What somebody else changes in maps, pins and links is put back, while packets go on. */
+import {existsSync} from 'node:fs';
+import {isDeepStrictEqual} from 'node:util';
+import type {ExecutionContext} from 'ava';
+import {BpfLink, BpfProgram, unpin} from 'libbpf-ts';
+import type {Service} from '../../src/conf/model.js';
+import {DriftWatch} from '../../src/drift.js';
+import {formatMac} from '../../src/net/address.js';
+import {NextHops} from '../../src/reach/next-hops.js';
+import {Reconciler} from '../../src/reconcile.js';
+import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {MAP_NAMES} from '../../src/xdp/maps.js';
+import {Pins} from '../../src/xdp/pins.js';
+import {readTables} from '../../src/xdp/read.js';
+import {configOf, sound} from '../conf/reading.js';
+import {FakeClock, seconds} from '../fake/clock.js';
+import {FakeLog} from '../fake/log.js';
+import {FakeNetlink} from '../fake/netlink.js';
+import {packetTest, XDP} from '../packets/balancer.js';
+import {tcpFrame} from '../packets/frame.js';
+import {backend, service} from '../plan/random-job.js';
+import {freshName, open, veth} from './plane.js';
+
+const BACKEND = '10.0.0.71';
+
+interface Scene {
+	readonly name: string;
+	readonly plane: DataPlane;
+	readonly reconciler: Reconciler;
+	readonly nic: {readonly name: string; readonly ifindex: number};
+	/** What is repaired now, by map. */
+	repaired(): Promise<Readonly<Record<string, number>>>;
+}
+
+/** A service of one backend in force, on a NIC of its own. */
+async function scene(t: ExecutionContext): Promise<Scene> {
+	const name = freshName(t);
+	const nic = veth(t);
+	const plane = await open(t, {name});
+	const [clock, log, netlink] = [new FakeClock(), new FakeLog(), new FakeNetlink()];
+	netlink.setLink({ifindex: nic.ifindex, name: nic.name});
+	netlink.setRoute(BACKEND, {ifindex: nic.ifindex});
+	netlink.setNeighbour({ifindex: nic.ifindex, address: BACKEND, mac: '02:00:00:00:00:71'});
+	const nextHops = new NextHops({netlink, clock, log, onChange: () => {}});
+	const reconciler = new Reconciler({
+		dataPlane: plane,
+		nextHops,
+		netlink,
+		clock,
+		log,
+		isUp: () => true,
+		willBeUp: () => true,
+		weighed: services => services,
+	});
+	t.teardown(() => {
+		reconciler.close();
+		nextHops.close();
+	});
+	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
+	return {name, plane, reconciler, nic, repaired: async () => Object.fromEntries(await reconciler.repair())};
+}
+
+packetTest('maps that are as they were written need no repair', async t => {
+	const {plane, repaired} = await scene(t);
+	const before = structuredClone(plane.tables);
+	t.deepEqual(await repaired(), {});
+	t.deepEqual(plane.tables, before);
+});
+
+/** Each changes one map, as bpftool would. */
+const strangers: Readonly<Record<string, (plane: DataPlane) => void>> = {
+	backends: ({maps}) => maps.backends.raw.update(index(1), new Uint8Array(maps.backends.raw.valueSize)),
+	services: ({maps}) => {
+		const entry = maps.services.get(1);
+		if (entry !== undefined) maps.services.set(1, {...entry, turn: (5000n << 32n) | 3n});
+	},
+	services_by_key: ({tables, maps}) => {
+		for (const {key} of tables.serviceKeys.values()) maps.servicesByKey[4].delete(key);
+	},
+	turns: ({maps}) => maps.turns.set(0, 77),
+	endpoints: ({tables, maps}) => {
+		const {raw} = maps.endpoints[4];
+		for (const bucket of tables.endpoints[4].keys()) raw.update(index(bucket), new Uint8Array(raw.valueSize));
+	},
+	local_filter: ({maps}) => maps.localFilter.raw.update(index(0), new Uint8Array(maps.localFilter.raw.valueSize)),
+	nics: ({tables, maps}) => {
+		for (const slot of tables.nics.keys()) maps.nics.raw.update(index(slot), new Uint8Array(maps.nics.raw.valueSize));
+	},
+	nic_ports: ({tables, maps}) => {
+		for (const slot of tables.nics.keys()) maps.nicPorts.delete(slot);
+	},
+	settings: ({maps, settings}) => maps.settings.set(0, {...settings, flowBucketMask: 1, hz: 1}),
+	programs: ({maps}) => {
+		maps.programs.delete(1);
+	},
+};
+
+for (const [map, change] of Object.entries(strangers)) {
+	packetTest(`a change of ${map} is undone and counted`, async t => {
+		const {plane, repaired} = await scene(t);
+		const settings = plane.maps.settings.get(0);
+		change(plane);
+		const found = await repaired();
+		t.deepEqual(Object.keys(found), [map]);
+		t.is(found[map], 1);
+		t.true(isDeepStrictEqual(await readTables(plane.maps), plane.tables));
+		t.deepEqual(plane.maps.settings.get(0), settings);
+		t.deepEqual(await repaired(), {}, 'and that is all');
+	});
+}
+
+packetTest('an entry that nobody has planned goes', async t => {
+	const {plane, repaired} = await scene(t);
+	const [entry] = plane.tables.backends.values();
+	if (entry === undefined) return t.fail();
+	plane.maps.backends.set(900, entry);
+	plane.maps.turns.set(700, 900);
+	t.deepEqual(await repaired(), {backends: 1, turns: 1});
+	t.deepEqual(await repaired(), {});
+});
+
+packetTest('connections go on as soon as the entries that they need are back', async t => {
+	const {name, plane, nic, repaired} = await scene(t);
+	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
+	t.teardown(() => program.close());
+	const [local] = plane.tables.nics.values();
+	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
+	const from = {toMac, fromMac: '02:00:00:00:00:99', from: '172.16.0.1:1024', to: '192.168.1.1:80'};
+	const action = () => program.testRun({data: tcpFrame({...from, flags: 'S'}), ifindex: nic.ifindex}).retval;
+	t.is(action(), XDP.tx);
+	strangers.backends?.(plane);
+	t.not(action(), XDP.tx);
+	await repaired();
+	t.is(action(), XDP.tx);
+	t.is(plane.countFlows().byBackend.get(1), 1);
+});
+
+packetTest('pins that somebody has removed come back, one of them or all', async t => {
+	const {name, plane, nic, repaired} = await scene(t);
+	const pins = new Pins(name);
+	unpin(pins.map('flows'));
+	t.deepEqual(await repaired(), {pins: 1});
+	unpin(pins.program('lb'));
+	unpin(pins.link(nic.ifindex, 'native'));
+	t.deepEqual(await repaired(), {pins: 2});
+	pins.remove();
+	t.false(existsSync(pins.directory));
+	t.deepEqual(await repaired(), {pins: MAP_NAMES.length + 3});
+	t.deepEqual(await repaired(), {});
+	const ids = [...plane.maps.all().values()].map(({id}) => id);
+	plane.close();
+	const next = await open(t, {name});
+	t.true(next.adopted, 'the next start finds what it needs');
+	t.deepEqual(
+		[...next.maps.all().values()].map(({id}) => id),
+		ids,
+	);
+});
+
+packetTest('a link that somebody has detached is made anew, and its NIC keeps its slot', async t => {
+	const {name, plane, nic, repaired} = await scene(t);
+	const slots = structuredClone(plane.tables.nics);
+	const link = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
+	link.detach();
+	link.close();
+	t.deepEqual(await repaired(), {links: 1});
+	const again = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
+	t.teardown(() => again.close());
+	t.is(again.info().ifindex, nic.ifindex);
+	t.deepEqual(plane.tables.nics, slots);
+	t.deepEqual(await repaired(), {});
+});
+
+packetTest('the watch looks from time to time, logs what it finds and counts it', async t => {
+	const {plane, reconciler} = await scene(t);
+	const [clock, log] = [new FakeClock(), new FakeLog()];
+	const looks: Promise<unknown>[] = [];
+	const repair = () => {
+		const look = reconciler.repair();
+		looks.push(look);
+		return look;
+	};
+	const watch = new DriftWatch({reconciler: {repair}, clock, log});
+	for (const map of ['backends', 'nics', 'backends']) {
+		strangers[map]?.(plane);
+		clock.advance(seconds(10));
+		await looks.at(-1);
+		await new Promise(resolve => setImmediate(resolve));
+	}
+	watch.stop();
+	clock.advance(seconds(100));
+	t.is(looks.length, 3);
+	t.deepEqual(watch.counts(), {backends: 2, nics: 1});
+	t.is(log.take().filter(line => line === 'warn somebody else has changed what is ours: repaired').length, 3);
+});
+
+packetTest('a comparison of 1,000 services of 10 backends each', async t => {
+	const {plane, reconciler} = await scene(t);
+	const services: Service[] = Array.from({length: 1000}, (_, s) =>
+		service(
+			`192.168.${s >> 8}.${s & 255}`,
+			Array.from({length: 10}, (__, b) => backend(`10.2.${s >> 3}.${(s & 7) * 16 + b}`)),
+		),
+	);
+	await reconciler.configure({...configOf(sound()), instances: [], services});
+	t.is(plane.tables.backends.size, 10_000 + 1);
+	t.deepEqual(Object.fromEntries(await reconciler.repair()), {});
+	const before = process.cpuUsage();
+	const begin = performance.now();
+	t.deepEqual(Object.fromEntries(await reconciler.repair()), {});
+	const {user, system} = process.cpuUsage(before);
+	t.log(`${Math.round((user + system) / 1000)} ms of CPU time, in ${Math.round(performance.now() - begin)} ms`);
+	t.true(user + system < 1_000_000);
+});
+
+function index(number: number): Uint8Array {
+	return new Uint8Array(Uint32Array.of(number).buffer);
+}
