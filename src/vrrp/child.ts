@@ -6,8 +6,8 @@ import type {FromVrrp, PriorityChange, Rival, ToVrrp, Transition, VrrpConfig, Vr
 import {forgetUntracked, trackerName} from './tracking.js';
 
 const STATUS_TIMEOUT_US = 1_000_000;
-/** An orderly stop is two packets and a few netlink requests. */
-const STOP_TIMEOUT_US = 5_000_000;
+/** An orderly stop waits for a successor, some 10 s at most, and is a few netlink requests. */
+const STOP_TIMEOUT_US = 15_000_000;
 const RESTART_DELAY_MIN_US = 100_000;
 const RESTART_DELAY_MAX_US = 10_000_000;
 /** A process that ran this long before it died is started again without delay. */

@@ -16,6 +16,7 @@ import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
 	type Ailment,
+	type Cause,
 	type Effect,
 	initialState,
 	type MachineConfig,
@@ -88,6 +89,10 @@ export class InstanceRunner {
 	#sendErrors = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
+	/** Why it is what it is. */
+	#cause: Cause | null = null;
+	/** Who waits until it lingers no more. */
+	#awaitingEnd: (() => void)[] = [];
 
 	constructor(options: {
 		instance: Instance;
@@ -189,15 +194,25 @@ export class InstanceRunner {
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
 		this.#owner.settled();
+		if (!this.#state.lingers) for (const resolve of this.#awaitingEnd.splice(0)) resolve();
+	}
+
+	/** Resolves when it has let go of what it gave up, or is master again. */
+	lingered(): Promise<void> {
+		return this.#state.lingers ? new Promise(resolve => this.#awaitingEnd.push(resolve)) : Promise.resolve();
 	}
 
 	drain(): void {
 		this.#attachment?.adverts.drain();
 	}
 
-	/** Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. */
-	async stop(): Promise<void> {
-		this.dispatch({kind: 'stop'});
+	/**
+	 * Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. `orderly`: not before
+	 * the successor is there.
+	 */
+	async stop({orderly}: {readonly orderly: boolean}): Promise<void> {
+		this.dispatch({kind: 'stop', orderly});
+		if (this.#state.lingers) await this.lingered();
 		this.#detach();
 		this.#announcer.close();
 		await this.#holdings.settled();
@@ -209,6 +224,9 @@ export class InstanceRunner {
 			interface: this.#instance.interface,
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
+			cause: this.#cause,
+			released: this.#state.released,
+			lingers: this.#state.lingers,
 			since: this.#since.toISOString(),
 			priority: this.#priority,
 			basePriority: this.#instance.priority,
@@ -486,6 +504,7 @@ export class InstanceRunner {
 
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
 		this.#since = this.#host.clock.wall();
+		this.#cause = cause;
 		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);

@@ -21,6 +21,12 @@ export interface InstanceStatus {
 	readonly interface: string;
 	readonly vrid: number;
 	readonly role: Role;
+	/** Why; null before the start. */
+	readonly cause: Cause | null;
+	/** Told to leave mastership to others. */
+	readonly released: boolean;
+	/** Master no more, but with the addresses until its successor is heard. */
+	readonly lingers: boolean;
 	/** When the role began, ISO 8601. */
 	readonly since: string;
 	/** In effect now: the configured one and what trackers add. */

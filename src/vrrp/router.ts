@@ -94,12 +94,42 @@ export class Router {
 		};
 	}
 
-	/** Resigns everywhere and takes off what we hold; resolves when it is gone. The router is used up then. */
+	/**
+	 * Leaves mastership of an instance, or of a sync group, to another router; of a member, that of its group. Resolves when
+	 * somebody has taken over, or nobody has in time and we are master again: to the names of those it concerns, none where
+	 * there is nothing of that name.
+	 */
+	async release(name: string): Promise<string[]> {
+		const concerned = this.#called(name);
+		this.#together(() => {
+			for (const runner of concerned) runner.dispatch({kind: 'release'});
+		});
+		await Promise.all(concerned.map(runner => runner.lingered()));
+		return concerned.map(runner => runner.name);
+	}
+
+	/** Ends a release. Returns the names of those it concerns, as `release` does. */
+	reclaim(name: string): string[] {
+		const concerned = this.#called(name);
+		for (const runner of concerned) runner.dispatch({kind: 'reclaim'});
+		return concerned.map(runner => runner.name);
+	}
+
+	/** An instance with those that share its fate, or the members of a sync group. */
+	#called(name: string): readonly InstanceRunner[] {
+		const group = this.#groups.find(group => group.name === name || group.members.some(member => member.name === name));
+		return group?.members ?? [...this.#runners.values()].filter(runner => runner.name === name);
+	}
+
+	/**
+	 * Hands over everywhere and takes off what we hold; resolves when it is gone, which is when the successors are there.
+	 * The router is used up then.
+	 */
 	stop(): Promise<void> {
 		this.#cancelEvents();
 		return this.#inTurn(async () => {
 			const stopped: Promise<void>[] = [];
-			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop())));
+			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop({orderly: true}))));
 			await Promise.all(stopped);
 			await this.#statics.removeAll();
 			await this.#promotion.enforce(new Set(), []);
@@ -135,7 +165,7 @@ export class Router {
 		this.#together(() => {
 			const added = config.instances.filter(instance => !before.has(keyOf(instance)));
 			const started = this.#startAll(added, grouped, config.multicastGroups, inventory);
-			stopped.push(...leaving.map(runner => runner.stop()));
+			stopped.push(...leaving.map(runner => runner.stop({orderly: false})));
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
 				const kept = before.get(key);
@@ -165,7 +195,7 @@ export class Router {
 			}
 			return started;
 		} catch (error) {
-			for (const runner of started.values()) void runner.stop();
+			for (const runner of started.values()) void runner.stop({orderly: false});
 			throw error;
 		}
 	}

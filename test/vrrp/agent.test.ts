@@ -70,6 +70,8 @@ test('stops after what came before, once, with nothing left on the interface', a
 	agent.receive({kind: 'stop'});
 	agent.receive({kind: 'stop'});
 	await kernelEvents();
+	clock.advance(seconds(2));
+	await kernelEvents();
 	t.is(stops(), 1);
 	t.deepEqual(netlink.owned(), ['192.168.1.10']);
 	t.is(kinds().at(-1), 'transition');

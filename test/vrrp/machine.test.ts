@@ -92,7 +92,11 @@ const cases = test.macro({
 
 const becameMaster = {rounds: 5, because: 'became-master'} as const;
 const enterBackup = ['cancel-timers', 'remove-addresses', `master-down in ${down}`];
-const leaveMaster = ['cancel-timers', 'send 100', 'remove-addresses', `master-down in ${down}`];
+const leaveMaster = ['cancel-timers', 'send 100', 'linger in 100000', `master-down in ${down}`];
+/** A backup of priority 1 has waited, and a quarter of a second has passed. */
+const handOver = 996_093 + 250_000;
+const makeBeforeBreak = ['cancel-timers', 'add-addresses', 'announce ×5', 'send 100', `advert in ${seconds(1)}`];
+const settled = {served: false, lingers: false, released: false};
 const enterMaster = ['cancel-timers', 'send 100', `advert in ${seconds(1)}`, 'add-addresses', 'announce ×5'];
 
 // Start
@@ -116,7 +120,7 @@ test('while the start waits, nothing is left of an earlier run', cases, {
 });
 test('stops before it has started', cases, {
 	state: initialState(config),
-	event: {kind: 'stop'},
+	event: {kind: 'stop', orderly: false},
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'init → stopped: stop'],
 });
@@ -166,6 +170,7 @@ for (const [priority, what] of [
 test('backup: a lower priority does not, so the timer runs out', cases, {
 	state: backup,
 	event: advert(50),
+	becomes: {served: true},
 	effects: ['report-lower-priority'],
 });
 test('backup: a lower priority does with nopreempt', cases, {
@@ -177,7 +182,7 @@ test('backup: a lower priority does with nopreempt', cases, {
 test('backup: priority 0 leaves the skew time', cases, {
 	state: backup,
 	event: advert(0),
-	becomes: {hurried: true},
+	becomes: {hurried: true, served: true},
 	effects: [`master-down in ${skew}`, 'report-resigned'],
 });
 test('backup: preempt_delay starts with the first lower priority', cases, {
@@ -209,6 +214,7 @@ test('backup: after preempt_delay a lower priority is ignored', cases, {
 	state: {...backup, preemptDelay: 'over'},
 	event: advert(50),
 	config: {...config, preemptDelayUs: seconds(60)},
+	becomes: {served: true},
 	effects: ['report-lower-priority'],
 });
 test('backup: version 3 learns the interval of the master', cases, {
@@ -272,7 +278,7 @@ test('backup: a new configuration restarts the wait', cases, {
 });
 test('backup: stops without a word', cases, {
 	state: backup,
-	event: {kind: 'stop'},
+	event: {kind: 'stop', orderly: false},
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'backup → stopped: stop'],
 });
@@ -308,13 +314,13 @@ for (const event of [
 test('master: a higher priority wins', cases, {
 	state: {...master, owed: becameMaster},
 	event: advert(200),
-	becomes: {role: 'backup', owed: null},
+	becomes: {role: 'backup', owed: null, lingers: true},
 	effects: [...leaveMaster, 'master → backup: higher-priority'],
 });
 test('master: an equal priority with a higher address wins', cases, {
 	state: master,
 	event: advert(100, true),
-	becomes: {role: 'backup'},
+	becomes: {role: 'backup', lingers: true},
 	effects: [...leaveMaster, 'master → backup: higher-address'],
 });
 for (const [event, what] of [
@@ -379,7 +385,7 @@ test('master: the group leaves', cases, {
 	state: master,
 	event: follow('backup'),
 	config: grouped,
-	becomes: {role: 'backup'},
+	becomes: {role: 'backup', lingers: true},
 	effects: [...leaveMaster, 'master → backup: sync-group'],
 });
 test('master: the group leaves to return', cases, {
@@ -403,7 +409,7 @@ test('master: a new configuration is advertised and announced', cases, {
 });
 test('master: resigns when it stops', cases, {
 	state: master,
-	event: {kind: 'stop'},
+	event: {kind: 'stop', orderly: false},
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'send 0', 'remove-addresses', 'master → stopped: stop'],
 });
@@ -424,6 +430,146 @@ for (const event of [
 ] as const) {
 	test(`master: ${event.kind} means nothing`, cases, {state: master, event});
 }
+
+// Hand-over
+
+for (const before of [{served: true}, {served: true, hurried: true, lingers: true, released: true}]) {
+	test(`backup: takes over make-before-break from a master that is there: ${Object.keys(before)}`, cases, {
+		state: {...backup, ...before},
+		event: timer('master-down'),
+		becomes: {...settled, role: 'master', hurried: false, owed: becameMaster},
+		effects: [...makeBeforeBreak, `announce in ${seconds(5)}`, 'backup → master: master-down'],
+	});
+}
+test('backup: a better master is no one to take over from', cases, {
+	state: {...backup, served: true},
+	event: advert(200),
+	becomes: {served: false},
+	effects: [`master-down in ${down}`],
+});
+test('master: released, resigns and lingers', cases, {
+	state: {...master, owed: becameMaster},
+	event: {kind: 'release'},
+	becomes: {role: 'backup', lingers: true, released: true, owed: null},
+	effects: [
+		'cancel-timers',
+		'send 0',
+		`master-down in ${handOver}`,
+		`linger in ${2 * handOver}`,
+		'master → backup: released',
+	],
+});
+test('lingering after a release: the successor is heard, whatever its priority', cases, {
+	state: {...backup, lingers: true, released: true},
+	event: advert(50),
+	effects: ['linger in 100000 or sooner', `master-down in ${down}`],
+});
+test('lingering: another one that resigns is no successor', cases, {
+	state: {...backup, lingers: true, released: true},
+	event: advert(0),
+	becomes: {hurried: true, served: true},
+	effects: [`master-down in ${skew}`, 'report-resigned'],
+});
+test('lingering: lets go', cases, {
+	state: {...backup, lingers: true, released: true},
+	event: timer('linger'),
+	becomes: {lingers: false},
+	effects: ['remove-addresses'],
+});
+test('lingering: nobody has come, so it is master again with the addresses it has', cases, {
+	state: {...backup, lingers: true, released: true},
+	event: timer('master-down'),
+	becomes: {...settled, role: 'master', owed: becameMaster},
+	effects: [...enterMaster, `announce in ${seconds(5)}`, 'backup → master: master-down'],
+});
+test('lingering in a group: nobody has come here, but the others have to say so, too', cases, {
+	state: {...backup, lingers: true, released: true},
+	event: timer('master-down'),
+	config: grouped,
+	becomes: {ready: true},
+});
+test('lingering: the interface goes, and the addresses with it', cases, {
+	state: {...backup, lingers: true},
+	event: {kind: 'interface-down'},
+	becomes: {role: 'fault', healthy: false, lingers: false},
+	effects: ['cancel-timers', 'remove-addresses', 'backup → fault: interface-down'],
+});
+test('backup: released, does not take over from the worse master any more', cases, {
+	state: {...backup, served: true, preemptDelay: 'running'},
+	event: {kind: 'release'},
+	becomes: {released: true, served: false, preemptDelay: 'idle'},
+	effects: ['cancel preempt-delay', `master-down in ${down}`],
+});
+test('backup: released while nobody is master, it still takes over', cases, {
+	state: {...backup, served: true, hurried: true},
+	event: {kind: 'release'},
+	becomes: {released: true},
+});
+test('backup: released, it respects whoever is master', cases, {
+	state: {...backup, released: true},
+	event: advert(1),
+	effects: [`master-down in ${down}`],
+});
+for (const [role, state] of Object.entries({init: initialState(config), backup, fault})) {
+	test(`${role}: released and reclaimed`, cases, {
+		state: {...state, released: true},
+		event: {kind: 'reclaim'},
+		becomes: {released: false},
+	});
+}
+for (const [role, state] of Object.entries({init: initialState(config), fault})) {
+	test(`${role}: will not preempt later when it is released`, cases, {
+		state,
+		event: {kind: 'release'},
+		becomes: {released: true},
+	});
+}
+test('master: stops in good order, and lingers', cases, {
+	state: master,
+	event: {kind: 'stop', orderly: true},
+	becomes: {role: 'stopped', lingers: true},
+	effects: ['cancel-timers', 'send 0', `linger in ${handOver}`, 'master → stopped: stop'],
+});
+test('master: lingers for the longest wait of version 3, and not for ever', cases, {
+	state: master,
+	event: {kind: 'stop', orderly: true},
+	config: {...config, version: 3, advertUs: seconds(40)},
+	becomes: {role: 'stopped', lingers: true},
+	effects: ['cancel-timers', 'send 0', `linger in ${seconds(10.25)}`, 'master → stopped: stop'],
+});
+test('lingering: stops in good order without a second word', cases, {
+	state: {...backup, lingers: true},
+	event: {kind: 'stop', orderly: true},
+	becomes: {role: 'stopped', lingers: true},
+	effects: ['cancel-timers', `linger in ${handOver}`, 'backup → stopped: stop'],
+});
+test('lingering: is stopped at once', cases, {
+	state: {...backup, lingers: true},
+	event: {kind: 'stop', orderly: false},
+	becomes: {role: 'stopped', lingers: false},
+	effects: ['cancel-timers', 'remove-addresses', 'backup → stopped: stop'],
+});
+test('stopped: the successor is heard', cases, {
+	state: {...stopped, lingers: true},
+	event: advert(50),
+	effects: ['linger in 100000 or sooner'],
+});
+test('stopped: lets go', cases, {
+	state: {...stopped, lingers: true},
+	event: timer('linger'),
+	becomes: {lingers: false},
+	effects: ['remove-addresses'],
+});
+test('starts as the master that it was', cases, {
+	state: initialState(config),
+	event: {kind: 'resume'},
+	becomes: {role: 'master', healthy: true, owed: becameMaster},
+	effects: [...enterMaster, `announce in ${seconds(5)}`, 'init → master: resumed'],
+});
+for (const [role, state] of Object.entries({backup, master, fault})) {
+	test(`${role}: resumes nothing`, cases, {state, event: {kind: 'resume'}});
+}
+test('master: reclaims nothing', cases, {state: master, event: {kind: 'reclaim'}});
 
 // Fault and stopped
 
@@ -465,7 +611,7 @@ test('fault: leaves the group whose fault it was', cases, {
 });
 test('fault: stops', cases, {
 	state: fault,
-	event: {kind: 'stop'},
+	event: {kind: 'stop', orderly: false},
 	becomes: {role: 'stopped'},
 	effects: ['cancel-timers', 'fault → stopped: stop'],
 });
@@ -473,7 +619,12 @@ for (const event of [advert(200), timer('master-down'), {kind: 'address-lost'}, 
 	test(`fault: ${event.kind} means nothing`, cases, {state: fault, event});
 }
 test('fault: another priority means nothing', cases, {state: fault, event: {kind: 'priority-changed', before: 1}});
-for (const event of [advert(0), timer('master-down'), {kind: 'interface-up'}, {kind: 'stop'}] as const) {
+for (const event of [
+	advert(0),
+	timer('master-down'),
+	{kind: 'interface-up'},
+	{kind: 'stop', orderly: false},
+] as const) {
 	test(`stopped: ${event.kind} means nothing`, cases, {state: stopped, event});
 }
 
@@ -488,7 +639,7 @@ const everyEvent: readonly MachineEvent[] = [
 	{kind: 'start', ailment: null},
 	...[0, 50, 100, 200].map(priority => advert(priority)),
 	advert(100, true),
-	...(['master-down', 'advert', 'preempt-delay', 'announce', 'refresh'] as const).map(timer),
+	...(['master-down', 'advert', 'preempt-delay', 'announce', 'refresh', 'linger'] as const).map(timer),
 	{kind: 'hold'},
 	{kind: 'interface-down'},
 	{kind: 'interface-up'},
@@ -501,9 +652,11 @@ const everyEvent: readonly MachineEvent[] = [
 	follow('fault'),
 	{kind: 'doubt-master'},
 	{kind: 'reconfigured'},
+	{kind: 'release'},
+	{kind: 'reclaim'},
 ];
 
-test('whatever happens: addresses come with mastership and go with it, and somebody is always waiting', t => {
+test('whatever happens: addresses come with mastership, go with it or soon after, and somebody is always waiting', t => {
 	const random = seeded(5);
 	let state = initialState(config);
 	let owned = false;
@@ -520,7 +673,8 @@ test('whatever happens: addresses come with mastership and go with it, and someb
 			if (effect.kind === 'set-timer') running.add(effect.timer);
 		}
 		state = next.state;
-		t.is(owned, state.role === 'master');
+		t.is(owned, state.role === 'master' || state.lingers);
+		t.is(running.has('linger'), state.lingers);
 		t.is(running.has('advert'), state.role === 'master');
 		t.is(running.has('master-down'), state.role === 'backup');
 	}

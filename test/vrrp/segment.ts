@@ -152,6 +152,14 @@ export class Balancer {
 		await kernelEvents();
 	}
 
+	/** Stops it in good order, and lets the time pass that it lingers where nobody takes over. */
+	async stop(clock: FakeClock): Promise<void> {
+		const stopped = this.router.stop();
+		await kernelEvents();
+		clock.advance(seconds(1.3));
+		await stopped;
+	}
+
 	/** What a neighbour would find here. */
 	owns(address: string): boolean {
 		return !this.station.dead && this.netlink.owned().includes(address);

@@ -54,7 +54,7 @@ interface Lasting {
 
 /**
  * Two to five routers on one segment, or on two with a sync group, through random partitions, losses, stalls, crashes,
- * restarts, broken links, and scripts that fail or change priorities. Two things must hold whatever happens: two masters that hear each other are so for one advert
+ * restarts, releases, broken links, and scripts that fail or change priorities. Two things must hold whatever happens: two masters that hear each other are so for one advert
  * interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it waits
  * before it becomes one. Both count from the last disturbance on; while packets are lost, nothing is promised. Soon after,
  * nobody moves any more, and who preempts has no worse master.
@@ -149,6 +149,7 @@ export class Simulation {
 			(...victim) => this.#stop(...victim),
 			(...victim) => this.#flip(...victim),
 			(...victim) => this.#runScript(...victim),
+			(...victim) => this.#release(...victim),
 		]);
 		return disturbance(seat, seat.balancer);
 	}
@@ -198,7 +199,9 @@ export class Simulation {
 
 	async #stop(seat: Seat, balancer: Balancer): Promise<string> {
 		if (seat.stalled) return this.#stallOrWake(seat, balancer);
-		await balancer.router.stop();
+		// It lingers, but counts for nothing any more.
+		void balancer.router.stop();
+		await kernelEvents();
 		this.#leave(seat);
 		return `${seat.name} stops`;
 	}
@@ -243,6 +246,15 @@ export class Simulation {
 		return `${script} of ${seat.name} is ${seat.scripts[script]}, weight ${seat.weight}`;
 	}
 
+	/** Or back again, if it has been. */
+	#release(seat: Seat, balancer: Balancer): string {
+		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		const released = isReleased(seat);
+		if (released) balancer.router.reclaim('external');
+		else void balancer.router.release('external');
+		return `${seat.name} is ${released ? 'reclaimed' : 'released'}`;
+	}
+
 	// What must hold
 
 	#transitioned(): void {
@@ -256,7 +268,7 @@ export class Simulation {
 		const masters = this.#seats.filter(seat => this.#isMaster(seat));
 		for (const [at, a] of this.#seats.entries()) {
 			const heard = masters.filter(other => other !== a && this.#hears(a, other));
-			this.#watch(`${a.name} has no master`, this.#isHealthy(a) && heard.length === 0 && !masters.includes(a));
+			this.#watch(`${a.name} has no master`, this.#isHealthy(a) && heard.length === 0 && !serves(a));
 			for (const b of this.#seats.slice(at + 1)) {
 				const both = masters.includes(a) && heard.includes(b);
 				this.#watch(`${a.name} and ${b.name} are both master`, both);
@@ -295,7 +307,7 @@ export class Simulation {
 	#examineRanks(): void {
 		if (!this.#isCalm() || (this.#setting.grouped && this.#islands.size > 0)) return;
 		const master = (of: Seat) => this.#seats.find(seat => this.#isMaster(seat) && this.#hears(of, seat));
-		for (const seat of this.#seats.filter(seat => seat.preempt && this.#isHealthy(seat))) {
+		for (const seat of this.#seats.filter(seat => seat.preempt && !isReleased(seat) && this.#isHealthy(seat))) {
 			if (priorityOf(master(seat)) < priorityOf(seat)) this.#violate(`${seat.name} has a worse master`);
 		}
 	}
@@ -383,6 +395,15 @@ function tracksOf({weight}: Seat): Track[] {
 
 function reportsOf({scripts}: Seat): TrackerReport[] {
 	return Object.entries(scripts).flatMap(([name, result]) => (result === null ? [] : [{kind: 'script', name, result}]));
+}
+
+function isReleased({balancer}: Seat): boolean {
+	return balancer?.router.status().instances.some(({released}) => released) ?? false;
+}
+
+/** As a master, or as one that waits for its successor. */
+function serves({balancer}: Seat): boolean {
+	return balancer?.router.status().instances.every(({role, lingers}) => role === 'master' || lingers) ?? false;
 }
 
 /** In effect now. */
