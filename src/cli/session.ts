@@ -1,11 +1,11 @@
-import type {CallName, CallResult, HealthReport, Status} from '../control/protocol.js';
+import type {CallName, CallResult, HealthReport, Params, Status} from '../control/protocol.js';
 import {ControlError, type ExitCode} from '../errors.js';
 import type {MapView} from '../xdp/view.js';
 import type {Style} from './style.js';
 
 /** Asks the daemon; ControlError `no-daemon` when there is none. */
 export interface Daemon {
-	call<C extends CallName>(call: C, params: null): Promise<CallResult<C>>;
+	call<C extends CallName>(call: C, params: Params<C>): Promise<CallResult<C>>;
 }
 
 /** What a command found: for scripts, and for people. */

@@ -15,6 +15,9 @@ export interface Calls {
 	status: {params: null; result: Status};
 	health: {params: null; result: HealthReport};
 	vrrp: {params: null; result: VrrpReport};
+	/** Of an instance or sync group, by its name; how the instances are then. */
+	release: {params: string; result: VrrpReport};
+	reclaim: {params: string; result: VrrpReport};
 	reload: {params: null; result: ReloadReport};
 	/** The Prometheus text. */
 	metrics: {params: null; result: string};
@@ -91,6 +94,10 @@ export interface InstanceReport {
 	readonly sinceS: number;
 	/** Why it is in this state. */
 	readonly reason: string;
+	/** It leaves mastership to others, as it was told to. */
+	readonly released: boolean;
+	/** Master no more, but with the addresses until its successor is heard. */
+	readonly lingers: boolean;
 	readonly interface: string;
 	readonly vrid: number;
 	/** In effect now: the configured one and what trackers add. */
@@ -148,6 +155,14 @@ export type Response =
 /** The control socket of the daemon called `name`. Throws ControlError for a name that cannot be a file name. */
 export function socketPath(name: string, directory = RUN_DIRECTORY): string {
 	return `${directory}/${checkedName(name)}.sock`;
+}
+
+/**
+ * Where `lbd-vrrp` listens for the daemon called `name`. No daemon's control socket or lock has such a name, as those end
+ * otherwise.
+ */
+export function vrrpSocketPath(name: string, directory = RUN_DIRECTORY): string {
+	return `${directory}/${checkedName(name)}.vrrp`;
 }
 
 /** The lock that only one daemon of that name can hold. */

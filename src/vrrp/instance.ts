@@ -1,5 +1,5 @@
-import type {Instance, Track, TrackerResult} from '../conf/model.js';
-import type {AddressEntry, AdvertSocket, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
+import type {Instance, Track, TrackerReport, TrackerResult} from '../conf/model.js';
+import type {AddressEntry, AdvertSocket, Cancel, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
@@ -23,10 +23,11 @@ import {
 	type MachineEvent,
 	type MachineState,
 	type Role,
+	silentUs,
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, PriorityChange, Rival, Transition} from './protocol.js';
+import type {InstanceStatus, Legacy, PriorityChange, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -72,7 +73,7 @@ export class InstanceRunner {
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
 	readonly #announcer: Announcer;
-	readonly #tracked: ReadonlyMap<string, TrackerResult>;
+	readonly #tracked: ReadonlyMap<string, TrackerReport>;
 	#links: readonly Link[] = [];
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
@@ -85,6 +86,11 @@ export class InstanceRunner {
 	/** Before then, a router that ranks below us is no news. */
 	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
+	/** When the last advert of a master went out. */
+	#advertisedUs = 0;
+	/** Until then it is master still, as it was in another process. */
+	#resumableUntilUs = 0;
+	#cancelResumption: Cancel = () => {};
 	#advertsReceived = 0;
 	#sendErrors = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
@@ -99,7 +105,7 @@ export class InstanceRunner {
 		grouped: boolean;
 		multicastGroup: string;
 		/** Results of trackers by `trackerName`; `reconsider` is called when they change. */
-		tracked: ReadonlyMap<string, TrackerResult>;
+		tracked: ReadonlyMap<string, TrackerReport>;
 		host: VrrpHost;
 		owner: InstanceOwner;
 		log: Log;
@@ -135,9 +141,10 @@ export class InstanceRunner {
 
 	/**
 	 * Starts from what is there: what an earlier run left is taken over, and removed unless this instance is master at
-	 * once. Throws `KernelError` when the sockets are refused.
+	 * once, or still. Throws `KernelError` when the sockets are refused.
 	 */
-	start(inventory: Inventory): void {
+	start(inventory: Inventory, legacy: Legacy | null): void {
+		if (legacy !== null) this.#inherit(legacy);
 		this.#links = inventory.links;
 		this.#holdings.adopt(this.#wanted(), inventory);
 		this.#attach(this.#wantedEnds(inventory.addresses));
@@ -145,7 +152,20 @@ export class InstanceRunner {
 		const {awaited} = this.#tracking();
 		if (awaited === null) return this.reconsider();
 		this.#log.info({}, `(${this.name}) waits for the first result of ${awaited}`);
-		this.dispatch({kind: 'hold'});
+		if (!this.#isStillMaster()) this.dispatch({kind: 'hold'});
+	}
+
+	#inherit({masterForUs, released}: Legacy): void {
+		if (released) this.dispatch({kind: 'release'});
+		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
+		if (masterForUs === 0) return;
+		this.#cancelResumption = this.#host.clock.after(masterForUs, `${this.name}: resumption`, () =>
+			this.dispatch({kind: 'hold'}),
+		);
+	}
+
+	#isStillMaster(): boolean {
+		return this.#host.clock.nowUs() < this.#resumableUntilUs;
 	}
 
 	/** Acts upon what is known of links and trackers now. */
@@ -158,7 +178,7 @@ export class InstanceRunner {
 		if (this.#state.role !== 'init') {
 			if ((ailment === null) !== this.#state.healthy) this.dispatch({kind: ailment ?? recovery});
 		} else if (awaited === null) {
-			this.dispatch({kind: 'start', ailment});
+			this.dispatch(ailment === null && this.#isStillMaster() ? {kind: 'resume'} : {kind: 'start', ailment});
 		}
 	}
 
@@ -206,6 +226,18 @@ export class InstanceRunner {
 		this.#attachment?.adverts.drain();
 	}
 
+	/** Closes everything and leaves it as it is, for another process to go on with. */
+	async handOn(): Promise<Omit<Legacy, 'key'>> {
+		const {role, released} = this.#state;
+		const silentSinceUs = this.#host.clock.nowUs() - this.#advertisedUs;
+		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentSinceUs) : 0;
+		this.#timers.cancelAll();
+		this.#detach();
+		this.#announcer.close();
+		await this.#holdings.settled();
+		return {masterForUs, released};
+	}
+
 	/**
 	 * Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. `orderly`: not before
 	 * the successor is there.
@@ -213,6 +245,7 @@ export class InstanceRunner {
 	async stop({orderly}: {readonly orderly: boolean}): Promise<void> {
 		this.dispatch({kind: 'stop', orderly});
 		if (this.#state.lingers) await this.lingered();
+		this.#cancelResumption();
 		this.#detach();
 		this.#announcer.close();
 		await this.#holdings.settled();
@@ -422,7 +455,7 @@ export class InstanceRunner {
 	}
 
 	#resultOf(track: Track): TrackerResult | null {
-		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track)) ?? null;
+		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track))?.result ?? null;
 		return this.#links.some(({name, running}) => name === track.name && running) ? 'up' : 'down';
 	}
 
@@ -458,6 +491,7 @@ export class InstanceRunner {
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
+		this.#advertisedUs = this.#host.clock.nowUs();
 		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
 	}
 

@@ -160,6 +160,11 @@ export function skewUs(config: MachineConfig, masterAdvertUs: number): number {
 	return Math.floor(((256 - config.priority) * spanUs) / 256);
 }
 
+/** How long a master may be silent: no backup takes over before, whatever its priority. */
+export function silentUs(config: MachineConfig): number {
+	return DOWN_INTERVALS * config.advertUs;
+}
+
 export function masterDownUs(config: MachineConfig, masterAdvertUs: number): number {
 	return DOWN_INTERVALS * masterAdvertUs + skewUs(config, masterAdvertUs);
 }

@@ -25,6 +25,8 @@ export const HANDLERS: Handlers = {
 	vrrp: () => ({instances: []}),
 	reload: () => ({applied: true, summary: 'no change', at: '', diagnostics: [], exitCode: ExitCode.ok}),
 	metrics: () => '# metrics\n',
+	release: () => ({instances: []}),
+	reclaim: () => ({instances: []}),
 	stop: () => null,
 };
 

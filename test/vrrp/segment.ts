@@ -13,9 +13,10 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
 /** A configuration without static blocks. */
-export const noStatics: Pick<VrrpConfig, 'statics' | 'trackGroups'> = {
+export const noStatics: Pick<VrrpConfig, 'statics' | 'trackGroups' | 'graceUs'> = {
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
+	graceUs: seconds(10),
 };
 
 export function virtualAddress(address: string, device: string): VirtualAddress {
