@@ -3,7 +3,8 @@ import {connect} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Daemon, tail} from './daemon.js';
-import {controlSocketOf} from './record.js';
+import {type Identity, titled} from './proc.js';
+import {controlSocketOf, vrrpSocketOf} from './record.js';
 import {run} from './run.js';
 import {type BalancerName, type Device, nodes, port, vips} from './topology.js';
 
@@ -83,6 +84,16 @@ export class Balancer {
 		await this.#daemon?.kill(name);
 	}
 
+	/** Ends lbd alone, at once; lbd-vrrp lives on. */
+	async killAlone(): Promise<void> {
+		await this.#daemon?.killAlone();
+	}
+
+	/** Of lbd, whoever has started them. */
+	vrrpProcesses(): Identity[] {
+		return titled(`lbd-vrrp ${vrrpSocketOf(this.daemonName)}`);
+	}
+
 	/** Orderly: SIGTERM, and wait for the end. */
 	async stop(): Promise<void> {
 		await this.#daemon?.stop();
@@ -126,9 +137,10 @@ export class Balancer {
 		await run(['ip', '-n', this.#options.switchNamespace, 'link', 'set', port(this.name, nic.network), state]);
 	}
 
-	#lbd(): {argv: string[]; isReady: () => Promise<boolean>} {
+	#lbd(): {argv: string[]; isReady: () => Promise<boolean>; heirlooms: () => Identity[]} {
 		const argv = [join(projectRoot, 'bin/lbd'), '--name', this.daemonName, '-f', this.configFile];
-		return {argv, isReady: () => isListening(controlSocketOf(this.daemonName))};
+		const isReady = () => isListening(controlSocketOf(this.daemonName));
+		return {argv, isReady, heirlooms: () => this.vrrpProcesses()};
 	}
 
 	#keepalived(): {argv: string[]; isReady: () => boolean} {

@@ -15,6 +15,8 @@ export interface DaemonOptions {
 	readonly logFile: string;
 	/** Whether it does its work, as seen from outside. */
 	readonly isReady: (pid: number) => boolean | Promise<boolean>;
+	/** Programs of its that are not its children, as another one has started them. */
+	readonly heirlooms?: () => Identity[];
 }
 
 /** A program that runs in a namespace until it is stopped, with all the programs that it starts. */
@@ -63,16 +65,26 @@ export class Daemon {
 
 	/** Ends it with all its children at once, without a word of warning. */
 	async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-		const victims = tree(this.pid);
+		const victims = this.#family();
 		for (const victim of victims) signal(victim, name);
 		await this.#gone(victims);
 	}
 
 	/** Asks it to stop and waits until it has, its children included. */
 	async stop(): Promise<void> {
-		const leaving = tree(this.pid);
+		const leaving = this.#family();
 		this.signal('SIGTERM');
 		await this.#gone(leaving);
+	}
+
+	/** Ends the program alone, at once; what it has started lives on. */
+	async killAlone(): Promise<void> {
+		this.signal('SIGKILL');
+		await this.#gone([]);
+	}
+
+	#family(): Identity[] {
+		return [...tree(this.pid), ...(this.#options.heirlooms?.() ?? [])];
 	}
 
 	async #gone(identities: readonly Identity[]): Promise<void> {

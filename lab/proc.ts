@@ -52,6 +52,19 @@ export function tree(pid: number): Identity[] {
 	return found.map(identify);
 }
 
+/** Programs that call themselves so, whoever started them. */
+export function titled(title: string): Identity[] {
+	return allPids()
+		.filter(pid => {
+			try {
+				return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] === title;
+			} catch {
+				return false;
+			}
+		})
+		.map(identify);
+}
+
 /** Everything that runs in one of the named network namespaces, whoever started it. */
 export function inhabitants(namespaces: readonly string[]): Identity[] {
 	const wanted = new Set(namespaces.map(netnsLink));

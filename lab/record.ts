@@ -52,9 +52,18 @@ export function controlSocketOf(daemonName: string): string {
 	return `/run/lbd/${daemonName}.sock`;
 }
 
+export function vrrpSocketOf(daemonName: string): string {
+	return `/run/lbd/${daemonName}.vrrp`;
+}
+
 /** Everything that a daemon of that name may leave in the file system. */
 function remainsOf(daemonName: string): string[] {
-	return [`/sys/fs/bpf/lbd/${daemonName}`, controlSocketOf(daemonName), `/run/lbd/${daemonName}.lock`];
+	return [
+		`/sys/fs/bpf/lbd/${daemonName}`,
+		controlSocketOf(daemonName),
+		vrrpSocketOf(daemonName),
+		`/run/lbd/${daemonName}.lock`,
+	];
 }
 
 function ownerFile(directory: string): string {

@@ -8,7 +8,7 @@ import {CheckRunner} from './check/runner.js';
 import {type Diagnostic, exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
 import type {Config} from './conf/model.js';
 import {lockName} from './control/lock.js';
-import {type PlanReport, type ReloadOutcome, socketPath} from './control/protocol.js';
+import {type PlanReport, type ReloadOutcome, socketPath, vrrpSocketPath} from './control/protocol.js';
 import {serveControl} from './control/server.js';
 import {DriftWatch} from './drift.js';
 import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
@@ -156,10 +156,13 @@ export class Daemon {
 			processes: host.subprocesses,
 			clock: host.clock,
 			log,
+			socket: vrrpSocketPath(options.name),
+			build: host.build,
 			events: {
-				onTransition: transition => {
-					this.#reporter.transitioned(transition);
-					this.#tellTransition(transition);
+				onTransition: transition => this.#tellTransition(transition),
+				onAdopted: ({instances, groups}) => {
+					for (const {name, role, priority} of instances) this.#recall('instance', name, role, priority);
+					for (const {name, role} of groups) this.#recall('group', name, role, 0);
 				},
 				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
 				onPriority: ({instance: name, ...change}) => this.#notifier.tell({kind: 'priority', name, ...change}),
@@ -208,6 +211,8 @@ export class Daemon {
 				status: () => this.#reporter.status(),
 				health: () => this.#reporter.health(),
 				vrrp: () => this.#reporter.vrrp(),
+				release: name => this.#reporter.released(this.#vrrp.release('release', name)),
+				reclaim: name => this.#reporter.released(this.#vrrp.release('reclaim', name)),
 				metrics: () => metrics.text(),
 				plan: ({file}) => this.plan(file),
 				reload: () => this.reload(),
@@ -221,7 +226,7 @@ export class Daemon {
 
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		if (hasHoldings(this.#config)) await this.#vrrp.configure(this.#vrrpConfig(this.#config));
+		await this.#vrrp.configure(this.#vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -307,9 +312,16 @@ export class Daemon {
 		await this.#dataPlane.block(blockChanges(this.#dataPlane.blocked, blocked));
 	}
 
-	#tellTransition({scope, name, to, priority}: Transition): void {
+	/** What a transition was told of when it happened is not told again. */
+	#tellTransition({scope, name, to, cause, priority}: Transition): void {
+		if (cause === 'resumed') return this.#recall(scope, name, to, priority);
 		const state = stateOf(to, this.#stopping);
 		if (state !== null) this.#notifier.tell({kind: 'entered', scope, name, state, priority});
+	}
+
+	#recall(scope: Transition['scope'], name: string, role: Transition['to'], priority: number): void {
+		const state = stateOf(role, this.#stopping);
+		if (state !== null) this.#notifier.recall({scope, name, state, priority});
 	}
 
 	/** Hands over and ends; `ended` resolves with the code. Forwarding goes on for whoever still sends here. */
@@ -333,6 +345,7 @@ export class Daemon {
 			multicastGroups: config.globals.multicastGroups,
 			statics: config.statics,
 			trackGroups: config.trackGroups,
+			graceUs: config.settings.vrrpGraceUs,
 		};
 	}
 
@@ -349,11 +362,6 @@ export class Daemon {
 function changesText(changes: number, mapEntries: number): string {
 	const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
 	return `${count(changes, 'change', 'changes')}, ${count(mapEntries, 'map entry', 'map entries')}`;
-}
-
-/** Whether there is work for `lbd-vrrp`. */
-function hasHoldings({instances, statics: {addresses, routes, rules}}: Config): boolean {
-	return [instances, addresses, routes, rules].some(({length}) => length > 0);
 }
 
 /** Errors that a user can mend; anything else is a fault of ours. */

@@ -23,7 +23,7 @@ import type {
 import {Ids} from './plan/ids.js';
 import {VERSION} from './version.js';
 import type {VrrpChild} from './vrrp/child.js';
-import type {InstanceStatus, Transition} from './vrrp/protocol.js';
+import type {InstanceStatus} from './vrrp/protocol.js';
 import type {TrackStatus} from './vrrp/tracking.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
@@ -52,7 +52,6 @@ export interface ReporterSeams {
 export class Reporter {
 	readonly #seams: ReporterSeams;
 	readonly #startedUs: number;
-	readonly #causes = new Map<string, string>();
 	#config: Config | null = null;
 	#loadedAt = '';
 	#lastReload: ReloadReport | null = null;
@@ -73,10 +72,6 @@ export class Reporter {
 	reloaded(report: ReloadReport): void {
 		this.#lastReload = report;
 		this.#reloads[report.applied ? 'applied' : 'refused']++;
-	}
-
-	transitioned({scope, name, cause}: Transition): void {
-		if (scope === 'instance') this.#causes.set(name, cause);
 	}
 
 	/** Sweeps the persistence map from time to time, which also counts it. */
@@ -171,6 +166,11 @@ export class Reporter {
 		return {instances: (await this.#instances()).map(instance => this.#instanceReport(instance))};
 	}
 
+	/** Those that a release, or its end, concerned. */
+	async released(instances: Promise<readonly InstanceStatus[]>): Promise<VrrpReport> {
+		return {instances: (await instances).map(instance => this.#instanceReport(instance))};
+	}
+
 	async #instances(): Promise<readonly InstanceStatus[]> {
 		return this.#config?.instances.length === 0 ? [] : (await this.#seams.vrrp.status()).instances;
 	}
@@ -181,7 +181,9 @@ export class Reporter {
 			instance: status.name,
 			state: status.role,
 			sinceS: (this.#seams.clock.wall().getTime() - Date.parse(status.since)) / 1000,
-			reason: this.#causes.get(status.name) ?? '',
+			reason: status.cause ?? '',
+			released: status.released,
+			lingers: status.lingers,
 			interface: status.interface,
 			vrid: status.vrid,
 			priority: status.priority,
@@ -269,6 +271,8 @@ function instanceSample(status: InstanceStatus): InstanceSample {
 		advertsSent: status.advertsSent,
 		advertsReceived: status.advertsReceived,
 		advertsRefused: status.refused,
+		released: status.released,
+		timerLatenessMaxS: status.timerLatenessMaxUs / 1e6,
 		transitions: transitionsOf(status),
 	};
 }

@@ -20,7 +20,7 @@ import {reload} from './commands/reload.js';
 import {services} from './commands/services.js';
 import {status} from './commands/status.js';
 import {unload} from './commands/unload.js';
-import {vrrp} from './commands/vrrp.js';
+import {reclaim, release, vrrp} from './commands/vrrp.js';
 import {json} from './format.js';
 import {type Daemon, type Report, Session} from './session.js';
 import type {Style} from './style.js';
@@ -116,7 +116,15 @@ class Cli {
 		this.#command('persistence', 'which client is bound to which backend')
 			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
 			.action(({limit}: {limit: number}) => this.#show(session => persistence(session, limit)));
-		this.#command('vrrp', 'VRRP instances and their states').action(() => this.#show(vrrp));
+		const vrrpCommand = this.#command('vrrp', 'VRRP instances and their states').action(() => this.#show(vrrp));
+		vrrpCommand
+			.command('release <instance>')
+			.description('leave mastership of an instance or sync group to another router, without loss')
+			.action((name: string) => this.#show(session => release(session, name)));
+		vrrpCommand
+			.command('reclaim <instance>')
+			.description('compete for mastership again')
+			.action((name: string) => this.#show(session => reclaim(session, name)));
 		this.#command('drops', 'packets that went nowhere, by reason').action(() => this.#show(drops));
 		const mapsCommand = this.#command('maps', 'the pinned BPF maps').action(() => this.#show(maps));
 		mapsCommand

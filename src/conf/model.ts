@@ -528,6 +528,8 @@ export interface Settings {
 	readonly blocked: readonly string[];
 	/** How long a notify script may take; the next one of its instance, group or service waits for it. */
 	readonly notifyTimeoutUs: number;
+	/** How long VRRP goes on without the daemon. */
+	readonly vrrpGraceUs: number;
 	/** Where /metrics is served, or null for nowhere but the control socket. */
 	readonly metrics: {readonly address: string; readonly port: number} | null;
 }

@@ -11,8 +11,8 @@ import {
 	socketPath,
 } from './protocol.js';
 
-/** Longer than any call takes, so silence means that the daemon hangs. */
-const TIMEOUT_MS = 10_000;
+/** Longer than any call takes, a release among them, so silence means that the daemon hangs. */
+const TIMEOUT_MS = 20_000;
 
 /** Asks the daemon called `name`. */
 export class ControlClient {

@@ -15,6 +15,9 @@ export interface Calls {
 	status: {params: null; result: Status};
 	health: {params: null; result: HealthReport};
 	vrrp: {params: null; result: VrrpReport};
+	/** Of an instance or sync group, by its name; how the instances are then. */
+	release: {params: string; result: VrrpReport};
+	reclaim: {params: string; result: VrrpReport};
 	/** What a reload would do if the file were another one, given by its absolute path. */
 	plan: {params: {readonly file: string}; result: PlanReport};
 	reload: {params: null; result: ReloadOutcome};
@@ -93,6 +96,10 @@ export interface InstanceReport {
 	readonly sinceS: number;
 	/** Why it is in this state. */
 	readonly reason: string;
+	/** It leaves mastership to others, as it was told to. */
+	readonly released: boolean;
+	/** Master no more, but with the addresses until its successor is heard. */
+	readonly lingers: boolean;
 	readonly interface: string;
 	readonly vrid: number;
 	/** In effect now: the configured one and what trackers add. */
@@ -190,6 +197,14 @@ export function socketPath(name: string, directory = RUN_DIRECTORY): string {
 	return `${directory}/${checkedName(name)}.sock`;
 }
 
+/**
+ * Where `lbd-vrrp` listens for the daemon called `name`. No daemon's control socket or lock has such a name, as those end
+ * otherwise.
+ */
+export function vrrpSocketPath(name: string, directory = RUN_DIRECTORY): string {
+	return `${directory}/${checkedName(name)}.vrrp`;
+}
+
 /** The lock that only one daemon of that name can hold. */
 export function lockPath(name: string, directory = RUN_DIRECTORY): string {
 	return `${directory}/${checkedName(name)}.lock`;
@@ -217,11 +232,26 @@ export function parseRequest(line: string): {ok: true; request: Request} | {ok: 
 
 /** What a call is given, as it must be. Throws ControlError `bad-request`. */
 export function parseParams<C extends CallName>(call: C, params: unknown): Params<C> {
-	const wanted = call === 'plan' ? 'params {"file": PATH}, with an absolute path' : 'no params';
-	const isRight = call === 'plan' ? isObject(params) && isAbsolutePath(params.file) : params === null;
-	if (!isRight) throw new ControlError('bad-request', `"${call}" takes ${wanted}`);
+	const {words, isRight} = PARAMS[call] ?? NO_PARAMS;
+	if (!isRight(params)) throw new ControlError('bad-request', `"${call}" takes ${words}`);
 	return params as Params<C>;
 }
+
+interface ParamsForm {
+	readonly words: string;
+	isRight(params: unknown): boolean;
+}
+
+const NO_PARAMS: ParamsForm = {words: 'no params', isRight: params => params === null};
+const NAME: ParamsForm = {words: 'a name', isRight: params => typeof params === 'string'};
+const PARAMS: Partial<Record<CallName, ParamsForm>> = {
+	plan: {
+		words: 'params {"file": PATH}, with an absolute path',
+		isRight: params => isObject(params) && isAbsolutePath(params.file),
+	},
+	release: NAME,
+	reclaim: NAME,
+};
 
 function isAbsolutePath(value: unknown): boolean {
 	return typeof value === 'string' && value.startsWith('/') && !value.includes('\0');

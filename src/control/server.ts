@@ -1,11 +1,9 @@
-import {chmodSync, mkdirSync, rmSync} from 'node:fs';
-import {createServer, type Server, type Socket} from 'node:net';
-import {dirname} from 'node:path';
+import {createServer, type Socket} from 'node:net';
 import {ControlError, ExitCode} from '../errors.js';
 import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {LineReader} from './lines.js';
-import {pathError} from './path-error.js';
+import {listenPrivately} from './private-socket.js';
 import {
 	type CallName,
 	type CallResult,
@@ -52,7 +50,7 @@ export async function serveControl(options: {
 		socket.once('close', () => connections.delete(connection));
 	});
 	server.maxConnections = CONNECTIONS_MAX;
-	await listen(server, path);
+	await listenPrivately(server, 'control socket', path);
 	server.on('error', error => log.error({error: error.message}, 'control socket'));
 	return {
 		close: () =>
@@ -62,33 +60,6 @@ export async function serveControl(options: {
 				for (const connection of connections) connection.end();
 			}),
 	};
-}
-
-async function listen(server: Server, path: string): Promise<void> {
-	try {
-		mkdirSync(dirname(path), {recursive: true, mode: 0o755});
-		rmSync(path, {force: true});
-		await listening(server, path);
-		chmodSync(path, 0o600);
-	} catch (cause) {
-		throw pathError('control socket', path, cause);
-	}
-}
-
-/** Binds with a mask that leaves nobody but root a moment to connect before chmod. */
-function listening(server: Server, path: string): Promise<void> {
-	return new Promise((resolve, reject) => {
-		server.once('error', reject);
-		const mask = process.umask(0o177);
-		try {
-			server.listen(path, () => {
-				server.off('error', reject);
-				resolve();
-			});
-		} finally {
-			process.umask(mask);
-		}
-	});
 }
 
 /** One client: reads a request, answers it, reads the next. Ends itself when the client is slow or talks nonsense. */

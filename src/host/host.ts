@@ -127,22 +127,25 @@ export interface Netlink {
 }
 
 /** A process that we started, with a channel of JSON messages; the end of the channel tells it that we are gone. */
+/** `lbd-vrrp`, as its daemon has it. */
 export interface Subprocess {
+	/** What a process that has just gone is told is lost; its exit is reported anyhow. */
 	send(message: object): void;
 	/** SIGKILL. */
 	kill(): void;
 }
 
+/** Nothing is thrown: a process that cannot be had exits. `onExit` comes once, last, with a reason for people. */
 export interface Subprocesses {
-	/**
-	 * Starts `lbd-vrrp`, under SCHED_FIFO where `realTime`. Nothing is thrown: a process that cannot be started exits.
-	 * `onExit` comes once, last, with a reason for people.
-	 */
+	/** Starts `lbd-vrrp`, which outlives us and listens on `socket`; under SCHED_FIFO where `realTime`. */
 	startVrrp(options: {
+		socket: string;
 		realTime: boolean;
 		onMessage: (message: unknown) => void;
 		onExit: (how: string) => void;
 	}): Subprocess;
+	/** The `lbd-vrrp` that listens on `socket` already, since another daemon has died. */
+	findVrrp(options: {socket: string; onMessage: (message: unknown) => void; onExit: (how: string) => void}): Subprocess;
 }
 
 /** How a script ended. `failed`: it was not run at all. */
@@ -229,6 +232,8 @@ export interface Host {
 	readonly mailer: Mailer;
 	/** What the machine calls itself. */
 	readonly name: string;
+	/** What tells these programs from those of another build. */
+	readonly build: string;
 	/** Throws KernelError when the kernel refuses. */
 	openNetlink(): Netlink;
 }

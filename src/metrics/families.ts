@@ -127,6 +127,20 @@ export const FAMILIES: readonly Family[] = [
 			),
 	},
 	{
+		name: 'lbd_vrrp_released',
+		help: '1 while the VRRP instance leaves mastership to others, as it was told to.',
+		type: 'gauge',
+		labels: ['instance'],
+		samples: ({instances}) => instances.map(({instance, released}) => [{instance}, Number(released)]),
+	},
+	{
+		name: 'lbd_vrrp_timer_lateness_max_seconds',
+		help: 'How late the latest timer of the VRRP instance came since lbd-vrrp began.',
+		type: 'gauge',
+		labels: ['instance'],
+		samples: ({instances}) => instances.map(({instance, timerLatenessMaxS}) => [{instance}, timerLatenessMaxS]),
+	},
+	{
 		name: 'lbd_vrrp_transitions_total',
 		help: 'State changes of the VRRP instance.',
 		type: 'counter',

@@ -55,6 +55,8 @@ export interface InstanceSample {
 	/** Refused adverts by reason. */
 	readonly advertsRefused: Readonly<Record<string, number>>;
 	readonly transitions: number;
+	readonly released: boolean;
+	readonly timerLatenessMaxS: number;
 }
 
 export interface TrackerSample {

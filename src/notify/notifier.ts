@@ -72,6 +72,11 @@ export class Notifier implements Subscriptions {
 		for (const standing of this.#standings.values()) this.tell({...standing, kind: 'still'});
 	}
 
+	/** What a daemon before this one has told. */
+	recall(standing: Standing): void {
+		this.#note(standing);
+	}
+
 	tell(event: NotifyEvent): void {
 		const isNews = event.kind !== 'entered' || this.#isNews(event);
 		if (event.kind === 'entered') this.#note(event);

@@ -1,49 +1,114 @@
 import type {TrackerReport} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
+import type {Cancel, Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import type {VrrpHost} from './instance.js';
-import type {FromVrrp, LogLevel, ToVrrp, VrrpConfig, VrrpStatus} from './protocol.js';
+import {Outbox, type Taker} from './outbox.js';
+import type {FromVrrp, Legacy, LogLevel, ToVrrp, VrrpConfig, VrrpStatus} from './protocol.js';
 import {Router} from './router.js';
+
+/** How long a daemon may take to say its first word to a process that it has just started. */
+const FIRST_GRACE_US = 10_000_000;
 
 /** The inside of `lbd-vrrp`: carries out the daemon's messages one after the other and reports what happens. */
 export class VrrpAgent {
 	readonly #openHost: () => VrrpHost;
+	readonly #clock: Clock;
 	#router: Router | null = null;
-	readonly #send: (message: FromVrrp) => void;
+	readonly #outbox = new Outbox();
+	readonly #log: Log = new MessageLog(message => this.#outbox.send(message));
+	readonly #build: string;
 	readonly #realTime: boolean;
+	readonly #onStopping: () => void;
 	readonly #onStopped: () => void;
 	#work: Promise<void> = Promise.resolve();
 	#stopped = false;
+	#graceUs = FIRST_GRACE_US;
+	#cancelGrace: Cancel = () => {};
 
-	/** `openHost` is called for the first configuration; what it throws refuses that. */
+	/**
+	 * `openHost` is called for the first configuration; what it throws refuses that. At `onStopping` the ear is to
+	 * close: no other daemon is wanted.
+	 */
 	constructor(options: {
 		openHost: () => VrrpHost;
+		clock: Clock;
+		build: string;
 		realTime: boolean;
-		send: (message: FromVrrp) => void;
+		onStopping: () => void;
 		onStopped: () => void;
 	}) {
 		this.#openHost = options.openHost;
-		this.#send = options.send;
+		this.#clock = options.clock;
+		this.#build = options.build;
 		this.#realTime = options.realTime;
+		this.#onStopping = options.onStopping;
 		this.#onStopped = options.onStopped;
-		this.#send({kind: 'ready', realTime: this.#realTime});
+		this.#waitForDaemon();
+	}
+
+	/** A daemon is there, in the place of the one before. */
+	connected(taker: Taker): void {
+		this.#cancelGrace();
+		this.#outbox.disconnect();
+		const status = this.#router === null ? null : this.#status();
+		taker({kind: 'ready', build: this.#build, realTime: this.#realTime, status});
+		this.#outbox.connect(taker);
+	}
+
+	/** The daemon reads again. */
+	drained(): void {
+		this.#outbox.flush();
+	}
+
+	/** The daemon is gone. Another one may come; when none does, this ends as if it had been told to. */
+	disconnected(): void {
+		this.#outbox.disconnect();
+		const seconds = this.#graceUs / 1e6;
+		this.#log.warn({}, `lbd is gone: lbd-vrrp goes on, and hands over unless lbd is back within ${seconds} s`);
+		this.#waitForDaemon();
+	}
+
+	/** Tells the daemon of a fault of ours. */
+	complain(text: string): void {
+		this.#log.error({}, text);
 	}
 
 	receive(message: ToVrrp): void {
 		this.#work = this.#work.then(() => this.#carryOut(message));
 	}
 
+	#waitForDaemon(): void {
+		this.#cancelGrace();
+		if (this.#stopped) return;
+		this.#cancelGrace = this.#clock.after(this.#graceUs, 'grace', () => this.receive({kind: 'stop'}));
+	}
+
 	async #carryOut(message: ToVrrp): Promise<void> {
 		if (this.#stopped) return;
 		switch (message.kind) {
+			case 'hello':
+				return;
 			case 'configure':
-				return this.#configure(message.config, message.tracked);
+				return this.#configure(message.config, message.tracked, message.legacies);
 			case 'tracked':
 				return this.#router?.track(message.tracked);
 			case 'status':
-				return this.#send({kind: 'status', id: message.id, status: this.#status()});
+				return this.#outbox.send({kind: 'status', id: message.id, status: this.#status()});
+			case 'release':
+				// Meanwhile there is other work.
+				void this.#router?.release(message.name).then(names => this.#report(message.id, names));
+				return;
+			case 'reclaim':
+				return this.#report(message.id, this.#router?.reclaim(message.name) ?? []);
+			case 'hand-on':
+				// The ear stays: the socket may be that of the next one already.
+				this.#beginEnd();
+				this.#outbox.send({kind: 'handed-on', legacies: [], tracked: [], ...(await this.#router?.handOn())});
+				return this.#onStopped();
 			case 'stop':
-				this.#stopped = true;
+				this.#beginEnd();
+				this.#onStopping();
 				await this.#router?.stop();
 				return this.#onStopped();
 			default:
@@ -51,11 +116,21 @@ export class VrrpAgent {
 		}
 	}
 
+	#beginEnd(): void {
+		this.#stopped = true;
+		this.#cancelGrace();
+	}
+
+	#report(id: number, names: readonly string[]): void {
+		const instances = this.#status().instances.filter(({name}) => names.includes(name));
+		this.#outbox.send({kind: 'released', id, instances});
+	}
+
 	#openRouter(): Router {
-		return new Router(this.#openHost(), new MessageLog(this.#send), {
-			transition: transition => this.#send({kind: 'transition', transition}),
-			rival: rival => this.#send({kind: 'rival', rival}),
-			priorityChanged: change => this.#send({kind: 'priority', change}),
+		return new Router(this.#openHost(), this.#log, {
+			transition: transition => this.#outbox.send({kind: 'transition', transition}),
+			rival: rival => this.#outbox.send({kind: 'rival', rival}),
+			priorityChanged: change => this.#outbox.send({kind: 'priority', change}),
 		});
 	}
 
@@ -64,15 +139,16 @@ export class VrrpAgent {
 		return {realTime: this.#realTime, instances, groups};
 	}
 
-	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[]): Promise<void> {
+	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[], legacies: readonly Legacy[]): Promise<void> {
 		try {
+			this.#graceUs = config.graceUs;
 			this.#router ??= this.#openRouter();
 			this.#router.track(tracked);
-			await this.#router.configure(config);
-			this.#send({kind: 'configured'});
+			await this.#router.configure(config, legacies);
+			this.#outbox.send({kind: 'configured'});
 		} catch (error) {
 			const exitCode = error instanceof KernelError ? error.exitCode : ExitCode.bug;
-			this.#send({kind: 'fatal', exitCode, text: error instanceof Error ? error.message : String(error)});
+			this.#outbox.send({kind: 'fatal', exitCode, text: error instanceof Error ? error.message : String(error)});
 		}
 	}
 }

@@ -2,12 +2,28 @@ import type {TrackerReport} from '../conf/model.js';
 import {ControlError, ExitCode} from '../errors.js';
 import type {Cancel, Clock, Subprocess, Subprocesses} from '../host/host.js';
 import type {Log} from '../log.js';
-import type {FromVrrp, PriorityChange, Rival, ToVrrp, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
+import type {
+	FromVrrp,
+	InstanceStatus,
+	Legacy,
+	PriorityChange,
+	Rival,
+	ToVrrp,
+	Transition,
+	VrrpConfig,
+	VrrpStatus,
+} from './protocol.js';
 import {forgetUntracked, trackerName} from './tracking.js';
 
 const STATUS_TIMEOUT_US = 1_000_000;
-/** An orderly stop is two packets and a few netlink requests. */
-const STOP_TIMEOUT_US = 5_000_000;
+/** A release waits for a successor, some 10 s at most. */
+const RELEASE_TIMEOUT_US = 15_000_000;
+/** An orderly stop waits as long, and is a few netlink requests. */
+const STOP_TIMEOUT_US = 15_000_000;
+/** A process that an earlier daemon left has nothing to do but to answer. */
+const FOUND_TIMEOUT_US = 2_000_000;
+/** To write a list of its instances. */
+const HAND_ON_TIMEOUT_US = 1_000_000;
 const RESTART_DELAY_MIN_US = 100_000;
 const RESTART_DELAY_MAX_US = 10_000_000;
 /** A process that ran this long before it died is started again without delay. */
@@ -17,6 +33,8 @@ export interface VrrpEvents {
 	onTransition(transition: Transition): void;
 	onRival(rival: Rival): void;
 	onPriority(change: PriorityChange): void;
+	/** A process that an earlier daemon left goes on with us; how it was then. */
+	onAdopted(status: VrrpStatus): void;
 	/** VRRP does not run any more, and will not by itself. */
 	onFatal(error: ControlError): void;
 }
@@ -28,18 +46,36 @@ interface Waiting<Value> {
 
 interface Running {
 	readonly process: Subprocess;
+	/** `found`: an earlier daemon has left it. */
+	readonly origin: 'found' | 'started';
 	readonly realTime: boolean;
 	readonly sinceUs: number;
 	ready: boolean;
 }
 
-/** The daemon's end of `lbd-vrrp`: keeps the process running, in real time if it may, with the last good configuration. */
+/** What the process before has handed on. */
+interface Estate {
+	readonly legacies: readonly Legacy[];
+	readonly tracked: readonly TrackerReport[];
+}
+
+/**
+ * The daemon's end of `lbd-vrrp`: keeps the process running, in real time if it may, with the last good configuration. One
+ * that an earlier daemon has left goes on; one of another build hands on what it has to a new one.
+ */
 export class VrrpChild {
 	readonly #processes: Subprocesses;
 	readonly #clock: Clock;
 	readonly #log: Log;
 	readonly #events: VrrpEvents;
+	/** Where the process listens. */
+	readonly #socket: string;
+	readonly #build: string;
 	#running: Running | null = null;
+	/** Of another build, while it is being replaced. */
+	#outgoing: Subprocess | null = null;
+	#cancelTimeout: Cancel = () => {};
+	#estate: Estate = NOTHING;
 	#realTime = true;
 	#stopping: (() => void) | null = null;
 	#accepted: VrrpConfig | null = null;
@@ -48,26 +84,37 @@ export class VrrpChild {
 	readonly #tracked = new Map<string, TrackerReport>();
 	#nextId = 1;
 	readonly #statusRequests = new Map<number, Waiting<VrrpStatus>>();
+	readonly #releaseRequests = new Map<number, Waiting<readonly InstanceStatus[]>>();
 	#restartDelayUs = RESTART_DELAY_MIN_US;
 	#cancelRestart: Cancel = () => {};
 
-	constructor(options: {processes: Subprocesses; clock: Clock; log: Log; events: VrrpEvents}) {
+	constructor(options: {
+		processes: Subprocesses;
+		clock: Clock;
+		log: Log;
+		events: VrrpEvents;
+		socket: string;
+		build: string;
+	}) {
 		this.#processes = options.processes;
 		this.#clock = options.clock;
 		this.#log = options.log;
 		this.#events = options.events;
+		this.#socket = options.socket;
+		this.#build = options.build;
 	}
 
 	/**
-	 * Starts the process with this configuration, or gives it to the one that runs; resolves when it is in force. Rejects
-	 * with a `ControlError` that has the exit code for a start; a running process then goes on with what it had.
+	 * Gives this configuration to the process that runs, or to the one that an earlier daemon left, or starts one if there is
+	 * anything for it to do; resolves when it is in force. Rejects with a `ControlError` that has the exit code for a start; a
+	 * running process then goes on with what it had.
 	 */
 	configure(config: VrrpConfig): Promise<void> {
 		if (this.#proposed !== null)
 			return Promise.reject(new ControlError('busy', 'vrrp: another configuration is being tried'));
 		return new Promise((resolve, reject) => {
 			this.#proposed = {config, resolve, reject};
-			if (this.#running === null) this.#start();
+			if (this.#running === null) this.#find();
 			else if (this.#running.ready) this.#tellConfig(config);
 		});
 	}
@@ -80,28 +127,42 @@ export class VrrpChild {
 
 	/** Asks the process; rejects with a `ControlError` when it does not answer within a second. */
 	status(): Promise<VrrpStatus> {
-		if (this.#running === null) return Promise.reject(new ControlError('vrrp-down', 'vrrp: lbd-vrrp is not running'));
+		return this.#ask(this.#statusRequests, STATUS_TIMEOUT_US, id => ({kind: 'status', id}));
+	}
+
+	/**
+	 * Leaves mastership of an instance or sync group to another router, or competes for it again. Resolves, when that is done,
+	 * to how the instances are that it concerned; rejects with a `ControlError` when there are none.
+	 */
+	async release(kind: 'release' | 'reclaim', name: string): Promise<readonly InstanceStatus[]> {
+		const instances = await this.#ask(this.#releaseRequests, RELEASE_TIMEOUT_US, id => ({kind, id, name}));
+		if (instances.length > 0) return instances;
+		throw new ControlError('no-instance', `vrrp: there is no instance or sync group ${JSON.stringify(name)}`);
+	}
+
+	#ask<Value>(requests: Map<number, Waiting<Value>>, timeoutUs: number, say: (id: number) => ToVrrp): Promise<Value> {
+		if (!this.#running?.ready) return Promise.reject(new ControlError('vrrp-down', 'vrrp: lbd-vrrp is not running'));
 		const id = this.#nextId++;
 		return new Promise((resolve, reject) => {
-			const cancel = this.#clock.after(STATUS_TIMEOUT_US, 'vrrp status', () => {
-				this.#statusRequests.delete(id);
+			const cancel = this.#clock.after(timeoutUs, 'vrrp answer', () => {
+				requests.delete(id);
 				reject(new ControlError('timeout', 'vrrp: lbd-vrrp does not answer'));
 			});
-			this.#statusRequests.set(id, {
-				resolve: status => {
+			requests.set(id, {
+				resolve: value => {
 					cancel();
-					resolve(status);
+					resolve(value);
 				},
 				reject: error => {
 					cancel();
 					reject(error);
 				},
 			});
-			this.#tell({kind: 'status', id});
+			this.#tell(say(id));
 		});
 	}
 
-	/** Lets the process resign and take the addresses off; resolves when it is gone, by SIGKILL if need be. */
+	/** Lets the process hand over and take the addresses off; resolves when it is gone, by SIGKILL if need be. */
 	stop(): Promise<void> {
 		this.#cancelRestart();
 		const running = this.#running;
@@ -113,31 +174,50 @@ export class VrrpChild {
 				resolve();
 			};
 			this.#tell({kind: 'stop'});
+			this.#outgoing?.send({kind: 'stop'});
 		});
 	}
 
 	#tellConfig(config: VrrpConfig): void {
-		this.#tell({kind: 'configure', config, tracked: [...this.#tracked.values()]});
+		const {legacies, tracked} = this.#estate;
+		this.#estate = NOTHING;
+		this.#tell({kind: 'configure', config, tracked: [...tracked, ...this.#tracked.values()], legacies});
 	}
 
 	#tell(message: ToVrrp): void {
 		this.#running?.process.send(message);
 	}
 
-	#start(): void {
-		const realTime = this.#realTime;
-		const process = this.#processes.startVrrp({
-			realTime,
-			onMessage: message => this.#receive(message as FromVrrp),
-			onExit: how => this.#exited(how),
+	#find(): void {
+		const found = this.#run('found', false, on => this.#processes.findVrrp({socket: this.#socket, ...on}));
+		this.#cancelTimeout = this.#clock.after(FOUND_TIMEOUT_US, 'vrrp hello', () => {
+			this.#log.warn({}, 'an lbd-vrrp that an earlier lbd left does not answer, and is killed');
+			found.process.kill();
 		});
-		this.#running = {process, realTime, sinceUs: this.#clock.nowUs(), ready: false};
 	}
 
-	#receive(message: FromVrrp): void {
+	#start(): void {
+		const realTime = this.#realTime;
+		this.#run('started', realTime, on => this.#processes.startVrrp({socket: this.#socket, realTime, ...on}));
+	}
+
+	#run(
+		origin: Running['origin'],
+		realTime: boolean,
+		begin: (on: {onMessage: (message: unknown) => void; onExit: (how: string) => void}) => Subprocess,
+	): Running {
+		const process: Subprocess = begin({
+			onMessage: message => this.#receive(process, message as FromVrrp),
+			onExit: how => this.#exited(process, how),
+		});
+		this.#running = {process, origin, realTime, sinceUs: this.#clock.nowUs(), ready: false};
+		return this.#running;
+	}
+
+	#receive(process: Subprocess, message: FromVrrp): void {
 		switch (message.kind) {
 			case 'ready':
-				this.#onReady(message.realTime);
+				this.#onReady(message);
 				break;
 			case 'configured':
 				this.#onConfigured();
@@ -152,7 +232,13 @@ export class VrrpChild {
 				this.#events.onPriority(message.change);
 				break;
 			case 'status':
-				this.#onStatus(message.id, message.status);
+				answer(this.#statusRequests, message.id, message.status);
+				break;
+			case 'released':
+				answer(this.#releaseRequests, message.id, message.instances);
+				break;
+			case 'handed-on':
+				if (process === this.#outgoing) this.#goOn(message);
 				break;
 			case 'log':
 				this.#log[message.level](message.fields, message.text);
@@ -165,12 +251,48 @@ export class VrrpChild {
 		}
 	}
 
-	#onReady(realTime: boolean): void {
+	#onReady({build, realTime, status}: Extract<FromVrrp, {kind: 'ready'}>): void {
+		const running = this.#running;
+		if (running === null) return;
+		this.#cancelTimeout();
+		if (running.origin === 'found') {
+			if (status !== null) this.#events.onAdopted(status);
+			if (build !== this.#build) return this.#replace(running);
+			this.#log.info({}, 'lbd-vrrp goes on as an earlier lbd has left it');
+		}
+		if (!realTime) this.#log.warn({}, 'vrrp runs without real-time scheduling: adverts may be late on a busy machine');
+		if (this.#outgoing === null) this.#beginWork();
+		else this.#takeFrom(this.#outgoing);
+	}
+
+	#beginWork(): void {
 		if (this.#running === null) return;
 		this.#running.ready = true;
-		if (!realTime) this.#log.warn({}, 'vrrp runs without real-time scheduling: adverts may be late on a busy machine');
 		const config = this.#proposed?.config ?? this.#accepted;
 		if (config !== null) this.#tellConfig(config);
+	}
+
+	// From one build to another. The new process is there before the old one says its last word, as no advert waits for that.
+
+	#replace({process}: Running): void {
+		this.#log.info({}, 'lbd-vrrp is of another build, and hands on to a new one');
+		this.#outgoing = process;
+		this.#start();
+	}
+
+	#takeFrom(outgoing: Subprocess): void {
+		this.#cancelTimeout = this.#clock.after(HAND_ON_TIMEOUT_US, 'vrrp hand-on', () => {
+			this.#log.error({}, 'lbd-vrrp of another build does not hand on, and is killed');
+			outgoing.kill();
+		});
+		outgoing.send({kind: 'hand-on'});
+	}
+
+	#goOn(estate: Estate): void {
+		this.#cancelTimeout();
+		this.#outgoing = null;
+		this.#estate = estate;
+		this.#beginWork();
 	}
 
 	#onConfigured(): void {
@@ -181,11 +303,6 @@ export class VrrpChild {
 		this.#proposed = null;
 	}
 
-	#onStatus(id: number, status: VrrpStatus): void {
-		this.#statusRequests.get(id)?.resolve(status);
-		this.#statusRequests.delete(id);
-	}
-
 	#refused(error: ControlError): void {
 		const proposed = this.#proposed;
 		this.#proposed = null;
@@ -193,18 +310,30 @@ export class VrrpChild {
 		else proposed.reject(error);
 	}
 
-	#exited(how: string): void {
+	#exited(process: Subprocess, how: string): void {
+		if (process === this.#outgoing) return this.#goOn(NOTHING);
 		const before = this.#running;
+		if (before?.process !== process) return;
+		this.#cancelTimeout();
 		this.#running = null;
 		const error = new ControlError('vrrp-down', `vrrp: lbd-vrrp ended: ${how}`, {exitCode: ExitCode.bug});
-		for (const request of this.#statusRequests.values()) request.reject(error);
-		this.#statusRequests.clear();
+		for (const requests of [this.#statusRequests, this.#releaseRequests]) {
+			for (const request of requests.values()) request.reject(error);
+			requests.clear();
+		}
 		if (this.#stopping !== null) this.#stopping();
-		else if (before?.realTime && !before.ready) this.#startWithoutRealTime(how);
+		else if (before.origin === 'found' && !before.ready) this.#startIfNeeded();
+		else if (before.realTime && !before.ready) this.#startWithoutRealTime(how);
 		else this.#died(before, error);
 	}
 
-	#died(before: Running | null, error: ControlError): void {
+	/** Nobody was there. */
+	#startIfNeeded(): void {
+		if (this.#proposed !== null && isIdle(this.#proposed.config)) this.#onConfigured();
+		else this.#start();
+	}
+
+	#died(before: Running, error: ControlError): void {
 		this.#log.error({}, error.message);
 		if (this.#proposed !== null) this.#refused(error);
 		if (this.#accepted !== null) this.#restart(before);
@@ -217,10 +346,22 @@ export class VrrpChild {
 		this.#start();
 	}
 
-	#restart(before: Running | null): void {
-		const ranUs = before === null ? 0 : this.#clock.nowUs() - before.sinceUs;
+	#restart(before: Running): void {
+		const ranUs = this.#clock.nowUs() - before.sinceUs;
 		if (ranUs >= STABLE_US) this.#restartDelayUs = RESTART_DELAY_MIN_US;
 		this.#cancelRestart = this.#clock.after(this.#restartDelayUs, 'vrrp restart', () => this.#start());
 		this.#restartDelayUs = Math.min(this.#restartDelayUs * 2, RESTART_DELAY_MAX_US);
 	}
+}
+
+const NOTHING: Estate = {legacies: [], tracked: []};
+
+/** Whether it asks for nothing. */
+function isIdle({instances, statics: {addresses, routes, rules}}: VrrpConfig): boolean {
+	return [instances, addresses, routes, rules].every(({length}) => length === 0);
+}
+
+function answer<Value>(requests: Map<number, Waiting<Value>>, id: number, value: Value): void {
+	requests.get(id)?.resolve(value);
+	requests.delete(id);
 }

@@ -1,7 +1,8 @@
-import type {Instance, Track, TrackerResult} from '../conf/model.js';
+import type {Instance, Track, TrackerReport, TrackerResult} from '../conf/model.js';
 import type {
 	AddressEntry,
 	AdvertSocket,
+	Cancel,
 	Clock,
 	Leases,
 	Link,
@@ -26,17 +27,18 @@ import {type Holding, Holdings, virtualAddresses, Wanted} from './holdings.js';
 import type {Inventory} from './inventory.js';
 import {
 	type Ailment,
-	DOWN_INTERVALS,
+	type Cause,
 	type Effect,
 	initialState,
 	type MachineConfig,
 	type MachineEvent,
 	type MachineState,
 	type Role,
+	silentUs,
 	step,
 	type TimerName,
 } from './machine.js';
-import type {InstanceStatus, PriorityChange, Rival, Transition} from './protocol.js';
+import type {InstanceStatus, Legacy, PriorityChange, Rival, Transition} from './protocol.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -83,7 +85,7 @@ export class InstanceRunner {
 	readonly #timers: Timers;
 	readonly #holdings: Holdings;
 	readonly #announcer: Announcer;
-	readonly #tracked: ReadonlyMap<string, TrackerResult>;
+	readonly #tracked: ReadonlyMap<string, TrackerReport>;
 	#links: readonly Link[] = [];
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
@@ -96,17 +98,26 @@ export class InstanceRunner {
 	/** Before then, a router that ranks below us is no news. */
 	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
+	/** When the last advert of a master went out. */
+	#advertisedUs = 0;
+	/** Until then it is master still, as it was in another process. */
+	#resumableUntilUs = 0;
+	#cancelResumption: Cancel = () => {};
 	#advertsReceived = 0;
 	#sendErrors = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
+	/** Why it is what it is. */
+	#cause: Cause | null = null;
+	/** Who waits until it lingers no more. */
+	#awaitingEnd: (() => void)[] = [];
 
 	constructor(options: {
 		instance: Instance;
 		grouped: boolean;
 		multicastGroup: string;
 		/** Results of trackers by `trackerName`; `reconsider` is called when they change. */
-		tracked: ReadonlyMap<string, TrackerResult>;
+		tracked: ReadonlyMap<string, TrackerReport>;
 		host: VrrpHost;
 		owner: InstanceOwner;
 		log: Log;
@@ -142,9 +153,10 @@ export class InstanceRunner {
 
 	/**
 	 * Starts from what is there: what an earlier run left is taken over, and removed unless this instance is master at
-	 * once. Throws `KernelError` when the sockets are refused.
+	 * once, or still. Throws `KernelError` when the sockets are refused.
 	 */
-	start(inventory: Inventory): void {
+	start(inventory: Inventory, legacy: Legacy | null): void {
+		if (legacy !== null) this.#inherit(legacy);
 		this.#links = inventory.links;
 		this.#holdings.adopt(this.#wanted(), inventory);
 		this.#attach(this.#wantedEnds(inventory.addresses));
@@ -152,7 +164,20 @@ export class InstanceRunner {
 		const {awaited} = this.#tracking();
 		if (awaited === null) return this.reconsider();
 		this.#log.info({}, `(${this.name}) waits for the first result of ${awaited}`);
-		this.dispatch({kind: 'hold'});
+		if (!this.#isStillMaster()) this.dispatch({kind: 'hold'});
+	}
+
+	#inherit({masterForUs, released}: Legacy): void {
+		if (released) this.dispatch({kind: 'release'});
+		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
+		if (masterForUs === 0) return;
+		this.#cancelResumption = this.#host.clock.after(masterForUs, `${this.name}: resumption`, () =>
+			this.dispatch({kind: 'hold'}),
+		);
+	}
+
+	#isStillMaster(): boolean {
+		return this.#host.clock.nowUs() < this.#resumableUntilUs;
 	}
 
 	/** Acts upon what is known of links and trackers now. */
@@ -165,7 +190,7 @@ export class InstanceRunner {
 		if (this.#state.role !== 'init') {
 			if ((ailment === null) !== this.#state.healthy) this.dispatch({kind: ailment ?? recovery});
 		} else if (awaited === null) {
-			this.dispatch({kind: 'start', ailment});
+			this.dispatch(ailment === null && this.#isStillMaster() ? {kind: 'resume'} : {kind: 'start', ailment});
 		}
 	}
 
@@ -201,11 +226,34 @@ export class InstanceRunner {
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
 		this.#owner.settled();
+		if (!this.#state.lingers) for (const resolve of this.#awaitingEnd.splice(0)) resolve();
 	}
 
-	/** Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. */
-	async stop(): Promise<void> {
-		this.dispatch({kind: 'stop'});
+	/** Resolves when it has let go of what it gave up, or is master again. */
+	lingered(): Promise<void> {
+		return this.#state.lingers ? new Promise(resolve => this.#awaitingEnd.push(resolve)) : Promise.resolve();
+	}
+
+	/** Closes everything and leaves it as it is, for another process to go on with. */
+	async handOn(): Promise<Omit<Legacy, 'key'>> {
+		const {role, released} = this.#state;
+		const silentSinceUs = this.#host.clock.nowUs() - this.#advertisedUs;
+		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentSinceUs) : 0;
+		this.#timers.cancelAll();
+		this.#detach();
+		this.#announcer.close();
+		await this.#holdings.settled();
+		return {masterForUs, released};
+	}
+
+	/**
+	 * Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. `orderly`: not before
+	 * the successor is there.
+	 */
+	async stop({orderly}: {readonly orderly: boolean}): Promise<void> {
+		this.dispatch({kind: 'stop', orderly});
+		if (this.#state.lingers) await this.lingered();
+		this.#cancelResumption();
 		this.#detach();
 		this.#announcer.close();
 		await this.#holdings.settled();
@@ -217,6 +265,9 @@ export class InstanceRunner {
 			interface: this.#instance.interface,
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
+			cause: this.#cause,
+			released: this.#state.released,
+			lingers: this.#state.lingers,
 			since: this.#since.toISOString(),
 			priority: this.#priority,
 			basePriority: this.#instance.priority,
@@ -413,7 +464,7 @@ export class InstanceRunner {
 	}
 
 	#resultOf(track: Track): TrackerResult | null {
-		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track)) ?? null;
+		if (track.kind !== 'interface') return this.#tracked.get(trackerName(track))?.result ?? null;
 		return this.#links.some(({name, running}) => name === track.name && running) ? 'up' : 'down';
 	}
 
@@ -449,15 +500,15 @@ export class InstanceRunner {
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
+		this.#advertisedUs = this.#host.clock.nowUs();
 		if (priority > 0) this.#renewLease();
 		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
 	}
 
 	#renewLease(): void {
 		const router = this.#router();
-		const nowUs = this.#host.clock.nowUs();
-		const {advertUs} = this.#instance;
-		if (router !== null) this.#host.leases.renew(router, nowUs, nowUs + DOWN_INTERVALS * advertUs);
+		const sentUs = this.#advertisedUs;
+		if (router !== null) this.#host.leases.renew(router, sentUs, sentUs + silentUs(this.#machineConfig));
 	}
 
 	#endLease(): void {
@@ -514,6 +565,7 @@ export class InstanceRunner {
 
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
 		this.#since = this.#host.clock.wall();
+		this.#cause = cause;
 		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);

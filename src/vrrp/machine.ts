@@ -12,11 +12,15 @@
  *
  * Every state leads to `stopped` on `stop`. Members of a sync group do not leave backup or fault by themselves:
  * sync-group.ts decides for all of them and says so with a `follow` event.
+ *
+ * Mastership changes hands make-before-break, where the RFCs let both sides break first. Who leaves in good order says
+ * so (priority 0), but *lingers*: it keeps the addresses until it hears its successor. Who takes over from a master that
+ * is there has the addresses and has announced them before the advert that makes the other one let go.
  */
 import type {Instance} from '../conf/model.js';
 
 export type Role = 'init' | 'backup' | 'master' | 'fault' | 'stopped';
-export type TimerName = 'master-down' | 'advert' | 'preempt-delay' | 'announce' | 'refresh';
+export type TimerName = 'master-down' | 'advert' | 'preempt-delay' | 'announce' | 'refresh' | 'linger';
 
 /** What of an instance's configuration decides its state; `priority` is the effective one, with what trackers add. */
 export interface MachineConfig
@@ -33,6 +37,12 @@ export interface MachineState {
 	readonly ready: boolean;
 	/** A backup that waits for the skew time only, as nobody is master. */
 	readonly hurried: boolean;
+	/** Of a backup: there is a master that serves until it hears us, as it resigned or ranks below us. */
+	readonly served: boolean;
+	/** Master no more, but with the addresses: until the successor is heard, and the `linger` timer at the latest. */
+	readonly lingers: boolean;
+	/** Told to leave mastership to others: it does not preempt, until it is told to or becomes master for want of another. */
+	readonly released: boolean;
 	/** Interval of the current master's adverts; version 3 learns it (RFC 9568 §6.1), version 2 has one for all. */
 	readonly masterAdvertUs: number;
 	/** `running` from the first lower-priority advert on, `over` when preemption may go ahead. */
@@ -57,10 +67,14 @@ export type Cause =
 	| 'tracker-down'
 	| 'tracker-up'
 	| 'sync-group'
+	| 'released'
+	| 'resumed'
 	| 'stop';
 
 export type MachineEvent =
 	| {readonly kind: 'start'; readonly ailment: Ailment | null}
+	/** It starts as the master that it was a moment ago, when nobody can have taken over. */
+	| {readonly kind: 'resume'}
 	/** It cannot start yet, and must not have what an earlier run left behind meanwhile. */
 	| {readonly kind: 'hold'}
 	/** A valid advertisement; `higherAddress`: its source address is above ours. */
@@ -78,7 +92,12 @@ export type MachineEvent =
 	| {readonly kind: 'doubt-master'}
 	/** A changed configuration is in force. */
 	| {readonly kind: 'reconfigured'}
-	| {readonly kind: 'stop'};
+	/** Leave mastership to another router. */
+	| {readonly kind: 'release'}
+	/** Compete for mastership again. */
+	| {readonly kind: 'reclaim'}
+	/** `orderly`: a master lingers, and needs adverts and its timer until it has let go. */
+	| {readonly kind: 'stop'; readonly orderly: boolean};
 
 export type Effect =
 	/** Priority 0 resigns. */
@@ -106,10 +125,19 @@ export interface Step {
 }
 
 /** RFC 3768 §6.1: the master is given up after so many silent intervals (and the skew time). */
-export const DOWN_INTERVALS = 3;
+const DOWN_INTERVALS = 3;
 /** The owner of the addresses: outranks everybody and does not wait (RFC 3768 §5.3.4). */
 export const OWNER_PRIORITY = 255;
 const SECOND_US = 1_000_000;
+/**
+ * How long the addresses stay after the successor's first advert: keepalived advertises before it has its addresses, and
+ * the members of a sync group take over one after another.
+ */
+const LINGER_HEARD_US = 100_000;
+/** What a late timer of the successor's may take, beside its skew time. */
+const LINGER_MARGIN_US = 250_000;
+/** The skew of a version 3 backup may be 40 s, and nobody waits that long for an end. */
+const LINGER_MAX_US = 10_000_000;
 
 export function initialState(config: MachineConfig): MachineState {
 	return {
@@ -117,6 +145,9 @@ export function initialState(config: MachineConfig): MachineState {
 		healthy: false,
 		ready: false,
 		hurried: false,
+		served: false,
+		lingers: false,
+		released: false,
 		masterAdvertUs: config.advertUs,
 		preemptDelay: 'idle',
 		owed: null,
@@ -129,8 +160,19 @@ export function skewUs(config: MachineConfig, masterAdvertUs: number): number {
 	return Math.floor(((256 - config.priority) * spanUs) / 256);
 }
 
+/** How long a master may be silent: no backup takes over before, whatever its priority. */
+export function silentUs(config: MachineConfig): number {
+	return DOWN_INTERVALS * config.advertUs;
+}
+
 export function masterDownUs(config: MachineConfig, masterAdvertUs: number): number {
 	return DOWN_INTERVALS * masterAdvertUs + skewUs(config, masterAdvertUs);
+}
+
+/** Until any backup must have taken over from a master that resigned. */
+function lingerUs(config: MachineConfig): number {
+	const longestUs = skewUs({...config, priority: 1}, config.advertUs);
+	return Math.min(longestUs, LINGER_MAX_US) + LINGER_MARGIN_US;
 }
 
 /** The next state and what must be done, in order. Events that mean nothing in a state change nothing. */
@@ -145,16 +187,28 @@ export function step(state: MachineState, event: MachineEvent, config: MachineCo
 		case 'fault':
 			return inFault(state, event, config);
 		case 'stopped':
-			return stay(state);
+			return inStopped(state, event);
 		default:
 			return state.role satisfies never;
 	}
 }
 
 function inInit(state: MachineState, event: MachineEvent, config: MachineConfig): Step {
-	if (event.kind === 'start') return onStart(state, event.ailment, config);
-	if (event.kind === 'stop') return toStopped(state, []);
-	return event.kind === 'hold' ? stay(state, {kind: 'remove-addresses'}) : stay(state);
+	switch (event.kind) {
+		case 'start':
+			return onStart(state, event.ailment, config);
+		case 'resume':
+			return toMaster({...state, healthy: true}, 'resumed', config);
+		case 'hold':
+			return stay(state, {kind: 'remove-addresses'});
+		case 'release':
+		case 'reclaim':
+			return stay({...state, released: event.kind === 'release'});
+		case 'stop':
+			return toStopped(state, []);
+		default:
+			return stay(state);
+	}
 }
 
 /** keepalived §3.4: whatever `state` says, everybody but an owner begins by listening. */
@@ -184,11 +238,16 @@ function inBackup(state: MachineState, event: MachineEvent, config: MachineConfi
 			});
 		case 'reconfigured':
 			return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
+		case 'release':
+			return backupReleased({...state, released: true}, config);
+		case 'reclaim':
+			return stay({...state, released: false});
 		case 'stop':
-			return toStopped(state, []);
+			return state.lingers ? stopWithAddresses(state, event.orderly, [], config) : toStopped(state, []);
 		case 'priority-changed':
 			return stay(state, shiftWait(state, event.before, config));
 		case 'start':
+		case 'resume':
 		case 'hold':
 		case 'interface-up':
 		case 'tracker-up':
@@ -206,16 +265,31 @@ function backupHears(state: MachineState, advert: AdvertEvent, config: MachineCo
 	const heard = config.version === 3 ? {...state, masterAdvertUs: advert.advertUs} : state;
 	if (advert.priority === 0) {
 		return {
-			state: {...heard, hurried: true},
+			state: {...heard, hurried: true, served: true},
 			effects: [
 				{kind: 'set-timer', timer: 'master-down', us: skewUs(config, heard.masterAdvertUs)},
 				{kind: 'report-resigned'},
 			],
 		};
 	}
-	if (advert.priority >= config.priority) return respectMaster(heard, config);
-	if (!config.preempt) return waitForMaster(heard, config);
-	return delayPreemption(heard, config);
+	const {state: next, effects} = backupHearsMaster(heard, advert, config);
+	return {state: next, effects: [...successorHeard(state), ...effects]};
+}
+
+function backupHearsMaster(state: MachineState, advert: AdvertEvent, config: MachineConfig): Step {
+	if (advert.priority >= config.priority || state.released) return respectMaster(state, config);
+	if (!config.preempt) return waitForMaster(state, config);
+	return delayPreemption(state, config);
+}
+
+/** Who lingers may go soon. */
+function successorHeard({lingers}: MachineState): Effect[] {
+	return lingers ? [{kind: 'shorten-timer', timer: 'linger', us: LINGER_HEARD_US}] : [];
+}
+
+/** A take-over from a worse master may be due any moment. */
+function backupReleased(state: MachineState, config: MachineConfig): Step {
+	return state.served && !state.hurried ? respectMaster(state, config) : stay(state);
 }
 
 /** A better router is master: wait for it to fall silent, and begin a later preemption delay from the start. */
@@ -228,7 +302,7 @@ function respectMaster(state: MachineState, config: MachineConfig): Step {
 /** A worse router is master. Letting the timer run ends in taking over from it; `preempt_delay` puts that off. */
 function delayPreemption(state: MachineState, config: MachineConfig): Step {
 	if (config.preemptDelayUs === 0 || state.preemptDelay === 'over') {
-		return stay(state, {kind: 'report-lower-priority'});
+		return stay({...state, served: true}, {kind: 'report-lower-priority'});
 	}
 	const waiting = waitForMaster({...state, preemptDelay: 'running'}, config);
 	if (state.preemptDelay === 'running') return waiting;
@@ -238,6 +312,7 @@ function delayPreemption(state: MachineState, config: MachineConfig): Step {
 
 function backupWaited(state: MachineState, timer: TimerName, config: MachineConfig): Step {
 	if (timer === 'preempt-delay') return stay({...state, preemptDelay: 'over'});
+	if (timer === 'linger') return letGo(state);
 	if (timer !== 'master-down') return stay(state);
 	return config.grouped ? stay({...state, ready: true}) : toMaster(state, 'master-down', config);
 }
@@ -257,9 +332,13 @@ function inMaster(state: MachineState, event: MachineEvent, config: MachineConfi
 			return follow(state, event, config);
 		case 'reconfigured':
 			return {state, effects: [{kind: 'add-addresses'}, ...advertise(config), announce(config.garp.masterRepeat)]};
+		case 'release':
+			return release(state, config);
 		case 'stop':
-			return toStopped(state, [{kind: 'send-advert', priority: 0}, {kind: 'remove-addresses'}]);
+			return stopWithAddresses(state, event.orderly, [RESIGN], config);
 		case 'start':
+		case 'resume':
+		case 'reclaim':
 		case 'hold':
 		case 'interface-up':
 		case 'tracker-up':
@@ -312,6 +391,7 @@ function masterWaited(state: MachineState, timer: TimerName, config: MachineConf
 			return {state, effects: [announce(config.garp.masterRefreshRepeat), ...refreshTimer(config)]};
 		case 'master-down':
 		case 'preempt-delay':
+		case 'linger':
 			return stay(state);
 		default:
 			return timer satisfies never;
@@ -331,9 +411,13 @@ function inFault(state: MachineState, event: MachineEvent, config: MachineConfig
 			return stay({...state, healthy: false});
 		case 'follow':
 			return follow(state, event, config);
+		case 'release':
+		case 'reclaim':
+			return stay({...state, released: event.kind === 'release'});
 		case 'stop':
 			return toStopped(state, []);
 		case 'start':
+		case 'resume':
 		case 'hold':
 		case 'advert':
 		case 'timer':
@@ -344,6 +428,12 @@ function inFault(state: MachineState, event: MachineEvent, config: MachineConfig
 		default:
 			return event satisfies never;
 	}
+}
+
+/** It hears and waits only while it lingers. */
+function inStopped(state: MachineState, event: MachineEvent): Step {
+	if (event.kind === 'advert' && event.priority > 0) return stay(state, ...successorHeard(state));
+	return event.kind === 'timer' && event.timer === 'linger' ? letGo(state) : stay(state);
 }
 
 /** A grouped instance waits until the whole group has recovered. */
@@ -366,24 +456,29 @@ function follow(state: MachineState, event: Extract<MachineEvent, {kind: 'follow
 	}
 }
 
-/** keepalived §3.4: one advert first, so that no other backup gets up; then the addresses; then everybody is told. */
+/**
+ * keepalived §3.4: one advert first, so that no other backup gets up; then the addresses; then everybody is told. But an
+ * advert makes a master that is still there let go, so from that one we take over in the opposite order.
+ */
 function toMaster(state: MachineState, cause: Cause, config: MachineConfig): Step {
 	const rounds = config.garp.masterRepeat;
+	const settle: Effect[] = [{kind: 'add-addresses'}, announce(rounds)];
 	return {
 		state: {
 			...state,
 			role: 'master',
 			ready: false,
 			hurried: false,
+			served: false,
+			lingers: false,
+			released: false,
 			masterAdvertUs: config.advertUs,
 			preemptDelay: 'idle',
 			owed: {rounds, because: 'became-master'},
 		},
 		effects: [
 			{kind: 'cancel-timers'},
-			...advertise(config),
-			{kind: 'add-addresses'},
-			announce(rounds),
+			...(state.served ? [...settle, ...advertise(config)] : [...advertise(config), ...settle]),
 			{kind: 'set-timer', timer: 'announce', us: config.garp.masterDelayUs},
 			...refreshTimer(config),
 			{kind: 'transition', from: state.role, to: 'master', cause},
@@ -399,12 +494,13 @@ function toMaster(state: MachineState, cause: Cause, config: MachineConfig): Ste
 function toBackup(state: MachineState, cause: Cause, config: MachineConfig, hurried = false): Step {
 	const us = hurried ? skewUs(config, state.masterAdvertUs) : masterDownUs(config, state.masterAdvertUs);
 	const leave: Effect[] = state.role === 'master' ? [{kind: 'send-advert', priority: config.priority}] : [];
+	const lingers = state.role === 'master' && !hurried;
 	return {
-		state: {...state, role: 'backup', hurried, preemptDelay: 'idle', owed: null},
+		state: {...state, role: 'backup', hurried, served: false, lingers, preemptDelay: 'idle', owed: null},
 		effects: [
 			{kind: 'cancel-timers'},
 			...leave,
-			{kind: 'remove-addresses'},
+			lingers ? {kind: 'set-timer', timer: 'linger', us: LINGER_HEARD_US} : {kind: 'remove-addresses'},
 			{kind: 'set-timer', timer: 'master-down', us},
 			{kind: 'transition', from: state.role, to: 'backup', cause},
 		],
@@ -412,14 +508,35 @@ function toBackup(state: MachineState, cause: Cause, config: MachineConfig, hurr
 }
 
 /**
+ * Resigns and lingers. When everybody else has had time to take over and nobody has, it is master again, with addresses
+ * that were never gone; in a group when all members are that far, and one that is not lets go in the end.
+ */
+function release(state: MachineState, config: MachineConfig): Step {
+	const us = lingerUs(config);
+	return {
+		state: {...state, role: 'backup', lingers: true, released: true, owed: null},
+		effects: [
+			{kind: 'cancel-timers'},
+			RESIGN,
+			{kind: 'set-timer', timer: 'master-down', us},
+			{kind: 'set-timer', timer: 'linger', us: 2 * us},
+			{kind: 'transition', from: state.role, to: 'backup', cause: 'released'},
+		],
+	};
+}
+
+function letGo(state: MachineState): Step {
+	return stay({...state, lingers: false}, {kind: 'remove-addresses'});
+}
+
+/**
  * The resignation is sent twice, as keepalived does: on a failing interface one may be lost. In a group it is the healthy
  * members' peers that it reaches, and it saves them the wait.
  */
 function toFault(state: MachineState, cause: Cause): Step {
-	const resign: Effect = {kind: 'send-advert', priority: 0};
-	const leave: Effect[] = state.role === 'master' ? [resign, resign] : [];
+	const leave: Effect[] = state.role === 'master' ? [RESIGN, RESIGN] : [];
 	return {
-		state: {...state, role: 'fault', ready: false, hurried: false, preemptDelay: 'idle', owed: null},
+		state: {...state, ...AT_REST, role: 'fault'},
 		effects: [
 			{kind: 'cancel-timers'},
 			...leave,
@@ -429,16 +546,37 @@ function toFault(state: MachineState, cause: Cause): Step {
 	};
 }
 
+/** What a router that neither is master nor waits to be has left behind. */
+const AT_REST = {
+	ready: false,
+	hurried: false,
+	served: false,
+	lingers: false,
+	preemptDelay: 'idle',
+	owed: null,
+} as const satisfies Partial<MachineState>;
+
+function stopWithAddresses(
+	state: MachineState,
+	orderly: boolean,
+	leave: readonly Effect[],
+	config: MachineConfig,
+): Step {
+	if (!orderly) return toStopped(state, [...leave, {kind: 'remove-addresses'}]);
+	const stopped = toStopped(state, [...leave, {kind: 'set-timer', timer: 'linger', us: lingerUs(config)}]);
+	return {...stopped, state: {...stopped.state, lingers: true}};
+}
+
 function toStopped(state: MachineState, leave: readonly Effect[]): Step {
 	return {
-		state: {...state, role: 'stopped', ready: false, hurried: false, preemptDelay: 'idle', owed: null},
+		state: {...state, ...AT_REST, role: 'stopped'},
 		effects: [{kind: 'cancel-timers'}, ...leave, {kind: 'transition', from: state.role, to: 'stopped', cause: 'stop'}],
 	};
 }
 
 function waitForMaster(state: MachineState, config: MachineConfig): Step {
 	return stay(
-		{...state, ready: false, hurried: false},
+		{...state, ready: false, hurried: false, served: false},
 		{kind: 'set-timer', timer: 'master-down', us: masterDownUs(config, state.masterAdvertUs)},
 	);
 }
@@ -448,6 +586,8 @@ function shiftWait(state: MachineState, before: number, config: MachineConfig): 
 	const beforeUs = skewUs({...config, priority: before}, state.masterAdvertUs);
 	return {kind: 'shift-timer', timer: 'master-down', us: skewUs(config, state.masterAdvertUs) - beforeUs};
 }
+
+const RESIGN: Effect = {kind: 'send-advert', priority: 0};
 
 function advertise(config: MachineConfig): Effect[] {
 	return [

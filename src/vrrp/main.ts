@@ -1,29 +1,30 @@
 /**
- * `lbd-vrrp`: VRRP and netlink in a process of their own, so that nothing else the daemon does can delay an advert. `lbd`
- * starts it and talks to it over Node's IPC channel; when the channel ends, `lbd` is dead, and this process takes its
- * addresses off and follows.
+ * `lbd-vrrp SOCKET`: VRRP and netlink in a process of their own, so that nothing else the daemon does can delay an advert.
+ * `lbd` starts it and talks to it over the socket; when `lbd` dies, this goes on and waits some time for another one.
  */
+import {closeSync, writeSync} from 'node:fs';
 import {schedulingClass} from 'libbpf-ts/net';
-import {ExitCode} from '../errors.js';
+import {ControlError, ExitCode} from '../errors.js';
+import {build} from '../host/real/build.js';
 import {realClock} from '../host/real/clock.js';
 import {openNetlink} from '../host/real/netlink.js';
 import {realSockets} from '../host/real/sockets.js';
+import {VrrpEar} from '../host/real/vrrp-ear.js';
+import {vrrpTitle} from '../host/real/vrrp-process.js';
 import {PinnedLeases} from '../xdp/leases.js';
 import {VrrpAgent} from './agent.js';
-import type {FromVrrp, ToVrrp} from './protocol.js';
+import type {ToVrrp} from './protocol.js';
 
-function send(message: FromVrrp): void {
-	// With a callback, a channel that is just closing is no exception.
-	if (process.connected) process.send?.(message, undefined, undefined, () => {});
-}
+/** A pipe from `lbd`, which waits for a byte of it before it connects. */
+const LISTENING_FD = 3;
 
 function isRealTime(): boolean {
 	const {policy} = schedulingClass();
 	return policy === 'fifo' || policy === 'rr';
 }
 
-function main(): void {
-	process.title = 'lbd-vrrp';
+async function main(socket: string): Promise<void> {
+	process.title = vrrpTitle(socket);
 	// A signal to the whole process group is meant for the daemon, which stops us in its own order.
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 	let exitCode: ExitCode = ExitCode.ok;
@@ -34,24 +35,39 @@ function main(): void {
 			leases: new PinnedLeases(),
 			netlink: openNetlink(['links', 'addresses', 'routes', 'rules', 'settings']),
 		}),
+		clock: realClock,
+		build: build(),
 		realTime: isRealTime(),
-		send,
-		onStopped: () => process.exit(exitCode),
+		onStopping: () => ear.close(),
+		onStopped: () => void ear.flush().then(() => process.exit(exitCode)),
 	});
-	process.on('message', message => agent.receive(message as ToVrrp));
-	process.on('disconnect', () => agent.receive({kind: 'stop'}));
+	const ear = new VrrpEar({
+		connected: send => agent.connected(send),
+		message: message => agent.receive(message as ToVrrp),
+		drained: () => agent.drained(),
+		disconnected: () => agent.disconnected(),
+	});
 	process.on('uncaughtException', error => {
 		// The second one comes from the stopping itself.
 		if (exitCode === ExitCode.bug) process.exit(exitCode);
 		exitCode = ExitCode.bug;
-		send({kind: 'log', level: 'error', fields: {}, text: `lbd-vrrp: ${error.stack}`});
+		agent.complain(`lbd-vrrp: ${error.stack}`);
 		agent.receive({kind: 'stop'});
 	});
+	await ear.listen(socket);
+	writeSync(LISTENING_FD, '\n');
+	closeSync(LISTENING_FD);
 }
 
-if (process.send === undefined) {
+const [, , socket] = process.argv;
+if (socket === undefined) {
 	process.stderr.write('lbd-vrrp: started by lbd, not by hand\n');
 	process.exitCode = ExitCode.usage;
 } else {
-	main();
+	try {
+		await main(socket);
+	} catch (error) {
+		process.stderr.write(`lbd-vrrp: ${error instanceof ControlError ? error.message : String(error)}\n`);
+		process.exit(ExitCode.failure);
+	}
 }

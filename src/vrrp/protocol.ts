@@ -1,6 +1,8 @@
 /**
- * What `lbd` and `lbd-vrrp` say to each other over Node's IPC channel: plain JSON, both ends of the same build. The end of
- * the channel is a message too: `lbd-vrrp` then stops in good order, so that a dead daemon leaves no address behind.
+ * What `lbd` and `lbd-vrrp` say to each other over `lbd-vrrp`'s socket: one JSON object a line. `lbd` begins with `hello`
+ * and is answered `ready`. Both ends are of the same build but for the messages `hello`, `ready`, `hand-on` and
+ * `handed-on`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
+ * another `lbd`, and stops in good order, so that a dead daemon leaves no address behind.
  */
 import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
@@ -16,6 +18,17 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	/** How long `lbd-vrrp` goes on without `lbd`. */
+	readonly graceUs: number;
+}
+
+/** What an instance was in a process that has left everything as it was. */
+export interface Legacy {
+	/** See `keyOf`. */
+	readonly key: string;
+	/** It is still master for so long, even if it says nothing: nobody takes over sooner. 0: it is not. */
+	readonly masterForUs: number;
+	readonly released: boolean;
 }
 
 export interface InstanceStatus {
@@ -23,6 +36,12 @@ export interface InstanceStatus {
 	readonly interface: string;
 	readonly vrid: number;
 	readonly role: Role;
+	/** Why; null before the start. */
+	readonly cause: Cause | null;
+	/** Told to leave mastership to others. */
+	readonly released: boolean;
+	/** Master no more, but with the addresses until its successor is heard. */
+	readonly lingers: boolean;
 	/** When the role began, ISO 8601. */
 	readonly since: string;
 	/** In effect now: the configured one and what trackers add. */
@@ -83,21 +102,36 @@ export interface PriorityChange {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToVrrp =
-	/** `tracked`: all that is known of the trackers. */
-	| {readonly kind: 'configure'; readonly config: VrrpConfig; readonly tracked: readonly TrackerReport[]}
+	/** The first word of a daemon; no other program says it. */
+	| {readonly kind: 'hello'}
+	/** `tracked`: all that is known of the trackers. `legacies`: of a process before this one. */
+	| {
+			readonly kind: 'configure';
+			readonly config: VrrpConfig;
+			readonly tracked: readonly TrackerReport[];
+			readonly legacies: readonly Legacy[];
+	  }
 	| {readonly kind: 'tracked'; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'status'; readonly id: number}
+	/** Leave mastership of an instance or sync group to another router, or compete for it again. */
+	| {readonly kind: 'release' | 'reclaim'; readonly id: number; readonly name: string}
+	/** End and leave everything as it is for a process of another build, which goes on from there. */
+	| {readonly kind: 'hand-on'}
 	| {readonly kind: 'stop'};
 
 export type FromVrrp =
-	/** The program runs and listens; sent once. */
-	| {readonly kind: 'ready'; readonly realTime: boolean}
+	/** The program runs and listens; the first word to each daemon. `status`: of what an earlier daemon has configured. */
+	| {readonly kind: 'ready'; readonly build: string; readonly realTime: boolean; readonly status: VrrpStatus | null}
 	/** The last `configure` is in force. */
 	| {readonly kind: 'configured'}
 	| {readonly kind: 'transition'; readonly transition: Transition}
 	| {readonly kind: 'rival'; readonly rival: Rival}
 	| {readonly kind: 'priority'; readonly change: PriorityChange}
 	| {readonly kind: 'status'; readonly id: number; readonly status: VrrpStatus}
+	/** To `release` or `reclaim`: the instances it concerned, and how they are now. */
+	| {readonly kind: 'released'; readonly id: number; readonly instances: readonly InstanceStatus[]}
+	/** The last word of this process. */
+	| {readonly kind: 'handed-on'; readonly legacies: readonly Legacy[]; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string}
 	/** The last `configure` cannot be carried out; what ran before it still runs. */
 	| {readonly kind: 'fatal'; readonly exitCode: ExitCode; readonly text: string};

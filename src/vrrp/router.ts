@@ -1,12 +1,4 @@
-import type {
-	Instance,
-	MulticastGroups,
-	Place,
-	Statics,
-	SyncGroup,
-	TrackerReport,
-	TrackerResult,
-} from '../conf/model.js';
+import type {Instance, MulticastGroups, Place, Statics, SyncGroup, TrackerReport} from '../conf/model.js';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Cancel, Link, NetlinkEvent} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -16,7 +8,7 @@ import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
-import type {GroupStatus, InstanceStatus, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
+import type {GroupStatus, InstanceStatus, Legacy, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
 import {SharedSockets} from './shared-sockets.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
@@ -46,7 +38,7 @@ export class Router {
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
 	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
-	readonly #tracked = new Map<string, TrackerResult>();
+	readonly #tracked = new Map<string, TrackerReport>();
 	readonly #statics: StaticHoldings;
 	readonly #promotion: Promotion;
 	/** Names of the interfaces with `promote_secondaries`. */
@@ -71,16 +63,16 @@ export class Router {
 
 	/**
 	 * Puts a configuration in force: at start, and again for each reload. Instances of the same VRID and family on the
-	 * same interface keep their state. Throws `KernelError`, and leaves everything as it was, when an interface does not exist or a
+	 * same interface keep their state; `legacies` are what other processes have left of theirs. Throws `KernelError`, and leaves everything as it was, when an interface does not exist or a
 	 * socket is refused.
 	 */
-	configure(config: VrrpConfig): Promise<void> {
-		return this.#inTurn(() => this.#configure(config));
+	configure(config: VrrpConfig, legacies: readonly Legacy[] = []): Promise<void> {
+		return this.#inTurn(() => this.#configure(config, new Map(legacies.map(legacy => [legacy.key, legacy]))));
 	}
 
 	/** Takes in what trackers have found; those that are not named stay as they were. */
 	track(reports: readonly TrackerReport[]): void {
-		for (const report of reports) this.#tracked.set(trackerName(report), report.result);
+		for (const report of reports) this.#tracked.set(trackerName(report), report);
 		this.#together(() => {
 			for (const runner of this.#runners.values()) runner.reconsider();
 		});
@@ -97,20 +89,62 @@ export class Router {
 		};
 	}
 
-	/** Resigns everywhere and takes off what we hold; resolves when it is gone. The router is used up then. */
+	/**
+	 * Leaves mastership of an instance, or of a sync group, to another router; of a member, that of its group. Resolves when
+	 * somebody has taken over, or nobody has in time and we are master again: to the names of those it concerns, none where
+	 * there is nothing of that name.
+	 */
+	async release(name: string): Promise<string[]> {
+		const concerned = this.#called(name);
+		this.#together(() => {
+			for (const runner of concerned) runner.dispatch({kind: 'release'});
+		});
+		await Promise.all(concerned.map(runner => runner.lingered()));
+		return concerned.map(runner => runner.name);
+	}
+
+	/** Ends a release. Returns the names of those it concerns, as `release` does. */
+	reclaim(name: string): string[] {
+		const concerned = this.#called(name);
+		for (const runner of concerned) runner.dispatch({kind: 'reclaim'});
+		return concerned.map(runner => runner.name);
+	}
+
+	/** An instance with those that share its fate, or the members of a sync group. */
+	#called(name: string): readonly InstanceRunner[] {
+		const group = this.#groups.find(group => group.name === name || group.members.some(member => member.name === name));
+		return group?.members ?? [...this.#runners.values()].filter(runner => runner.name === name);
+	}
+
+	/**
+	 * Hands over everywhere and takes off what we hold; resolves when it is gone, which is when the successors are there.
+	 * The router is used up then.
+	 */
 	stop(): Promise<void> {
 		this.#cancelEvents();
 		return this.#inTurn(async () => {
 			const stopped: Promise<void>[] = [];
-			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop())));
+			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop({orderly: true}))));
 			await Promise.all(stopped);
 			await this.#statics.removeAll();
 			await this.#promotion.enforce(new Set(), []);
 		});
 	}
 
+	/** Leaves everything as it is, without a word, for another process to go on with. The router is used up then. */
+	async handOn(): Promise<{legacies: Legacy[]; tracked: TrackerReport[]}> {
+		this.#cancelEvents();
+		let legacies: Legacy[] = [];
+		await this.#inTurn(async () => {
+			legacies = await Promise.all(
+				[...this.#runners].map(async ([key, runner]) => ({key, ...(await runner.handOn())})),
+			);
+		});
+		return {legacies, tracked: [...this.#tracked.values()]};
+	}
+
 	/** Static addresses come first: an instance may need one to speak from. */
-	async #configure(config: VrrpConfig): Promise<void> {
+	async #configure(config: VrrpConfig, legacies: ReadonlyMap<string, Legacy>): Promise<void> {
 		this.#openLeases(config.daemon);
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
@@ -118,7 +152,7 @@ export class Router {
 		const statics = this.#statics.config;
 		await this.#statics.configure(config, found);
 		try {
-			await this.#configureInstances(config, await takeInventory(this.#host.netlink, scope));
+			await this.#configureInstances(config, legacies, await takeInventory(this.#host.netlink, scope));
 		} catch (error) {
 			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
 			throw error;
@@ -138,7 +172,11 @@ export class Router {
 		}
 	}
 
-	async #configureInstances(config: VrrpConfig, inventory: Inventory): Promise<void> {
+	async #configureInstances(
+		config: VrrpConfig,
+		legacies: ReadonlyMap<string, Legacy>,
+		inventory: Inventory,
+	): Promise<void> {
 		const grouped = new Set(config.syncGroups.flatMap(group => group.instances));
 		const before = this.#runners;
 		const wanted = new Map(config.instances.map(instance => [keyOf(instance), instance]));
@@ -146,8 +184,8 @@ export class Router {
 		const stopped: Promise<void>[] = [];
 		this.#together(() => {
 			const added = config.instances.filter(instance => !before.has(keyOf(instance)));
-			const started = this.#startAll(added, grouped, config.multicastGroups, inventory);
-			stopped.push(...leaving.map(runner => runner.stop()));
+			const started = this.#startAll(added, grouped, config.multicastGroups, legacies, inventory);
+			stopped.push(...leaving.map(runner => runner.stop({orderly: false})));
 			this.#runners = new Map();
 			for (const [key, instance] of wanted) {
 				const kept = before.get(key);
@@ -166,18 +204,19 @@ export class Router {
 		instances: readonly Instance[],
 		grouped: ReadonlySet<string>,
 		multicastGroups: MulticastGroups,
+		legacies: ReadonlyMap<string, Legacy>,
 		inventory: Inventory,
 	): Map<string, InstanceRunner> {
 		const started = new Map<string, InstanceRunner>();
 		try {
 			for (const instance of instances) {
 				const runner = this.#createRunner(instance, grouped.has(instance.name), multicastGroups[instance.family]);
-				runner.start(inventory);
+				runner.start(inventory, legacies.get(keyOf(instance)) ?? null);
 				started.set(keyOf(instance), runner);
 			}
 			return started;
 		} catch (error) {
-			for (const runner of started.values()) void runner.stop();
+			for (const runner of started.values()) void runner.stop({orderly: false});
 			throw error;
 		}
 	}
@@ -297,7 +336,8 @@ export class Router {
 	}
 }
 
-function keyOf(instance: Instance): string {
+/** What an instance is known by, across reloads and processes. */
+export function keyOf(instance: Instance): string {
 	return `${instance.interface}/${instance.family}/${instance.vrid}`;
 }
 

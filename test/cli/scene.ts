@@ -19,6 +19,8 @@ const instance = {
 	state: 'master',
 	sinceS: 11_520,
 	reason: 'no advert within 3.609 s',
+	released: false,
+	lingers: false,
 	priority: 200,
 	basePriority: 200,
 	trackers: [],

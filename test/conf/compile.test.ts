@@ -294,6 +294,7 @@ for (const [block, settings] of [
 			flows6: 1024,
 			persistenceEntries: 65_536,
 			notifyTimeoutUs: 60_000_000,
+			vrrpGraceUs: 10_000_000,
 			fragments: 16_384,
 			blocked: [],
 			metrics: {address: '127.0.0.1', port: 9633},

@@ -130,6 +130,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			fragments: 16_384,
 			blocked: [],
 			notifyTimeoutUs: 60_000_000,
+			vrrpGraceUs: 10_000_000,
 			metrics: {address: '127.0.0.1', port: 9633},
 		},
 		services: [

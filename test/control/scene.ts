@@ -42,6 +42,8 @@ export const HANDLERS: Handlers = {
 		mapEntries: 0,
 	}),
 	metrics: () => '# metrics\n',
+	release: () => ({instances: []}),
+	reclaim: () => ({instances: []}),
 	stop: () => null,
 };
 

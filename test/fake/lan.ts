@@ -62,6 +62,9 @@ export class FakeLan {
 	/** VRRP messages sent on this segment, without IP header, oldest first. */
 	readonly adverts: {readonly station: string; readonly atUs: number; readonly bytes: Uint8Array}[] = [];
 
+	/** Called for whatever is sent. */
+	onSent: (what: 'frame' | 'advert', station: string) => void = () => {};
+
 	constructor(clock: FakeClock, seed = 1) {
 		this.#clock = clock;
 		this.#random = seeded(seed);
@@ -94,6 +97,7 @@ export class FakeLan {
 			send: bytes => {
 				if (closed) throw new Error('send after close');
 				this.frames.push({station: station.name, atUs: this.#clock.nowUs(), bytes});
+				this.onSent('frame', station.name);
 			},
 			drain: () => {},
 			close: () => {
@@ -104,6 +108,7 @@ export class FakeLan {
 
 	#carry(sender: FakeVrrpSocket, bytes: Uint8Array, to: string): void {
 		this.adverts.push({station: sender.station.name, atUs: this.#clock.nowUs(), bytes});
+		this.onSent('advert', sender.station.name);
 		const packet = {bytes: datagramOf(sender.options, to, bytes), from: sender.options.source};
 		for (const receiver of this.#sockets) {
 			if (receiver === sender || !receiver.hears(to) || !this.#connected(sender.station, receiver.station)) continue;

@@ -34,6 +34,8 @@ export class FakeNetlink implements Netlink {
 	readonly requested: NewAddress[] = [];
 	/** Neighbours that the kernel was asked to resolve, oldest first: `192.0.2.1 at 3`. */
 	readonly resolutions: string[] = [];
+	/** Called when an address has come or gone, at once, where the event is only read later. */
+	onAddresses: () => void = () => {};
 
 	// What a test does to the machine
 
@@ -253,11 +255,13 @@ export class FakeNetlink implements Netlink {
 			this.#addresses.some(other => other.ifindex === entry.ifindex && other.prefix === entry.prefix);
 		const whole = {...entry, usable, secondary: secondary && entry.prefix < 32};
 		this.#addresses.push(whole);
+		this.onAddresses();
 		this.#emit({kind: 'address', address: whole, removed: false});
 	}
 
 	#forget(entry: AddressEntry): void {
 		this.#addresses.splice(this.#addresses.indexOf(entry), 1);
+		this.onAddresses();
 		this.#emit({kind: 'address', address: entry, removed: true});
 	}
 

@@ -9,14 +9,14 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import type {Instance} from '../../src/conf/model.js';
-import type {Subprocesses} from '../../src/host/host.js';
+import {build} from '../../src/host/real/build.js';
 import {realClock} from '../../src/host/real/clock.js';
+import {realSubprocesses} from '../../src/host/real/vrrp-process.js';
 import {VrrpChild} from '../../src/vrrp/child.js';
 import {FakeLog} from '../fake/log.js';
 import {instance, instance6, multicastGroups, noStatics, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
 /** Longer than any wait of VRRP here, on a machine that is busy with other tests. */
 const WAIT_MS = 15_000;
@@ -57,7 +57,7 @@ const interop = missing === null ? test.serial : test.skip;
 /** The two ends of the wire, and whoever runs there. */
 class Wire {
 	readonly #name = `vr-${process.pid}`;
-	readonly #directory = mkdtempSync(join(tmpdir(), 'vr-'));
+	readonly directory = mkdtempSync(join(tmpdir(), 'vr-'));
 	readonly #children: ChildProcess[] = [];
 	readonly #ours: Ours[] = [];
 	readonly observations: Observation[] = [];
@@ -137,7 +137,7 @@ class Wire {
 
 	/** Starts keepalived at the far end. */
 	keepalived(options: {priority: number; password?: string; keywords?: string}): ChildProcess {
-		const file = join(this.#directory, 'keepalived.conf');
+		const file = join(this.directory, 'keepalived.conf');
 		const authentication = `authentication {
 			auth_type PASS
 			auth_pass ${options.password ?? '1215'}
@@ -155,7 +155,7 @@ class Wire {
 				}
 			}\n`,
 		);
-		const pidFiles = ['-p', join(this.#directory, 'pid'), '-r', join(this.#directory, 'vrrp.pid')];
+		const pidFiles = ['-p', join(this.directory, 'pid'), '-r', join(this.directory, 'vrrp.pid')];
 		return this.spawn(this.theirs, ['keepalived', '-n', '-G', '-P', '-f', file, ...pidFiles], false);
 	}
 
@@ -195,7 +195,7 @@ class Wire {
 		await Promise.all(this.#ours.map(ours => ours.stop()));
 		await Promise.all(this.#children.map(child => ended(child, 'SIGTERM')));
 		for (const end of [this.ours, this.theirs]) ip('netns', 'delete', end);
-		rmSync(this.#directory, {recursive: true});
+		rmSync(this.directory, {recursive: true});
 	}
 }
 
@@ -204,24 +204,17 @@ class Ours {
 	readonly log = new FakeLog();
 	readonly #child: VrrpChild;
 	readonly #job: Job;
-	process: ChildProcess | undefined;
 
 	constructor(wire: Wire) {
 		this.#job = wire.job;
-		const processes: Subprocesses = {
-			startVrrp: ({onMessage, onExit}) => {
-				const child = wire.spawn(wire.ours, ['chrt', '-f', '10', process.execPath, PROGRAM], true);
-				child.on('message', onMessage);
-				child.on('exit', code => onExit(`exit code ${code}`));
-				this.process = child;
-				return {send: message => void child.send(message), kill: () => void child.kill('SIGKILL')};
-			},
-		};
+		const ignore = (): void => {};
 		this.#child = new VrrpChild({
-			processes,
+			processes: realSubprocesses(['nsenter', `--net=/run/netns/${wire.ours}`]),
 			clock: realClock,
 			log: this.log,
-			events: {onTransition: () => {}, onRival: () => {}, onPriority: () => {}, onFatal: () => {}},
+			socket: join(wire.directory, 'vrrp'),
+			build: build(),
+			events: {onTransition: ignore, onRival: ignore, onPriority: ignore, onAdopted: ignore, onFatal: ignore},
 		});
 	}
 
@@ -473,18 +466,6 @@ interop(
 			},
 			ipv6Job,
 		),
-);
-
-interop('when the daemon dies, its VRRP process resigns and leaves no address behind', t =>
-	onWire(t, async wire => {
-		const ours = await wire.vrrp({priority: 200});
-		await wire.seesAdvert(OURS, 0, 200);
-		const exited = new Promise(resolve => ours.process?.on('exit', resolve));
-		ours.process?.disconnect();
-		t.is(await exited, 0);
-		await wire.seesAdvert(OURS, 0, 0);
-		t.false(wire.weOwn());
-	}),
 );
 
 interop('an interface that does not exist is refused by name', t =>

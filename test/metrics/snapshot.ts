@@ -54,6 +54,8 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 				],
 				advertsSent: 100,
 				advertsReceived: 2,
+				released: false,
+				timerLatenessMaxS: 0.0012,
 				advertsRefused: {'bad-password': 4},
 				transitions: 2,
 			},

@@ -13,9 +13,10 @@ import type {
 } from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
-import {instance, multicastGroups, noStatics} from './segment.js';
+import {instance, kernelEvents, multicastGroups, noStatics} from './segment.js';
 
-type StartOptions = Parameters<Subprocesses['startVrrp']>[0];
+/** Of a process that is started; one that is found has no class to be started in. */
+type StartOptions = Parameters<Subprocesses['findVrrp']>[0] & {readonly realTime?: boolean};
 
 /** A process that does what the test says. */
 class Script {
@@ -36,7 +37,8 @@ class Script {
 	}
 }
 
-function setUp() {
+/** `left`: whether an earlier daemon has left a process, which is then the first of the scripts. */
+function setUp({left = false} = {}) {
 	const clock = new FakeClock();
 	const log = new FakeLog();
 	const scripts: Script[] = [];
@@ -44,41 +46,53 @@ function setUp() {
 	const rivals: Rival[] = [];
 	const changes: PriorityChange[] = [];
 	const fatal: string[] = [];
+	const adopted: VrrpStatus[] = [];
+	const begin = (options: StartOptions) => {
+		const script = new Script(options);
+		scripts.push(script);
+		return {
+			send: (message: object) => script.received.push(message as ToVrrp),
+			kill: () => {
+				script.killed = true;
+				script.exits('signal SIGKILL');
+			},
+		};
+	};
 	const processes: Subprocesses = {
-		startVrrp: options => {
-			const script = new Script(options);
-			scripts.push(script);
-			return {
-				send: message => script.received.push(message as ToVrrp),
-				kill: () => {
-					script.killed = true;
-					script.exits('signal SIGKILL');
-				},
-			};
+		startVrrp: begin,
+		findVrrp: options => {
+			if (left) return begin(options);
+			queueMicrotask(() => options.onExit('connect ENOENT'));
+			return {send: () => {}, kill: () => {}};
 		},
 	};
 	const events = {
 		onTransition: (transition: Transition) => transitions.push(transition),
 		onRival: (rival: Rival) => rivals.push(rival),
 		onPriority: (change: PriorityChange) => changes.push(change),
+		onAdopted: (status: VrrpStatus) => adopted.push(status),
 		onFatal: (error: Error) => fatal.push(error.message),
 	};
-	const child = new VrrpChild({processes, clock, log, events});
+	const child = new VrrpChild({processes, clock, log, events, socket: '/run/lbd/default.vrrp', build: 'this'});
 	const script = (index: number): Script => {
 		const found = scripts[index];
 		if (found === undefined) throw new Error(`process ${index} was not started`);
 		return found;
 	};
-	return {clock, log, child, scripts, script, transitions, rivals, changes, fatal};
+	return {clock, log, child, scripts, script, transitions, rivals, changes, adopted, fatal};
 }
 
 const config: VrrpConfig = {instances: [instance()], syncGroups: [], multicastGroups, ...noStatics};
-const ready: FromVrrp = {kind: 'ready', realTime: true};
+const ready = {kind: 'ready', build: 'this', realTime: true, status: null} as const;
+
+/** Lets the child learn that no earlier daemon has left a process. */
+const nobodyFound = kernelEvents;
 
 /** A child whose process has the configuration in force. */
 async function running() {
 	const all = setUp();
 	const configured = all.child.configure(config);
+	await nobodyFound();
 	all.script(0).says(ready, {kind: 'configured'});
 	await configured;
 	return all;
@@ -87,10 +101,11 @@ async function running() {
 test('starts in real time and configures once the process listens', async t => {
 	const {child, script} = setUp();
 	const configured = child.configure(config);
+	await nobodyFound();
 	t.true(script(0).options.realTime);
 	t.deepEqual(script(0).received, []);
 	script(0).says(ready);
-	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: []}]);
+	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: [], legacies: []}]);
 	script(0).says({kind: 'configured'});
 	await t.notThrowsAsync(configured);
 });
@@ -98,9 +113,10 @@ test('starts in real time and configures once the process listens', async t => {
 test('goes on without real time when that is refused, and says so', async t => {
 	const {child, log, script} = setUp();
 	const configured = child.configure(config);
+	await nobodyFound();
 	script(0).exits('exit code 1');
 	t.false(script(1).options.realTime);
-	script(1).says({kind: 'ready', realTime: false}, {kind: 'configured'});
+	script(1).says({...ready, realTime: false}, {kind: 'configured'});
 	await configured;
 	t.deepEqual(log.lines, [
 		'warn real-time scheduling refused: `chrt -f` needs CAP_SYS_NICE and a limit for RTPRIO',
@@ -111,6 +127,7 @@ test('goes on without real time when that is refused, and says so', async t => {
 test('rejects a refused configuration with its exit code', async t => {
 	const {child, script} = setUp();
 	const configured = child.configure(config);
+	await nobodyFound();
 	script(0).says(ready, {kind: 'fatal', exitCode: ExitCode.noInterface, text: 'no eth9'});
 	const error = await t.throwsAsync(configured, {instanceOf: ControlError, message: 'no eth9'});
 	t.is(error?.exitCode, ExitCode.noInterface);
@@ -119,6 +136,7 @@ test('rejects a refused configuration with its exit code', async t => {
 test('rejects when the process ends over its configuration', async t => {
 	const {child, scripts, script, clock} = setUp();
 	const configured = child.configure(config);
+	await nobodyFound();
 	script(0).says(ready);
 	script(0).exits('signal SIGSEGV');
 	await t.throwsAsync(configured, {message: /lbd-vrrp ended: signal SIGSEGV/});
@@ -162,6 +180,7 @@ test('passes on what trackers find, and tells all of it to a process that starts
 	const up = {kind: 'script', name: 'check', result: 'up'} as const;
 	const {child, clock, script} = setUp();
 	const configured = child.configure(tracking);
+	await nobodyFound();
 	child.track(up);
 	child.track({...up, name: 'nobody tracks this'});
 	script(0).says(ready, {kind: 'configured'});
@@ -172,7 +191,7 @@ test('passes on what trackers find, and tells all of it to a process that starts
 	script(0).exits('signal SIGKILL');
 	clock.advance(milliseconds(100));
 	script(1).says(ready);
-	t.deepEqual(script(1).received, [{kind: 'configure', config: tracking, tracked: [down]}]);
+	t.deepEqual(script(1).received, [{kind: 'configure', config: tracking, tracked: [down], legacies: []}]);
 });
 
 test('asks for the status', async t => {
@@ -197,7 +216,7 @@ test('starts a dead process again, later each time, with the last good configura
 	t.is(scripts.length, 1);
 	clock.advance(milliseconds(1));
 	script(1).says(ready);
-	t.deepEqual(script(1).received, [{kind: 'configure', config, tracked: []}]);
+	t.deepEqual(script(1).received, [{kind: 'configure', config, tracked: [], legacies: []}]);
 	script(1).exits('signal SIGKILL');
 	clock.advance(milliseconds(199));
 	t.is(scripts.length, 2);
@@ -238,7 +257,7 @@ test('stop waits for the process, and starts no other', async t => {
 test('stop kills a process that hangs', async t => {
 	const {child, clock, script} = await running();
 	const stopped = child.stop();
-	clock.advance(seconds(5));
+	clock.advance(seconds(15));
 	t.true(script(0).killed);
 	await t.notThrowsAsync(stopped);
 });
@@ -257,4 +276,95 @@ test('whoever waits for a status learns that the process has died', async t => {
 	script(0).exits('signal SIGKILL');
 	await t.throwsAsync(asked, {code: 'vrrp-down'});
 	await t.throwsAsync(child.status(), {code: 'vrrp-down'});
+});
+
+// What an earlier daemon has left
+
+const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+
+test('a process of the same build goes on, with the configuration that holds now', async t => {
+	const {child, scripts, script, adopted, log} = setUp({left: true});
+	const configured = child.configure(config);
+	script(0).says({...ready, status}, {kind: 'log', level: 'info', fields: {}, text: 'meanwhile'});
+	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: [], legacies: []}]);
+	t.deepEqual(adopted, [status]);
+	script(0).says({kind: 'configured'});
+	await configured;
+	t.is(scripts.length, 1);
+	t.deepEqual(log.lines, ['info lbd-vrrp goes on as an earlier lbd has left it', 'info meanwhile']);
+});
+
+test('a process of another build hands on to a new one, which is ready before', async t => {
+	const {child, script, adopted} = setUp({left: true});
+	const configured = child.configure(config);
+	script(0).says({...ready, build: 'other', status});
+	t.deepEqual(script(0).received, [], 'not before there is another');
+	script(1).says(ready);
+	t.deepEqual(script(0).received, [{kind: 'hand-on'}]);
+	t.deepEqual(script(1).received, []);
+	const estate = {
+		legacies: [{key: 'eth0/4/91', masterForUs: 2_500_000, released: false}],
+		tracked: [{kind: 'script', name: 'check', result: 'up'}],
+	} as const;
+	script(0).says({kind: 'handed-on', ...estate});
+	script(0).exits('exit code 0');
+	t.deepEqual(script(1).received, [{kind: 'configure', config, ...estate}]);
+	t.deepEqual(adopted, [status]);
+	script(1).says({kind: 'configured'});
+	await t.notThrowsAsync(configured);
+});
+
+for (const [what, happens] of [
+	['says nothing', (_: Script, clock: FakeClock) => clock.advance(seconds(1))],
+	['dies', (script: Script) => script.exits('signal SIGSEGV')],
+] as const) {
+	test(`a process of another build that ${what} instead of handing on is done without`, async t => {
+		const {child, clock, script} = setUp({left: true});
+		const configured = child.configure(config);
+		script(0).says({...ready, build: 'other', status});
+		script(1).says(ready);
+		happens(script(0), clock);
+		t.deepEqual(script(1).received, [{kind: 'configure', config, tracked: [], legacies: []}]);
+		script(1).says({kind: 'configured'});
+		await t.notThrowsAsync(configured);
+	});
+}
+
+test('a process that hangs is killed, and another one started', async t => {
+	const {child, clock, script, log} = setUp({left: true});
+	const configured = child.configure(config);
+	clock.advance(seconds(2));
+	t.true(script(0).killed);
+	t.deepEqual(log.lines, ['warn an lbd-vrrp that an earlier lbd left does not answer, and is killed']);
+	script(1).says(ready, {kind: 'configured'});
+	await t.notThrowsAsync(configured);
+});
+
+test('nothing to do and nobody there: nothing is started; but one that is there gets to know', async t => {
+	const idle = {...config, instances: []};
+	const alone = setUp();
+	await alone.child.configure(idle);
+	t.is(alone.scripts.length, 0);
+	await alone.child.stop();
+	const {child, script} = setUp({left: true});
+	const configured = child.configure(idle);
+	script(0).says({...ready, status});
+	t.deepEqual(script(0).received, [{kind: 'configure', config: idle, tracked: [], legacies: []}]);
+	script(0).says({kind: 'configured'});
+	await t.notThrowsAsync(configured);
+});
+
+// Releases
+
+test('releases and reclaims; a name that is not there is refused', async t => {
+	const {child, script} = await running();
+	const released = child.release('release', 'external');
+	t.deepEqual(script(0).received.at(-1), {kind: 'release', id: 1, name: 'external'});
+	const concerned = [{name: 'external'}] as unknown as VrrpStatus['instances'];
+	script(0).says({kind: 'released', id: 1, instances: concerned});
+	t.deepEqual(await released, concerned);
+	const reclaimed = child.release('reclaim', 'nobody');
+	t.deepEqual(script(0).received.at(-1), {kind: 'reclaim', id: 2, name: 'nobody'});
+	script(0).says({kind: 'released', id: 2, instances: []});
+	await t.throwsAsync(reclaimed, {code: 'no-instance', message: 'vrrp: there is no instance or sync group "nobody"'});
 });

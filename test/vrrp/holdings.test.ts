@@ -98,7 +98,7 @@ test('they go with a fault and with the daemon', async t => {
 	await kernelEvents();
 	clock.advance(seconds(4));
 	t.deepEqual(netlink.forwarding(), [ROUTE, RULE]);
-	await balancer.router.stop();
+	await balancer.stop(clock);
 	t.deepEqual(netlink.forwarding(), []);
 });
 

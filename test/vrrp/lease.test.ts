@@ -45,7 +45,7 @@ test('whoever is preempted, resigns or fails ends its lease with its addresses',
 	await b.configure([instance({priority: 200})]);
 	clock.advance(seconds(4));
 	t.deepEqual([a.leases.held.size, b.leases.held.size], [0, 1]);
-	await b.router.stop();
+	await b.stop(clock);
 	t.is(b.leases.held.size, 0);
 	clock.advance(seconds(4));
 	t.is(a.leases.held.size, 1);

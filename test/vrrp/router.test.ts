@@ -57,15 +57,130 @@ test('crash: the next in rank takes over within three intervals and its skew; th
 	t.deepEqual(owners([back, ...balancers.slice(1)]), ['a']);
 });
 
-test('orderly stop: the skew time is all that is lost', async t => {
+test('orderly stop: the successor has waited for the skew time, and had the addresses before they went', async t => {
 	const {clock, balancers, a, b} = await segment([200, 150, 100]);
 	clock.advance(seconds(10));
-	await a.router.stop();
-	t.deepEqual(owners(balancers), []);
-	clock.advance(milliseconds(415));
+	const stopped = a.router.stop();
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['stopped']);
+	t.deepEqual(owners(balancers), ['a']);
+	clock.advance(milliseconds(413));
+	t.deepEqual(owners(balancers), ['a']);
+	clock.advance(milliseconds(2));
+	t.deepEqual(owners(balancers), ['a', 'b']);
+	t.deepEqual(b.roles(), ['master']);
+	clock.advance(milliseconds(101));
+	await stopped;
 	t.deepEqual(owners(balancers), ['b']);
 	t.true(b.log.lines.includes('info (external) Backup received priority 0 advertisement'));
 	t.true(a.log.lines.includes('info (external) sent 0 priority'));
+});
+
+test('orderly stop of a master that is alone: it has waited for whoever there might be', async t => {
+	const {clock, balancers, a, b} = await segment([200, 150]);
+	clock.advance(seconds(10));
+	b.station.kill();
+	const stopped = a.router.stop();
+	await kernelEvents();
+	clock.advance(milliseconds(1246));
+	t.deepEqual(owners(balancers), ['a'], 'a backup of priority 1 waits for 996 ms, and may be late');
+	clock.advance(milliseconds(1));
+	await stopped;
+	t.deepEqual(owners(balancers), []);
+});
+
+test('who takes over from a master that is there has announced its addresses before it advertises', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.station.kill();
+	clock.advance(seconds(10));
+	const back = new Balancer('a', 10, clock, {eth0: lan});
+	const sent: string[] = [];
+	lan.onSent = (what, station) => {
+		if (station === 'a') sent.push(`${what}, ${back.owns('192.168.1.1') ? 'has' : 'has not'} the address`);
+	};
+	await back.configure([instance({priority: 200})]);
+	clock.advance(milliseconds(3219));
+	t.deepEqual(sent.slice(0, 6), [...Array(5).fill('frame, has the address'), 'advert, has the address']);
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['a', 'b']);
+	clock.advance(milliseconds(100));
+	t.deepEqual(owners([back, ...balancers.slice(1)]), ['a']);
+});
+
+// Releases
+
+test('released: the next in rank takes over, and keeps it until it is lost', async t => {
+	const {clock, balancers, a, b, c} = await segment([200, 150, 100]);
+	clock.advance(seconds(10));
+	const released = a.router.release('external');
+	t.deepEqual(a.roles(), ['backup']);
+	clock.advance(milliseconds(415));
+	t.deepEqual(owners(balancers), ['a', 'b']);
+	clock.advance(milliseconds(101));
+	t.deepEqual(await released, ['external']);
+	t.deepEqual(owners(balancers), ['b']);
+	clock.advance(seconds(600));
+	t.deepEqual(owners(balancers), ['b']);
+	t.like(a.router.status().instances[0], {role: 'backup', cause: 'released', released: true, lingers: false});
+	b.station.kill();
+	clock.advance(seconds(4));
+	t.deepEqual(owners([a, c]), ['a'], 'before c, which ranks below');
+	t.false(a.router.status().instances[0]?.released);
+});
+
+test('released and reclaimed: it preempts as before', async t => {
+	const {clock, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	void a.router.release('external');
+	clock.advance(seconds(60));
+	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(a.router.reclaim('external'), ['external']);
+	clock.advance(seconds(4));
+	t.deepEqual(owners(balancers), ['a']);
+	t.false(a.router.status().instances[0]?.released);
+});
+
+test('released while nobody else is there: the addresses are never gone', async t => {
+	const {clock, balancers, a, b} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	b.station.kill();
+	const released = a.router.release('external');
+	for (let ms = 0; ms < 2000; ms += 10) {
+		clock.advance(milliseconds(10));
+		t.deepEqual(owners(balancers), ['a']);
+	}
+	await released;
+	t.like(a.router.status().instances[0], {role: 'master', released: false});
+});
+
+test('released: a group goes as one, by its name or that of a member', async t => {
+	for (const name of ['VRRP1', 'internal']) {
+		const {clock, a, b} = await pair();
+		clock.advance(seconds(10));
+		const released = a.router.release(name);
+		t.deepEqual(a.roles(), ['backup', 'backup']);
+		clock.advance(seconds(1));
+		t.deepEqual(await released, ['external', 'internal']);
+		clock.advance(seconds(600));
+		t.deepEqual([a.roles(), b.roles()].flat(), ['backup', 'backup', 'master', 'master']);
+	}
+});
+
+test('released: a group that nobody takes over from is master again as one', async t => {
+	const {clock, a, b} = await pair();
+	clock.advance(seconds(10));
+	b.station.kill();
+	void a.router.release('VRRP1');
+	clock.advance(seconds(1.3));
+	t.deepEqual(a.roles(), ['master', 'master']);
+	t.true(a.owns('192.168.1.1'));
+	t.true(a.owns('10.0.0.100'));
+});
+
+test('nothing is released of a name that is not there', async t => {
+	const {a} = await segment([200, 100]);
+	t.deepEqual(await a.router.release('nobody'), []);
+	t.deepEqual(a.router.reclaim('nobody'), []);
 });
 
 test('partition: one master on each side, the better one after it heals, and it announces itself', async t => {
@@ -97,7 +212,10 @@ test('partition: one master on each side, the better one after it heals, and it 
 test('equal priorities: both may begin, the higher address stays', async t => {
 	const {clock, balancers} = await segment([100, 100]);
 	clock.advance(seconds(3) + milliseconds(610));
-	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(
+		balancers.map(balancer => balancer.roles()[0]),
+		['backup', 'master'],
+	);
 	clock.advance(seconds(60));
 	t.deepEqual(owners(balancers), ['b']);
 });
@@ -202,15 +320,17 @@ test('garp_master_refresh: a master announces again and again, a backup never', 
 	);
 });
 
-test('an owner does not wait, and whoever served in its absence leaves at once', async t => {
+test('an owner does not wait, and whoever served in its absence lets go soon after', async t => {
 	const {clock, lan, balancers, a} = await segment([100, 50]);
 	clock.advance(seconds(10));
 	const owner = new Balancer('o', 20, clock, {eth0: lan});
 	await owner.configure([instance({priority: 255})]);
 	t.deepEqual(owner.roles(), ['master']);
 	clock.advance(milliseconds(1));
-	t.deepEqual(owners([...balancers, owner]), ['o']);
 	t.deepEqual(a.roles(), ['backup']);
+	t.deepEqual(owners([...balancers, owner]), ['a', 'o']);
+	clock.advance(milliseconds(100));
+	t.deepEqual(owners([...balancers, owner]), ['o']);
 });
 
 test('the first thing a master does is advertise', async t => {
@@ -440,8 +560,7 @@ test('a group does not become master while one of its segments has a better one'
 test('a group stops as one', async t => {
 	const {clock, a, b} = await pair();
 	clock.advance(seconds(10));
-	await a.router.stop();
-	clock.advance(milliseconds(610));
+	await a.stop(clock);
 	t.deepEqual(b.roles(), ['master', 'master']);
 	t.deepEqual(a.netlink.owned().sort(), ['10.0.0.10', '192.168.1.10', '2001:db8::10', 'fe80::10']);
 });
@@ -487,7 +606,7 @@ test('IPv6: the better one becomes master, from its link-local address, and the 
 	a.station.kill();
 	clock.advance(seconds(3) + milliseconds(610));
 	t.deepEqual(owners6(balancers), ['b']);
-	await b.router.stop();
+	await b.stop(clock);
 	t.deepEqual(b.netlink.owned().sort(), ['192.168.1.11', '2001:db8::11', 'fe80::11']);
 });
 

@@ -13,11 +13,12 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
-/** Of a configuration without static blocks. */
-export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups'> = {
+/** A configuration without static blocks. */
+export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'graceUs'> = {
 	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
+	graceUs: seconds(10),
 };
 
 export function virtualAddress(address: string, device: string): VirtualAddress {
@@ -154,6 +155,14 @@ export class Balancer {
 		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
 		// As on a real machine, where no timer comes between an event and what it leads to.
 		await kernelEvents();
+	}
+
+	/** Stops it in good order, and lets the time pass that it lingers where nobody takes over. */
+	async stop(clock: FakeClock): Promise<void> {
+		const stopped = this.router.stop();
+		await kernelEvents();
+		clock.advance(seconds(1.3));
+		await stopped;
 	}
 
 	/** What a neighbour would find here. */

@@ -21,6 +21,10 @@ const ROUTERS_MAX = 5;
 const LINES_KEPT = 60;
 const INTERFACES = {eth0: 2, eth1: 3} as const;
 const OWNER = 255;
+/** Nobody who resigned keeps the addresses for longer, whatever the skew of its successor. */
+const LINGER_MAX_US = seconds(10);
+/** What a late timer of the successor's may take. */
+const LINGER_MARGIN_US = milliseconds(250);
 /** Whole seconds for version 2, hundredths for version 3; up to the longest that the field holds. */
 const ADVERT_SECONDS = {2: [1, 1, 1, 2, 5, 20, 255], 3: [0.1, 0.1, 1, 1, 1, 5, 40.95]} as const;
 type Interface = keyof typeof INTERFACES;
@@ -44,6 +48,8 @@ interface Seat {
 	/** Version 3 learns the interval of a master that has another one. */
 	readonly advertUs: number;
 	balancer: Balancer | null;
+	/** One that has stopped in good order, and may linger. */
+	leaving: Balancer | null;
 	/** Virtual addresses that a crash has left on its interfaces. */
 	left: readonly string[];
 	stalled: boolean;
@@ -71,11 +77,13 @@ interface Lasting {
 
 /**
  * Two to five routers on one segment, or on two with a sync group, of either version and family, by multicast or unicast,
- * through random partitions, losses, stalls, crashes, restarts, reloads, broken links, stolen addresses, and scripts that
- * fail or change priorities. What must hold whatever happens: two masters that hear each other are so for one advert
- * interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it waits
- * before it becomes one. Both count from the last disturbance on; while packets are lost, nothing is promised. Soon after,
- * nobody moves any more, and who preempts has no worse master. At all times a master has its addresses and nobody else has.
+ * through random partitions, losses, stalls, crashes, restarts, reloads, releases, broken links, stolen addresses, and
+ * scripts that fail or change priorities. What must hold whatever happens: two masters that hear each other are so for one
+ * advert interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it
+ * waits before it becomes one; who lingers is as good as one, and does so for long enough for any backup and no longer.
+ * All count from the last disturbance on; while packets are lost, nothing is promised. Soon after, nobody moves any more,
+ * and who preempts and is not released has no worse master. At all times a master has its addresses, and nobody else has
+ * but who lingers; and when all was well and mastership moves on purpose, somebody has them at every moment.
  */
 export class Simulation {
 	readonly #clock = new FakeClock();
@@ -90,8 +98,10 @@ export class Simulation {
 	#disturbedUs = 0;
 	/** Before the last disturbance. */
 	#wasCalm = false;
-	/** The last disturbance was an orderly stop of the only master, which saves the others the wait. */
-	#handsOver = false;
+	/** The only master, when it was asked by the last disturbance to stop or to release, which saves the others the wait. */
+	#handsOver: Seat | null = null;
+	/** All was well before the last disturbance, and it took nothing away. */
+	#seamless = false;
 	#disturbances = 0;
 	#adverts = 0;
 	#transitions = 0;
@@ -143,6 +153,7 @@ export class Simulation {
 			wish: this.#wish(),
 			advertUs: slower ? 3 * advertUs : advertUs,
 			balancer: null,
+			leaving: null,
 			left: [],
 			stalled: false,
 			down: new Set(),
@@ -162,7 +173,8 @@ export class Simulation {
 
 	async #disturb(): Promise<void> {
 		this.#wasCalm = this.#isCalm();
-		this.#handsOver = false;
+		this.#handsOver = null;
+		this.#seamless = false;
 		this.#disturbedUs = this.#clock.nowUs();
 		const happened = await (this.#random() < 0.4 ? this.#disturbSegment() : this.#disturbRouter());
 		await kernelEvents();
@@ -179,9 +191,10 @@ export class Simulation {
 		return this.#pick([() => this.#partition(), () => this.#heal(), () => this.#lose()])();
 	}
 
-	/** One that is not there starts. */
+	/** One that is not there starts; one that has not quite gone dies. */
 	#disturbRouter(): string | Promise<string> {
 		const seat = this.#pick(this.#seats);
+		if (seat.leaving !== null && lingers(seat.leaving)) return this.#crash(seat, seat.leaving);
 		if (seat.balancer === null) return this.#start(seat);
 		const disturbance = this.#pick<(seat: Seat, balancer: Balancer) => string | Promise<string>>([
 			(...victim) => this.#stallOrWake(...victim),
@@ -191,6 +204,7 @@ export class Simulation {
 			(...victim) => this.#runScript(...victim),
 			(...victim) => this.#reload(...victim),
 			(...victim) => this.#steal(...victim),
+			(...victim) => this.#release(...victim),
 		]);
 		return disturbance(seat, seat.balancer);
 	}
@@ -249,15 +263,18 @@ export class Simulation {
 
 	async #stop(seat: Seat, balancer: Balancer): Promise<string> {
 		if (seat.stalled) return this.#stallOrWake(seat, balancer);
-		this.#handsOver = this.#wasCalm && this.#isMaster(seat) && this.#islands.size === 0;
-		await balancer.router.stop();
-		if (this.#vips().some(vip => balancer.owns(vip))) this.#violate(`${seat.name} has stopped and holds addresses`);
+		if (this.#isOnlyMaster(seat)) this.#handsOver = seat;
+		this.#seamless = this.#isWell() && this.#hasSuccessor(seat);
+		void balancer.router.stop();
+		await kernelEvents();
 		this.#leave(seat);
+		seat.leaving = balancer;
 		return `${seat.name} stops`;
 	}
 
 	#leave(seat: Seat): void {
 		seat.balancer = null;
+		seat.leaving = null;
 		seat.stalled = false;
 		seat.down.clear();
 	}
@@ -266,6 +283,9 @@ export class Simulation {
 		const balancer = new Balancer(seat.name, seat.host, this.#clock, this.#setting.lans, () => this.#transitioned());
 		for (const vip of seat.left) balancer.netlink.give(vip.startsWith('10.') ? 3 : 2, vip, vip.includes(':') ? 64 : 24);
 		seat.left = [];
+		this.#seamless = this.#isWell();
+		balancer.netlink.onAddresses = () => this.#addressesMoved();
+		seat.leaving = null;
 		seat.balancer = balancer;
 		balancer.router.track(reportsOf(seat));
 		await this.#configure(seat, balancer);
@@ -275,6 +295,7 @@ export class Simulation {
 	async #reload(seat: Seat, balancer: Balancer): Promise<string> {
 		if (seat.stalled) return this.#stallOrWake(seat, balancer);
 		seat.wish = this.#wish();
+		this.#seamless = this.#isWell();
 		await this.#configure(seat, balancer);
 		return `${seat.name} goes on with ${wishText(seat)}`;
 	}
@@ -295,12 +316,23 @@ export class Simulation {
 		return {peers, ttl: 255, checkSource: true};
 	}
 
-	/** Somebody takes a virtual address off the interface. */
+	/** Somebody takes a virtual address off the interface. One that lingers would not fetch it back. */
 	#steal(seat: Seat, balancer: Balancer): string {
 		if (seat.stalled) return this.#stallOrWake(seat, balancer);
 		const vip = this.#pick(this.#vips());
-		if (balancer.owns(vip)) balancer.netlink.take(vip);
+		if (balancer.owns(vip) && !lingers(balancer)) balancer.netlink.take(vip);
 		return `${vip} is taken from ${seat.name}`;
+	}
+
+	/** Or back again, if it has been. */
+	#release(seat: Seat, balancer: Balancer): string {
+		if (seat.stalled) return this.#stallOrWake(seat, balancer);
+		const released = isReleased(seat);
+		this.#seamless = this.#isWell();
+		if (!released && this.#isOnlyMaster(seat)) this.#handsOver = seat;
+		if (released) balancer.router.reclaim('external');
+		else void balancer.router.release('external');
+		return `${seat.name} is ${released ? 'reclaimed' : 'released'}`;
 	}
 
 	#flip(seat: Seat, {netlink}: Balancer): string {
@@ -332,10 +364,11 @@ export class Simulation {
 	/** Looks who is master; durations are exact, as this is called whenever anything changes. */
 	#examine(): void {
 		this.#examineAddresses();
+		this.#examineLingering();
 		const masters = this.#seats.filter(seat => this.#isMaster(seat));
 		for (const [at, a] of this.#seats.entries()) {
 			const heard = masters.filter(other => other !== a && this.#hears(a, other));
-			this.#watch(`${a.name} has no master`, this.#isHealthy(a) && heard.length === 0 && !masters.includes(a));
+			this.#watch(`${a.name} has no master`, this.#isHealthy(a) && heard.length === 0 && !serves(a));
 			for (const b of this.#seats.slice(at + 1)) {
 				const both = masters.includes(a) && heard.includes(b);
 				this.#watch(`${a.name} and ${b.name} are both master`, both);
@@ -345,13 +378,34 @@ export class Simulation {
 
 	/** A process that hangs, or that has yet to read what the kernel says, may be behind. */
 	#examineAddresses(): void {
-		for (const {name, balancer, stalled} of this.#seats) {
-			if (balancer === null || stalled) continue;
-			for (const [index, role] of balancer.roles().entries()) {
-				const held = this.#vips(index).filter(vip => balancer.owns(vip));
-				const due = role === 'master' ? this.#vips(index) : [];
-				if (held.length !== due.length) this.#violate(`${name} is ${role} and holds ${held.length} addresses`);
-			}
+		for (const {name, balancer, leaving, stalled} of this.#seats) {
+			const there = stalled ? null : (leaving ?? balancer);
+			if (there !== null) this.#examineHoldings(name, there);
+		}
+	}
+
+	#examineHoldings(name: string, balancer: Balancer): void {
+		for (const [index, {role, lingers}] of balancer.router.status().instances.entries()) {
+			const held = this.#vips(index).filter(vip => balancer.owns(vip));
+			const due = role === 'master' || lingers ? this.#vips(index) : [];
+			if (held.length !== due.length) this.#violate(`${name} is ${role} and holds ${held.length} addresses`);
+		}
+	}
+
+	#examineLingering(): void {
+		for (const {name, balancer, leaving, stalled} of this.#seats) {
+			const there = stalled ? null : (leaving ?? balancer);
+			this.#watch(`${name} lingers`, there !== null && lingers(there));
+		}
+	}
+
+	/** Called whenever one has come or gone, so that no moment is missed. */
+	#addressesMoved(): void {
+		this.#examineLingering();
+		if (!this.#seamless) return;
+		const there = this.#seats.flatMap(({balancer, leaving}) => balancer ?? leaving ?? []);
+		for (const vip of this.#vips()) {
+			if (!there.some(balancer => balancer.owns(vip))) this.#violate(`nobody has ${vip}`);
 		}
 	}
 
@@ -373,10 +427,15 @@ export class Simulation {
 	#judge({sinceUs, what}: Lasting): void {
 		if (this.#violation !== null || this.#lans().some(lan => lan.loss > 0)) return;
 		const lastedUs = this.#clock.nowUs() - Math.max(sinceUs, this.#disturbedUs);
-		const waitUs = this.#handsOver ? this.#skewMaxUs() + this.#slackUs() : this.#patienceUs();
-		const allowedUs = what.endsWith('both master') ? this.#intervalUs() : waitUs;
+		const allowedUs = this.#allowedUs(what);
 		if (lastedUs <= allowedUs) return;
 		this.#violate(`${what} for ${lastedUs} us, where ${allowedUs} us are allowed`);
+	}
+
+	#allowedUs(what: string): number {
+		if (what.endsWith('both master')) return this.#intervalUs();
+		if (what.endsWith('lingers')) return 2 * (Math.min(this.#skewMaxUs(), LINGER_MAX_US) + LINGER_MARGIN_US);
+		return this.#handsOver === null ? this.#patienceUs() : this.#skewMaxUs() + this.#slackUs();
 	}
 
 	#violate(what: string): void {
@@ -391,11 +450,29 @@ export class Simulation {
 		return this.#lans().every(lan => lan.loss === 0) && this.#clock.nowUs() - this.#disturbedUs > calmUs;
 	}
 
+	/** A master has the addresses of all, and no backup waits for longer than who hands over to it. */
+	#isWell(): boolean {
+		return this.#wasCalm && this.#seats.some(seat => this.#isOnlyMaster(seat)) && this.#skewMaxUs() <= LINGER_MAX_US;
+	}
+
+	#hasSuccessor(to: Seat): boolean {
+		return this.#seats.some(seat => seat !== to && this.#isHealthy(seat));
+	}
+
+	#isOnlyMaster(seat: Seat): boolean {
+		return this.#wasCalm && this.#islands.size === 0 && this.#isMaster(seat);
+	}
+
 	/** Members of a group may each hear others, and then the group waits for all. */
 	#examineRanks(): void {
 		if (!this.#isCalm() || (this.#setting.grouped && this.#islands.size > 0)) return;
+		const leaver = this.#handsOver;
+		if (this.#seamless && leaver !== null && this.#isMaster(leaver) && this.#hasSuccessor(leaver)) {
+			this.#violate(`${leaver.name} is master again`);
+		}
 		const master = (of: Seat) => this.#seats.find(seat => this.#isMaster(seat) && this.#hears(of, seat));
-		for (const seat of this.#seats.filter(({wish}) => wish.preempt).filter(one => this.#isHealthy(one))) {
+		const preempting = this.#seats.filter(seat => seat.wish.preempt && !isReleased(seat));
+		for (const seat of preempting.filter(one => this.#isHealthy(one))) {
 			if (priorityOf(master(seat)) < priorityOf(seat)) this.#violate(`${seat.name} has a worse master`);
 		}
 	}
@@ -509,4 +586,17 @@ function reportsOf({scripts}: Seat): TrackerReport[] {
 /** In effect now. */
 function priorityOf(seat: Seat | undefined): number {
 	return seat?.balancer?.router.status().instances[0]?.priority ?? 0;
+}
+
+function isReleased({balancer}: Seat): boolean {
+	return balancer?.router.status().instances.some(({released}) => released) ?? false;
+}
+
+/** As a master, or as one that waits for its successor. */
+function serves({balancer}: Seat): boolean {
+	return balancer?.router.status().instances.every(({role, lingers}) => role === 'master' || lingers) ?? false;
+}
+
+function lingers({router, station}: Balancer): boolean {
+	return !station.dead && router.status().instances.some(({lingers}) => lingers);
 }

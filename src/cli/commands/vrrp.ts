@@ -1,4 +1,5 @@
 import type {InstanceReport, TrackedReport} from '../../control/protocol.js';
+import {ExitCode} from '../../errors.js';
 import {count, duration} from '../format.js';
 import type {Report, Session} from '../session.js';
 import {type Style, stateTone} from '../style.js';
@@ -11,6 +12,27 @@ export async function vrrp(session: Session): Promise<Report> {
 		json: instances,
 		text: style => [renderInstances, renderCounts, renderTrackers].map(render => render(instances, style)).join('\n'),
 	};
+}
+
+/**
+ * `lbctl vrrp release`: returns when another router has taken over. Not a success when none has, and the instances are
+ * master as before.
+ */
+export async function release(session: Session, name: string): Promise<Report> {
+	const {instances} = await session.daemon.call('release', name);
+	const kept = instances.filter(({state}) => state === 'master').map(({instance}) => instance);
+	if (kept.length > 0) session.note(`nobody has taken over, so ${kept.join(', ')} went on as master`);
+	return {...reportOf(instances), exitCode: kept.length > 0 ? ExitCode.failure : ExitCode.ok};
+}
+
+/** `lbctl vrrp reclaim`: competes for mastership again. */
+export async function reclaim(session: Session, name: string): Promise<Report> {
+	const {instances} = await session.daemon.call('reclaim', name);
+	return reportOf(instances);
+}
+
+function reportOf(instances: readonly InstanceReport[]): Report {
+	return {json: instances, text: style => renderInstances(instances, style)};
 }
 
 function renderCounts(instances: readonly InstanceReport[], style: Style): string {
@@ -30,7 +52,7 @@ const instanceColumn: Column<InstanceReport> = {title: 'INSTANCE', cell: row => 
 
 const stateColumns: readonly Column<InstanceReport>[] = [
 	instanceColumn,
-	{title: 'STATE', cell: row => row.state.toUpperCase(), tone: row => stateTone(row.state)},
+	{title: 'STATE', cell: state, tone: row => stateTone(row.state)},
 	{title: 'FOR', align: 'right', cell: row => duration(row.sinceS)},
 	{title: 'NIC', cell: row => row.interface},
 	{title: 'PRIO', align: 'right', cell: priority},
@@ -47,6 +69,11 @@ const countColumns: readonly Column<InstanceReport>[] = [
 	{title: 'CHANGES', align: 'right', cell: row => count(row.transitions)},
 	{title: 'WHY', cell: row => row.reason},
 ];
+
+function state({state, released, lingers}: InstanceReport): string {
+	if (lingers) return `${state.toUpperCase()} (leaving)`;
+	return `${state.toUpperCase()}${released ? ' (released)' : ''}`;
+}
 
 /** In effect, and as configured where trackers have changed it. */
 function priority({priority: effective, basePriority}: InstanceReport): string {

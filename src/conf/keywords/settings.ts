@@ -18,6 +18,7 @@ export interface SettingsDraft extends Draft, PolicyDraft {
 	readonly blocked: Network[];
 	readonly blockFiles: {readonly path: string; readonly place: Place}[];
 	notifyTimeoutUs: number;
+	vrrpGraceUs: number;
 	metrics: Settings['metrics'];
 	readonly services: ServiceSettingsDraft[];
 }
@@ -50,6 +51,7 @@ export function newSettings(place: Place): SettingsDraft {
 		blocked: [],
 		blockFiles: [],
 		notifyTimeoutUs: 60_000_000,
+		vrrpGraceUs: 10_000_000,
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
 		services: [],
 	};
@@ -130,6 +132,9 @@ export const settings: Keywords<SettingsDraft> = {
 	notify_timeout: full(one(seconds(0.1, 86_400)), (draft, us) => {
 		draft.notifyTimeoutUs = us;
 	}),
+	vrrp_grace: full(one(seconds(0, 3600)), (draft, us) => {
+		draft.vrrpGraceUs = us;
+	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
 	}),
@@ -153,7 +158,7 @@ export function policyOf(
 
 /** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */
 export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: readonly string[]): Settings {
-	const {flows, flows6, persistenceEntries, fragments, notifyTimeoutUs, metrics} = draft;
+	const {flows, flows6, persistenceEntries, fragments, notifyTimeoutUs, vrrpGraceUs, metrics} = draft;
 	const flows6Default = hasIpv6 ? Math.min(flows, FLOWS6_MAX) : FLOWS_MIN;
 	return {
 		services: draft.servicesMax,
@@ -164,6 +169,7 @@ export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: read
 		fragments,
 		blocked,
 		notifyTimeoutUs,
+		vrrpGraceUs,
 		metrics,
 	};
 }

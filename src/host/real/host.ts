@@ -1,5 +1,6 @@
 import {hostname} from 'node:os';
 import type {Host} from '../host.js';
+import {build} from './build.js';
 import {realClock} from './clock.js';
 import {realMailer} from './mailer.js';
 import {openNetlink} from './netlink.js';
@@ -13,12 +14,15 @@ import {realSubprocesses} from './vrrp-process.js';
 export const realHost: Host = {
 	clock: realClock,
 	random: Math.random,
-	subprocesses: realSubprocesses,
+	subprocesses: realSubprocesses(),
 	scripts: realScripts(),
 	smallFiles: realSmallFiles,
 	processes: realProcesses,
 	pipes: realPipes,
 	mailer: realMailer,
 	name: hostname(),
+	get build() {
+		return build();
+	},
 	openNetlink: () => openNetlink(['links', 'addresses', 'neighbours', 'routes']),
 };

@@ -1,45 +1,113 @@
 import {type ChildProcess, spawn} from 'node:child_process';
+import {readdirSync, readFileSync, statSync} from 'node:fs';
+import {connect} from 'node:net';
 import {fileURLToPath} from 'node:url';
-import type {Subprocesses} from '../host.js';
+import type {Subprocess, Subprocesses} from '../host.js';
+import {MessageSocket} from './message-socket.js';
 
 const PROGRAM = fileURLToPath(new URL('../../vrrp/main.js', import.meta.url));
 /** Above ordinary work, below the kernel's own threads at 50. */
 const FIFO_PRIORITY = '10';
 
-/** Every thread of the process must be real-time, V8's too, so `chrt` sets the class before Node makes any. */
-export const realSubprocesses: Subprocesses = {
-	startVrrp({realTime, onMessage, onExit}) {
-		const node = [process.execPath, PROGRAM];
-		const [command, ...args] = realTime ? ['chrt', '-f', FIFO_PRIORITY, ...node] : node;
-		const child = spawn(command ?? '', args, {stdio: ['ignore', 'inherit', 'inherit', 'ipc']});
-		const exitOnce = once(onExit);
-		child.on('message', onMessage);
-		child.on('error', error => {
-			if (child.pid === undefined) exitOnce(error.message);
-		});
-		child.on('exit', (code, signal) => {
-			const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-			// Its last words may still be in the channel.
-			if (child.connected) child.once('disconnect', () => exitOnce(how));
-			else exitOnce(how);
-		});
-		return {
-			send: message => send(child, message),
-			kill: () => void child.kill('SIGKILL'),
-		};
-	},
-};
-
-/** A message to a process that has just gone is lost; its exit is reported anyhow. */
-function send(child: ChildProcess, message: object): void {
-	if (child.connected) child.send(message, () => {});
+/** What `ps` shows of the `lbd-vrrp` that listens on `socket`. */
+export function vrrpTitle(socket: string): string {
+	return `lbd-vrrp ${socket}`;
 }
 
-function once(fn: (how: string) => void): (how: string) => void {
-	let called = false;
-	return how => {
-		if (called) return;
-		called = true;
-		fn(how);
+/**
+ * `prefix` is a command that runs the command behind it, such as `nsenter --net=…`. Every thread of the process must be
+ * real-time, V8's too, so `chrt` sets the class before Node makes any.
+ */
+export function realSubprocesses(prefix: readonly string[] = []): Subprocesses {
+	return {
+		startVrrp: ({socket, realTime, ...events}) => {
+			const scheduler = realTime ? ['chrt', '-f', FIFO_PRIORITY] : [];
+			return new Started([...prefix, ...scheduler, process.execPath, PROGRAM, socket], socket, events);
+		},
+		findVrrp: ({socket, ...events}) => new Found(socket, events),
 	};
+}
+
+interface Events {
+	readonly onMessage: (message: unknown) => void;
+	readonly onExit: (how: string) => void;
+}
+
+/** One that was there before us: its end is that of the connection. */
+class Found implements Subprocess {
+	readonly #path: string;
+	readonly #link: MessageSocket;
+
+	constructor(path: string, {onMessage, onExit}: Events) {
+		this.#path = path;
+		this.#link = new MessageSocket(connect(path), {message: onMessage, closed: onExit});
+		this.send({kind: 'hello'});
+	}
+
+	send(message: object): void {
+		this.#link.send(message);
+	}
+
+	kill(): void {
+		for (const pid of processesOf(this.#path)) process.kill(pid, 'SIGKILL');
+		this.#link.close('killed');
+	}
+}
+
+/** Our child, in a session of its own. It says on its fourth descriptor when it listens. */
+class Started implements Subprocess {
+	readonly #child: ChildProcess;
+	#link: MessageSocket | null = null;
+	/** How it has ended, while its last words may still be on their way. */
+	#how: string | null = null;
+	#onExit: ((how: string) => void) | null;
+
+	constructor([command = '', ...args]: readonly string[], path: string, {onMessage, onExit}: Events) {
+		this.#onExit = onExit;
+		this.#child = spawn(command, args, {stdio: ['ignore', 'ignore', 'inherit', 'pipe'], detached: true});
+		this.#child.on('error', error => {
+			if (this.#child.pid === undefined) this.#exited(error.message);
+		});
+		this.#child.on('exit', (code, signal) => this.#exited(signal === null ? `exit code ${code}` : `signal ${signal}`));
+		this.#child.stdio[3]?.once('data', () => this.#connect(path, onMessage));
+	}
+
+	send(message: object): void {
+		this.#link?.send(message);
+	}
+
+	kill(): void {
+		this.#child.kill('SIGKILL');
+	}
+
+	#connect(path: string, onMessage: (message: unknown) => void): void {
+		const closed = (): void => {
+			this.#link = null;
+			if (this.#how !== null) this.#exited(this.#how);
+			// One that lives on without us would be in the way of the next.
+			else this.kill();
+		};
+		this.#link = new MessageSocket(connect(path), {message: onMessage, closed});
+		this.send({kind: 'hello'});
+	}
+
+	#exited(how: string): void {
+		this.#how = how;
+		if (this.#link !== null) return;
+		this.#onExit?.(how);
+		this.#onExit = null;
+	}
+}
+
+/** Ours by that title; there may be one that does not answer any more. */
+function processesOf(socket: string): number[] {
+	const pids = readdirSync('/proc').flatMap(entry => (/^\d+$/.test(entry) ? [Number(entry)] : []));
+	return pids.filter(pid => {
+		try {
+			const title = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0];
+			return title === vrrpTitle(socket) && statSync(`/proc/${pid}`).uid === process.getuid?.();
+		} catch {
+			return false;
+		}
+	});
 }
