@@ -168,7 +168,7 @@ export class Reconciler {
 			const on = ifindexOf.get(device);
 			return on === undefined ? [] : {address, ifindex: on};
 		});
-		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: false}];
+		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: !instance.accept}];
 	}
 
 	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
