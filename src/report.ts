@@ -181,6 +181,7 @@ export class Reporter {
 			sinceS: (this.#seams.clock.wall().getTime() - Date.parse(status.since)) / 1000,
 			reason: this.#causes.get(status.name) ?? '',
 			interface: status.interface,
+			family: status.family,
 			vrid: status.vrid,
 			priority: status.priority,
 			basePriority: status.basePriority,

@@ -92,6 +92,7 @@ export interface InstanceReport {
 	/** Why it is in this state. */
 	readonly reason: string;
 	readonly interface: string;
+	readonly family: 4 | 6;
 	readonly vrid: number;
 	/** In effect now: the configured one and what trackers add. */
 	readonly priority: number;

@@ -4,6 +4,7 @@
  */
 import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
+import type {Family} from '../net/address.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
 import type {TrackStatus} from './tracking.js';
@@ -21,6 +22,7 @@ export interface VrrpConfig {
 export interface InstanceStatus {
 	readonly name: string;
 	readonly interface: string;
+	readonly family: Family;
 	readonly vrid: number;
 	readonly role: Role;
 	/** When the role began, ISO 8601. */
