@@ -11,8 +11,8 @@ import {type Desired, desired} from './plan/desired.js';
 import {diff} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
 import {assignSlots} from './plan/nics.js';
-import type {VirtualInstance} from './plan/virtual.js';
 import {Sequences} from './plan/schedulers.js';
+import type {VirtualInstance} from './plan/virtual.js';
 import type {NextHops} from './reach/next-hops.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import type {FlowCounts} from './xdp/flows.js';
@@ -207,7 +207,7 @@ export class Reconciler {
 			const on = ifindexOf.get(device);
 			return on === undefined ? [] : {address, ifindex: on};
 		});
-		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: false}];
+		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: !instance.accept}];
 	}
 
 	#desired(

@@ -3,8 +3,10 @@ import {KernelError} from '../src/errors.js';
 import {formatAddress} from '../src/net/address.js';
 import {NextHops} from '../src/reach/next-hops.js';
 import {Reconciler} from '../src/reconcile.js';
-import {BackendState, type FlowState} from '../src/xdp/layout.gen.js';
+
+import {BackendState, type FlowState, VirtualFlag} from '../src/xdp/layout.gen.js';
 import {applyOp, emptyTables, type Op, type Service, type Tables} from '../src/xdp/tables.js';
+
 import {configOf, sound} from './conf/reading.js';
 import {FakeClock, milliseconds, seconds} from './fake/clock.js';
 import {FakeLog} from './fake/log.js';
@@ -134,6 +136,17 @@ test('an instance has a lease while its interface is there', async t => {
 	netlink.setLink({ifindex: 7, name: 'eth0'});
 	await pass(0);
 	t.deepEqual([...dataPlane.tables.leases.values()], [{ifindex: 7, family: 4, vrid: 51}]);
+});
+
+test('no_accept closes the addresses of its instance', async t => {
+	const {dataPlane, reconciler} = await scene();
+	const flags = () => [...dataPlane.tables.virtualAddresses.values()].map(({value}) => value.flags);
+	await reconciler.configure(CONFIG);
+	t.deepEqual(flags(), [0]);
+	await reconciler.configure(configOf(sound({instance: 'no_accept'})));
+	t.deepEqual(flags(), [VirtualFlag.VIRTUAL_CLOSED]);
+	await reconciler.configure(CONFIG);
+	t.deepEqual(flags(), [0]);
 });
 
 test('what does not fit into the maps is told to whoever asked, and logged once', async t => {

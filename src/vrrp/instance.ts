@@ -263,6 +263,7 @@ export class InstanceRunner {
 		return {
 			name: this.#instance.name,
 			interface: this.#instance.interface,
+			family: this.#instance.family,
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
 			cause: this.#cause,

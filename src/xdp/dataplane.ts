@@ -29,7 +29,16 @@ import {MAP_NAMES, Maps} from './maps.js';
 import {countPersistence, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, type BackendId, type BlockChanges, familyOf, type Op, type Tables, virtualVerdicts, withRoom} from './tables.js';
+import {
+	applyOp,
+	type BackendId,
+	type BlockChanges,
+	familyOf,
+	type Op,
+	type Tables,
+	virtualVerdicts,
+	withRoom,
+} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {

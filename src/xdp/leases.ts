@@ -2,8 +2,9 @@
 import {BpfError, type MapMemory, RawMap} from 'libbpf-ts';
 import {KernelError} from '../errors.js';
 import type {Leases, VirtualRouter} from '../host/host.js';
-import {lease, virtualRouter} from './layout.gen.js';
+import {type Lease, lease, virtualRouter} from './layout.gen.js';
 import {Pins} from './pins.js';
+import type {LeaseView} from './view.js';
 
 /** Bytes into a lease. */
 const SENT = 8;
@@ -74,6 +75,13 @@ export class PinnedLeases implements Leases {
 		}
 		return null;
 	}
+}
+
+/** The lease as people see it, by the rules of bpf/virtual.h: has_lapsed(). */
+export function leaseState({sentUntilNs, heardNs, heardUntilNs}: Lease, nowNs: bigint): LeaseView['state'] {
+	if (sentUntilNs === 0n) return 'none';
+	if (nowNs <= sentUntilNs) return 'held';
+	return heardNs > sentUntilNs && nowNs < heardUntilNs ? 'taken' : 'lapsed';
 }
 
 /** A router as the first word of its lease. */

@@ -59,6 +59,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		routes: [],
 		rules: [],
 		promoteSecondaries: false,
+		accept: true,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {
