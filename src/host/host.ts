@@ -109,6 +109,8 @@ export interface Subprocess {
 	send(message: object): void;
 	/** SIGKILL. */
 	kill(): void;
+	/** Ends the connection: it goes on without us. */
+	leave(): void;
 }
 
 /** Nothing is thrown: a process that cannot be had exits. `onExit` comes once, last, with a reason for people. */

@@ -539,7 +539,8 @@ export class InstanceRunner {
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
 		this.#since = this.#host.clock.wall();
 		this.#cause = cause;
-		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
+		// One that was counted in another process.
+		if (cause !== 'resumed') this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);
 		const ailment = to === 'fault' ? this.#ailment() : null;
