@@ -150,6 +150,17 @@ static __always_inline int is_host(const struct address *address)
 	return network && network != 127 && network < 224;
 }
 
+static __always_inline int is_multicast(const struct address *address)
+{
+	return (address->words[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
+/* Whether each link has such an address of its own: of IPv4, other machines route those all the same. */
+static __always_inline int is_link_local(const struct address *address __attribute__((unused)))
+{
+	return 0;
+}
+
 /* Errors have the precedence of internetwork control (RFC 1812, 4.3.2.5). What is never fragmented needs no
  * identification (RFC 6864). */
 static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, const struct address *from,

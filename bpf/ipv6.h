@@ -206,14 +206,25 @@ static __always_inline int is_unfragmentable(const ip_header *ip __attribute__((
 	return 1;
 }
 
+static __always_inline int is_multicast(const struct address *address)
+{
+	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
 /* Whether an address is one machine's, so that it may be answered (RFC 4443, 2.4e): not multicast, ::, nor ::1. */
 static __always_inline int is_host(const struct address *address)
 {
 	const __be32 *words = address->words;
 
-	if ((words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+	if (is_multicast(address))
 		return 0;
 	return words[0] || words[1] || words[2] || bpf_ntohl(words[3]) > 1;
+}
+
+/* Whether each link has such an address of its own. */
+static __always_inline int is_link_local(const struct address *address)
+{
+	return (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
 static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, const struct address *from,

@@ -2,7 +2,8 @@
 /*
  * The journey of a packet: parse, filter, find its flow, forward, leave. What is rare has a program of its own, which `lb`
  * continues as by a tail call and which begins with the packet anew: lb_new for what no live flow carries, lb_icmp, lb_fragment
- * and lb_fragment_new, and lb_answer for what its sender is told about.
+ * and lb_fragment_new, lb_answer for what its sender is told about, and lb_virtual for what the kernel is to get of virtual
+ * addresses.
  *
  * A helper call costs 15 to 35 ns and a cold cache line 130 ns, so the way of an established flow meets no costly helper
  * and one line that may be cold: its bucket.
@@ -14,6 +15,7 @@
 #include "fragment.h"
 #include "icmp.h"
 #include "schedule.h"
+#include "virtual.h"
 
 /* The one door: counts the verdict and turns it into an XDP action. */
 static __always_inline int leave(const struct packet *p, enum verdict verdict)
@@ -151,6 +153,22 @@ static __always_inline int program_for(enum verdict verdict)
 	}
 }
 
+static __always_inline int is_to_group(const struct xdp_md *ctx)
+{
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+
+	return (void *)(eth + 1) <= (void *)(long)ctx->data_end && eth->h_dest[0] & 1;
+}
+
+/* Leaves; what is about virtual addresses, by way of lb_virtual. Frames that a switch has flooded are not. */
+static __always_inline int leave_unless_virtual(struct xdp_md *ctx, const struct packet *p, enum verdict verdict)
+{
+	if (!(p->set->virtual_verdicts >> verdict & 1) || (verdict == V_PASS_OTHER_MAC && !is_to_group(ctx)))
+		return leave(p, verdict);
+	leave_word(verdict, p->service, 0);
+	return continue_as(ctx, p, OF_FAMILY(PROGRAM_VIRTUAL, PROGRAM_VIRTUAL6));
+}
+
 SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
@@ -160,9 +178,9 @@ SEC("xdp.frags") int lb(struct xdp_md *ctx)
 	enum verdict verdict = balance(ctx, &p);
 	int program = program_for(verdict);
 	if (program == NO_PROGRAM)
-		return leave(&p, verdict);
+		return leave_unless_virtual(ctx, &p, verdict);
 	if (program == OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6))
-		ask_answer(verdict, p.service, p.mtu);
+		leave_word(verdict, p.service, p.mtu);
 	return continue_as(ctx, &p, program);
 }
 
@@ -270,8 +288,8 @@ SEC("xdp.frags") int lb_new(struct xdp_md *ctx)
 	struct new_flow new = new_flow_of(&p);
 	verdict = open_to_backend(ctx, &p, &new);
 	if (!may_be_answered(verdict))
-		return leave(&p, verdict);
-	ask_answer(verdict, p.service, p.mtu);
+		return leave_unless_virtual(ctx, &p, verdict);
+	leave_word(verdict, p.service, p.mtu);
 	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
 }
 
@@ -282,7 +300,7 @@ SEC("xdp.frags") int lb_icmp(struct xdp_md *ctx)
 	if (!p.set)
 		return XDP_PASS;
 	enum verdict verdict = parse(ctx, &p);
-	return leave(&p, verdict == V_PASS_ICMP ? balance_icmp(ctx, &p) : verdict);
+	return leave_unless_virtual(ctx, &p, verdict == V_PASS_ICMP ? balance_icmp(ctx, &p) : verdict);
 }
 
 /* A packet that goes no further: tells its sender so, where that is due. */
@@ -294,6 +312,19 @@ SEC("xdp.frags") int lb_answer(struct xdp_md *ctx)
 	if (!p.set || !due) /* cannot be: the one map has one entry, the other one for each CPU */
 		return XDP_DROP;
 	return leave(&p, give_answer(ctx, &p, due));
+}
+
+/* What the kernel would get, and is about virtual addresses. */
+SEC("xdp.frags") int lb_virtual(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+	struct answer *known = get_answer();
+
+	if (!p.set || !known) /* cannot be, see lb_answer */
+		return XDP_PASS;
+	p.service = known->service;
+	enum verdict verdict = judge_frame(ctx, &p, known->verdict);
+	return verdict ? leave(&p, verdict) : continue_as(ctx, &p, PROGRAM_VIRTUAL6);
 }
 
 static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct packet *p, const struct fragment_way *way)
@@ -366,7 +397,7 @@ SEC("xdp.frags") int lb_fragment(struct xdp_md *ctx)
 		return XDP_PASS;
 	enum verdict verdict = balance_fragment(ctx, &p);
 	if (verdict)
-		return leave(&p, verdict);
+		return leave_unless_virtual(ctx, &p, verdict);
 	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
 }
 
@@ -394,7 +425,7 @@ SEC("xdp.frags") int lb_fragment_new(struct xdp_md *ctx)
 
 	if (!p.set)
 		return XDP_PASS;
-	return leave(&p, first_to_backend(ctx, &p));
+	return leave_unless_virtual(ctx, &p, first_to_backend(ctx, &p));
 }
 
 /*

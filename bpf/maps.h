@@ -15,7 +15,7 @@
 #include "address.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 
 /* Each family has maps of its own for what addresses are the key to; `flows` is `flows6` in the program for IPv6. */
 #if FAMILY == 6
@@ -53,6 +53,8 @@
 #define NICS 256
 #define NIC_PROBES 4
 #define FILTER_WORDS 256
+#define LEASES 4096 /* as many VRIDs as eight NICs have, of both families */
+#define VIRTUAL_ADDRESSES 16384
 #define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
 #define CENSUS_VALID_S 10
 
@@ -63,6 +65,8 @@ enum limits {
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
 	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
 	LIMIT_TURNS_PER_SERVICE = TURNS_PER_SERVICE,
+	LIMIT_LEASES = LEASES,
+	LIMIT_VIRTUAL_ADDRESSES = VIRTUAL_ADDRESSES,
 };
 
 /* Index into `programs`. */
@@ -78,6 +82,8 @@ enum program {
 	PROGRAM_FRAGMENT6,
 	PROGRAM_FRAGMENT_NEW, /* lb_fragment_new */
 	PROGRAM_FRAGMENT_NEW6,
+	PROGRAM_VIRTUAL, /* lb_virtual */
+	PROGRAM_VIRTUAL6,
 	PROGRAMS,      /* their number, and none of them */
 };
 #define NO_PROGRAM PROGRAMS
@@ -353,9 +359,45 @@ struct source_set {
 	struct source_tokens sources[SOURCES_PER_SET];
 };
 
-/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given. */
+/* A virtual router, which is a VRRP instance, as the wire knows it. */
+struct virtual_router {
+	__u32 ifindex; /* where its adverts are heard */
+	__u8 family;   /* 4 or 6 */
+	__u8 vrid;
+	__u16 pad;
+};
+
+/* A virtual router's lease on its addresses, see virtual.h. Times are CLOCK_MONOTONIC's; each word has one writer. */
+struct lease {
+	struct virtual_router router; /* ifindex 0: the entry is free */
+	__u64 sent_ns;        /* lbd-vrrp: when its last advert as a master left; 0: it is no master, and has let go of the addresses */
+	__u64 sent_until_ns;  /* lbd-vrrp: as long, that advert keeps backups from taking over; likewise */
+	__u64 heard_ns;       /* the program: when another router's last advert came */
+	__u64 heard_until_ns; /* the program: as long, that router counts as master */
+	__u64 pad[3];         /* a cache line of its own */
+};
+
+/* An address of a virtual router. */
+struct virtual_key {
+	ADDRESS_OF_ANY_FAMILY(addr);
+	__u32 ifindex; /* 0, because the kernel answers for its addresses on every NIC; but link-local ones of IPv6 have theirs */
+	__u8 family;   /* 4 or 6 */
+	__u8 pad[3];
+};
+
+enum virtual_flag {
+	VIRTUAL_CLOSED = 1, /* what is no service's is dropped: no_accept, vrrp_strict */
+};
+
+struct virtual_address {
+	__u32 lease; /* index in `leases` */
+	__u32 flags; /* enum virtual_flag */
+};
+
+/* Of one CPU: what lb_answer is to tell the sender of a packet, and how many answers may still be given; likewise, with what
+ * a packet comes to lb_virtual. */
 struct answer {
-	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no answer */
+	__u32 verdict;  /* why the packet goes no further: enum verdict; it is the packet's if there is no other one */
 	__u32 service;
 	__u32 mtu;      /* that it does not fit; 0: it fails for another reason */
 	__u32 pad;
@@ -375,6 +417,7 @@ struct settings {
 	__u32 hz;               /* jiffies a second, measured at load */
 	__u32 route_generation;
 	__u32 flags;            /* enum setting_flag */
+	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks */
 };
 
@@ -429,6 +472,11 @@ struct {
 	__type(value, __u32);
 } blocked SEC(".maps");
 
+/* virtual routers; lbd-vrrp and the program write into `leases`, which the daemon fills together with the others */
+ARRAY(leases, LEASES, struct lease, BPF_F_MMAPABLE);
+HASH(lease_of_router, LEASES, struct virtual_router, __u32);
+HASH(virtual_addresses, VIRTUAL_ADDRESSES, struct virtual_key, struct virtual_address);
+
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
@@ -469,6 +517,7 @@ const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_
 const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
 const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
+const enum virtual_flag btf_anchor_virtual_flag __attribute__((used)) = VIRTUAL_CLOSED;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;

@@ -50,6 +50,8 @@ enum verdict {
 	V_DROP_BLOCKED,         /* its source is under a prefix of the block list */
 	V_DROP_RATE_SOURCE,     /* a new connection, and its source has had as many as it may */
 	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
+	V_DROP_LEASE,           /* asks for a virtual address that another router has taken over while our daemon was dead or hung */
+	V_DROP_CLOSED,          /* to a virtual address of which only services answer: no_accept, vrrp_strict */
 	V_DROP_TOO_BIG,         /* larger, with a tunnel's headers, than the MTU of the NIC that it should leave by, and not answered */
 
 	/* answer: the packet goes no further, and its sender is told; too many a second are dropped by the verdicts above */
@@ -108,6 +110,8 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_BLOCKED:
 	case V_DROP_RATE_SOURCE:
 	case V_DROP_RATE_SERVICE:
+	case V_DROP_LEASE:
+	case V_DROP_CLOSED:
 	case V_DROP_TOO_BIG:
 	case V_DROP_FRAGMENT:
 		return XDP_DROP;

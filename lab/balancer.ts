@@ -79,6 +79,15 @@ export class Balancer {
 		this.#daemon?.signal(name);
 	}
 
+	/** Lets all programs of the daemon hang, or those that call themselves so, until `thaw`. */
+	freeze(title?: string): void {
+		this.#daemon?.signalAll('SIGSTOP', title);
+	}
+
+	thaw(): void {
+		this.#daemon?.signalAll('SIGCONT');
+	}
+
 	/** Ends all programs of the daemon at once; addresses, pins and XDP programs stay as they are. */
 	async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
 		await this.#daemon?.kill(name);

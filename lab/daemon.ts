@@ -1,7 +1,7 @@
 import type {ChildProcess} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
 import {launch} from './namespace.js';
-import {type Identity, isAlive, signal, tree} from './proc.js';
+import {type Identity, isAlive, signal, titleOf, tree} from './proc.js';
 import {waitFor} from './wait.js';
 
 /** Loading the program is work for the verifier: seconds on a machine that is busy with other tests. */
@@ -61,6 +61,13 @@ export class Daemon {
 	/** Sends a signal to the program alone, as `kill` would (SIGHUP: reload). */
 	signal(name: NodeJS.Signals): void {
 		this.#child.kill(name);
+	}
+
+	/** Sends a signal to it and all its children, or to those of them that call themselves so; they may live on (SIGSTOP). */
+	signalAll(name: NodeJS.Signals, title?: string): void {
+		const programs = tree(this.pid).filter(({pid}) => title === undefined || titleOf(pid) === title);
+		if (programs.length === 0) throw new Error(`${this.#options.name}: no program called ${title}`);
+		for (const program of programs) signal(program, name);
 	}
 
 	/** Ends it with all its children at once, without a word of warning. */

@@ -41,7 +41,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	],
 	xdp: ['net', 'host/host'],
 	vrrp: ['net', 'conf/model', 'host/host'],
-	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp'],
+	'vrrp/main': ['net', 'conf/model', 'host/host', 'host/real', 'vrrp', 'xdp/leases'],
 	track: ['conf/model', 'host/host'],
 	check: ['net', 'conf/model', 'conf/words', 'host/host'],
 	notify: ['conf/model', 'conf/words', 'host/host'],

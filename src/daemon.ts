@@ -214,7 +214,7 @@ export class Daemon {
 
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		await this.#vrrp.configure(vrrpConfig(this.#config));
+		await this.#vrrp.configure(this.#vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -265,7 +265,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		this.#notifier.expect(config);
-		await this.#vrrp.configure(vrrpConfig(config));
+		await this.#vrrp.configure(this.#vrrpConfig(config));
 		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
@@ -302,6 +302,18 @@ export class Daemon {
 		}
 	}
 
+	#vrrpConfig(config: Config): VrrpConfig {
+		return {
+			daemon: this.#options.name,
+			instances: config.instances,
+			syncGroups: config.syncGroups,
+			multicastGroups: config.globals.multicastGroups,
+			statics: config.statics,
+			trackGroups: config.trackGroups,
+			graceUs: config.settings.vrrpGraceUs,
+		};
+	}
+
 	#oneAtATime<T>(work: () => Promise<T>): Promise<T> {
 		const result = this.#work.then(work);
 		this.#work = result.then(
@@ -315,17 +327,6 @@ export class Daemon {
 function vrrpChild({name, host, log}: DaemonOptions): VrrpChild {
 	const {subprocesses: processes, clock, build} = host;
 	return new VrrpChild({processes, clock, log, socket: vrrpSocketPath(name), build});
-}
-
-function vrrpConfig(config: Config): VrrpConfig {
-	return {
-		instances: config.instances,
-		syncGroups: config.syncGroups,
-		multicastGroups: config.globals.multicastGroups,
-		statics: config.statics,
-		trackGroups: config.trackGroups,
-		graceUs: config.settings.vrrpGraceUs,
-	};
 }
 
 /** Errors that a user can mend; anything else is a fault of ours. */

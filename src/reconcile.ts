@@ -2,7 +2,7 @@
  * Keeps the maps as they should be. Whatever happens (start, reload, a failed check, a new neighbour, a link that comes
  * or goes) leads here: compute what should be, apply the difference to what is.
  */
-import type {Backend, Config, Service} from './conf/model.js';
+import type {Backend, Config, Instance, Service} from './conf/model.js';
 import {ExitCode, KernelError} from './errors.js';
 import type {Cancel, Clock, Link, Netlink} from './host/host.js';
 import type {Log} from './log.js';
@@ -11,6 +11,7 @@ import {desired} from './plan/desired.js';
 import {diff} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
 import {assignSlots} from './plan/nics.js';
+import type {VirtualInstance} from './plan/virtual.js';
 import type {NextHops} from './reach/next-hops.js';
 import type {DataPlane} from './xdp/dataplane.js';
 import type {FlowCounts} from './xdp/flows.js';
@@ -144,6 +145,7 @@ export class Reconciler {
 			capacity: dataPlane.capacity,
 			nics,
 			hz: dataPlane.settings.hz,
+			instances: config.instances.flatMap(instance => this.#onLinks(instance)),
 			isUp: this.#seams.isUp,
 			nextHop: address => this.#nextHop(address, nics),
 			liveFlows: once(() => dataPlane.countFlows()),
@@ -154,6 +156,19 @@ export class Reconciler {
 		this.#reportProblems(problems);
 		if (leaving.size > 0) this.request(AGAIN_US);
 		return problems;
+	}
+
+	/** Without what is on interfaces that do not exist now. */
+	#onLinks(instance: Instance): VirtualInstance[] {
+		const ifindexOf = new Map([...this.#links.values()].map(({name, ifindex}) => [name, ifindex]));
+		const {name, family, vrid, addresses, excludedAddresses} = instance;
+		const ifindex = ifindexOf.get(instance.interface);
+		if (ifindex === undefined) return [];
+		const located = [...addresses, ...excludedAddresses].flatMap(({address, device}) => {
+			const on = ifindexOf.get(device);
+			return on === undefined ? [] : {address, ifindex: on};
+		});
+		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: !instance.accept}];
 	}
 
 	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */

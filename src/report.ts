@@ -183,6 +183,7 @@ export class Reporter {
 			released: status.released,
 			lingers: status.lingers,
 			interface: status.interface,
+			family: status.family,
 			vrid: status.vrid,
 			priority: status.priority,
 			basePriority: status.basePriority,

@@ -1,8 +1,9 @@
 import test from 'ava';
 import {KernelError} from '../src/errors.js';
+import {formatAddress} from '../src/net/address.js';
 import {NextHops} from '../src/reach/next-hops.js';
 import {Reconciler} from '../src/reconcile.js';
-import {BackendState, type FlowState} from '../src/xdp/layout.gen.js';
+import {BackendState, type FlowState, VirtualFlag} from '../src/xdp/layout.gen.js';
 import {applyOp, emptyTables, type Op} from '../src/xdp/tables.js';
 import {configOf, sound} from './conf/reading.js';
 import {FakeClock, milliseconds, seconds} from './fake/clock.js';
@@ -104,6 +105,33 @@ test('a configuration is in force when it resolves', async t => {
 	t.deepEqual([...dataPlane.attached].sort(), ['eth0', 'eth1']);
 	t.deepEqual([...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex).sort(), [ETH0, ETH1]);
 	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_UP]);
+});
+
+test('an instance has a lease while its interface is there', async t => {
+	const {dataPlane, netlink, reconciler, pass} = await scene();
+	await reconciler.configure(CONFIG);
+	t.deepEqual([...dataPlane.tables.leases.values()], [{ifindex: ETH0, family: 4, vrid: 51}]);
+	t.deepEqual(
+		[...dataPlane.tables.virtualAddresses.values()].map(({key}) => formatAddress(key.addr.subarray(0, 4))),
+		['192.168.1.1'],
+	);
+	netlink.removeLink(ETH0);
+	await pass(0);
+	t.is(dataPlane.tables.leases.size + dataPlane.tables.virtualAddresses.size, 0);
+	netlink.setLink({ifindex: 7, name: 'eth0'});
+	await pass(0);
+	t.deepEqual([...dataPlane.tables.leases.values()], [{ifindex: 7, family: 4, vrid: 51}]);
+});
+
+test('no_accept closes the addresses of its instance', async t => {
+	const {dataPlane, reconciler} = await scene();
+	const flags = () => [...dataPlane.tables.virtualAddresses.values()].map(({value}) => value.flags);
+	await reconciler.configure(CONFIG);
+	t.deepEqual(flags(), [0]);
+	await reconciler.configure(configOf(sound({instance: 'no_accept'})));
+	t.deepEqual(flags(), [VirtualFlag.VIRTUAL_CLOSED]);
+	await reconciler.configure(CONFIG);
+	t.deepEqual(flags(), [0]);
 });
 
 test('what does not fit into the maps is told to whoever asked, and logged once', async t => {

@@ -135,9 +135,9 @@ export class RawMap {
 		return entries;
 	}
 
-	/** Maps an array made with BPF_F_MMAPABLE. */
-	mmap(): MapMemory {
-		const memory = this.#map.mmap();
+	/** Maps an array made with BPF_F_MMAPABLE, to be read only unless told. */
+	mmap({writable = false}: {readonly writable?: boolean} = {}): MapMemory {
+		const memory = this.#map.mmap(writable);
 		if (typeof memory === 'number')
 			throw this.#refused('map mmap', memory, 'only with arrays made with BPF_F_MMAPABLE');
 		return new MapMemory(this.name, memory);

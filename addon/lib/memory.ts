@@ -45,6 +45,11 @@ export class MapMemory {
 		return this.#open().sumU64(offset, stride, count, words);
 	}
 
+	/** Writes the word at an offset that is a multiple of 8, whole for whoever reads it; of a mapping that was made `writable`. */
+	setU64(offset: number, value: bigint): void {
+		this.#open().setU64(offset, value);
+	}
+
 	/** Unmaps; later reads throw BpfError. Closing again is fine. */
 	close(): void {
 		this.#memory?.close();

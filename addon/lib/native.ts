@@ -41,7 +41,7 @@ export interface NativeMap extends NativePinnable {
 	updateBatch(keys: Uint8Array, values: Uint8Array, count: number): {status: Status; written: number};
 	deleteBatch(keys: Uint8Array, count: number): Status;
 	dump(batch: number): Promise<Entries | Status>;
-	mmap(): NativeMemory | Status;
+	mmap(writable: boolean): NativeMemory | Status;
 }
 
 export interface NativeMemory {
@@ -50,6 +50,7 @@ export interface NativeMemory {
 	u64(offset: number): bigint;
 	copy(offset: number, into: Uint8Array): void;
 	sumU64(offset: number, stride: number, count: number, words: number): BigUint64Array;
+	setU64(offset: number, value: bigint): void;
 	close(): void;
 }
 

@@ -207,10 +207,12 @@ Napi::Value Map::Dump(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-/** Only arrays can be mapped; the kernel lays their values out at multiples of eight bytes. */
+/** mmap(writable): only arrays can be mapped; the kernel lays their values out at multiples of eight bytes. */
 Napi::Value Map::Mmap(const Napi::CallbackInfo& info) {
   size_t size = RoundUp(value_size_, 8) * max_entries_;
-  void* start = mmap(nullptr, std::max(size, size_t{1}), PROT_READ, MAP_SHARED, fd_.get(), 0);
+  bool writable = info[0].ToBoolean();
+  int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* start = mmap(nullptr, std::max(size, size_t{1}), protection, MAP_SHARED, fd_.get(), 0);
   if (start == MAP_FAILED) return Status(info.Env(), -errno);
-  return Memory::Wrap(info.Env(), start, size);
+  return Memory::Wrap(info.Env(), start, size, writable);
 }

@@ -22,21 +22,23 @@ Napi::Function Memory::Define(Napi::Env env) {
                          InstanceMethod<&Memory::U64>("u64"),
                          InstanceMethod<&Memory::Copy>("copy"),
                          InstanceMethod<&Memory::SumU64>("sumU64"),
+                         InstanceMethod<&Memory::SetU64>("setU64"),
                          InstanceMethod<&Memory::Close>("close"),
                          InstanceAccessor<&Memory::Size>("size"),
                      });
 }
 
-Napi::Object Memory::Wrap(Napi::Env env, void* start, size_t size) {
+Napi::Object Memory::Wrap(Napi::Env env, void* start, size_t size, bool writable) {
   Napi::Object object = Addon::Of(env).memory.New({});
   Memory* memory = Unwrap(object);
-  memory->start_ = static_cast<const unsigned char*>(start);
+  memory->start_ = static_cast<unsigned char*>(start);
   memory->size_ = size;
+  memory->writable_ = writable;
   return object;
 }
 
 void Memory::Unmap() {
-  if (start_ != nullptr) munmap(const_cast<unsigned char*>(start_), size_);
+  if (start_ != nullptr) munmap(start_, size_);
   start_ = nullptr;
   size_ = 0;
 }
@@ -95,6 +97,16 @@ Napi::Value Memory::SumU64(const Napi::CallbackInfo& info) {
   for (uint64_t i = 0; i < count; i++, offset += stride)
     for (uint64_t word = 0; word < words; word++) sums[word] += Load<uint64_t>(offset + word * sizeof(uint64_t));
   return sums;
+}
+
+/** setU64(offset, value): one aligned store, for the kernel's programs to see whole. */
+void Memory::SetU64(const Napi::CallbackInfo& info) {
+  size_t offset = ToOffset(info[0], sizeof(uint64_t), sizeof(uint64_t));
+  if (!writable_) throw Napi::TypeError::New(info.Env(), "the mapping is read-only");
+  bool lossless = false;
+  uint64_t value = info[1].IsBigInt() ? info[1].As<Napi::BigInt>().Uint64Value(&lossless) : 0;
+  if (!lossless) throw Napi::TypeError::New(info.Env(), "value must be a bigint from 0 to 2^64 - 1");
+  __atomic_store_n(reinterpret_cast<uint64_t*>(start_ + offset), value, __ATOMIC_RELAXED);
 }
 
 Napi::Value Memory::Size(const Napi::CallbackInfo& info) {

@@ -131,6 +131,7 @@ export class Plane {
 			capacity,
 			nics,
 			hz: settings.hz,
+			instances: [],
 			isUp: () => true,
 			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot, source: null, isOnLink: true}),
 			liveFlows: () => 0,

@@ -1,4 +1,4 @@
-import type {CallName, CallResult, HealthReport, Params, Status} from '../control/protocol.js';
+import type {CallName, CallResult, HealthReport, Params, Status, VrrpReport} from '../control/protocol.js';
 import {ControlError, type ExitCode} from '../errors.js';
 import type {MapView} from '../xdp/view.js';
 import type {Style} from './style.js';
@@ -65,6 +65,11 @@ export class Session {
 	/** null, and one line that says so, while no daemon answers. */
 	async status(): Promise<Status | null> {
 		return this.#orNote(this.daemon.call('status', null));
+	}
+
+	/** null, and one line that says so, while no daemon answers. */
+	async vrrp(): Promise<VrrpReport | null> {
+		return this.#orNote(this.daemon.call('vrrp', null));
 	}
 
 	async #orNote<T>(answer: Promise<T>): Promise<T | null> {

@@ -330,6 +330,8 @@ export interface Instance {
 	readonly rules: readonly VirtualRule[];
 	/** The interface keeps the other addresses of a network when one of them goes. */
 	readonly promoteSecondaries: boolean;
+	/** What is sent to its addresses and is no service's reaches this machine (RFC 9568 §6.1, Accept_Mode). */
+	readonly accept: boolean;
 	readonly preempt: boolean;
 	readonly preemptDelayUs: number;
 	readonly garp: Garp;

@@ -99,6 +99,7 @@ export interface InstanceReport {
 	/** Master no more, but with the addresses until its successor is heard. */
 	readonly lingers: boolean;
 	readonly interface: string;
+	readonly family: 4 | 6;
 	readonly vrid: number;
 	/** In effect now: the configured one and what trackers add. */
 	readonly priority: number;

@@ -4,6 +4,7 @@
  */
 
 import type {Fifo, Script} from '../conf/model.js';
+import type {Family} from '../net/address.js';
 import type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
@@ -14,8 +15,9 @@ export type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} fr
 
 export type Cancel = () => void;
 
-/** Monotonic time and timers, in integer microseconds. */
+/** Time and timers, in integer microseconds. */
 export interface Clock {
+	/** CLOCK_MONOTONIC. */
 	nowUs(): number;
 	/** Wall-clock time, for people and mail only. */
 	wall(): Date;
@@ -57,6 +59,28 @@ export interface Sockets {
 	}): AdvertSocket;
 	/** Raw Ethernet frames out of an interface (announcements by ARP and NDP). */
 	frames(options: {interface: string; ifindex: number}): PacketSocket;
+}
+
+/** A VRRP instance as the wire knows it. */
+export interface VirtualRouter {
+	readonly ifindex: number;
+	readonly family: Family;
+	readonly vrid: number;
+}
+
+/**
+ * What a master tells the XDP program, which outlives it. Once a lease has run out and another router advertises, the
+ * program lets nobody ask this machine for the addresses any more: whoever held them is dead or hangs.
+ */
+export interface Leases {
+	/** Finds those of a daemon, by its name; again, where its maps may have been made anew. Throws KernelError. */
+	open(daemon: string): void;
+	/** An advert left at `sentUs` and keeps backups quiet until `untilUs`, on the clock. */
+	renew(router: VirtualRouter, sentUs: number, untilUs: number): void;
+	/** We are not master and have let go of the addresses. */
+	end(router: VirtualRouter): void;
+	/** Until when the last master here, perhaps of an earlier run, holds its lease; null: there was none, or it ended it. */
+	heldUntilUs(router: VirtualRouter): number | null;
 }
 
 /** How the kernel would reach an address. */

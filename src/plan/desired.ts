@@ -24,6 +24,7 @@ import {endpointBucket, filterBit, localHash} from './local-hash.js';
 import {type Member, SCHEDULERS} from './schedulers.js';
 import {serviceTerms, type Way, wayTo} from './terms.js';
 import {allocateTurns} from './turns.js';
+import {planVirtual, type VirtualInstance} from './virtual.js';
 
 /** Everything that the tables depend on beside the configuration. */
 export interface Circumstances {
@@ -33,6 +34,8 @@ export interface Circumstances {
 	readonly nics: ReadonlyMap<number, Nic>;
 	/** Jiffies a second. */
 	readonly hz: number;
+	/** Those whose interface there is. */
+	readonly instances: readonly VirtualInstance[];
 	/** Whether the backend's checks let it be used; a sorry server, whether it has to serve. */
 	isUp(service: ConfService, backend: ConfBackend): boolean;
 	/** null while the neighbour is unknown: nothing is dealt to such a backend. */
@@ -56,6 +59,7 @@ export function desired(services: readonly ConfService[], circumstances: Circums
 	draft.keepRemoved();
 	draft.markShared();
 	draft.addTurns();
+	draft.addInstances();
 	return draft;
 }
 
@@ -236,6 +240,14 @@ class Draft implements Desired {
 			this.tables.services.set(id, {...service, turn: words.get(id) ?? 0n});
 		}
 		for (const id of refused) this.problems.push(`service id ${id}: no room is left for its turn; it deals to nobody`);
+	}
+
+	addInstances(): void {
+		const {instances, actual} = this.#circumstances;
+		const {leases, virtualAddresses, problems} = planVirtual(instances, actual);
+		for (const [index, router] of leases) this.tables.leases.set(index, router);
+		for (const [key, entry] of virtualAddresses) this.tables.virtualAddresses.set(key, entry);
+		this.problems.push(...problems);
 	}
 }
 

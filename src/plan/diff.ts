@@ -5,7 +5,7 @@ import type {Op, Tables} from '../xdp/tables.js';
 
 /**
  * The ops that turn `actual` into `wanted`. What is added appears from the leaves up (NICs, backends, endpoints, the
- * filter, turns, services, service keys) and what goes disappears from the root down, so that nothing in force ever
+ * filter, turns, services, service keys; leases, virtual addresses) and what goes disappears from the root down, so that nothing in force ever
  * names an entry that is not there.
  */
 export function diff(actual: Tables, wanted: Tables): Op[] {
@@ -27,9 +27,17 @@ function* additions(actual: Tables, wanted: Tables): Generator<Op> {
 	for (const [, {key, id}] of changed(actual.serviceKeys, wanted.serviceKeys)) {
 		yield {map: 'serviceKeys', key, value: id};
 	}
+	for (const [index, value] of changed(actual.leases, wanted.leases)) yield {map: 'leases', index, value};
+	for (const [, entry] of changed(actual.virtualAddresses, wanted.virtualAddresses)) {
+		yield {map: 'virtualAddresses', ...entry};
+	}
 }
 
 function* removals(actual: Tables, wanted: Tables): Generator<Op> {
+	for (const {key} of gone(actual.virtualAddresses, wanted.virtualAddresses).values()) {
+		yield {map: 'virtualAddresses', key, value: null};
+	}
+	for (const index of gone(actual.leases, wanted.leases).keys()) yield {map: 'leases', index, value: null};
 	for (const {key} of gone(actual.serviceKeys, wanted.serviceKeys).values()) {
 		yield {map: 'serviceKeys', key, value: null};
 	}

@@ -1,5 +1,16 @@
 import type {Instance, Track, TrackerReport, TrackerResult} from '../conf/model.js';
-import type {AddressEntry, AdvertSocket, Cancel, Clock, Link, Netlink, Packet, Sockets} from '../host/host.js';
+import type {
+	AddressEntry,
+	AdvertSocket,
+	Cancel,
+	Clock,
+	Leases,
+	Link,
+	Netlink,
+	Packet,
+	Sockets,
+	VirtualRouter,
+} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
@@ -36,6 +47,7 @@ export interface VrrpHost {
 	readonly clock: Clock;
 	readonly sockets: Sockets;
 	readonly netlink: Netlink;
+	readonly leases: Leases;
 }
 
 /** What an instance asks of the router it belongs to. */
@@ -144,10 +156,10 @@ export class InstanceRunner {
 	 * once, or still. Throws `KernelError` when the sockets are refused.
 	 */
 	start(inventory: Inventory, legacy: Legacy | null): void {
-		if (legacy !== null) this.#inherit(legacy);
 		this.#links = inventory.links;
 		this.#holdings.adopt(this.#wanted(), inventory);
 		this.#attach(this.#wantedEnds(inventory.addresses));
+		this.#inherit(legacy ?? {masterForUs: this.#leftOfLeaseUs(), released: false});
 		this.#machineConfig = {...this.#machineConfig, priority: this.#tracking().priority};
 		const {awaited} = this.#tracking();
 		if (awaited === null) return this.reconsider();
@@ -155,7 +167,14 @@ export class InstanceRunner {
 		if (!this.#isStillMaster()) this.dispatch({kind: 'hold'});
 	}
 
-	#inherit({masterForUs, released}: Legacy): void {
+	/** Of a run that was killed: for so long nobody takes over from it. */
+	#leftOfLeaseUs(): number {
+		const router = this.#router();
+		const untilUs = router === null ? null : this.#host.leases.heldUntilUs(router);
+		return untilUs === null ? 0 : Math.max(0, untilUs - this.#host.clock.nowUs());
+	}
+
+	#inherit({masterForUs, released}: Omit<Legacy, 'key'>): void {
 		if (released) this.dispatch({kind: 'release'});
 		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
 		if (masterForUs === 0) return;
@@ -229,8 +248,8 @@ export class InstanceRunner {
 	/** Closes everything and leaves it as it is, for another process to go on with. */
 	async handOn(): Promise<Omit<Legacy, 'key'>> {
 		const {role, released} = this.#state;
-		const silentSinceUs = this.#host.clock.nowUs() - this.#advertisedUs;
-		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentSinceUs) : 0;
+		const silentForUs = this.#host.clock.nowUs() - this.#advertisedUs;
+		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentForUs) : 0;
 		this.#timers.cancelAll();
 		this.#detach();
 		this.#announcer.close();
@@ -255,6 +274,7 @@ export class InstanceRunner {
 		return {
 			name: this.#instance.name,
 			interface: this.#instance.interface,
+			family: this.#instance.family,
 			vrid: this.#instance.vrid,
 			role: this.#state.role,
 			cause: this.#cause,
@@ -300,6 +320,7 @@ export class InstanceRunner {
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
+				this.#endLease();
 				break;
 			case 'announce':
 				this.#announce(effect.rounds);
@@ -492,7 +513,32 @@ export class InstanceRunner {
 		if (sent.length === 0) return;
 		this.#advertsSent++;
 		this.#advertisedUs = this.#host.clock.nowUs();
+		if (priority > 0) this.#renewLease();
 		if (priority === 0) this.#log.info({}, `(${this.name}) sent 0 priority`);
+	}
+
+	#renewLease(): void {
+		const router = this.#router();
+		const nowUs = this.#host.clock.nowUs();
+		if (router !== null) this.#host.leases.renew(router, nowUs, nowUs + silentUs(this.#machineConfig));
+	}
+
+	/** The addresses are there, but a successor is the one to ask for them, and none of ours goes on from here. */
+	#passLease(): void {
+		const router = this.#router();
+		const nowUs = this.#host.clock.nowUs();
+		if (router !== null) this.#host.leases.renew(router, nowUs, nowUs);
+	}
+
+	#endLease(): void {
+		const router = this.#router();
+		if (router !== null) this.#host.leases.end(router);
+	}
+
+	#router(): VirtualRouter | null {
+		const link = this.#link();
+		const {family: of, vrid} = this.#instance;
+		return link === undefined ? null : {ifindex: link.ifindex, family: of, vrid};
 	}
 
 	#announce(rounds: number): void {
@@ -543,6 +589,7 @@ export class InstanceRunner {
 		if (cause !== 'resumed') this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);
+		if (this.#state.lingers) this.#passLease();
 		const ailment = to === 'fault' ? this.#ailment() : null;
 		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment.words}`);
 		if (to !== 'stopped') {

@@ -11,6 +11,7 @@ import {openNetlink} from '../host/real/netlink.js';
 import {realSockets} from '../host/real/sockets.js';
 import {VrrpEar} from '../host/real/vrrp-ear.js';
 import {vrrpTitle} from '../host/real/vrrp-process.js';
+import {PinnedLeases} from '../xdp/leases.js';
 import {VrrpAgent} from './agent.js';
 import type {ToVrrp} from './protocol.js';
 
@@ -31,6 +32,7 @@ async function main(socket: string): Promise<void> {
 		openHost: () => ({
 			clock: realClock,
 			sockets: realSockets,
+			leases: new PinnedLeases(),
 			netlink: openNetlink(['links', 'addresses', 'routes', 'rules', 'settings']),
 		}),
 		clock: realClock,

@@ -6,11 +6,14 @@
  */
 import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
+import type {Family} from '../net/address.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
 import type {TrackStatus} from './tracking.js';
 
 export interface VrrpConfig {
+	/** Name of the daemon whose data plane has the leases. */
+	readonly daemon: string;
 	readonly instances: readonly Instance[];
 	readonly syncGroups: readonly SyncGroup[];
 	readonly multicastGroups: MulticastGroups;
@@ -32,6 +35,7 @@ export interface Legacy {
 export interface InstanceStatus {
 	readonly name: string;
 	readonly interface: string;
+	readonly family: Family;
 	readonly vrid: number;
 	readonly role: Role;
 	/** Why; null before the start. */

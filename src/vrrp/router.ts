@@ -142,6 +142,7 @@ export class Router {
 
 	/** Static addresses come first: an instance may need one to speak from. */
 	async #configure(config: VrrpConfig, legacies: ReadonlyMap<string, Legacy>): Promise<void> {
+		this.#openLeases(config.daemon);
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		requireInterfaces(config, found.links);
@@ -158,6 +159,14 @@ export class Router {
 		const promoting = config.instances.filter(({promoteSecondaries}) => promoteSecondaries);
 		this.#promoting = new Set(promoting.map(instance => instance.interface));
 		await this.#promotion.enforce(this.#promoting, found.links);
+	}
+
+	#openLeases(daemon: string): void {
+		try {
+			this.#host.leases.open(daemon);
+		} catch (error) {
+			this.#log.warn({error: String(error)}, 'no lease: killed, this machine would go on answering for its addresses');
+		}
 	}
 
 	async #configureInstances(

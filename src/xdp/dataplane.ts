@@ -20,13 +20,14 @@ import {
 	localFilter as localFilterCodec,
 	SettingFlag,
 	type Settings,
+	type VirtualRouter,
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
+import {applyOp, type BlockChanges, familyOf, type Op, type Tables, virtualVerdicts, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
 export interface DataPlaneOptions {
@@ -82,6 +83,13 @@ const UNUSED_BACKEND = {
 	tunnelFlags: 0,
 	tunnelPort: 0,
 	tunnelSource: UNUSED_ADDRESS,
+};
+const UNUSED_LEASE = {
+	router: {ifindex: 0, family: 0, vrid: 0},
+	sentNs: 0n,
+	sentUntilNs: 0n,
+	heardNs: 0n,
+	heardUntilNs: 0n,
 };
 
 export class DataPlane {
@@ -170,7 +178,7 @@ export class DataPlane {
 			const attachments = new Attachments(objects.program('lb'), pins, log);
 			closeables.push(attachments);
 			const blockList = await BlockList.read(maps, clock);
-			const inForce = settings(maps, hz, timeouts, settingFlags(tables, blockList));
+			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
 			objects.connect(maps);
 			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments, blockList});
 		} catch (error) {
@@ -241,14 +249,15 @@ export class DataPlane {
 		try {
 			await this.#blockList.change(changes);
 		} finally {
-			this.#putFlags();
+			this.#putAttention();
 		}
 	}
 
 	/** Tells the program what there is to look for. */
-	#putFlags(): void {
-		const flags = settingFlags(this.tables, this.#blockList);
-		if (flags !== this.settings.flags) this.#putSettings({...this.settings, flags});
+	#putAttention(): void {
+		const {flags, virtualVerdicts} = attention(this.tables, this.#blockList);
+		if (flags === this.settings.flags && virtualVerdicts === this.settings.virtualVerdicts) return;
+		this.#putSettings({...this.settings, flags, virtualVerdicts});
 	}
 
 	#putSettings(value: Settings): void {
@@ -282,7 +291,7 @@ export class DataPlane {
 				applyOp(this.tables, op);
 			}
 		} finally {
-			this.#putFlags();
+			this.#putAttention();
 		}
 	}
 
@@ -307,8 +316,23 @@ export class DataPlane {
 				const servicesByKey = maps.servicesByKey[familyOf(op.key.addr)];
 				if (op.value === null) servicesByKey.delete(op.key);
 				else servicesByKey.set(op.key, op.value);
+				return;
 			}
+			case 'leases':
+				return this.#putLease(op.index, op.value);
+			case 'virtualAddresses':
+				if (op.value === null) maps.virtualAddresses.delete(op.key);
+				else maps.virtualAddresses.set(op.key, op.value);
 		}
+	}
+
+	/** A lease begins without anything sent or heard. */
+	#putLease(index: number, router: VirtualRouter | null): void {
+		const {leases, leaseOfRouter} = this.maps;
+		const before = this.tables.leases.get(index);
+		if (before !== undefined) leaseOfRouter.delete(before);
+		leases.set(index, {...UNUSED_LEASE, router: router ?? UNUSED_LEASE.router});
+		if (router !== null) leaseOfRouter.set(router, index);
 	}
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
@@ -344,7 +368,7 @@ function load(objectDirectory: string, sizes: Sizes, pins: Pins, adopted: boolea
 }
 
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
-function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, flags: number): Settings {
+function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attention: Attention): Settings {
 	const shifts = tickShifts(hz);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
@@ -356,21 +380,24 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, flags: n
 		coarseShift: shifts.coarse,
 		hz,
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
-		flags,
+		...attention,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
 	return value;
 }
 
-/** enum setting_flag, by what the maps hold. */
-function settingFlags({services}: Tables, blockList: BlockList): number {
-	const allPorts = [...services.values()].some(({port}) => port === 0);
-	return (
+/** What the program has to look for. */
+type Attention = Pick<Settings, 'flags' | 'virtualVerdicts'>;
+
+/** By what the maps hold. */
+function attention(tables: Tables, blockList: BlockList): Attention {
+	const allPorts = [...tables.services.values()].some(({port}) => port === 0);
+	const flags =
 		(allPorts ? SettingFlag.SETTING_ALL_PORTS : 0) |
 		(blockList.isEmpty(4) ? 0 : SettingFlag.SETTING_BLOCKS) |
-		(blockList.isEmpty(6) ? 0 : SettingFlag.SETTING_BLOCKS6)
-	);
+		(blockList.isEmpty(6) ? 0 : SettingFlag.SETTING_BLOCKS6);
+	return {flags, virtualVerdicts: virtualVerdicts(tables)};
 }
 
 function nextGeneration(generation: number): number {

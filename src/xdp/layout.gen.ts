@@ -78,11 +78,13 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 4,
+	LIMIT_LAYOUT_VERSION: 5,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
 	LIMIT_TURNS_PER_SERVICE: 1024,
+	LIMIT_LEASES: 4096,
+	LIMIT_VIRTUAL_ADDRESSES: 16384,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
@@ -117,7 +119,9 @@ export const Program = {
 	PROGRAM_FRAGMENT6: 8,
 	PROGRAM_FRAGMENT_NEW: 9,
 	PROGRAM_FRAGMENT_NEW6: 10,
-	PROGRAMS: 11,
+	PROGRAM_VIRTUAL: 11,
+	PROGRAM_VIRTUAL6: 12,
+	PROGRAMS: 13,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -192,14 +196,22 @@ export const Verdict = {
 	V_DROP_BLOCKED: 28,
 	V_DROP_RATE_SOURCE: 29,
 	V_DROP_RATE_SERVICE: 30,
-	V_DROP_TOO_BIG: 31,
-	V_ANSWER_TIME_EXCEEDED: 32,
-	V_ANSWER_TOO_BIG: 33,
-	V_ANSWER_UNREACHABLE: 34,
-	V_ANSWER_RESET: 35,
-	V_COUNT: 36,
+	V_DROP_LEASE: 31,
+	V_DROP_CLOSED: 32,
+	V_DROP_TOO_BIG: 33,
+	V_ANSWER_TIME_EXCEEDED: 34,
+	V_ANSWER_TOO_BIG: 35,
+	V_ANSWER_UNREACHABLE: 36,
+	V_ANSWER_RESET: 37,
+	V_COUNT: 38,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+/** enum virtual_flag */
+export const VirtualFlag = {
+	VIRTUAL_CLOSED: 1,
+} as const;
+export type VirtualFlag = (typeof VirtualFlag)[keyof typeof VirtualFlag];
 
 /** struct answer, 64 bytes. */
 export interface Answer {
@@ -478,6 +490,34 @@ export const fragmentWay: Codec<FragmentWay> = {
 	}),
 };
 
+/** struct lease, 64 bytes. */
+export interface Lease {
+	readonly router: VirtualRouter;
+	readonly sentNs: bigint;
+	readonly sentUntilNs: bigint;
+	readonly heardNs: bigint;
+	readonly heardUntilNs: bigint;
+}
+export const lease: Codec<Lease> = {
+	name: 'lease',
+	size: 64,
+	encode(value, view) {
+		put(view, 0, virtualRouter, value.router, 'lease.router');
+		putU64(view, 8, value.sentNs, 'lease.sent_ns');
+		putU64(view, 16, value.sentUntilNs, 'lease.sent_until_ns');
+		putU64(view, 24, value.heardNs, 'lease.heard_ns');
+		putU64(view, 32, value.heardUntilNs, 'lease.heard_until_ns');
+		putPad(view, 40, 24);
+	},
+	decode: view => ({
+		router: take(view, 0, virtualRouter),
+		sentNs: view.getBigUint64(8, true),
+		sentUntilNs: view.getBigUint64(16, true),
+		heardNs: view.getBigUint64(24, true),
+		heardUntilNs: view.getBigUint64(32, true),
+	}),
+};
+
 /** struct local_filter, 4096 bytes. */
 export interface LocalFilter {
 	readonly bits: readonly (readonly bigint[])[];
@@ -671,7 +711,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 104 bytes. */
+/** struct settings, 112 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -683,11 +723,12 @@ export interface Settings {
 	readonly hz: number;
 	readonly routeGeneration: number;
 	readonly flags: number;
+	readonly virtualVerdicts: bigint;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 104,
+	size: 112,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -699,7 +740,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 28, value.hz, 'settings.hz');
 		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
 		putU32(view, 36, value.flags, 'settings.flags');
-		put(view, 40, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU64(view, 40, value.virtualVerdicts, 'settings.virtual_verdicts');
+		put(view, 48, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -712,7 +754,8 @@ export const settings: Codec<Settings> = {
 		hz: view.getUint32(28, true),
 		routeGeneration: view.getUint32(32, true),
 		flags: view.getUint32(36, true),
-		timeouts: take(view, 40, flowTimeouts),
+		virtualVerdicts: view.getBigUint64(40, true),
+		timeouts: take(view, 48, flowTimeouts),
 	}),
 };
 
@@ -811,6 +854,68 @@ export const verdictCounters: Codec<VerdictCounters> = {
 	}),
 };
 
+/** struct virtual_address, 8 bytes. */
+export interface VirtualAddress {
+	readonly lease: number;
+	readonly flags: number;
+}
+export const virtualAddress: Codec<VirtualAddress> = {
+	name: 'virtual_address',
+	size: 8,
+	encode(value, view) {
+		putU32(view, 0, value.lease, 'virtual_address.lease');
+		putU32(view, 4, value.flags, 'virtual_address.flags');
+	},
+	decode: view => ({
+		lease: view.getUint32(0, true),
+		flags: view.getUint32(4, true),
+	}),
+};
+
+/** struct virtual_key, 24 bytes. */
+export interface VirtualKey {
+	readonly addr: Uint8Array;
+	readonly ifindex: number;
+	readonly family: number;
+}
+export const virtualKey: Codec<VirtualKey> = {
+	name: 'virtual_key',
+	size: 24,
+	encode(value, view) {
+		putBytes(view, 0, 16, value.addr, 'virtual_key.addr');
+		putU32(view, 16, value.ifindex, 'virtual_key.ifindex');
+		putU8(view, 20, value.family, 'virtual_key.family');
+		putPad(view, 21, 3);
+	},
+	decode: view => ({
+		addr: takeBytes(view, 0, 16),
+		ifindex: view.getUint32(16, true),
+		family: view.getUint8(20),
+	}),
+};
+
+/** struct virtual_router, 8 bytes. */
+export interface VirtualRouter {
+	readonly ifindex: number;
+	readonly family: number;
+	readonly vrid: number;
+}
+export const virtualRouter: Codec<VirtualRouter> = {
+	name: 'virtual_router',
+	size: 8,
+	encode(value, view) {
+		putU32(view, 0, value.ifindex, 'virtual_router.ifindex');
+		putU8(view, 4, value.family, 'virtual_router.family');
+		putU8(view, 5, value.vrid, 'virtual_router.vrid');
+		putPad(view, 6, 2);
+	},
+	decode: view => ({
+		ifindex: view.getUint32(0, true),
+		family: view.getUint8(4),
+		vrid: view.getUint8(5),
+	}),
+};
+
 export const maps = {
 	answers: {
 		name: 'answers',
@@ -868,6 +973,22 @@ export const maps = {
 		key: flowKey,
 		value: fragmentWay,
 	} satisfies MapLayout<FlowKey, FragmentWay>,
+	leaseOfRouter: {
+		name: 'lease_of_router',
+		type: MapType.hash,
+		maxEntries: 4096,
+		flags: 0,
+		key: virtualRouter,
+		value: u32,
+	} satisfies MapLayout<VirtualRouter, number>,
+	leases: {
+		name: 'leases',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 1024,
+		key: u32,
+		value: lease,
+	} satisfies MapLayout<number, Lease>,
 	localFilter: {
 		name: 'local_filter',
 		type: MapType.array,
@@ -911,7 +1032,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 11,
+		maxEntries: 13,
 		flags: 0,
 		key: u32,
 		value: u32,
@@ -988,4 +1109,12 @@ export const maps = {
 		key: u32,
 		value: verdictCounters,
 	} satisfies MapLayout<number, VerdictCounters>,
+	virtualAddresses: {
+		name: 'virtual_addresses',
+		type: MapType.hash,
+		maxEntries: 16384,
+		flags: 0,
+		key: virtualKey,
+		value: virtualAddress,
+	} satisfies MapLayout<VirtualKey, VirtualAddress>,
 } as const;

@@ -49,6 +49,7 @@ const CONTINUATIONS = [
 	['lb_icmp', Program.PROGRAM_ICMP, Program.PROGRAM_ICMP6],
 	['lb_answer', Program.PROGRAM_ANSWER, Program.PROGRAM_ANSWER6],
 	['lb_fragment', Program.PROGRAM_FRAGMENT, Program.PROGRAM_FRAGMENT6],
+	['lb_virtual', Program.PROGRAM_VIRTUAL, Program.PROGRAM_VIRTUAL6],
 	['lb_fragment_new', Program.PROGRAM_FRAGMENT_NEW, Program.PROGRAM_FRAGMENT_NEW6],
 ] as const;
 

@@ -41,6 +41,9 @@ export class Maps {
 	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
 	readonly census: BpfMap<number, layout.Census>;
+	readonly leases: BpfMap<number, layout.Lease>;
+	readonly leaseOfRouter: BpfMap<layout.VirtualRouter, number>;
+	readonly virtualAddresses: BpfMap<layout.VirtualKey, layout.VirtualAddress>;
 	/** Arrays of turns, flow_bucket, ticket, openings, verdict_counters and traffic. */
 	readonly turnMemory: MapMemory;
 	readonly flows: ByFamily<MapMemory>;
@@ -71,6 +74,9 @@ export class Maps {
 			this.programs = this.#typed(maps.programs);
 			this.settings = this.#typed(maps.settings);
 			this.census = this.#typed(maps.census);
+			this.leases = this.#typed(maps.leases);
+			this.leaseOfRouter = this.#typed(maps.leaseOfRouter);
+			this.virtualAddresses = this.#typed(maps.virtualAddresses);
 			this.turnMemory = this.#mapped(maps.turns);
 			this.flows = {4: this.#mapped(maps.flows), 6: this.#mapped(maps6.flows6)};
 			this.tickets = this.#mapped(maps.tickets);

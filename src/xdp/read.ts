@@ -2,7 +2,7 @@ import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
 import {BackendState, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {emptyTables, serviceKeyText, type Tables} from './tables.js';
+import {emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
 const BITS_PER_WORD = 64;
 
@@ -27,6 +27,12 @@ export async function readTables(maps: Maps): Promise<Tables> {
 		}
 	}
 	for (const bit of filterBits(maps)) tables.filter.add(bit);
+	for (const [index, {router}] of await maps.leases.readUsed()) {
+		if (router.ifindex !== 0) tables.leases.set(index, router);
+	}
+	for (const [key, value] of await maps.virtualAddresses.entries()) {
+		tables.virtualAddresses.set(virtualKeyText(key), {key, value});
+	}
 	return tables;
 }
 

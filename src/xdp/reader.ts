@@ -15,16 +15,18 @@ import {
 	type Settings,
 } from './layout.gen.js';
 import {maps as layouts6} from './layout6.gen.js';
-import {openPinnedMaps, readClock} from './load.js';
+import {leaseState} from './leases.js';
+import {type KernelTime, openPinnedMaps, readClock} from './load.js';
 import type {Maps} from './maps.js';
 import {Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
-import {addressIn, type BackendId, familyOf, type ServiceId, type Tables} from './tables.js';
+import {addressIn, type BackendId, familyIn, familyOf, type ServiceId, type Tables} from './tables.js';
 import type {
 	BackendView,
 	DropView,
 	FlowFilter,
 	FlowView,
+	LeaseView,
 	MapEntry,
 	MapInfo,
 	MapView,
@@ -63,7 +65,7 @@ class PinnedView implements MapView {
 	readonly #settings: Settings;
 	readonly #tables: Tables;
 	readonly #interfaces: InterfaceNames;
-	readonly #jiffies: bigint;
+	readonly #now: KernelTime;
 
 	constructor(pins: Pins, maps: Maps, tables: Tables, interfaces: InterfaceNames) {
 		this.#pins = pins;
@@ -71,7 +73,7 @@ class PinnedView implements MapView {
 		this.#settings = settingsOf(maps);
 		this.#tables = tables;
 		this.#interfaces = interfaces;
-		this.#jiffies = jiffiesNow(pins);
+		this.#now = timeNow(pins);
 	}
 
 	services(): ServiceView[] {
@@ -120,7 +122,7 @@ class PinnedView implements MapView {
 	}
 
 	backends(): BackendView[] {
-		const flows: FlowCounts = countFlows(this.#maps.flows, this.#settings, this.#jiffies);
+		const flows: FlowCounts = countFlows(this.#maps.flows, this.#settings, this.#now.jiffies);
 		return [...this.#tables.backends].map(([id, backend]) => ({
 			service: this.#serviceName(backend.service),
 			backend: nameOf(backend),
@@ -139,11 +141,11 @@ class PinnedView implements MapView {
 		new DataView(bytes.buffer).setBigUint64(0, word, true);
 		const slot = Number((word >> BigInt(FlowShift.NEXT_HOP_NIC_SHIFT)) & 0xffn);
 		const ifindex = this.#tables.nics.get(slot)?.ifindex ?? 0;
-		return {mac: formatMac(bytes.subarray(0, 6)), nic: this.#interfaces.get(ifindex) ?? `#${ifindex}`};
+		return {mac: formatMac(bytes.subarray(0, 6)), nic: this.#nicName(ifindex)};
 	}
 
 	async *flows(filter: FlowFilter): AsyncGenerator<FlowView> {
-		for (const flow of liveFlows(this.#maps.flows, this.#settings, this.#jiffies)) {
+		for (const flow of liveFlows(this.#maps.flows, this.#settings, this.#now.jiffies)) {
 			const view = {
 				client: nameAt(flow.clientAddr, flow.clientPort, TCP),
 				service: nameAt(flow.serviceAddr, flow.servicePort, flow.proto),
@@ -158,13 +160,13 @@ class PinnedView implements MapView {
 
 	async *persistence(): AsyncGenerator<PersistenceView> {
 		for (const [{client, service}, {backend, expires}] of await this.#persistenceEntries()) {
-			if (expires <= this.#jiffies) continue;
+			if (expires <= this.#now.jiffies) continue;
 			const prefix = this.#persistencePrefix(service);
 			yield {
 				client: prefix < client.length * 8 ? `${formatAddress(client)}/${prefix}` : formatAddress(client),
 				service: this.#serviceName(service),
 				backend: this.#backendName(backend),
-				expiresInS: this.#seconds(expires - this.#jiffies),
+				expiresInS: this.#seconds(expires - this.#now.jiffies),
 			};
 		}
 	}
@@ -192,6 +194,27 @@ class PinnedView implements MapView {
 					verdict,
 					packets: Number(packets),
 				}));
+		});
+	}
+
+	#nicName(ifindex: number): string {
+		return this.#interfaces.get(ifindex) ?? `#${ifindex}`;
+	}
+
+	leases(): LeaseView[] {
+		const {ns: nowNs} = this.#now;
+		const since = (ns: bigint): number | null => (ns === 0n ? null : Math.max(0, Number(nowNs - ns) / 1e9));
+		return [...this.#tables.leases].flatMap(([index, {ifindex, family, vrid}]) => {
+			const lease = this.#maps.leases.get(index);
+			if (lease === undefined) return [];
+			return {
+				interface: this.#nicName(ifindex),
+				family: familyIn({family}),
+				vrid,
+				state: leaseState(lease, nowNs),
+				sentS: since(lease.sentNs),
+				heardS: since(lease.heardNs),
+			};
 		});
 	}
 
@@ -284,10 +307,10 @@ const STATE_WORDS: Readonly<Record<number, BackendView['state']>> = {
 };
 const MAP_TYPE_NAMES = new Map<number, string>(Object.entries(MapType).map(([name, type]) => [type, name]));
 
-function jiffiesNow(pins: Pins): bigint {
+function timeNow(pins: Pins): KernelTime {
 	const reader = BpfProgram.openPinned(pins.program('read_clock'));
 	try {
-		return readClock(reader).jiffies;
+		return readClock(reader);
 	} finally {
 		reader.close();
 	}

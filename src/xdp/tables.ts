@@ -1,6 +1,17 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import {addressLength, type Family} from '../net/address.js';
-import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
+import {
+	type Backend,
+	type Endpoint,
+	type Nic,
+	type Service,
+	type ServiceKey,
+	Verdict,
+	type VirtualAddress,
+	VirtualFlag,
+	type VirtualKey,
+	type VirtualRouter,
+} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
 
 export type {Backend, Service} from './layout.gen.js';
@@ -21,6 +32,10 @@ export interface Tables {
 	readonly services: Map<ServiceId, Service>;
 	/** By `serviceKeyText`. */
 	readonly serviceKeys: Map<string, {readonly key: ServiceKey; readonly id: ServiceId}>;
+	/** By index in `leases`: whose each is. */
+	readonly leases: Map<number, VirtualRouter>;
+	/** By `virtualKeyText`. */
+	readonly virtualAddresses: Map<string, {readonly key: VirtualKey; readonly value: VirtualAddress}>;
 }
 
 export function emptyTables(): Tables {
@@ -32,12 +47,19 @@ export function emptyTables(): Tables {
 		turns: new Map(),
 		services: new Map(),
 		serviceKeys: new Map(),
+		leases: new Map(),
+		virtualAddresses: new Map(),
 	};
 }
 
 /** A service key as a string, for use as the key of a Map. */
 export function serviceKeyText(key: ServiceKey): string {
 	return `${key.addr.join('.')}:${key.port}/${key.proto}`;
+}
+
+/** A virtual address's key as a string, likewise. */
+export function virtualKeyText({addr, ifindex, family}: VirtualKey): string {
+	return `${addr.join('.')}%${ifindex}/${family}`;
 }
 
 /** The family of an address of 4 or 16 bytes. */
@@ -68,6 +90,29 @@ export interface BlockChanges {
 	readonly removed: readonly string[];
 }
 
+/** Of adverts, and of the questions where an address is. */
+const LEASED_VERDICTS = [
+	Verdict.V_PASS_OTHER_MAC,
+	Verdict.V_PASS_ETHERTYPE,
+	Verdict.V_PASS_PROTOCOL,
+	Verdict.V_PASS_ICMP,
+] as const;
+/** Of all that a closed address gets and that is no service's. */
+const CLOSED_VERDICTS = [
+	Verdict.V_PASS_PROTOCOL,
+	Verdict.V_PASS_ICMP,
+	Verdict.V_PASS_FRAGMENT,
+	Verdict.V_PASS_NOT_OURS,
+	Verdict.V_PASS_BACKEND_NO_FLOW,
+] as const;
+
+/** `virtual_verdicts` of the settings: nobody pays for what nobody uses. */
+export function virtualVerdicts({leases, virtualAddresses}: Tables): bigint {
+	const isClosed = [...virtualAddresses.values()].some(({value}) => (value.flags & VirtualFlag.VIRTUAL_CLOSED) !== 0);
+	const seen = [...(leases.size > 0 ? LEASED_VERDICTS : []), ...(isClosed ? CLOSED_VERDICTS : [])];
+	return seen.reduce((bits, verdict) => bits | (1n << BigInt(verdict)), 0n);
+}
+
 /** One change of one map entry; `null` means: no longer in use. */
 export type Op =
 	| {readonly map: 'nics'; readonly index: number; readonly value: Nic | null}
@@ -81,7 +126,9 @@ export type Op =
 	| {readonly map: 'filter'; readonly value: ReadonlySet<number>}
 	| {readonly map: 'turns'; readonly index: number; readonly value: BackendId}
 	| {readonly map: 'services'; readonly index: ServiceId; readonly value: Service | null}
-	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null};
+	| {readonly map: 'serviceKeys'; readonly key: ServiceKey; readonly value: ServiceId | null}
+	| {readonly map: 'leases'; readonly index: number; readonly value: VirtualRouter | null}
+	| {readonly map: 'virtualAddresses'; readonly key: VirtualKey; readonly value: VirtualAddress | null};
 
 /** Performs an op on tables: what the kernel's maps hold afterwards. */
 export function applyOp(tables: Tables, op: Op): void {
@@ -98,6 +145,14 @@ export function applyOp(tables: Tables, op: Op): void {
 			return put(tables.services, op.index, op.value);
 		case 'serviceKeys':
 			return put(tables.serviceKeys, serviceKeyText(op.key), op.value === null ? null : {key: op.key, id: op.value});
+		case 'leases':
+			return put(tables.leases, op.index, op.value);
+		case 'virtualAddresses':
+			return put(
+				tables.virtualAddresses,
+				virtualKeyText(op.key),
+				op.value === null ? null : {key: op.key, value: op.value},
+			);
 		case 'filter':
 			tables.filter.clear();
 			for (const bit of op.value) tables.filter.add(bit);

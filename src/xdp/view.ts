@@ -1,3 +1,5 @@
+import type {Family} from '../net/address.js';
+
 /**
  * What lbctl reads from the pinned maps, with or without a daemon; reader.ts implements it. Totals count since
  * the maps were made. Names are those of the configuration: `192.168.1.1:80` and `10.0.0.71:80`.
@@ -10,6 +12,7 @@ export interface MapView {
 	persistence(): AsyncIterable<PersistenceView>;
 	/** Packets that were not forwarded or passed on, answered or not, by service and verdict; no rows for zero. */
 	drops(): DropView[];
+	leases(): LeaseView[];
 	maps(): MapInfo[];
 	/** Every entry of a map, decoded as its layout says. */
 	dump(map: string): AsyncIterable<MapEntry>;
@@ -78,6 +81,21 @@ export interface DropView {
 	readonly service: string | null;
 	readonly verdict: string;
 	readonly packets: number;
+}
+
+/** Of a VRRP instance on its addresses. */
+export interface LeaseView {
+	readonly interface: string;
+	readonly family: Family;
+	readonly vrid: number;
+	/**
+	 * `held` by a master; `lapsed`: that one is dead or hangs; `taken`: and another router is master, so that this machine is
+	 * not asked for the addresses; `none`: not master.
+	 */
+	readonly state: 'held' | 'lapsed' | 'taken' | 'none';
+	/** Seconds since our last advert as a master, null: there was none; and since another router's, null: none was heard. */
+	readonly sentS: number | null;
+	readonly heardS: number | null;
 }
 
 export interface MapInfo {

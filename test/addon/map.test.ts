@@ -195,6 +195,20 @@ privileged('mapped memory cannot be read outside of its bounds, or after close',
 	t.throws(() => memory.size, refusal('EBADF', /closed/));
 });
 
+privileged('mapped memory is written where that was asked for, a word at a time', t => {
+	const map = mapOf(loaded(t, FIXTURE), 'mapped');
+	const memory = map.mmap({writable: true});
+	memory.setU64(16, 2n ** 64n - 1n);
+	t.deepEqual(map.lookup(u32Bytes(1))?.subarray(0, 8), u64Bytes(2n ** 64n - 1n));
+	t.is(memory.u64(16), 2n ** 64n - 1n);
+	for (const offset of [-8, 4, 128, 2 ** 52]) t.throws(() => memory.setU64(offset, 1n), {instanceOf: RangeError});
+	for (const value of [-1n, 2n ** 64n]) t.throws(() => memory.setU64(0, value), {message: /from 0 to 2\^64 - 1/});
+	t.throws(() => map.mmap().setU64(0, 1n), {message: 'the mapping is read-only'});
+	t.is(memory.u64(0), 0n);
+	memory.close();
+	t.throws(() => memory.setU64(0, 1n), refusal('EBADF', /^map memory read: mapped/));
+});
+
 privileged('a map outlives its object by a pin', t => {
 	const bpffs = mountedBpffs(t);
 	const path = `${bpffs}/numbers`;

@@ -1,5 +1,5 @@
 import {ControlError} from '../../src/errors.js';
-import type {FlowFilter, FlowView, MapEntry, MapView, PersistenceView} from '../../src/xdp/view.js';
+import type {FlowFilter, FlowView, LeaseView, MapEntry, MapView, PersistenceView} from '../../src/xdp/view.js';
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
 	yield* items;
@@ -81,6 +81,13 @@ export class FakeView implements MapView {
 		return [
 			{service: null, verdict: 'drop-short', packets: 2},
 			{service: '192.168.1.1:80', verdict: 'drop-no-backend', packets: 1017},
+		];
+	}
+
+	leases(): LeaseView[] {
+		return [
+			{interface: 'eth0', family: 4, vrid: 91, state: 'held', sentS: 0.4, heardS: null},
+			{interface: 'eth1', family: 4, vrid: 92, state: 'taken', sentS: 312, heardS: 1.2},
 		];
 	}
 

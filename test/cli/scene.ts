@@ -17,6 +17,7 @@ import {FakeView} from './fake-view.js';
 
 const instance = {
 	state: 'master',
+	family: 4,
 	sinceS: 11_520,
 	reason: 'no advert within 3.609 s',
 	released: false,

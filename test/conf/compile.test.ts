@@ -117,6 +117,24 @@ test('global_defs', t => {
 });
 
 test('preempt_delay', t => t.is(instanceOf({instance: 'preempt_delay 0.5'}).preemptDelayUs, 500_000));
+/** As keepalived 2.2.7 has it; see the sets of its nftables. */
+const CLOSED: ReadonlyArray<readonly [line: string, accept: boolean]> = [
+	['', true],
+	['accept', true],
+	['no_accept', false],
+	['no_accept\naccept', true],
+	['strict_mode', false],
+	['strict_mode\naccept', false],
+	['strict_mode\nversion 3', false],
+	['strict_mode\nversion 3\naccept', true],
+	['strict_mode\nversion 3\naccept\nno_accept', false],
+	['priority 255\nno_accept', true],
+	['priority 255\nstrict_mode', true],
+];
+for (const [line, accept] of CLOSED)
+	test(`addresses are ${accept ? 'open' : 'closed'}: ${line.replaceAll('\n', ', ')}`, t =>
+		t.is(instanceOf({instance: line}).accept, accept));
+
 test('priority 255 owns', t => t.is(instanceOf({instance: 'priority 255'}).initialState, 'master'));
 test('half a second of advert_int is one', t => t.is(instanceOf({instance: 'advert_int 0.3'}).advertUs, 1_000_000));
 

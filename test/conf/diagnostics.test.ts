@@ -366,6 +366,7 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'8:1: warning: state is ignored in strict mode: only priority 255 starts as MASTER (remove it)',
 		'10:1: warning: authentication is ignored in strict mode: the RFC has none (remove it)',
 	],
+	['instance', 'strict_mode\naccept', '8:1: warning: accept is ignored in strict mode: RFC 3768 has none (remove it)'],
 	[
 		'instance',
 		'strict_mode\npreempt_delay 5',

@@ -52,6 +52,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			routes: [],
 			rules: [],
 			promoteSecondaries: false,
+			accept: true,
 			preempt: true,
 			preemptDelayUs: 0,
 			garp: {

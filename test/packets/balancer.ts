@@ -25,6 +25,7 @@ import {
 	formatMac,
 } from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
+import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {
@@ -33,6 +34,7 @@ import {
 	type Event,
 	type FlowSlot,
 	flowBucket,
+	type Lease,
 	Limits,
 	maps as layouts,
 	type Nic,
@@ -44,7 +46,7 @@ import {
 import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
-import {addressIn, emptyTables, familyOf, type Tables} from '../../src/xdp/tables.js';
+import {addressIn, emptyTables, familyOf, type Tables, virtualVerdicts} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
 import {endpoint, mac} from './frame.js';
 
@@ -93,6 +95,20 @@ export interface JobService {
 	readonly policy?: Partial<Policy>;
 }
 
+/** A VRRP instance. */
+export interface JobInstance {
+	readonly side: Side;
+	readonly vrid: number;
+	/** All of one family. */
+	readonly addresses: readonly string[];
+	readonly closed?: boolean;
+}
+
+export interface BalancerOptions {
+	readonly persistenceEntries?: number;
+	readonly virtual?: readonly JobInstance[];
+}
+
 /** What is the same in all tests: who has which MAC address. */
 export const CLIENT_MAC = '02:00:00:00:00:99';
 /** MAC address of a backend by the last byte of its address. */
@@ -121,12 +137,14 @@ export class Balancer {
 	tables: Tables;
 	readonly ports: Readonly<Record<Side, Port>>;
 	readonly #job: readonly JobService[];
+	readonly #virtual: readonly JobInstance[];
 	readonly #objects: Objects;
 
-	constructor(job: readonly JobService[], options: {readonly persistenceEntries?: number} = {}) {
+	constructor(job: readonly JobService[], options: BalancerOptions = {}) {
 		this.ports = ports();
 		this.#job = job;
-		const {persistenceEntries = 1024} = options;
+		const {persistenceEntries = 1024, virtual = []} = options;
+		this.#virtual = virtual;
 		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
 		this.#objects = new Objects(OBJECT_DIRECTORY, sizes, null);
 		this.maps = new Maps(name => this.#objects.map(name));
@@ -226,6 +244,13 @@ export class Balancer {
 		for (let cpu = 0; cpu < answers.maxEntries; cpu++) typed.set(cpu, left);
 	}
 
+	/** What was sent and heard for the virtual router of that index; nothing unless told. */
+	setLease(index: number, words: Partial<Omit<Lease, 'router'>>): void {
+		const router = this.tables.leases.get(index);
+		if (router === undefined) throw new Error(`no router ${index}`);
+		this.maps.leases.set(index, {router, sentNs: 0n, sentUntilNs: 0n, heardNs: 0n, heardUntilNs: 0n, ...words});
+	}
+
 	setState(address: string, state: BackendState): void {
 		this.setBackend(address, {state});
 	}
@@ -318,6 +343,7 @@ export class Balancer {
 			},
 			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
 			hz: HZ,
+			instances: this.#virtual.map((instance, index) => this.#onPorts(instance, `instance ${index}`)),
 			isUp: () => true,
 			nextHop: address => ({
 				mac: mac(backendMac(address)),
@@ -329,6 +355,17 @@ export class Balancer {
 		});
 		if (problems.length > 0) throw new Error(problems.join('\n'));
 		return tables;
+	}
+
+	#onPorts({side, vrid, addresses, closed = false}: JobInstance, name: string): VirtualInstance {
+		const {ifindex} = this.ports[side];
+		const [first = ''] = addresses;
+		return {
+			name,
+			router: {ifindex, family: family(first), vrid},
+			addresses: addresses.map(address => ({address, ifindex})),
+			closed,
+		};
 	}
 
 	#write(): void {
@@ -345,6 +382,7 @@ export class Balancer {
 			hz: HZ,
 			routeGeneration: 1,
 			flags: [...tables.services.values()].some(({port}) => port === 0) ? SettingFlag.SETTING_ALL_PORTS : 0,
+			virtualVerdicts: virtualVerdicts(tables),
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
@@ -360,6 +398,11 @@ export class Balancer {
 			maps.nics.set(index, value);
 			maps.nicPorts.set(index, value.ifindex);
 		}
+		for (const [index, router] of tables.leases) {
+			this.setLease(index, {});
+			maps.leaseOfRouter.set(router, index);
+		}
+		for (const {key, value} of tables.virtualAddresses.values()) maps.virtualAddresses.set(key, value);
 		const words = new BigUint64Array(512);
 		for (const bit of tables.filter) words[bit >> 6] = (words[bit >> 6] ?? 0n) | (1n << BigInt(bit & 63));
 		maps.localFilter.set(0, {bits: [[...words.subarray(0, 256)], [...words.subarray(256)]]});
@@ -384,7 +427,7 @@ export function packetTest(title: string, body: (t: ExecutionContext) => void | 
 }
 
 /** A balancer that is closed at the end of the test. */
-export function balancer(t: ExecutionContext, job: readonly JobService[], options = {}): Balancer {
+export function balancer(t: ExecutionContext, job: readonly JobService[], options: BalancerOptions = {}): Balancer {
 	const made = new Balancer(job, options);
 	t.teardown(() => made.close());
 	return made;

@@ -1,6 +1,14 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. */
 import test from 'ava';
-import {Balancer, type JobService, packetTest, type Side, type VerdictName, XDP} from './balancer.js';
+import {
+	Balancer,
+	type BalancerOptions,
+	type JobService,
+	packetTest,
+	type Side,
+	type VerdictName,
+	XDP,
+} from './balancer.js';
 import {describe} from './frame.js';
 
 export interface Case {
@@ -16,13 +24,13 @@ export interface Case {
 }
 
 /** A test of each case. They take turns with one balancer, which forgets all between them. */
-export function testCases(cases: readonly Case[], job: readonly JobService[]): void {
+export function testCases(cases: readonly Case[], job: readonly JobService[], options: BalancerOptions = {}): void {
 	let shared: Balancer | undefined;
 	test.after.always(() => shared?.close());
 	for (const {description, verdict, side, prepare, frame, out, action} of cases)
 		packetTest(`${verdict}: ${description}`, t => {
 			shared?.reset();
-			shared ??= new Balancer(job);
+			shared ??= new Balancer(job, options);
 			const b = shared;
 			prepare?.(b);
 			const sent = frame(b);

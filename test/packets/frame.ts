@@ -16,7 +16,7 @@ export const IPV6 = 40;
 const TCP = 20;
 const UDP = 8;
 export const ICMP = 8;
-export const PROTOCOL = {icmp: 1, tcp: 6, udp: 17, icmpv6: 58} as const;
+export const PROTOCOL = {icmp: 1, tcp: 6, udp: 17, gre: 47, ah: 51, icmpv6: 58, vrrp: 112} as const;
 export const ETHERTYPE = {ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd} as const;
 /** Headers of IPv6 that stand before the transport header and tell their own length (RFC 8200, 4). */
 export const EXTENSION = {hopByHop: 0, routing: 43, destination: 60} as const;
@@ -106,7 +106,7 @@ export function icmpErrorFrame(parts: IcmpErrorParts): Uint8Array {
 }
 
 /** A frame around a packet's content, checksums not yet computed. */
-function ipFrame(parts: UdpParts, protocol: number, content: Uint8Array): Uint8Array {
+export function ipFrame(parts: UdpParts, protocol: number, content: Uint8Array): Uint8Array {
 	const isIpv4 = family(endpoint(parts.from)[0]) === 4;
 	const header = isIpv4 ? ipv4Header(parts, protocol, content.length) : ipv6Header(parts, protocol, content.length);
 	const frame = new Uint8Array(ETHERNET + header.length + content.length);

@@ -98,6 +98,7 @@ export function circumstances(actual: Tables, overrides: Partial<Circumstances> 
 		capacity: CAPACITY,
 		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3), mtu: 1500}]]),
 		hz: 250,
+		instances: [],
 		isUp: () => true,
 		nextHop: () => HOP,
 		liveFlows: () => 0,

@@ -6,6 +6,7 @@ import type {Taker} from '../../src/vrrp/outbox.js';
 import type {FromVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, FakeStation} from '../fake/lan.js';
+import {FakeLeases} from '../fake/leases.js';
 import {FakeNetlink} from '../fake/netlink.js';
 import {instance, kernelEvents, multicastGroups, noStatics} from './segment.js';
 
@@ -20,7 +21,7 @@ function setUp(openHost?: () => VrrpHost) {
 	const sent: FromVrrp[] = [];
 	const ends: string[] = [];
 	const agent = new VrrpAgent({
-		openHost: openHost ?? (() => ({clock: station.clock, sockets: station, netlink})),
+		openHost: openHost ?? (() => ({clock: station.clock, sockets: station, netlink, leases: new FakeLeases()})),
 		clock,
 		build: 'this',
 		realTime: true,
@@ -188,7 +189,12 @@ test('hands on: another process goes on from there, and nobody on the segment ca
 	t.true(netlink.owned().includes('192.168.1.1'));
 	t.deepEqual(clock.timers(), []);
 
-	const next = setUp(() => ({clock, sockets: new FakeStation('a', clock, {eth0: new FakeLan(clock)}), netlink}));
+	const next = setUp(() => ({
+		clock,
+		sockets: new FakeStation('a', clock, {eth0: new FakeLan(clock)}),
+		netlink,
+		leases: new FakeLeases(),
+	}));
 	next.agent.receive({kind: 'configure', config, tracked: [], legacies: last.legacies});
 	await kernelEvents();
 	const transitions = next.sent.flatMap(message => (message.kind === 'transition' ? [message.transition] : []));

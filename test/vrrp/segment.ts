@@ -5,6 +5,7 @@ import type {PriorityChange, Rival, Transition, VrrpConfig} from '../../src/vrrp
 import {Router} from '../../src/vrrp/router.js';
 import {type FakeClock, seconds} from '../fake/clock.js';
 import {type FakeLan, FakeStation} from '../fake/lan.js';
+import {FakeLeases} from '../fake/leases.js';
 import {FakeLog} from '../fake/log.js';
 import {FakeNetlink} from '../fake/netlink.js';
 
@@ -12,8 +13,9 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
-/** A configuration without static blocks. */
-export const noStatics: Pick<VrrpConfig, 'statics' | 'trackGroups' | 'graceUs'> = {
+/** Of a configuration without static blocks. */
+export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'graceUs'> = {
+	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
 	graceUs: seconds(10),
@@ -57,6 +59,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		routes: [],
 		rules: [],
 		promoteSecondaries: false,
+		accept: true,
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {
@@ -110,6 +113,7 @@ export class Balancer {
 	readonly name: string;
 	readonly station: FakeStation;
 	readonly netlink = new FakeNetlink();
+	readonly leases = new FakeLeases();
 	readonly log = new FakeLog();
 	readonly transitions: Transition[] = [];
 	readonly rivals: Rival[] = [];
@@ -133,7 +137,8 @@ export class Balancer {
 			this.netlink.setLink({ifindex: 3, name: 'eth1', mac: `02:00:00:00:01:${host}`});
 			this.netlink.give(3, `10.0.0.${host}`, 24);
 		}
-		this.router = new Router({clock: this.station.clock, sockets: this.station, netlink: this.netlink}, this.log, {
+		const {station, netlink, leases} = this;
+		this.router = new Router({clock: station.clock, sockets: station, netlink, leases}, this.log, {
 			transition: transition => {
 				this.transitions.push(transition);
 				onTransition();

@@ -14,6 +14,7 @@ const SETTINGS: Settings = {
 	fineShift: SHIFTS.fine,
 	coarseShift: SHIFTS.coarse,
 	hz: HZ,
+	virtualVerdicts: 0n,
 	routeGeneration: 0,
 	flags: 0,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),

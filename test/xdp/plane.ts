@@ -56,6 +56,7 @@ export function serve(plane: DataPlane, services: readonly Service[]): void {
 		capacity: plane.capacity,
 		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
 		hz: plane.settings.hz,
+		instances: [],
 		isUp: () => true,
 		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
 		liveFlows: () => 0,

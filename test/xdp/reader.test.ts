@@ -1,8 +1,10 @@
 /** What lbctl sees in the pinned maps, without a daemon. */
 import type {ExecutionContext} from 'ava';
+import {BpfProgram} from 'libbpf-ts';
 import {KernelError} from '../../src/errors.js';
 import type {DataPlane} from '../../src/xdp/dataplane.js';
 import {NoBackend} from '../../src/xdp/layout.gen.js';
+import {readClock} from '../../src/xdp/load.js';
 import {MAP_NAMES} from '../../src/xdp/maps.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {openView} from '../../src/xdp/reader.js';
@@ -132,6 +134,39 @@ packetTest('lost packets by service and verdict', async t => {
 		{service: '192.168.1.1:80', verdict: 'drop_no_backend', packets: 1},
 		{service: '192.168.1.1:80', verdict: 'answer_unreachable', packets: 2},
 	]);
+});
+
+packetTest('leases, and what has become of them', async t => {
+	const {name, plane, view} = await scene(t);
+	const reader = BpfProgram.openPinned(new Pins(name).program('read_clock'));
+	const {ns} = readClock(reader);
+	reader.close();
+	const [early, late] = [ns - 5_000_000_000n, ns + 60_000_000_000n];
+	const words = [
+		{sentNs: 0n, sentUntilNs: 0n, heardNs: early, heardUntilNs: late},
+		{sentNs: early, sentUntilNs: late, heardNs: 0n, heardUntilNs: 0n},
+		{sentNs: early, sentUntilNs: early + 1n, heardNs: early, heardUntilNs: late},
+		{sentNs: early, sentUntilNs: early + 1n, heardNs: early + 2n, heardUntilNs: late},
+		{sentNs: early, sentUntilNs: early + 1n, heardNs: early + 2n, heardUntilNs: early + 3n},
+	];
+	words.forEach((lease, index) => {
+		const router = {ifindex: 1, family: 4, vrid: 10 + index};
+		plane.apply([{map: 'leases', index, value: router}]);
+		plane.maps.leases.set(index, {router, ...lease});
+	});
+	const leases = (await view()).leases();
+	t.deepEqual(
+		leases.map(({vrid, state}) => [vrid, state]),
+		[
+			[10, 'none'],
+			[11, 'held'],
+			[12, 'lapsed'],
+			[13, 'taken'],
+			[14, 'lapsed'],
+		],
+	);
+	t.like(leases[0], {interface: 'lo', family: 4, sentS: null});
+	t.true((leases[0]?.heardS ?? 0) >= 5 && (leases[0]?.heardS ?? 0) < 10);
 });
 
 packetTest('every map, with its place, and its entries decoded', async t => {

@@ -33,6 +33,7 @@ function putInForce(t: ExecutionContext, plane: DataPlane, services: readonly Se
 			capacity: plane.capacity,
 			nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
 			hz: plane.settings.hz,
+			instances: [],
 			isUp: () => true,
 			nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
 			liveFlows: () => 0,

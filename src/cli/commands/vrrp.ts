@@ -1,16 +1,25 @@
 import type {InstanceReport, TrackedReport} from '../../control/protocol.js';
 import {ExitCode} from '../../errors.js';
+import type {LeaseView} from '../../xdp/view.js';
 import {count, duration} from '../format.js';
 import type {Report, Session} from '../session.js';
-import {type Style, stateTone} from '../style.js';
+import {type Style, stateTone, type Tone} from '../style.js';
 import {type Column, renderTable} from '../table.js';
 
-/** `lbctl vrrp`: needs the daemon, because VRRP has no maps. */
+/** An instance with its lease; null: it has none. */
+interface InstanceRow extends InstanceReport {
+	readonly lease: LeaseView | null;
+}
+
+/** `lbctl vrrp`: the instances as the daemon knows them, or their leases, which are all that there is without it. */
 export async function vrrp(session: Session): Promise<Report> {
-	const {instances} = await session.daemon.call('vrrp', null);
+	const report = await session.vrrp();
+	const leases = await session.withView(view => view.leases());
+	if (report === null) return {json: leases, text: style => renderTable(leaseColumns, leases, style)};
+	const rows = report.instances.map(instance => ({...instance, lease: leaseOf(instance, leases)}));
 	return {
-		json: instances,
-		text: style => [renderInstances, renderCounts, renderTrackers].map(render => render(instances, style)).join('\n'),
+		json: rows,
+		text: style => [renderInstances, renderCounts, renderTrackers].map(render => render(rows, style)).join('\n'),
 	};
 }
 
@@ -35,7 +44,11 @@ function reportOf(instances: readonly InstanceReport[]): Report {
 	return {json: instances, text: style => renderInstances(instances, style)};
 }
 
-function renderCounts(instances: readonly InstanceReport[], style: Style): string {
+function leaseOf({interface: nic, family, vrid}: InstanceReport, leases: readonly LeaseView[]): LeaseView | null {
+	return leases.find(lease => lease.interface === nic && lease.family === family && lease.vrid === vrid) ?? null;
+}
+
+function renderCounts(instances: readonly InstanceRow[], style: Style): string {
 	return renderTable(countColumns, instances, style);
 }
 
@@ -60,19 +73,38 @@ const stateColumns: readonly Column<InstanceReport>[] = [
 	{title: 'ADDRESSES', cell: row => row.addresses.join(' ')},
 ];
 
-const countColumns: readonly Column<InstanceReport>[] = [
+const countColumns: readonly Column<InstanceRow>[] = [
 	instanceColumn,
 	{title: 'GROUP', cell: row => row.syncGroup ?? '-'},
 	{title: 'VRID', align: 'right', cell: row => String(row.vrid)},
 	{title: 'SENT', align: 'right', cell: row => count(row.advertsSent)},
 	{title: 'RECEIVED', align: 'right', cell: row => count(row.advertsReceived)},
 	{title: 'CHANGES', align: 'right', cell: row => count(row.transitions)},
+	{title: 'LEASE', cell: ({lease}) => lease?.state ?? '-', tone: ({lease}) => leaseTone(lease)},
 	{title: 'WHY', cell: row => row.reason},
 ];
 
 function state({state, released, lingers}: InstanceReport): string {
 	if (lingers) return `${state.toUpperCase()} (leaving)`;
 	return `${state.toUpperCase()}${released ? ' (released)' : ''}`;
+}
+
+const leaseColumns: readonly Column<LeaseView>[] = [
+	{title: 'NIC', cell: row => row.interface},
+	{title: 'FAMILY', cell: row => `IPv${row.family}`},
+	{title: 'VRID', align: 'right', cell: row => String(row.vrid)},
+	{title: 'LEASE', cell: row => row.state, tone: leaseTone},
+	{title: 'OUR ADVERT', align: 'right', cell: row => ago(row.sentS)},
+	{title: "OTHERS' ADVERT", align: 'right', cell: row => ago(row.heardS)},
+];
+
+function leaseTone(lease: LeaseView | null): Tone | null {
+	if (lease === null || lease.state === 'none') return null;
+	return lease.state === 'held' ? 'good' : 'bad';
+}
+
+function ago(seconds: number | null): string {
+	return seconds === null ? 'never' : `${duration(seconds)} ago`;
 }
 
 /** In effect, and as configured where trackers have changed it. */

@@ -56,6 +56,7 @@ export interface InstanceDraft extends UnicastDraft {
 	multicastGroup: string | null;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
+	accept: boolean | null;
 	/** null: as `global_defs` has it. */
 	strict: boolean | null;
 	readonly notify: InstanceNotifyDraft;
@@ -93,6 +94,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		checkUnicastSource: false,
 		trackPrimary: true,
 		tracks: [],
+		accept: null,
 		strict: null,
 		notify: newInstanceNotify(),
 	};
@@ -195,10 +197,14 @@ export const instance: Keywords<InstanceDraft> = {
 	strict_mode: full(onOff, (draft, strict) => {
 		draft.strict = strict;
 	}),
-	no_accept: refused('virtual addresses always answer for themselves'),
+	accept: full(none, draft => {
+		draft.accept = true;
+	}),
+	no_accept: full(none, draft => {
+		draft.accept = false;
+	}),
 	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
 	lvs_sync_daemon_interface: accepted(because.noSharing),
-	accept: accepted('it is the default', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),
@@ -266,6 +272,7 @@ export function toInstance(
 		rules: toRules(draft.rules, resolver, priorities, report),
 		promoteSecondaries: draft.promoteSecondaries,
 		...resolvePreemption(draft, priority, report),
+		accept: draft.accept !== false || priority === PRIORITY_OWNER,
 		garp: toGarp(draft.garp, defaults.garp),
 		sourceAddress,
 		multicastGroup: resolveGroup(draft, of, unicast, report),

@@ -36,6 +36,8 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 	if (instance.password !== null) ignore('authentication', 'the RFC has none');
 	if (instance.preemptDelayUs > 0) ignore('preempt_delay', 'the RFC has none');
 	const isOwner = priority === PRIORITY_OWNER;
+	const isAccepting = draft.written.has('accept') && instance.accept;
+	if (!isOwner && isAccepting && instance.version === 2) ignore('accept', 'RFC 3768 has none');
 	if (!isOwner && instance.initialState === 'master')
 		ignore('state', `only priority ${PRIORITY_OWNER} starts as MASTER`);
 	return {
@@ -43,6 +45,7 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		initialState: isOwner ? 'master' : 'backup',
 		password: null,
 		preemptDelayUs: 0,
+		accept: isOwner || (isAccepting && instance.version === 3),
 		garp: {...instance.garp, lowerPriorityRepeat: 0},
 	};
 }

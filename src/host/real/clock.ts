@@ -5,7 +5,10 @@ const WAIT_MAX_MS = 0x7fff_ffff;
 
 /** CLOCK_MONOTONIC and Node's timers, which are made to never fire early. */
 export const realClock: Clock = {
-	nowUs: () => Math.floor(performance.now() * 1000),
+	nowUs: () => {
+		const [seconds, nanoseconds] = process.hrtime();
+		return seconds * 1_000_000 + Math.floor(nanoseconds / 1000);
+	},
 	wall: () => new Date(),
 	after: (us, _name, fn) => waitUntil(realClock.nowUs() + us, fn),
 };
