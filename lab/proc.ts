@@ -85,9 +85,9 @@ function netnsLink(namespace: string): string {
 	return inode === undefined ? '' : `net:[${inode}]`;
 }
 
-/** What a running program calls itself. */
+/** What a running program calls itself, without what it says behind. */
 export function titleOf(pid: number): string {
-	return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
+	return readFileSync(`/proc/${pid}/comm`, 'latin1').trim().split(' ')[0] ?? '';
 }
 
 /** Sends `signal` unless the program is gone already. */

@@ -74,6 +74,10 @@ export class Daemon {
 		try {
 			const lock = lockName(options.name);
 			undo.add(() => lock.release());
+			const vrrp = vrrpChild(options);
+			undo.add(() => vrrp.leave());
+			// First of all, as somebody may be waiting for us, and to load a program takes seconds.
+			await vrrp.find();
 			const {globals, settings} = options.config;
 			const dataPlane = await DataPlane.open({
 				name: options.name,
@@ -85,7 +89,7 @@ export class Daemon {
 			});
 			let started = false;
 			undo.add(() => (started ? dataPlane.close() : dataPlane.discard()));
-			const daemon = new Daemon(options, dataPlane, undo);
+			const daemon = new Daemon(options, dataPlane, vrrp, undo);
 			await daemon.#begin();
 			started = true;
 			return daemon;
@@ -95,7 +99,7 @@ export class Daemon {
 		}
 	}
 
-	private constructor(options: DaemonOptions, dataPlane: DataPlane, undo: Undo) {
+	private constructor(options: DaemonOptions, dataPlane: DataPlane, vrrp: VrrpChild, undo: Undo) {
 		const {host, log} = options;
 		this.ended = new Promise(resolve => {
 			this.#end = resolve;
@@ -152,24 +156,18 @@ export class Daemon {
 		undo.add(() => this.#reconciler.close());
 		this.#drift = new DriftWatch({reconciler: this.#reconciler, clock: host.clock, log});
 		undo.add(() => this.#drift.stop());
-		this.#vrrp = new VrrpChild({
-			processes: host.subprocesses,
-			clock: host.clock,
-			log,
-			socket: vrrpSocketPath(options.name),
-			build: host.build,
-			events: {
-				onTransition: transition => this.#tellTransition(transition),
-				onAdopted: ({instances, groups}) => {
-					for (const {name, role, priority} of instances) this.#recall('instance', name, role, priority);
-					for (const {name, role} of groups) this.#recall('group', name, role, 0);
-				},
-				onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
-				onPriority: ({instance: name, ...change}) => this.#notifier.tell({kind: 'priority', name, ...change}),
-				onFatal: error => {
-					log.error({error}, 'vrrp cannot go on');
-					void this.stop(error.exitCode);
-				},
+		this.#vrrp = vrrp;
+		vrrp.report({
+			onTransition: transition => this.#tellTransition(transition),
+			onAdopted: ({instances, groups}) => {
+				for (const {name, role, priority} of instances) this.#recall('instance', name, role, priority);
+				for (const {name, role} of groups) this.#recall('group', name, role, 0);
+			},
+			onRival: ({instance: name, priority}) => this.#notifier.tell({kind: 'lower-priority', name, priority}),
+			onPriority: ({instance: name, ...change}) => this.#notifier.tell({kind: 'priority', name, ...change}),
+			onFatal: error => {
+				log.error({error}, 'vrrp cannot go on');
+				void this.stop(error.exitCode);
 			},
 		});
 		this.#trackers = new TrackerRunner({host, log, onReport: report => this.#vrrp.track(report)});
@@ -362,6 +360,11 @@ export class Daemon {
 function changesText(changes: number, mapEntries: number): string {
 	const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
 	return `${count(changes, 'change', 'changes')}, ${count(mapEntries, 'map entry', 'map entries')}`;
+}
+
+function vrrpChild({name, host, log}: DaemonOptions): VrrpChild {
+	const {subprocesses: processes, clock, build} = host;
+	return new VrrpChild({processes, clock, log, socket: vrrpSocketPath(name), build});
 }
 
 /** Errors that a user can mend; anything else is a fault of ours. */

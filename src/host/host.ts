@@ -79,8 +79,8 @@ export interface Leases {
 	renew(router: VirtualRouter, sentUs: number, untilUs: number): void;
 	/** We are not master and have let go of the addresses. */
 	end(router: VirtualRouter): void;
-	/** When the last master here, perhaps of an earlier run, sent its last advert; null: there was none, or it ended its lease. */
-	lastAdvertUs(router: VirtualRouter): number | null;
+	/** Until when the last master here, perhaps of an earlier run, holds its lease; null: there was none, or it ended it. */
+	heldUntilUs(router: VirtualRouter): number | null;
 }
 
 /** How the kernel would reach an address. */
@@ -133,6 +133,8 @@ export interface Subprocess {
 	send(message: object): void;
 	/** SIGKILL. */
 	kill(): void;
+	/** Ends the connection: it goes on without us. */
+	leave(): void;
 }
 
 /** Nothing is thrown: a process that cannot be had exits. `onExit` comes once, last, with a reason for people. */

@@ -23,7 +23,12 @@ export class VrrpAgent {
 	readonly #onStopped: () => void;
 	#work: Promise<void> = Promise.resolve();
 	#stopped = false;
+	/** Who has come, until it says what is to be done. */
+	#newcomer: Taker | null = null;
 	#graceUs = FIRST_GRACE_US;
+	/** What is left of it: a daemon that comes and goes without having said what to do has only interrupted it. */
+	#graceLeftUs = FIRST_GRACE_US;
+	#waitsSinceUs = 0;
 	#cancelGrace: Cancel = () => {};
 
 	/**
@@ -47,13 +52,23 @@ export class VrrpAgent {
 		this.#waitForDaemon();
 	}
 
-	/** A daemon is there, in the place of the one before. */
+	/** A daemon is there, in the place of the one before. It may have to load a program before it can say what to do. */
 	connected(taker: Taker): void {
+		// It comes too late, and sees us end.
+		if (this.#stopped) return;
 		this.#cancelGrace();
+		this.#graceLeftUs -= this.#clock.nowUs() - this.#waitsSinceUs;
 		this.#outbox.disconnect();
+		this.#newcomer = taker;
 		const status = this.#router === null ? null : this.#status();
 		taker({kind: 'ready', build: this.#build, realTime: this.#realTime, status});
-		this.#outbox.connect(taker);
+	}
+
+	/** It can hear the news, and has nothing to answer for any more if it goes. */
+	#attend(): void {
+		if (this.#newcomer !== null) this.#outbox.connect(this.#newcomer);
+		this.#newcomer = null;
+		this.#graceLeftUs = this.#graceUs;
 	}
 
 	/** The daemon reads again. */
@@ -64,7 +79,8 @@ export class VrrpAgent {
 	/** The daemon is gone. Another one may come; when none does, this ends as if it had been told to. */
 	disconnected(): void {
 		this.#outbox.disconnect();
-		const seconds = this.#graceUs / 1e6;
+		this.#newcomer = null;
+		const seconds = this.#graceLeftUs / 1e6;
 		this.#log.warn({}, `lbd is gone: lbd-vrrp goes on, and hands over unless lbd is back within ${seconds} s`);
 		this.#waitForDaemon();
 	}
@@ -81,7 +97,9 @@ export class VrrpAgent {
 	#waitForDaemon(): void {
 		this.#cancelGrace();
 		if (this.#stopped) return;
-		this.#cancelGrace = this.#clock.after(this.#graceUs, 'grace', () => this.receive({kind: 'stop'}));
+		this.#waitsSinceUs = this.#clock.nowUs();
+		const leftUs = Math.max(0, this.#graceLeftUs);
+		this.#cancelGrace = this.#clock.after(leftUs, 'grace', () => this.receive({kind: 'stop'}));
 	}
 
 	async #carryOut(message: ToVrrp): Promise<void> {
@@ -102,6 +120,7 @@ export class VrrpAgent {
 			case 'reclaim':
 				return this.#report(message.id, this.#router?.reclaim(message.name) ?? []);
 			case 'hand-on':
+				this.#attend();
 				// The ear stays: the socket may be that of the next one already.
 				this.#beginEnd();
 				this.#outbox.send({kind: 'handed-on', legacies: [], tracked: [], ...(await this.#router?.handOn())});
@@ -142,6 +161,7 @@ export class VrrpAgent {
 	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[], legacies: readonly Legacy[]): Promise<void> {
 		try {
 			this.#graceUs = config.graceUs;
+			this.#attend();
 			this.#router ??= this.#openRouter();
 			this.#router.track(tracked);
 			await this.#router.configure(config, legacies);

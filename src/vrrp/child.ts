@@ -50,8 +50,13 @@ interface Running {
 	readonly origin: 'found' | 'started';
 	readonly realTime: boolean;
 	readonly sinceUs: number;
+	/** Its first word, while it waits for ours. */
+	greeting: Greeting | null;
+	/** It knows what to do. */
 	ready: boolean;
 }
+
+type Greeting = Extract<FromVrrp, {kind: 'ready'}>;
 
 /** What the process before has handed on. */
 interface Estate {
@@ -67,11 +72,13 @@ export class VrrpChild {
 	readonly #processes: Subprocesses;
 	readonly #clock: Clock;
 	readonly #log: Log;
-	readonly #events: VrrpEvents;
+	#events: VrrpEvents = UNHEARD;
 	/** Where the process listens. */
 	readonly #socket: string;
 	readonly #build: string;
 	#running: Running | null = null;
+	#searched = false;
+	#endSearch: () => void = () => {};
 	/** Of another build, while it is being replaced. */
 	#outgoing: Subprocess | null = null;
 	#cancelTimeout: Cancel = () => {};
@@ -92,21 +99,47 @@ export class VrrpChild {
 		processes: Subprocesses;
 		clock: Clock;
 		log: Log;
-		events: VrrpEvents;
 		socket: string;
 		build: string;
 	}) {
 		this.#processes = options.processes;
 		this.#clock = options.clock;
 		this.#log = options.log;
-		this.#events = options.events;
 		this.#socket = options.socket;
 		this.#build = options.build;
 	}
 
+	/** Who is to hear of what happens, before the first configuration. */
+	report(events: VrrpEvents): void {
+		this.#events = events;
+	}
+
 	/**
-	 * Gives this configuration to the process that runs, or to the one that an earlier daemon left, or starts one if there is
-	 * anything for it to do; resolves when it is in force. Rejects with a `ControlError` that has the exit code for a start; a
+	 * Looks for the process that an earlier daemon left; resolves when there is none, or it knows of us and waits, however
+	 * long we take to come to a configuration.
+	 */
+	find(): Promise<void> {
+		this.#searched = true;
+		const search = new Promise<void>(resolve => {
+			this.#endSearch = resolve;
+		});
+		const found = this.#run('found', false, on => this.#processes.findVrrp({socket: this.#socket, ...on}));
+		this.#cancelTimeout = this.#clock.after(FOUND_TIMEOUT_US, 'vrrp hello', () => {
+			this.#log.warn({}, 'an lbd-vrrp that an earlier lbd left does not answer, and is killed');
+			found.process.kill();
+		});
+		return search;
+	}
+
+	/** Lets go of a process that was found; it may wait for another daemon. */
+	leave(): void {
+		this.#cancelTimeout();
+		this.#running?.process.leave();
+	}
+
+	/**
+	 * Gives this configuration to the process that runs, or to the one that was found, or starts one if there is anything
+	 * for it to do; resolves when it is in force. Rejects with a `ControlError` that has the exit code for a start; a
 	 * running process then goes on with what it had.
 	 */
 	configure(config: VrrpConfig): Promise<void> {
@@ -114,8 +147,9 @@ export class VrrpChild {
 			return Promise.reject(new ControlError('busy', 'vrrp: another configuration is being tried'));
 		return new Promise((resolve, reject) => {
 			this.#proposed = {config, resolve, reject};
-			if (this.#running === null) this.#find();
+			if (this.#running === null) this.#begin(config);
 			else if (this.#running.ready) this.#tellConfig(config);
+			else this.#greet();
 		});
 	}
 
@@ -188,12 +222,10 @@ export class VrrpChild {
 		this.#running?.process.send(message);
 	}
 
-	#find(): void {
-		const found = this.#run('found', false, on => this.#processes.findVrrp({socket: this.#socket, ...on}));
-		this.#cancelTimeout = this.#clock.after(FOUND_TIMEOUT_US, 'vrrp hello', () => {
-			this.#log.warn({}, 'an lbd-vrrp that an earlier lbd left does not answer, and is killed');
-			found.process.kill();
-		});
+	#begin(config: VrrpConfig): void {
+		if (!this.#searched) void this.find();
+		else if (isIdle(config)) this.#onConfigured();
+		else this.#start();
 	}
 
 	#start(): void {
@@ -210,7 +242,7 @@ export class VrrpChild {
 			onMessage: message => this.#receive(process, message as FromVrrp),
 			onExit: how => this.#exited(process, how),
 		});
-		this.#running = {process, origin, realTime, sinceUs: this.#clock.nowUs(), ready: false};
+		this.#running = {process, origin, realTime, sinceUs: this.#clock.nowUs(), greeting: null, ready: false};
 		return this.#running;
 	}
 
@@ -251,10 +283,20 @@ export class VrrpChild {
 		}
 	}
 
-	#onReady({build, realTime, status}: Extract<FromVrrp, {kind: 'ready'}>): void {
-		const running = this.#running;
-		if (running === null) return;
+	#onReady(greeting: Greeting): void {
+		if (this.#running === null) return;
 		this.#cancelTimeout();
+		this.#running.greeting = greeting;
+		this.#endSearch();
+		if (this.#proposed !== null || this.#accepted !== null) this.#greet();
+	}
+
+	/** Once both sides have something to say. */
+	#greet(): void {
+		const running = this.#running;
+		if (running === null || running.greeting === null) return;
+		const {build, realTime, status} = running.greeting;
+		running.greeting = null;
 		if (running.origin === 'found') {
 			if (status !== null) this.#events.onAdopted(status);
 			if (build !== this.#build) return this.#replace(running);
@@ -322,15 +364,14 @@ export class VrrpChild {
 			requests.clear();
 		}
 		if (this.#stopping !== null) this.#stopping();
-		else if (before.origin === 'found' && !before.ready) this.#startIfNeeded();
+		else if (before.origin === 'found' && !before.ready) this.#foundNobody();
 		else if (before.realTime && !before.ready) this.#startWithoutRealTime(how);
 		else this.#died(before, error);
 	}
 
-	/** Nobody was there. */
-	#startIfNeeded(): void {
-		if (this.#proposed !== null && isIdle(this.#proposed.config)) this.#onConfigured();
-		else this.#start();
+	#foundNobody(): void {
+		this.#endSearch();
+		if (this.#proposed !== null) this.#begin(this.#proposed.config);
 	}
 
 	#died(before: Running, error: ControlError): void {
@@ -353,6 +394,14 @@ export class VrrpChild {
 		this.#restartDelayUs = Math.min(this.#restartDelayUs * 2, RESTART_DELAY_MAX_US);
 	}
 }
+
+const UNHEARD: VrrpEvents = {
+	onTransition: () => {},
+	onRival: () => {},
+	onPriority: () => {},
+	onAdopted: () => {},
+	onFatal: () => {},
+};
 
 const NOTHING: Estate = {legacies: [], tracked: []};
 

@@ -156,10 +156,10 @@ export class InstanceRunner {
 	 * once, or still. Throws `KernelError` when the sockets are refused.
 	 */
 	start(inventory: Inventory, legacy: Legacy | null): void {
-		if (legacy !== null) this.#inherit(legacy);
 		this.#links = inventory.links;
 		this.#holdings.adopt(this.#wanted(), inventory);
 		this.#attach(this.#wantedEnds(inventory.addresses));
+		this.#inherit(legacy ?? {masterForUs: this.#leftOfLeaseUs(), released: false});
 		this.#machineConfig = {...this.#machineConfig, priority: this.#tracking().priority};
 		const {awaited} = this.#tracking();
 		if (awaited === null) return this.reconsider();
@@ -167,7 +167,14 @@ export class InstanceRunner {
 		if (!this.#isStillMaster()) this.dispatch({kind: 'hold'});
 	}
 
-	#inherit({masterForUs, released}: Legacy): void {
+	/** Of a run that was killed: for so long nobody takes over from it. */
+	#leftOfLeaseUs(): number {
+		const router = this.#router();
+		const untilUs = router === null ? null : this.#host.leases.heldUntilUs(router);
+		return untilUs === null ? 0 : Math.max(0, untilUs - this.#host.clock.nowUs());
+	}
+
+	#inherit({masterForUs, released}: Omit<Legacy, 'key'>): void {
 		if (released) this.dispatch({kind: 'release'});
 		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
 		if (masterForUs === 0) return;
@@ -237,8 +244,8 @@ export class InstanceRunner {
 	/** Closes everything and leaves it as it is, for another process to go on with. */
 	async handOn(): Promise<Omit<Legacy, 'key'>> {
 		const {role, released} = this.#state;
-		const silentSinceUs = this.#host.clock.nowUs() - this.#advertisedUs;
-		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentSinceUs) : 0;
+		const silentForUs = this.#host.clock.nowUs() - this.#advertisedUs;
+		const masterForUs = role === 'master' ? Math.max(0, silentUs(this.#machineConfig) - silentForUs) : 0;
 		this.#timers.cancelAll();
 		this.#detach();
 		this.#announcer.close();
@@ -512,6 +519,13 @@ export class InstanceRunner {
 		if (router !== null) this.#host.leases.renew(router, sentUs, sentUs + silentUs(this.#machineConfig));
 	}
 
+	/** The addresses are there, but a successor is the one to ask for them, and none of ours goes on from here. */
+	#passLease(): void {
+		const router = this.#router();
+		const nowUs = this.#host.clock.nowUs();
+		if (router !== null) this.#host.leases.renew(router, nowUs, nowUs);
+	}
+
 	#endLease(): void {
 		const router = this.#router();
 		if (router !== null) this.#host.leases.end(router);
@@ -567,9 +581,11 @@ export class InstanceRunner {
 	#reportTransition({from, to, cause}: Extract<Effect, {kind: 'transition'}>): void {
 		this.#since = this.#host.clock.wall();
 		this.#cause = cause;
-		this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
+		// One that was counted in another process.
+		if (cause !== 'resumed') this.#transitions[to] = (this.#transitions[to] ?? 0) + 1;
 		this.#reportedLower = null;
 		if (from === 'master') this.#reportOutranked(cause);
+		if (this.#state.lingers) this.#passLease();
 		const ailment = to === 'fault' ? this.#ailment() : null;
 		if (ailment !== null) this.#log.warn({}, `(${this.name}) ${ailment.words}`);
 		if (to !== 'stopped') {

@@ -38,10 +38,10 @@ export class PinnedLeases implements Leases {
 		this.#write(router, 0n, 0n);
 	}
 
-	lastAdvertUs(router: VirtualRouter): number | null {
+	heldUntilUs(router: VirtualRouter): number | null {
 		const offset = this.#find(router);
-		const sent = offset === null ? 0n : (this.#memory?.u64(offset + SENT) ?? 0n);
-		return sent === 0n ? null : Number(sent / NS_PER_US);
+		const until = offset === null ? 0n : (this.#memory?.u64(offset + SENT_UNTIL) ?? 0n);
+		return until === 0n ? null : Number(until / NS_PER_US);
 	}
 
 	close(): void {

@@ -24,8 +24,8 @@ export class FakeLeases implements Leases {
 		this.held.delete(text(router));
 	}
 
-	lastAdvertUs(router: VirtualRouter): number | null {
-		return this.held.get(text(router))?.sentUs ?? null;
+	heldUntilUs(router: VirtualRouter): number | null {
+		return this.held.get(text(router))?.untilUs ?? null;
 	}
 }
 

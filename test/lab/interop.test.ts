@@ -207,14 +207,12 @@ class Ours {
 
 	constructor(wire: Wire) {
 		this.#job = wire.job;
-		const ignore = (): void => {};
 		this.#child = new VrrpChild({
 			processes: realSubprocesses(['nsenter', `--net=/run/netns/${wire.ours}`]),
 			clock: realClock,
 			log: this.log,
 			socket: join(wire.directory, 'vrrp'),
 			build: build(),
-			events: {onTransition: ignore, onRival: ignore, onPriority: ignore, onAdopted: ignore, onFatal: ignore},
 		});
 	}
 

@@ -55,19 +55,15 @@ test('is ready, is configured, reports transitions with their log lines', async 
 	t.like(sent.at(-1), {kind: 'transition', transition: {name: 'external', from: 'backup', to: 'master'}});
 });
 
-test('answers for its status, before it is configured too', async t => {
+test('answers for its status', async t => {
 	const {agent, sent} = setUp();
-	agent.receive({kind: 'status', id: 1});
 	agent.receive({kind: 'configure', config, tracked: [], legacies: []});
 	agent.receive({kind: 'status', id: 2});
 	await kernelEvents();
 	const statuses = sent.flatMap(message => (message.kind === 'status' ? [message] : []));
 	t.deepEqual(
 		statuses.map(({id, status}) => [id, status.instances.map(({name, role}) => `${name} ${role}`)]),
-		[
-			[1, []],
-			[2, ['external backup']],
-		],
+		[[2, ['external backup']]],
 	);
 });
 
@@ -105,6 +101,9 @@ test('without its daemon it goes on, and tells the next one what has happened', 
 	clock.advance(seconds(9));
 	t.deepEqual(sent, []);
 	agent.connected(takerOf(sent));
+	t.is(sent.length, 1, 'news are for who has begun to work');
+	agent.receive({kind: 'configure', config, tracked: [], legacies: []});
+	await kernelEvents();
 	const [ready, ...news] = sent;
 	t.like(ready, {kind: 'ready', build: 'this', realTime: true});
 	t.is(ready?.kind === 'ready' && ready.status?.instances[0]?.role, 'master');
@@ -115,18 +114,37 @@ test('without its daemon it goes on, and tells the next one what has happened', 
 });
 
 test('hands over and ends when no other daemon comes', async t => {
-	const {agent, clock, netlink, ends} = await master();
+	const {agent, clock, netlink, sent, ends} = await master();
 	agent.disconnected();
 	clock.advance(seconds(9.9));
 	t.deepEqual(ends, []);
 	clock.advance(seconds(0.1));
 	await kernelEvents();
 	t.deepEqual(ends, ['stopping']);
+	agent.connected(takerOf(sent));
+	t.false(
+		sent.some(({kind}) => kind === 'ready'),
+		'too late',
+	);
 	t.true(netlink.owned().includes('192.168.1.1'), 'until a successor is there, or has had time to be');
 	clock.advance(seconds(1.3));
 	await kernelEvents();
 	t.deepEqual(ends, ['stopping', 'stopped']);
 	t.false(netlink.owned().includes('192.168.1.1'));
+});
+
+test('a daemon that comes and goes without a word has put the end off, not away', async t => {
+	const {agent, clock, sent, ends} = await master();
+	agent.disconnected();
+	clock.advance(seconds(6));
+	agent.connected(takerOf(sent));
+	clock.advance(seconds(600));
+	agent.disconnected();
+	clock.advance(seconds(3.9));
+	t.deepEqual(ends, []);
+	clock.advance(seconds(0.1));
+	await kernelEvents();
+	t.deepEqual(ends, ['stopping']);
 });
 
 test('a daemon that says nothing to what it has started is none', async t => {

@@ -56,6 +56,7 @@ function setUp({left = false} = {}) {
 				script.killed = true;
 				script.exits('signal SIGKILL');
 			},
+			leave: () => script.exits('left'),
 		};
 	};
 	const processes: Subprocesses = {
@@ -63,7 +64,7 @@ function setUp({left = false} = {}) {
 		findVrrp: options => {
 			if (left) return begin(options);
 			queueMicrotask(() => options.onExit('connect ENOENT'));
-			return {send: () => {}, kill: () => {}};
+			return {send: () => {}, kill: () => {}, leave: () => {}};
 		},
 	};
 	const events = {
@@ -73,7 +74,8 @@ function setUp({left = false} = {}) {
 		onAdopted: (status: VrrpStatus) => adopted.push(status),
 		onFatal: (error: Error) => fatal.push(error.message),
 	};
-	const child = new VrrpChild({processes, clock, log, events, socket: '/run/lbd/default.vrrp', build: 'this'});
+	const child = new VrrpChild({processes, clock, log, socket: '/run/lbd/default.vrrp', build: 'this'});
+	child.report(events);
 	const script = (index: number): Script => {
 		const found = scripts[index];
 		if (found === undefined) throw new Error(`process ${index} was not started`);
@@ -292,6 +294,30 @@ test('a process of the same build goes on, with the configuration that holds now
 	await configured;
 	t.is(scripts.length, 1);
 	t.deepEqual(log.lines, ['info lbd-vrrp goes on as an earlier lbd has left it', 'info meanwhile']);
+});
+
+test('a process that is found waits until there is a configuration', async t => {
+	const {child, script, adopted} = setUp({left: true});
+	const found = child.find();
+	script(0).says({...ready, status});
+	await found;
+	t.deepEqual(script(0).received, []);
+	t.deepEqual(adopted, []);
+	const configured = child.configure(config);
+	t.deepEqual(script(0).received, [{kind: 'configure', config, tracked: [], legacies: []}]);
+	t.deepEqual(adopted, [status]);
+	script(0).says({kind: 'configured'});
+	await t.notThrowsAsync(configured);
+});
+
+test('a start that fails lets go of the process that it has found', t => {
+	const {child, clock, script, scripts} = setUp({left: true});
+	void child.find();
+	child.leave();
+	script(0).says({...ready, status});
+	clock.advance(seconds(60));
+	t.is(scripts.length, 1);
+	t.false(script(0).killed);
 });
 
 test('a process of another build hands on to a new one, which is ready before', async t => {

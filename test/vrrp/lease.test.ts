@@ -72,11 +72,51 @@ test('who returns after a crash ends the lease of the dead together with the add
 	a.station.kill();
 	const back = new Balancer('a', 10, clock, {eth0: lan});
 	for (const [router, lease] of a.leases.held) back.leases.held.set(router, lease);
-	t.is(back.leases.lastAdvertUs({ifindex: 2, family: 4, vrid: 91}), a.leases.held.get('2/4/91')?.sentUs ?? null);
+	t.is(back.leases.heldUntilUs({ifindex: 2, family: 4, vrid: 91}), a.leases.held.get('2/4/91')?.untilUs ?? null);
+	clock.advance(seconds(3));
 	back.netlink.give(2, '192.168.1.1', 24);
 	await back.configure([instance()]);
 	t.false(back.owns('192.168.1.1'));
 	t.is(back.leases.held.size, 0);
+});
+
+/** A router in the place of one that has died, whose addresses and leases are still there. */
+function successor(dead: Balancer, clock: FakeClock, lan: FakeLan): Balancer {
+	dead.station.kill();
+	const back = new Balancer('a', 10, clock, {eth0: lan});
+	for (const [router, lease] of dead.leases.held) back.leases.held.set(router, lease);
+	back.netlink.give(2, '192.168.1.1', 24);
+	return back;
+}
+
+test('who returns after a crash before anybody can have taken over is still master', async t => {
+	const {clock, lan, a} = alone();
+	const b = new Balancer('b', 11, clock, {eth0: lan});
+	await a.configure([instance({priority: 200})]);
+	await b.configure([instance()]);
+	clock.advance(milliseconds(3219 + 2990));
+	const back = successor(a, clock, lan);
+	clock.advance(milliseconds(9 + 1990));
+	await back.configure([instance({priority: 200})]);
+	t.deepEqual(back.roles(), ['master']);
+	t.like(back.transitions, [{from: 'init', to: 'master', cause: 'resumed'}]);
+	t.true(back.owns('192.168.1.1'));
+	clock.advance(seconds(60));
+	t.deepEqual([back.roles(), b.roles()].flat(), ['master', 'backup']);
+	t.false(b.transitions.some(({to}) => to === 'master'));
+});
+
+test('who has resigned and dies while it lingers is master no more', async t => {
+	const {clock, lan, a} = alone();
+	await a.configure([instance()]);
+	clock.advance(seconds(4));
+	void a.router.release('external');
+	clock.advance(milliseconds(100));
+	t.true(a.owns('192.168.1.1'));
+	const back = successor(a, clock, lan);
+	await back.configure([instance()]);
+	t.deepEqual(back.roles(), ['backup']);
+	t.false(back.owns('192.168.1.1'));
 });
 
 test('a router without leases is a router all the same, and says so once', async t => {

@@ -13,7 +13,7 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
-/** A configuration without static blocks. */
+/** Of a configuration without static blocks. */
 export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'graceUs'> = {
 	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},

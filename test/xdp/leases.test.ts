@@ -24,7 +24,7 @@ packetTest('a master renews its lease and ends it; routers without one are passe
 	const leases = new PinnedLeases();
 	t.teardown(() => leases.close());
 	leases.open(name);
-	t.is(leases.lastAdvertUs(EXTERNAL), null);
+	t.is(leases.heldUntilUs(EXTERNAL), null);
 	leases.renew(EXTERNAL, 5_000_000, 8_000_000);
 	leases.renew(INTERNAL, 6_000_000, 6_300_000);
 	leases.renew({...EXTERNAL, vrid: 92}, 1, 2);
@@ -36,10 +36,10 @@ packetTest('a master renews its lease and ends it; routers without one are passe
 	});
 	t.like(plane.maps.leases.get(4095), {sentNs: 6_000_000_000n, sentUntilNs: 6_300_000_000n});
 	t.is([...(await plane.maps.leases.readUsed())].length, 2);
-	t.is(leases.lastAdvertUs(EXTERNAL), 5_000_000);
+	t.is(leases.heldUntilUs(EXTERNAL), 8_000_000);
 	leases.end(EXTERNAL);
 	t.deepEqual(plane.maps.leases.get(7), {...NONE, router: EXTERNAL});
-	t.is(leases.lastAdvertUs(EXTERNAL), null);
+	t.is(leases.heldUntilUs(EXTERNAL), null);
 });
 
 packetTest('an entry that another router has got meanwhile is not written; a moved lease is found', async t => {
@@ -78,7 +78,7 @@ packetTest('the next daemon finds leases as they were', async t => {
 	t.deepEqual([...second.tables.leases], [[3, EXTERNAL]]);
 	t.deepEqual([...second.tables.virtualAddresses.values()], [{key, value: {lease: 3, flags: 0}}]);
 	t.is(second.settings.virtualVerdicts, first.settings.virtualVerdicts);
-	t.is(leases.lastAdvertUs(EXTERNAL), 5);
+	t.is(leases.heldUntilUs(EXTERNAL), 6);
 	second.apply([{map: 'virtualAddresses', key, value: null}]);
 	lease(second, 3, null);
 	t.is(second.settings.virtualVerdicts, 0n);
@@ -92,5 +92,5 @@ packetTest('without a data plane there are no leases, and nothing breaks', t => 
 	t.is(error?.message, `open leases: ${new Pins(name).map('leases')}: ENOENT`);
 	leases.renew(EXTERNAL, 1, 2);
 	leases.end(EXTERNAL);
-	t.is(leases.lastAdvertUs(EXTERNAL), null);
+	t.is(leases.heldUntilUs(EXTERNAL), null);
 });

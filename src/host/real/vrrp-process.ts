@@ -50,7 +50,11 @@ class Found implements Subprocess {
 
 	kill(): void {
 		for (const pid of processesOf(this.#path)) process.kill(pid, 'SIGKILL');
-		this.#link.close('killed');
+		this.leave();
+	}
+
+	leave(): void {
+		this.#link.close('left');
 	}
 }
 
@@ -60,6 +64,7 @@ class Started implements Subprocess {
 	#link: MessageSocket | null = null;
 	/** How it has ended, while its last words may still be on their way. */
 	#how: string | null = null;
+	#left = false;
 	#onExit: ((how: string) => void) | null;
 
 	constructor([command = '', ...args]: readonly string[], path: string, {onMessage, onExit}: Events) {
@@ -80,12 +85,18 @@ class Started implements Subprocess {
 		this.#child.kill('SIGKILL');
 	}
 
+	leave(): void {
+		this.#child.unref();
+		this.#left = true;
+		this.#link?.close('left');
+	}
+
 	#connect(path: string, onMessage: (message: unknown) => void): void {
 		const closed = (): void => {
 			this.#link = null;
 			if (this.#how !== null) this.#exited(this.#how);
 			// One that lives on without us would be in the way of the next.
-			else this.kill();
+			else if (!this.#left) this.kill();
 		};
 		this.#link = new MessageSocket(connect(path), {message: onMessage, closed});
 		this.send({kind: 'hello'});

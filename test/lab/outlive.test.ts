@@ -1,0 +1,198 @@
+/**
+ * VRRP goes on while the daemon beside it does not, or has no time: adverts keep theirs, nobody takes over, nothing is
+ * lost. One pair; lb1 is master and has the trouble.
+ */
+import {appendFileSync, cpSync, mkdirSync, readdirSync, symlinkSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import type {ExecutionContext} from 'ava';
+import type {Balancer} from '../../lab/balancer.js';
+import {Daemon} from '../../lab/daemon.js';
+import {Pings} from '../../lab/pings.js';
+import {externalVip, vips} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import type {InstanceReport} from '../../src/control/protocol.js';
+import {ExitCode} from '../../src/errors.js';
+import {reference, variant} from './jobs.js';
+import {labOfFile, startPrimary, test} from './lab-test.js';
+import {lbctl, sentences} from './observe.js';
+
+const ADVERT_MS = 1000;
+const GRACE_S = 3;
+const PATIENCE_MS = 15_000;
+const primary = `${reference.primary}\nlbd {\n\tvrrp_grace ${GRACE_S}\n}\n`;
+
+const lab = labOfFile({configs: {lb1: primary, lb2: reference.backup}}, async built => {
+	await Promise.all([startPrimary(built), built.lb2.start()]);
+	await isAlone();
+});
+
+/** Resolves when lb1 has the addresses and lb2 has not. */
+async function isAlone(): Promise<void> {
+	const look = async () => (await lab().lb1.vips()).length === vips.length && (await lab().lb2.vips()).length === 0;
+	await waitFor('lb1 alone is master', look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+}
+
+/** Since when the instances of a balancer are what they are. */
+async function standings(balancer: Balancer): Promise<string[]> {
+	const instances = (await balancer.lbctl('vrrp')) as InstanceReport[];
+	return instances.map(({state, transitions}) => `${state} after ${transitions} transitions`);
+}
+
+/** The longest time between two adverts of lb1's on a wire while something happens, and for two intervals more. */
+async function silence(act: () => Promise<void>): Promise<number> {
+	const wire = await lab().capture('client', 'eth0', 'vrrp and src host 192.168.1.10');
+	await wire.frame(/vrid 91/, 2 * ADVERT_MS);
+	await act();
+	const since = wire.frames.length;
+	await waitFor('two more adverts', () => wire.frames.length >= since + 2, {timeoutMs: PATIENCE_MS});
+	await wire.close();
+	const times = wire.frames.map(({atMs}) => atMs);
+	return Math.max(...times.slice(1).map((atMs, at) => atMs - (times[at] ?? 0)));
+}
+
+/** Something happens to lbd on lb1, which nobody notices. */
+async function unnoticed(t: ExecutionContext, act: () => Promise<void>): Promise<void> {
+	const before = await standings(lab().lb2);
+	const pings = await Pings.start(lab().namespace('client'), externalVip);
+	const longestMs = await silence(act);
+	const {sent, lost} = await pings.stop();
+	t.log(`${Math.round(longestMs)} ms between adverts at most; ${lost} of ${sent} pings lost`);
+	t.true(longestMs <= 2 * ADVERT_MS, `${longestMs} ms without an advert`);
+	t.is(lost, 0);
+	t.deepEqual(await standings(lab().lb2), before);
+	await isAlone();
+}
+
+const goesOn = 'lbd-vrrp goes on as an earlier lbd has left it';
+
+test('SIGKILL of lbd and a new start: the same lbd-vrrp goes on, and nobody notices', async t => {
+	const {lb1} = lab();
+	const [process] = lb1.vrrpProcesses();
+	await unnoticed(t, async () => {
+		await lb1.killAlone();
+		await lb1.start();
+		await waitFor('lbd has found lbd-vrrp', () => sentences(lb1).includes(goesOn), {timeoutMs: PATIENCE_MS});
+		await waitFor('lbd is ready', () => sentences(lb1).at(-1) === 'lbd is ready', {timeoutMs: PATIENCE_MS});
+	});
+	t.deepEqual(lb1.vrrpProcesses(), [process]);
+	t.deepEqual(await standings(lb1), Array(2).fill('master after 2 transitions'));
+});
+
+/** A copy of these programs in which one file says something else. */
+function otherBuild(): string {
+	const root = fileURLToPath(new URL('../../../', import.meta.url));
+	const copy = join(lab().directory, 'other');
+	mkdirSync(join(copy, 'build'), {recursive: true});
+	cpSync(join(root, 'build/src'), join(copy, 'build/src'), {recursive: true});
+	cpSync(join(root, 'bin'), join(copy, 'bin'), {recursive: true});
+	const objects = readdirSync(join(root, 'build')).filter(file => file.endsWith('.bpf.o'));
+	for (const file of objects) symlinkSync(join(root, 'build', file), join(copy, 'build', file));
+	for (const file of ['package.json', 'node_modules']) symlinkSync(join(root, file), join(copy, file));
+	appendFileSync(join(copy, 'build/src/version.js'), '// Another build.\n');
+	return copy;
+}
+
+test('SIGKILL of lbd and a start of another build: its lbd-vrrp goes on as master, and nobody notices', async t => {
+	const {lb1} = lab();
+	const [process] = lb1.vrrpProcesses();
+	const bin = join(otherBuild(), 'bin/lbd');
+	const before = sentences(lb1).length;
+	let other: Daemon | null = null;
+	await unnoticed(t, async () => {
+		await lb1.killAlone();
+		other = await Daemon.start({
+			name: 'another build of lbd',
+			namespace: lb1.namespace,
+			argv: [bin, '--name', lb1.daemonName, '-f', lb1.configFile],
+			logFile: join(lab().directory, 'lb1.log'),
+			isReady: () => sentences(lb1, before).includes('lbd is ready'),
+		});
+	});
+	t.true(sentences(lb1, before).includes('lbd-vrrp is of another build, and hands on to a new one'));
+	t.is(lb1.vrrpProcesses().length, 1);
+	t.notDeepEqual(lb1.vrrpProcesses(), [process]);
+	t.deepEqual(await standings(lb1), Array(2).fill('master after 0 transitions'));
+	// And back.
+	await unnoticed(t, async () => {
+		await (other as Daemon | null)?.killAlone();
+		await lb1.start();
+		await waitFor('lbd is ready', () => sentences(lb1).at(-1) === 'lbd is ready', {timeoutMs: PATIENCE_MS});
+	});
+});
+
+const SERVICES = 1000;
+const BACKENDS = 10;
+
+/** A thousand services, each backend checked once a second. */
+const many = [primary, ...Array.from({length: SERVICES}, (_, n) => manyBackends(10_000 + n))].join('\n');
+
+function manyBackends(port: number): string {
+	const check = 'TCP_CHECK {\nconnect_port 80\nconnect_timeout 1\n}';
+	const backends = Array.from(
+		{length: BACKENDS},
+		(_, n) => `real_server 10.0.0.${71 + (n % 2)} ${8000 + n} {\n${check}\n}`,
+	);
+	return `virtual_server ${externalVip} ${port} {
+		delay_loop 1
+		protocol TCP
+		lb_algo rr
+		lb_kind NAT
+		${backends.join('\n')}
+	}`;
+}
+
+test('10,000 checks a second, a reload of 1,000 services, a scrape: adverts keep their time', async t => {
+	const {lb1} = lab();
+	await unnoticed(t, async () => {
+		lb1.configure(many);
+		t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
+		await lab().run('lb1', 'curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:9633/metrics');
+	});
+	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+	const [, lateness] = /lbd_vrrp_timer_lateness_max_seconds\{instance="external"\} (\S+)/.exec(page) ?? [];
+	t.log(`the latest timer of lbd-vrrp came ${Number(lateness) * 1000} ms late`);
+	t.true(Number(lateness) < 0.5);
+	lb1.configure(primary);
+	t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
+});
+
+test('SIGKILL of lbd and no new start: after the grace lbd-vrrp hands over and ends, and nothing is lost', async t => {
+	const {lb1, lb2} = lab();
+	const pings = await Pings.start(lab().namespace('client'), externalVip);
+	await lb1.killAlone();
+	const ended = () => lb1.vrrpProcesses().length === 0;
+	await waitFor('lbd-vrrp has ended', ended, {timeoutMs: PATIENCE_MS});
+	t.true(await lb2.isMaster());
+	t.deepEqual(await lb1.vips(), []);
+	const {sent, lost} = await pings.stop();
+	t.log(`${lost} of ${sent} pings lost`);
+	t.is(lost, 0);
+});
+
+test('SIGKILL of everything and a start within the rules of adverts: still master', async t => {
+	const {lb1, lb2} = lab();
+	lb1.configure(variant(primary, {advert_int: 3}));
+	lb2.configure(variant(reference.backup, {advert_int: 3}));
+	await lb2.stop();
+	await lb1.start();
+	await lb2.start();
+	await isAlone();
+	const wire = await lab().capture('client', 'eth0', 'vrrp and src host 192.168.1.10');
+	await wire.frame(/vrid 91/, 4000);
+	const before = await standings(lb2);
+	const pings = await Pings.start(lab().namespace('client'), externalVip);
+	await lb1.kill();
+	t.deepEqual(lb1.vrrpProcesses(), []);
+	const since = wire.frames.length;
+	await lb1.start();
+	await waitFor('an advert', () => wire.frames.length > since, {timeoutMs: PATIENCE_MS});
+	t.deepEqual(await standings(lb1), Array(2).fill('master after 0 transitions'));
+	const {sent, lost} = await pings.stop();
+	const silentMs = (wire.frames[since]?.atMs ?? Number.NaN) - (wire.frames[since - 1]?.atMs ?? 0);
+	t.log(`${Math.round(silentMs)} ms between adverts; ${lost} of ${sent} pings lost`);
+	t.true(silentMs < 9000);
+	t.is(lost, 0);
+	t.deepEqual(await standings(lb2), before);
+	await wire.close();
+});
