@@ -9,14 +9,10 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import type {Instance} from '../../src/conf/model.js';
-import type {Subprocesses} from '../../src/host/host.js';
-import {realClock} from '../../src/host/real/clock.js';
-import {VrrpChild} from '../../src/vrrp/child.js';
-import {FakeLog} from '../fake/log.js';
 import {instance, instance6, multicastGroups, noStatics, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
+import {ended, killed, VrrpRouter} from './vrrp-router.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/vrrp/main.js', import.meta.url));
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
 /** Longer than any wait of VRRP here, on a machine that is busy with other tests. */
 const WAIT_MS = 15_000;
@@ -199,47 +195,17 @@ class Wire {
 	}
 }
 
-/** The daemon's side of our process in the near namespace. */
-class Ours {
-	readonly log = new FakeLog();
-	readonly #child: VrrpChild;
+/** Our process in the near namespace, with one instance of the job. */
+class Ours extends VrrpRouter {
 	readonly #job: Job;
-	process: ChildProcess | undefined;
 
 	constructor(wire: Wire) {
+		super(command => wire.spawn(wire.ours, command, true));
 		this.#job = wire.job;
-		const processes: Subprocesses = {
-			startVrrp: ({onMessage, onExit}) => {
-				const child = wire.spawn(wire.ours, ['chrt', '-f', '10', process.execPath, PROGRAM], true);
-				child.on('message', onMessage);
-				child.on('exit', code => onExit(`exit code ${code}`));
-				this.process = child;
-				return {send: message => void child.send(message), kill: () => void child.kill('SIGKILL')};
-			},
-		};
-		this.#child = new VrrpChild({
-			processes,
-			clock: realClock,
-			log: this.log,
-			events: {onTransition: () => {}, onRival: () => {}, onPriority: () => {}, onFatal: () => {}},
-		});
 	}
 
 	configure(changes: Partial<Instance>): Promise<void> {
-		return this.#child.configure({
-			instances: [this.#job.instance(changes)],
-			syncGroups: [],
-			multicastGroups,
-			...noStatics,
-		});
-	}
-
-	status() {
-		return this.#child.status();
-	}
-
-	stop(): Promise<void> {
-		return this.#child.stop();
+		return this.put({instances: [this.#job.instance(changes)], syncGroups: [], multicastGroups, ...noStatics});
 	}
 }
 
@@ -249,26 +215,6 @@ function isIpv6({group}: Job): boolean {
 
 function ip(...args: readonly string[]): string {
 	return execFileSync('ip', args, {encoding: 'utf8'});
-}
-
-/** Ends keepalived without a word, its VRRP process included, which would resign when it finds itself alone. */
-async function killed(child: ChildProcess): Promise<void> {
-	if (child.pid === undefined) throw new Error('it does not run');
-	const family = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], {encoding: 'utf8'});
-	for (const pid of family.split(/\s+/).filter(text => text !== '')) process.kill(Number(pid), 'SIGKILL');
-	await ended(child, 'SIGKILL');
-}
-
-/** Ends a process with a signal, and with SIGKILL should it not listen. */
-function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-	if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-	return new Promise(resolve => {
-		const deadline = AbortSignal.timeout(WAIT_MS);
-		deadline.addEventListener('abort', () => child.kill('SIGKILL'));
-		child.on('exit', () => resolve());
-		if (child.connected) child.disconnect();
-		child.kill(signal);
-	});
 }
 
 async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>, job = ipv4Job): Promise<void> {
