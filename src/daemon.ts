@@ -309,6 +309,7 @@ function vrrpConfig(config: Config): VrrpConfig {
 		multicastGroups: config.globals.multicastGroups,
 		statics: config.statics,
 		trackGroups: config.trackGroups,
+		dynamicInterfaces: config.globals.dynamicInterfaces,
 	};
 }
 

@@ -14,6 +14,8 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	/** Interfaces that are not there yet are no error: instances wait for them in fault. */
+	readonly dynamicInterfaces: boolean;
 }
 
 export interface InstanceStatus {

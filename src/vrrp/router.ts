@@ -113,7 +113,7 @@ export class Router {
 	async #configure(config: VrrpConfig): Promise<void> {
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
-		requireInterfaces(config, found.links);
+		if (!config.dynamicInterfaces) requireInterfaces(config, found.links);
 		const statics = this.#statics.config;
 		await this.#statics.configure(config, found);
 		try {

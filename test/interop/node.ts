@@ -155,7 +155,8 @@ class Ours implements Router {
 		this.#process = router;
 		this.#trackers = new TrackerRunner({host: realHost, log: new FakeLog(), onReport: report => router.track(report)});
 		const {instances, syncGroups, statics, trackGroups, trackers, globals} = config;
-		await router.put({instances, syncGroups, statics, trackGroups, multicastGroups: globals.multicastGroups});
+		const {multicastGroups, dynamicInterfaces} = globals;
+		await router.put({instances, syncGroups, statics, trackGroups, multicastGroups, dynamicInterfaces});
 		this.#trackers.configure(trackers);
 	}
 
