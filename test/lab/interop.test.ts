@@ -8,6 +8,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
+import {waitFor} from '../../lab/wait.js';
 import type {Instance} from '../../src/conf/model.js';
 import {instance, instance6, multicastGroups, noStatics, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
@@ -156,10 +157,10 @@ class Wire {
 	}
 
 	/** Starts `lbd-vrrp` at the near end. */
-	async vrrp(changes: Partial<Instance>): Promise<Ours> {
+	async vrrp(changes: Partial<Instance>, dynamicInterfaces = false): Promise<Ours> {
 		const ours = new Ours(this);
 		this.#ours.push(ours);
-		await ours.configure(changes);
+		await ours.configure(changes, dynamicInterfaces);
 		return ours;
 	}
 
@@ -204,8 +205,9 @@ class Ours extends VrrpRouter {
 		this.#job = wire.job;
 	}
 
-	configure(changes: Partial<Instance>): Promise<void> {
-		return this.put({instances: [this.#job.instance(changes)], syncGroups: [], multicastGroups, ...noStatics});
+	configure(changes: Partial<Instance>, dynamicInterfaces = false): Promise<void> {
+		const instances = [this.#job.instance(changes)];
+		return this.put({instances, syncGroups: [], multicastGroups, ...noStatics, dynamicInterfaces});
 	}
 }
 
@@ -437,5 +439,18 @@ interop('an interface that does not exist is refused by name', t =>
 	onWire(t, async wire => {
 		const error = await t.throwsAsync(wire.vrrp({interface: 'eth9'}), {code: 'vrrp'});
 		t.regex(error?.message ?? '', /interface eth9: ENODEV/);
+	}),
+);
+
+interop('dynamic_interfaces: an interface that does not exist is waited for', t =>
+	onWire(t, async wire => {
+		const ours = await wire.vrrp({interface: 'eth9'}, true);
+		const role = async () => (await ours.status()).instances[0]?.role;
+		t.is(await role(), 'fault');
+		ip('-n', wire.ours, 'link', 'add', 'eth9', 'type', 'veth', 'peer', 'name', 'eth9-peer');
+		ip('-n', wire.ours, 'address', 'add', '192.168.9.10/24', 'dev', 'eth9');
+		for (const end of ['eth9', 'eth9-peer']) ip('-n', wire.ours, 'link', 'set', end, 'up');
+		await waitFor('it is master', async () => (await role()) === 'master', {timeoutMs: WAIT_MS});
+		t.regex(ip('-n', wire.ours, 'address', 'show', 'dev', 'eth9'), / 192\.168\.1\.1\/24 /);
 	}),
 );
