@@ -16,7 +16,6 @@ const crowds: readonly Cast[] = [
 	{a: 'keepalived', b: 'keepalived'},
 	{a: 'ours', b: 'keepalived'},
 	{a: 'keepalived', b: 'ours'},
-	{a: 'ours', b: 'ours'},
 ];
 
 function preface(): string[] {

@@ -151,7 +151,7 @@ class Ours implements Router {
 	async start(): Promise<void> {
 		const {config, diagnostics} = readConfig(this.#path, realFiles);
 		if (config === null) throw new Error(diagnostics.map(({text}) => text).join('\n'));
-		const router = new VrrpRouter(command => launch(this.#end, command, true));
+		const router = new VrrpRouter(command => launch(this.#end, command, true), false);
 		this.#process = router;
 		this.#trackers = new TrackerRunner({host: realHost, log: new FakeLog(), onReport: report => router.track(report)});
 		const {instances, syncGroups, statics, trackGroups, trackers, globals} = config;
