@@ -22,7 +22,7 @@ LAB      := 'build/test/lab/**/*.test.js'
 OLDEST   := -m 'Linux *' -m 'a whole connection*' -m 'a conversation in datagrams*' -m 'V_REPLY_ICMP:*8 bytes*' \
             -m '*comes out of*' $(foreach file,objects life verdicts tunnel-devices,build/test/packets/$(file).test.js)
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp fuzz-conf test-root test-lab test-6.1 lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench interop test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp fuzz-conf test-root test-lab test-6.1 lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -88,6 +88,9 @@ demo: setup-lab build ## the reference job on real parts; KEEP=1 leaves it runni
 
 bench: setup-bench build build/bench/yardsticks.bpf.o ## how fast it is on this machine, in some minutes; BENCH=--json
 	@node build/bench/main.js $(BENCH)
+
+interop: setup-lab build ## VRRP through all events beside keepalived, compared with two keepalived's: docs/interop.md, in some minutes
+	@node build/test/interop/main.js docs/interop.md
 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table

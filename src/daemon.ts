@@ -343,6 +343,7 @@ export class Daemon {
 			multicastGroups: config.globals.multicastGroups,
 			statics: config.statics,
 			trackGroups: config.trackGroups,
+			dynamicInterfaces: config.globals.dynamicInterfaces,
 			graceUs: config.settings.vrrpGraceUs,
 		};
 	}

@@ -75,7 +75,8 @@ export class Reconciler {
 	 */
 	async configure(config: Config): Promise<readonly string[]> {
 		await this.#refreshLinks();
-		for (const {interface: name} of config.instances) this.#requireLink(name);
+		const due = config.globals.dynamicInterfaces ? [] : config.instances;
+		for (const {interface: name} of due) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
 		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);

@@ -475,6 +475,8 @@ export interface Globals {
 	/** TCP established, TCP FIN and UDP timeouts in seconds (`lvs_timeouts`). */
 	readonly timeoutsS: {readonly tcp: number; readonly tcpFin: number; readonly udp: number};
 	readonly multicastGroups: MulticastGroups;
+	/** Interfaces that are not there yet are no error (`dynamic_interfaces`). */
+	readonly dynamicInterfaces: boolean;
 }
 
 /** Where mail goes; there is none without a server and a recipient. null: what the name of the machine makes of it. */

@@ -19,6 +19,8 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	/** Interfaces that are not there yet are no error: instances wait for them in fault. */
+	readonly dynamicInterfaces: boolean;
 	/** How long `lbd-vrrp` goes on without `lbd`. */
 	readonly graceUs: number;
 }

@@ -148,7 +148,7 @@ export class Router {
 		this.#openLeases(config.daemon);
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
-		requireInterfaces(config, found.links);
+		if (!config.dynamicInterfaces) requireInterfaces(config, found.links);
 		const statics = this.#statics.config;
 		await this.#statics.configure(config, found);
 		try {

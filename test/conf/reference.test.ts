@@ -121,6 +121,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			fifoStatesOnReload: false,
 			timeoutsS: {tcp: 900, tcpFin: 120, udp: 300},
 			multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
+			dynamicInterfaces: false,
 		},
 		settings: {
 			services: 1023,

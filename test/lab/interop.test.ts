@@ -8,14 +8,11 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
+import {waitFor} from '../../lab/wait.js';
 import type {Instance} from '../../src/conf/model.js';
-import {build} from '../../src/host/real/build.js';
-import {realClock} from '../../src/host/real/clock.js';
-import {realSubprocesses} from '../../src/host/real/vrrp-process.js';
-import {VrrpChild} from '../../src/vrrp/child.js';
-import {FakeLog} from '../fake/log.js';
 import {instance, instance6, multicastGroups, noStatics, virtualAddress} from '../vrrp/segment.js';
 import type {Observation} from './observer.js';
+import {ended, killed, VrrpRouter} from './vrrp-router.js';
 
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
 /** Longer than any wait of VRRP here, on a machine that is busy with other tests. */
@@ -160,10 +157,10 @@ class Wire {
 	}
 
 	/** Starts `lbd-vrrp` at the near end. */
-	async vrrp(changes: Partial<Instance>): Promise<Ours> {
+	async vrrp(changes: Partial<Instance>, dynamicInterfaces = false): Promise<Ours> {
 		const ours = new Ours(this);
 		this.#ours.push(ours);
-		await ours.configure(changes);
+		await ours.configure(changes, dynamicInterfaces);
 		return ours;
 	}
 
@@ -199,38 +196,18 @@ class Wire {
 	}
 }
 
-/** The daemon's side of our process in the near namespace. */
-class Ours {
-	readonly log = new FakeLog();
-	readonly #child: VrrpChild;
+/** Our process in the near namespace, with one instance of the job. */
+class Ours extends VrrpRouter {
 	readonly #job: Job;
 
 	constructor(wire: Wire) {
+		super(wire.ours, join(wire.directory, 'vrrp'));
 		this.#job = wire.job;
-		this.#child = new VrrpChild({
-			processes: realSubprocesses(['nsenter', `--net=/run/netns/${wire.ours}`]),
-			clock: realClock,
-			log: this.log,
-			socket: join(wire.directory, 'vrrp'),
-			build: build(),
-		});
 	}
 
-	configure(changes: Partial<Instance>): Promise<void> {
-		return this.#child.configure({
-			instances: [this.#job.instance(changes)],
-			syncGroups: [],
-			multicastGroups,
-			...noStatics,
-		});
-	}
-
-	status() {
-		return this.#child.status();
-	}
-
-	stop(): Promise<void> {
-		return this.#child.stop();
+	configure(changes: Partial<Instance>, dynamicInterfaces = false): Promise<void> {
+		const instances = [this.#job.instance(changes)];
+		return this.put({instances, syncGroups: [], multicastGroups, ...noStatics, dynamicInterfaces});
 	}
 }
 
@@ -240,26 +217,6 @@ function isIpv6({group}: Job): boolean {
 
 function ip(...args: readonly string[]): string {
 	return execFileSync('ip', args, {encoding: 'utf8'});
-}
-
-/** Ends keepalived without a word, its VRRP process included, which would resign when it finds itself alone. */
-async function killed(child: ChildProcess): Promise<void> {
-	if (child.pid === undefined) throw new Error('it does not run');
-	const family = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], {encoding: 'utf8'});
-	for (const pid of family.split(/\s+/).filter(text => text !== '')) process.kill(Number(pid), 'SIGKILL');
-	await ended(child, 'SIGKILL');
-}
-
-/** Ends a process with a signal, and with SIGKILL should it not listen. */
-function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-	if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-	return new Promise(resolve => {
-		const deadline = AbortSignal.timeout(WAIT_MS);
-		deadline.addEventListener('abort', () => child.kill('SIGKILL'));
-		child.on('exit', () => resolve());
-		if (child.connected) child.disconnect();
-		child.kill(signal);
-	});
 }
 
 async function onWire(t: ExecutionContext, run: (wire: Wire) => Promise<void>, job = ipv4Job): Promise<void> {
@@ -470,5 +427,18 @@ interop('an interface that does not exist is refused by name', t =>
 	onWire(t, async wire => {
 		const error = await t.throwsAsync(wire.vrrp({interface: 'eth9'}), {code: 'vrrp'});
 		t.regex(error?.message ?? '', /interface eth9: ENODEV/);
+	}),
+);
+
+interop('dynamic_interfaces: an interface that does not exist is waited for', t =>
+	onWire(t, async wire => {
+		const ours = await wire.vrrp({interface: 'eth9'}, true);
+		const role = async () => (await ours.status()).instances[0]?.role;
+		t.is(await role(), 'fault');
+		ip('-n', wire.ours, 'link', 'add', 'eth9', 'type', 'veth', 'peer', 'name', 'eth9-peer');
+		ip('-n', wire.ours, 'address', 'add', '192.168.9.10/24', 'dev', 'eth9');
+		for (const end of ['eth9', 'eth9-peer']) ip('-n', wire.ours, 'link', 'set', end, 'up');
+		await waitFor('it is master', async () => (await role()) === 'master', {timeoutMs: WAIT_MS});
+		t.regex(ip('-n', wire.ours, 'address', 'show', 'dev', 'eth9'), / 192\.168\.1\.1\/24 /);
 	}),
 );

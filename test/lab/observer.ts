@@ -1,8 +1,10 @@
 /**
  * Runs inside a network namespace and tells its parent, over the IPC channel, every VRRP advert, group join and
- * announcement (ARP, NDP) on an interface and every address that comes or goes: what a neighbour on the segment would see.
+ * announcement (ARP, NDP) on some interfaces and every address that comes or goes: what a neighbour on the segments would
+ * see.
  */
-import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net';
+import {AF_PACKET, ETH_P_ALL, SO_RCVBUFFORCE, SOCK_RAW, SOL_SOCKET, Socket, sockaddrLl} from 'libbpf-ts/net';
+import {monotonicMs} from '../../lab/wait.js';
 import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
@@ -15,6 +17,8 @@ export type Observation =
 	| {
 			readonly kind: 'advert';
 			readonly source: string;
+			/** Of the frame. */
+			readonly mac: string;
 			readonly priority: number;
 			readonly tos: number;
 			readonly fragment: number;
@@ -22,9 +26,11 @@ export type Observation =
 	  }
 	/** Of a multicast group (IGMPv3, RFC 3376 §4.2; MLDv2, RFC 3810 §5.2). */
 	| {readonly kind: 'join'; readonly source: string; readonly group: string}
-	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string}
+	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string; readonly atMs: number}
 	| {readonly kind: 'address'; readonly address: string; readonly removed: boolean; readonly atMs: number};
 
+/** 255 instances announce themselves in one burst, from a process of a higher scheduling class. */
+const RECEIVE_BUFFER_BYTES = 16 << 20;
 const ETHERNET_LENGTH = 14;
 const HOP_BY_HOP = 0;
 const ICMPV6 = 58;
@@ -46,16 +52,17 @@ function observeFrame(frame: Uint8Array): void {
 			break;
 		case 0x0800:
 		case 0x86dd:
-			observeIp(payload);
+			observeIp(payload, formatMac(frame.subarray(6, 12)));
 			break;
 	}
 }
 
 function observeArp(packet: Uint8Array): void {
-	tell({kind: 'announcement', address: formatAddress(packet.subarray(14, 18)), mac: formatMac(packet.subarray(8, 14))});
+	const [address, mac] = [formatAddress(packet.subarray(14, 18)), formatMac(packet.subarray(8, 14))];
+	tell({kind: 'announcement', address, mac, atMs: monotonicMs()});
 }
 
-function observeIp(bytes: Uint8Array): void {
+function observeIp(bytes: Uint8Array, mac: string): void {
 	const packet = decodeIp(bytes);
 	if (!packet.ok) return;
 	const {protocol, source, payload} = packet.value;
@@ -64,13 +71,13 @@ function observeIp(bytes: Uint8Array): void {
 	}
 	if (protocol === ICMPV6) observeNeighbourAdvertisement(payload);
 	if (protocol === HOP_BY_HOP) observeMld(source, payload);
-	if (protocol === VRRP_PROTOCOL) observeAdvert(packet.value, viewOf(bytes));
+	if (protocol === VRRP_PROTOCOL) observeAdvert(packet.value, mac, viewOf(bytes));
 }
 
 function observeNeighbourAdvertisement(message: Uint8Array): void {
 	if (message[0] !== NEIGHBOUR_ADVERTISEMENT) return;
 	const address = formatAddress(message.subarray(8, 24));
-	tell({kind: 'announcement', address, mac: formatMac(message.subarray(26, 32))});
+	tell({kind: 'announcement', address, mac: formatMac(message.subarray(26, 32)), atMs: monotonicMs()});
 }
 
 /** The first group of a report, behind the router alert option that it always carries. */
@@ -79,35 +86,39 @@ function observeMld(source: string, extended: Uint8Array): void {
 	if (message[0] === MLDV2_REPORT) tell({kind: 'join', source, group: formatAddress(message.subarray(12, 28))});
 }
 
-function observeAdvert(packet: IpPacket, header: DataView): void {
+function observeAdvert(packet: IpPacket, mac: string, header: DataView): void {
 	const advert = decodeAdvert(packet);
 	if (!advert.ok) return;
 	const isIpv6 = header.getUint8(0) >> 4 === 6;
 	tell({
 		kind: 'advert',
 		source: packet.source,
+		mac,
 		priority: advert.value.priority,
 		tos: isIpv6 ? (header.getUint16(0) >> 4) & 0xff : header.getUint8(1),
 		fragment: isIpv6 ? 0 : header.getUint16(6),
-		atMs: performance.now(),
+		atMs: monotonicMs(),
 	});
 }
 
-async function main(interfaceName: string): Promise<void> {
+async function main(interfaces: readonly string[]): Promise<void> {
 	const netlink = openNetlink(['addresses']);
 	netlink.onEvent(event => {
 		if (event.kind !== 'address') return;
-		tell({kind: 'address', address: event.address.address, removed: event.removed, atMs: performance.now()});
+		tell({kind: 'address', address: event.address.address, removed: event.removed, atMs: monotonicMs()});
 	});
-	const link = (await netlink.links()).find(candidate => candidate.name === interfaceName);
-	if (link === undefined) throw new Error(`no interface ${interfaceName}`);
-	const socket = new Socket(AF_PACKET, SOCK_RAW, 0);
-	socket.bind(sockaddrLl({ifindex: link.ifindex, protocol: ETH_P_ALL}));
-	socket.onReadable(() => {
-		for (let frame = socket.receive(); frame !== undefined; frame = socket.receive()) observeFrame(frame.bytes);
-	});
+	for (const {ifindex, name} of await netlink.links()) if (interfaces.includes(name)) watch(ifindex);
 	tell({kind: 'ready'});
 }
 
+function watch(ifindex: number): void {
+	const socket = new Socket(AF_PACKET, SOCK_RAW, 0);
+	socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+	socket.bind(sockaddrLl({ifindex, protocol: ETH_P_ALL}));
+	socket.onReadable(() => {
+		for (let frame = socket.receive(); frame !== undefined; frame = socket.receive()) observeFrame(frame.bytes);
+	});
+}
+
 process.on('disconnect', () => process.exit());
-await main(process.argv[2] ?? '');
+await main(process.argv.slice(2));

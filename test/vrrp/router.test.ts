@@ -384,6 +384,25 @@ test('an interface that goes and comes back under another number is used again',
 	t.deepEqual(owners(balancers), ['a']);
 });
 
+test('dynamic_interfaces: an instance waits for its interface in fault, and may be master when it comes', async t => {
+	const clock = new FakeClock();
+	const a = new Balancer('a', 10, clock, {eth0: new FakeLan(clock)});
+	a.netlink.removeLink(2);
+	await t.throwsAsync(a.configure([instance()]), {code: 'ENODEV'});
+	await a.configure([instance()], [], {dynamicInterfaces: true});
+	t.deepEqual(a.roles(), ['fault']);
+	t.true(a.log.lines.includes('warn (external) interface eth0 is gone'));
+	a.netlink.setLink({ifindex: 9, name: 'eth0'});
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault'], 'it has no address');
+	a.netlink.give(9, '192.168.1.10', 24);
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['backup']);
+	clock.advance(seconds(4));
+	t.deepEqual(a.roles(), ['master']);
+	t.true(a.owns('192.168.1.1'));
+});
+
 test('an interface without an address is a fault', async t => {
 	const {clock, a} = await segment([200, 100]);
 	clock.advance(seconds(10));

@@ -13,11 +13,12 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
-/** Of a configuration without static blocks. */
-export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'graceUs'> = {
+/** Of a configuration without static blocks, whose interfaces must be there. */
+export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'dynamicInterfaces' | 'graceUs'> = {
 	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
+	dynamicInterfaces: false,
 	graceUs: seconds(10),
 };
 
@@ -151,7 +152,7 @@ export class Balancer {
 	async configure(
 		instances: readonly Instance[],
 		syncGroups: readonly SyncGroup[] = [],
-		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups'>> = {},
+		more: Partial<typeof noStatics> = {},
 	): Promise<void> {
 		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
 		// As on a real machine, where no timer comes between an event and what it leads to.

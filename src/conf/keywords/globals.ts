@@ -1,4 +1,4 @@
-import {type Args, anything, none, one, oneOnly, onOff, pair} from '../args.js';
+import {type Args, anything, none, one, oneOnly, onOff, optional, pair} from '../args.js';
 import type {Report} from '../diagnostics.js';
 import type {Globals, MailSettings, Place} from '../model.js';
 import {
@@ -13,7 +13,7 @@ import {
 	readOptions,
 	rows,
 } from '../table.js';
-import {integer, interfaceName, ipv4, ipv6, seconds, wholeSeconds, word} from '../values.js';
+import {integer, interfaceName, ipv4, ipv6, oneOf, seconds, wholeSeconds, word} from '../values.js';
 import * as because from './because.js';
 import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
 import type {NotifyDefaults} from './notify.js';
@@ -46,6 +46,8 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	strict: boolean;
 	/** Instances with `unicast_peer` hear nobody else. */
 	checkUnicastSource: boolean;
+	/** Interfaces may come later. */
+	dynamicInterfaces: boolean;
 	/** Of static addresses that name none. */
 	defaultInterface: string;
 	readonly multicastGroups: {4: string; 6: string};
@@ -86,6 +88,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		vrrpVersion: 2,
 		strict: false,
 		checkUnicastSource: false,
+		dynamicInterfaces: false,
 		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		logAllFailures: false,
@@ -178,7 +181,10 @@ export const globals: Keywords<GlobalsDraft> = {
 	}),
 	v3_checksum_as_v2: accepted(because.ownChecksum),
 	log_unknown_vrids: accepted('adverts of unknown routers are counted, see /metrics'),
-	dynamic_interfaces: accepted('every interface has to exist at the start'),
+	// Names are believed anyhow, whatever index is behind them.
+	dynamic_interfaces: full(optional(oneOf({allow_if_changes: true}), true), (draft, dynamic) => {
+		draft.dynamicInterfaces = dynamic;
+	}),
 	disable_local_igmp: accepted('the kernel sends the IGMP reports'),
 	include_check: accepted(because.alwaysChecked),
 	default_interface: full(one(interfaceName), (draft, name) => {
@@ -275,7 +281,8 @@ function onceKeywords(which: 'startup' | 'shutdown'): Keywords<GlobalsDraft> {
 
 export function toGlobals(draft: GlobalsDraft, report: Report): Globals {
 	reportUseless(draft, report);
-	const {routerId, mail, timeoutsS, multicastGroups, rsInitNotifies, fifoStatesOnReload, scripts} = draft;
+	const {routerId, mail, timeoutsS, multicastGroups, dynamicInterfaces, rsInitNotifies, fifoStatesOnReload, scripts} =
+		draft;
 	const once = ({script, timeoutUs}: OnceDraft) => script && {script: toScript(script, scripts), timeoutUs};
 	return {
 		routerId,
@@ -287,6 +294,7 @@ export function toGlobals(draft: GlobalsDraft, report: Report): Globals {
 		fifoStatesOnReload,
 		timeoutsS,
 		multicastGroups,
+		dynamicInterfaces,
 	};
 }
 

@@ -1,0 +1,28 @@
+/** A corner of `make interop`, which goes through all of it. */
+import {allCases, type Case, nameOf, runMatrix} from '../interop/matrix.js';
+import {differences} from '../interop/report.js';
+import {test} from './lab-test.js';
+
+const corner: readonly string[] = [
+	'version 3, IPv4, multicast, preempt',
+	'version 3, IPv6, unicast, nopreempt',
+	'version 2, IPv4, multicast, PASS, preempt_delay',
+];
+
+test('lbd and keepalived end as two keepalived would, after comparable times', async t => {
+	t.timeout(120_000);
+	const cases: readonly Case[] = allCases.filter(one => corner.includes(nameOf(one)));
+	t.is(cases.length, corner.length);
+	const results = await runMatrix(cases, 9);
+	t.deepEqual(differences(results), []);
+	for (const {played} of results) {
+		for (const {outcomes, lateness} of Object.values(played)) {
+			t.true(outcomes.length > 0);
+			t.true(
+				outcomes.every(({masters}) => masters.length === 1),
+				'one master after each event',
+			);
+			t.true(lateness.keepalived.length + lateness.ours.length > 0);
+		}
+	}
+});
