@@ -130,6 +130,7 @@ export class Plane {
 			actual,
 			capacity,
 			nics,
+			routerRoles: new Map(),
 			hz: settings.hz,
 			isUp: () => true,
 			nextHop: () => ({mac: bytesOf(neighbour.mac), nic: slot, source: null, isOnLink: true}),

@@ -309,12 +309,24 @@ export interface TrackGroup {
 	readonly instances: readonly string[];
 }
 
+/** The MAC address of a virtual router, on an interface of its own over the instance's (`use_vmac`, RFC 9568 §7.3). */
+export interface VirtualMac {
+	/** Of that interface. */
+	readonly name: string;
+	/** `00:00:5e:00:01:5b` */
+	readonly mac: string;
+	/** Adverts go out from the instance's interface all the same (`vmac_xmit_base`). */
+	readonly sendFromBase: boolean;
+}
+
 /** One `vrrp_instance`. */
 export interface Instance {
 	readonly place: Place;
 	readonly name: string;
 	readonly initialState: 'master' | 'backup';
 	readonly interface: string;
+	/** null: the addresses have the interface's own. */
+	readonly virtualMac: VirtualMac | null;
 	readonly vrid: number;
 	readonly priority: number;
 	/** What its adverts travel by, and the family of `addresses`. IPv6 needs version 3. */

@@ -6,11 +6,29 @@
 import type {Fifo, Script} from '../conf/model.js';
 import type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
-import type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
+import type {
+	Address,
+	AddressEntry,
+	Link,
+	LinkSettings,
+	Neighbour,
+	NewAddress,
+	NewMacvlan,
+	RouteChange,
+} from '../net/netlink/route.js';
 
 export type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
 export type {IpRule} from '../net/netlink/ip-rule.js';
-export type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
+export type {
+	Address,
+	AddressEntry,
+	Link,
+	LinkSettings,
+	Neighbour,
+	NewAddress,
+	NewMacvlan,
+	RouteChange,
+} from '../net/netlink/route.js';
 
 export type Cancel = () => void;
 
@@ -53,6 +71,8 @@ export interface Sockets {
 		source: string;
 		/** TTL or hop limit. */
 		ttl: number;
+		/** `source` may be an address of another interface. */
+		foreign?: boolean;
 		onPacket: (packet: Packet) => void;
 	}): AdvertSocket;
 	/** Raw Ethernet frames out of an interface (announcements by ARP and NDP). */
@@ -85,8 +105,16 @@ export interface Netlink {
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
-	/** The sysctl of one link. */
-	promoteSecondaries(ifindex: number, on: boolean): Promise<void>;
+	configureLink(ifindex: number, settings: LinkSettings): Promise<void>;
+	addMacvlan(macvlan: NewMacvlan): Promise<void>;
+	/** The kernel gives the link no IPv6 address of its own making. */
+	withoutOwnAddress(ifindex: number): Promise<void>;
+	/** Gives each link the `rp_filter` that holds for all of them, so that one can have another. */
+	spreadReversePathFilter(): Promise<void>;
+	/** The link speaks IPv4 alone. */
+	withoutIpv6(name: string): Promise<void>;
+	setLinkUp(ifindex: number, up: boolean): Promise<void>;
+	deleteLink(ifindex: number): Promise<void>;
 	addAddress(address: NewAddress): Promise<void>;
 	deleteAddress(address: Address): Promise<void>;
 	/** All routes of one maker (`rtm_protocol`). */

@@ -5,7 +5,16 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
 import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
-import {BackendState, type Endpoint, FailedBackend, Limits, Method, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
+import {
+	BackendState,
+	type Endpoint,
+	FailedBackend,
+	Limits,
+	Method,
+	type Nic,
+	type RouterRoles,
+	ServiceFlag,
+} from '../xdp/layout.gen.js';
 import {
 	addressIn,
 	type Backend,
@@ -31,6 +40,8 @@ export interface Circumstances {
 	readonly actual: Tables;
 	readonly capacity: Capacity;
 	readonly nics: ReadonlyMap<number, Nic>;
+	/** Where this machine is part of virtual routers with MAC addresses of their own, by slot. */
+	readonly routerRoles: ReadonlyMap<number, RouterRoles>;
 	/** Jiffies a second. */
 	readonly hz: number;
 	/** Whether the backend's checks let it be used; a sorry server, whether it has to serve. */
@@ -71,6 +82,7 @@ class Draft implements Desired {
 		this.#circumstances = circumstances;
 		this.#ids = new Ids(circumstances.actual, circumstances.capacity);
 		for (const [slot, nic] of circumstances.nics) this.tables.nics.set(slot, nic);
+		for (const [slot, roles] of circumstances.routerRoles) this.tables.routerRoles.set(slot, roles);
 	}
 
 	addService(service: ConfService): void {

@@ -54,7 +54,18 @@ export interface InstanceOwner {
 /** The interface and the address that adverts go out from. */
 interface Ends {
 	readonly link: Link;
+	/** The one with the virtual MAC address, if adverts are to have that. */
+	readonly virtual: Link | null;
 	readonly source: string;
+}
+
+/** The sockets of an instance, and what they were opened for. */
+interface Attachment extends Ends {
+	readonly base: AdvertSocket;
+	/** That of the interface with the virtual MAC address. */
+	readonly own: AdvertSocket | null;
+	readonly group: string | null;
+	readonly ttl: number;
 }
 
 /** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
@@ -75,8 +86,9 @@ export class InstanceRunner {
 	#links: readonly Link[] = [];
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
-	#attachment: (Ends & {readonly adverts: AdvertSocket; readonly group: string | null; readonly ttl: number}) | null =
-		null;
+	#attachment: Attachment | null = null;
+	/** The interface with the virtual MAC address is up. */
+	#isRaised = false;
 	#since: Date;
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
@@ -160,6 +172,8 @@ export class InstanceRunner {
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
 	observe(inventory: Inventory): void {
 		this.#links = inventory.links;
+		// Somebody else took it down, or it is another one.
+		if (this.#virtualLink()?.up === false) this.#isRaised = false;
 		this.#reattach(inventory.addresses);
 		const lost = this.#holdings.noticeLost(inventory);
 		if (lost.length > 0) {
@@ -192,7 +206,8 @@ export class InstanceRunner {
 	}
 
 	drain(): void {
-		this.#attachment?.adverts.drain();
+		this.#attachment?.base.drain();
+		this.#attachment?.own?.drain();
 	}
 
 	/** Resigns, takes the addresses off and closes the sockets; resolves when the kernel has answered. */
@@ -242,6 +257,7 @@ export class InstanceRunner {
 	#perform(effect: Effect): void {
 		switch (effect.kind) {
 			case 'send-advert':
+				if (this.#state.role === 'master') this.#raise();
 				this.#sendAdvert(effect.priority);
 				break;
 			case 'add-addresses':
@@ -249,6 +265,7 @@ export class InstanceRunner {
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
+				this.#lower();
 				break;
 			case 'announce':
 				this.#announce(effect.rounds);
@@ -295,11 +312,42 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return null;
 		const source = this.#source(link.ifindex, addresses);
-		return source === null ? null : {link, source};
+		const virtual = this.#virtualLink();
+		if (source === null || virtual === undefined) return null;
+		return {link, source, virtual: this.#instance.virtualMac?.sendFromBase ? null : virtual};
 	}
 
 	#link(): Link | undefined {
 		return this.#links.find(candidate => candidate.name === this.#instance.interface);
+	}
+
+	/** The interface with the virtual MAC address; null: the instance has none, undefined: it is not there. */
+	#virtualLink(): Link | null | undefined {
+		const {virtualMac} = this.#instance;
+		return virtualMac === null ? null : this.#links.find(({name}) => name === virtualMac.name);
+	}
+
+	/**
+	 * The virtual MAC address is on the wire while we are master, and only then: a backup that says anything with it, as
+	 * the kernel does when it joins a group, draws the frames of the master to its own port of the switch.
+	 */
+	#raise(): void {
+		const link = this.#virtualLink();
+		if (link === null || link === undefined || this.#isRaised) return;
+		this.#isRaised = true;
+		this.#switch(link, true);
+	}
+
+	#lower(): void {
+		this.#isRaised = false;
+		const link = this.#virtualLink();
+		if (link !== null && link !== undefined) this.#switch(link, false);
+	}
+
+	#switch({ifindex, name}: Link, up: boolean): void {
+		this.#host.netlink.setLinkUp(ifindex, up).catch((error: unknown) => {
+			this.#log.error({error: String(error)}, `(${this.name}) cannot take ${name} ${up ? 'up' : 'down'}`);
+		});
 	}
 
 	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
@@ -346,6 +394,7 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
+		if (this.#virtualLink() === undefined) return `interface ${this.#instance.virtualMac?.name} is gone`;
 		const lacking = this.#owner.lacks();
 		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
 		return `interface ${link.name} has no usable ${this.#sourceText()} address`;
@@ -377,23 +426,28 @@ export class InstanceRunner {
 		const current = this.#attachment;
 		const group = this.#group();
 		const ttl = this.#instance.unicast?.ttl ?? VRRP_TTL;
-		const same = ends !== null && current?.link.ifindex === ends.link.ifindex && current.source === ends.source;
-		if (same && current?.group === group && current.ttl === ttl) return;
+		const same = ends !== null && current !== null && sameEnds(current, ends);
+		if (same && current.group === group && current.ttl === ttl) return;
 		this.#detach();
 		if (ends === null) return;
-		const adverts = this.#host.sockets.vrrp({
-			interface: ends.link.name,
-			ifindex: ends.link.ifindex,
-			group,
-			source: ends.source,
-			ttl,
-			onPacket: packet => this.#receive(packet),
-		});
-		this.#attachment = {...ends, adverts, group, ttl};
+		const {virtual, source} = ends;
+		const open = (link: Link): AdvertSocket =>
+			this.#host.sockets.vrrp({
+				interface: link.name,
+				ifindex: link.ifindex,
+				group,
+				source,
+				ttl,
+				foreign: link === virtual,
+				onPacket: packet => this.#heard(packet, link === virtual),
+			});
+		const base = open(ends.link);
+		this.#attachment = {...ends, base, own: virtual === null ? null : open(virtual), group, ttl};
 	}
 
 	#detach(): void {
-		this.#attachment?.adverts.close();
+		this.#attachment?.base.close();
+		this.#attachment?.own?.close();
 		this.#attachment = null;
 	}
 
@@ -432,7 +486,8 @@ export class InstanceRunner {
 
 	#sendAdvert(priority: number): void {
 		if (this.#attachment === null) return;
-		const {adverts, source, group} = this.#attachment;
+		const {base, own, source, group} = this.#attachment;
+		const adverts = own ?? base;
 		const advert = this.#ownAdvert(priority);
 		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
 		const sent = destinations.filter(to =>
@@ -457,6 +512,14 @@ export class InstanceRunner {
 			this.#log.debug({error: String(error)}, `(${this.name}) send failed`);
 			return false;
 		}
+	}
+
+	/**
+	 * While the interface with the virtual MAC address is up, frames from that address go to it alone, and all others of the
+	 * group to both; otherwise everything is heard on the interface below.
+	 */
+	#heard(packet: Packet, onVirtual: boolean): void {
+		if (onVirtual === (this.#isRaised && this.#attachment?.own !== null)) this.#receive(packet);
 	}
 
 	#receive(packet: Packet): void {
@@ -528,4 +591,8 @@ export class InstanceRunner {
 		this.#rivalQuietUntilUs = nowUs + advertUs;
 		this.#owner.rival({instance, priority: this.#priority});
 	}
+}
+
+function sameEnds(a: Ends, b: Ends): boolean {
+	return a.link.ifindex === b.link.ifindex && a.virtual?.ifindex === b.virtual?.ifindex && a.source === b.source;
 }

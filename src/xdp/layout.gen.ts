@@ -78,8 +78,9 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 4,
+	LIMIT_LAYOUT_VERSION: 5,
 	LIMIT_NIC_PROBES: 4,
+	LIMIT_ROUTERS: 256,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
 	LIMIT_TURNS_PER_SERVICE: 1024,
@@ -120,6 +121,14 @@ export const Program = {
 	PROGRAMS: 11,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
+
+/** enum router_role */
+export const RouterRole = {
+	ROUTER_NONE: 0,
+	ROUTER_BACKUP: 1,
+	ROUTER_MASTER: 2,
+} as const;
+export type RouterRole = (typeof RouterRole)[keyof typeof RouterRole];
 
 /** enum scheduler */
 export const Scheduler = {
@@ -192,12 +201,13 @@ export const Verdict = {
 	V_DROP_BLOCKED: 28,
 	V_DROP_RATE_SOURCE: 29,
 	V_DROP_RATE_SERVICE: 30,
-	V_DROP_TOO_BIG: 31,
-	V_ANSWER_TIME_EXCEEDED: 32,
-	V_ANSWER_TOO_BIG: 33,
-	V_ANSWER_UNREACHABLE: 34,
-	V_ANSWER_RESET: 35,
-	V_COUNT: 36,
+	V_DROP_BACKUP: 31,
+	V_DROP_TOO_BIG: 32,
+	V_ANSWER_TIME_EXCEEDED: 33,
+	V_ANSWER_TOO_BIG: 34,
+	V_ANSWER_UNREACHABLE: 35,
+	V_ANSWER_RESET: 36,
+	V_COUNT: 37,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -574,6 +584,21 @@ export const persistenceKey: Codec<PersistenceKey> = {
 	}),
 };
 
+/** struct router_roles, 512 bytes. */
+export interface RouterRoles {
+	readonly roles: Uint8Array;
+}
+export const routerRoles: Codec<RouterRoles> = {
+	name: 'router_roles',
+	size: 512,
+	encode(value, view) {
+		putBytes(view, 0, 512, value.roles, 'router_roles.roles');
+	},
+	decode: view => ({
+		roles: takeBytes(view, 0, 512),
+	}),
+};
+
 /** struct service, 80 bytes. */
 export interface Service {
 	readonly turn: bigint;
@@ -916,6 +941,14 @@ export const maps = {
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
+	routerRoles: {
+		name: 'router_roles',
+		type: MapType.array,
+		maxEntries: 256,
+		flags: 0,
+		key: u32,
+		value: routerRoles,
+	} satisfies MapLayout<number, RouterRoles>,
 	serviceLimits: {
 		name: 'service_limits',
 		type: MapType.array,

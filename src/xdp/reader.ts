@@ -196,7 +196,7 @@ class PinnedView implements MapView {
 	}
 
 	maps(): MapInfo[] {
-		const {services, backends, endpoints, turns, nics, serviceKeys} = this.#tables;
+		const {services, backends, endpoints, turns, nics, routerRoles, serviceKeys} = this.#tables;
 		const keysOf = (family: Family) =>
 			[...serviceKeys.values()].filter(({key}) => familyOf(key.addr) === family).length;
 		const entries = new Map<string, number>([
@@ -209,6 +209,7 @@ class PinnedView implements MapView {
 			['turns', turns.size],
 			['nics', nics.size],
 			['nic_ports', nics.size],
+			['router_roles', routerRoles.size],
 		]);
 		return [...this.#maps.all()].map(([name, map]) => ({
 			map: name,

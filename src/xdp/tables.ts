@@ -1,6 +1,6 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import {addressLength, type Family} from '../net/address.js';
-import type {Backend, Endpoint, Nic, Service, ServiceKey} from './layout.gen.js';
+import type {Backend, Endpoint, Nic, RouterRoles, Service, ServiceKey} from './layout.gen.js';
 import type {ByFamily} from './maps.js';
 
 export type {Backend, Service} from './layout.gen.js';
@@ -12,6 +12,8 @@ export type BackendId = number;
 export interface Tables {
 	/** By NIC slot. */
 	readonly nics: Map<number, Nic>;
+	/** By NIC slot, where there are any. */
+	readonly routerRoles: Map<number, RouterRoles>;
 	readonly backends: Map<BackendId, Backend>;
 	/** By bucket: the endpoints in it. */
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
@@ -26,6 +28,7 @@ export interface Tables {
 export function emptyTables(): Tables {
 	return {
 		nics: new Map(),
+		routerRoles: new Map(),
 		backends: new Map(),
 		endpoints: {4: new Map(), 6: new Map()},
 		filter: new Set(),
@@ -71,6 +74,7 @@ export interface BlockChanges {
 /** One change of one map entry; `null` means: no longer in use. */
 export type Op =
 	| {readonly map: 'nics'; readonly index: number; readonly value: Nic | null}
+	| {readonly map: 'routerRoles'; readonly index: number; readonly value: RouterRoles | null}
 	| {readonly map: 'backends'; readonly index: BackendId; readonly value: Backend | null}
 	| {
 			readonly map: 'endpoints';
@@ -88,6 +92,8 @@ export function applyOp(tables: Tables, op: Op): void {
 	switch (op.map) {
 		case 'nics':
 			return put(tables.nics, op.index, op.value);
+		case 'routerRoles':
+			return put(tables.routerRoles, op.index, op.value);
 		case 'backends':
 			return put(tables.backends, op.index, op.value);
 		case 'endpoints':

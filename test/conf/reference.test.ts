@@ -25,6 +25,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			name,
 			initialState: role.state,
 			interface: device,
+			virtualMac: null,
 			vrid,
 			priority: role.priority,
 			family: 4,

@@ -45,6 +45,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		name: 'external',
 		initialState: 'master',
 		interface: device,
+		virtualMac: null,
 		vrid: 91,
 		priority: 100,
 		family: 4,
@@ -119,7 +120,7 @@ export class Balancer {
 		name: string,
 		host: number,
 		clock: FakeClock,
-		lans: {readonly eth0: FakeLan; readonly eth1?: FakeLan},
+		lans: {readonly eth0: FakeLan; readonly eth1?: FakeLan; readonly 'vrrp.91'?: FakeLan},
 		onTransition: () => void = () => {},
 	) {
 		this.name = name;

@@ -34,6 +34,7 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		return null;
 	}
 	if (instance.password !== null) ignore('authentication', 'the RFC has none');
+	if (instance.virtualMac?.sendFromBase) ignore('vmac_xmit_base', "adverts have the virtual router's MAC address");
 	if (instance.preemptDelayUs > 0) ignore('preempt_delay', 'the RFC has none');
 	const isOwner = priority === PRIORITY_OWNER;
 	if (!isOwner && instance.initialState === 'master')
@@ -42,6 +43,7 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		...instance,
 		initialState: isOwner ? 'master' : 'backup',
 		password: null,
+		virtualMac: instance.virtualMac && {...instance.virtualMac, sendFromBase: false},
 		preemptDelayUs: 0,
 		garp: {...instance.garp, lowerPriorityRepeat: 0},
 	};

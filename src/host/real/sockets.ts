@@ -14,6 +14,7 @@ import {
 	IP_TTL,
 	IPPROTO_VRRP,
 	IPV6_ADD_MEMBERSHIP,
+	IPV6_FREEBIND,
 	IPV6_HOPLIMIT,
 	IPV6_MULTICAST_ALL,
 	IPV6_MULTICAST_HOPS,
@@ -106,7 +107,8 @@ function configureIpv4(socket: Socket, {group, ifindex, source, ttl}: VrrpOption
 }
 
 /** The same for IPv6; hop limit and destination of what is received come as control messages. */
-function configureIpv6(socket: Socket, {group, ifindex, source, ttl}: VrrpOptions): void {
+function configureIpv6(socket: Socket, {group, ifindex, source, ttl, foreign = false}: VrrpOptions): void {
+	if (foreign) socket.setOption(SOL_IPV6, IPV6_FREEBIND, 1);
 	if (group === null) {
 		socket.setOption(SOL_IPV6, IPV6_UNICAST_HOPS, ttl);
 	} else {
