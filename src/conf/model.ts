@@ -335,6 +335,8 @@ export interface Instance {
 	readonly advertUs: number;
 	/** Plain-text password, at most 8 bytes, or null. */
 	readonly password: string | null;
+	/** The password is not sent: it is the key of authentication headers (`auth_type AH`). */
+	readonly usesAuthHeader: boolean;
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];

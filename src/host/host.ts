@@ -61,7 +61,7 @@ export interface AdvertSocket extends Omit<PacketSocket, 'send'> {
 
 export interface Sockets {
 	/**
-	 * VRRP (IP protocol 112) on an interface, from `source`: to and from `group`, or, without one, what comes to `source`
+	 * VRRP (IP protocol 112, or 51 with an authentication header before it) on an interface, from `source`: to and from `group`, or, without one, what comes to `source`
 	 * itself.
 	 */
 	vrrp(options: {
@@ -71,6 +71,8 @@ export interface Sockets {
 		source: string;
 		/** TTL or hop limit. */
 		ttl: number;
+		/** Packets of protocol 51, and what is sent has its IP header; IPv4 only. */
+		authenticated?: boolean;
 		/** `source` may be an address of another interface. */
 		foreign?: boolean;
 		onPacket: (packet: Packet) => void;

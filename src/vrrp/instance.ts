@@ -3,12 +3,17 @@ import type {AddressEntry, AdvertSocket, Clock, Link, Netlink, Packet, Sockets} 
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
+import type {Path} from '../net/ip.js';
+import {encodeAuthenticated} from '../net/ip-auth.js';
 import {
 	type Advert,
+	type AuthHeaders,
 	encodeAdvert,
 	type ReceivedAdvert,
 	type RefusalReason,
 	receiveAdvert,
+	VRRP_PROTOCOL,
+	VRRP_TOS,
 	VRRP_TTL,
 } from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
@@ -66,6 +71,7 @@ interface Attachment extends Ends {
 	readonly own: AdvertSocket | null;
 	readonly group: string | null;
 	readonly ttl: number;
+	readonly authenticated: boolean;
 }
 
 /** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
@@ -98,6 +104,8 @@ export class InstanceRunner {
 	#advertsSent = 0;
 	#advertsReceived = 0;
 	#sendErrors = 0;
+	/** Of the last authentication header that was sent or believed. */
+	#sequence = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
 
@@ -427,7 +435,8 @@ export class InstanceRunner {
 		const group = this.#group();
 		const ttl = this.#instance.unicast?.ttl ?? VRRP_TTL;
 		const same = ends !== null && current !== null && sameEnds(current, ends);
-		if (same && current.group === group && current.ttl === ttl) return;
+		const authenticated = this.#instance.usesAuthHeader;
+		if (same && current.group === group && current.ttl === ttl && current.authenticated === authenticated) return;
 		this.#detach();
 		if (ends === null) return;
 		const {virtual, source} = ends;
@@ -438,11 +447,12 @@ export class InstanceRunner {
 				group,
 				source,
 				ttl,
+				authenticated,
 				foreign: link === virtual,
 				onPacket: packet => this.#heard(packet, link === virtual),
 			});
 		const base = open(ends.link);
-		this.#attachment = {...ends, base, own: virtual === null ? null : open(virtual), group, ttl};
+		this.#attachment = {...ends, base, own: virtual === null ? null : open(virtual), group, ttl, authenticated};
 	}
 
 	#detach(): void {
@@ -480,18 +490,35 @@ export class InstanceRunner {
 	// Packets
 
 	#ownAdvert(priority: number): Advert {
-		const {version, vrid, advertUs, addresses, password} = this.#instance;
-		return {version, vrid, priority, advertUs, addresses: addresses.map(virtual => virtual.address), password};
+		const {version, vrid, advertUs, addresses, password, usesAuthHeader} = this.#instance;
+		const advert = {version, vrid, priority, advertUs, addresses: addresses.map(virtual => virtual.address)};
+		return usesAuthHeader ? {...advert, password: null, inAuthHeader: true} : {...advert, password};
+	}
+
+	/** What goes into the socket: with an authentication header, the whole packet. */
+	#encode(advert: Advert, path: Path, ttl: number): Uint8Array {
+		const message = encodeAdvert(advert, path);
+		const {password, usesAuthHeader} = this.#instance;
+		if (!usesAuthHeader || password === null) return message;
+		this.#sequence++;
+		const identification = this.#sequence & 0xffff || 1;
+		const packet = {...path, protocol: VRRP_PROTOCOL, ttl, payload: message, typeOfService: VRRP_TOS, identification};
+		return encodeAuthenticated(packet, {key: password, sequence: this.#sequence});
+	}
+
+	#authHeaders(): AuthHeaders | null {
+		const {password, usesAuthHeader} = this.#instance;
+		return usesAuthHeader && password !== null ? {key: password, sequence: this.#sequence} : null;
 	}
 
 	#sendAdvert(priority: number): void {
 		if (this.#attachment === null) return;
-		const {base, own, source, group} = this.#attachment;
+		const {base, own, source, group, ttl} = this.#attachment;
 		const adverts = own ?? base;
 		const advert = this.#ownAdvert(priority);
 		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
 		const sent = destinations.filter(to =>
-			this.#sends(() => adverts.send(encodeAdvert(advert, {source, destination: to}), to)),
+			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl), to)),
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
@@ -525,12 +552,19 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, this.#instance.unicast);
+		const received = receiveAdvert(
+			packet.bytes,
+			this.#ownAdvert(this.#priority),
+			own,
+			this.#instance.unicast,
+			this.#authHeaders(),
+		);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			return;
 		}
 		this.#advertsReceived++;
+		this.#sequence = received.value.sequence ?? this.#sequence;
 		this.#noteMaster(received.value);
 		const {advert, source} = received.value;
 		this.dispatch({

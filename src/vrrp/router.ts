@@ -302,7 +302,8 @@ export class Router {
 }
 
 function keyOf({interface: device, family, vrid, virtualMac}: Instance): string {
-	return `${device}/${family}/${vrid}/${virtualMac?.name ?? ''}/${virtualMac?.sendFromBase ?? ''}`;
+	const {name = '', sendFromBase = false} = virtualMac ?? {};
+	return `${device}/${family}/${vrid}/${name}/${sendFromBase}`;
 }
 
 /** What has keepalived's number and is not wanted by anybody here. */

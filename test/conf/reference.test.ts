@@ -31,6 +31,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			family: 4,
 			version: 2,
 			advertUs: 1_000_000,
+			usesAuthHeader: false,
 			password: '1215',
 			addresses: [
 				{

@@ -664,3 +664,27 @@ test('whatever the links do, a group has one role, and two groups are not both m
 	t.deepEqual(owners([a, b]), ['a']);
 	t.deepEqual(owners([a, b], '10.0.0.100'), ['a']);
 });
+
+test('auth_type AH: everybody counts on from the highest counter, and a recorded packet moves nobody', async t => {
+	const {clock, lan, balancers, a, b} = await segment([200, 100], {usesAuthHeader: true});
+	clock.advance(seconds(10));
+	t.deepEqual(owners(balancers), ['a']);
+	const sequences = (): number[] => lan.adverts.map(({bytes}) => Buffer.from(bytes).readUInt32BE(28));
+	t.deepEqual(
+		sequences(),
+		sequences().map((_, index) => index + 1),
+	);
+	await a.router.stop();
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(
+		sequences(),
+		sequences().map((_, index) => index + 1),
+		'b counts on',
+	);
+	const [recorded] = lan.adverts;
+	lan.inject(recorded?.bytes ?? new Uint8Array(), '192.168.1.10');
+	clock.advance(seconds(1));
+	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(b.router.status().instances[0]?.refused, {replayed: 1});
+});

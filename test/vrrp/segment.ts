@@ -52,6 +52,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		version: 2,
 		advertUs: seconds(1),
 		password: '1215',
+		usesAuthHeader: false,
 		addresses: [virtualAddress('192.168.1.1', device)],
 		excludedAddresses: [],
 		routes: [],

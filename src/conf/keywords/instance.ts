@@ -16,7 +16,7 @@ import {
 	refused,
 	rows,
 } from '../table.js';
-import {integer, interfaceName, ip, multicast, oneOf, seconds, Unsupported, word} from '../values.js';
+import {integer, interfaceName, ip, multicast, oneOf, seconds, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
 import type {NameResolver} from './iproute-values.js';
@@ -73,7 +73,7 @@ export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 }
 
 interface AuthenticationDraft extends Draft {
-	type: 'pass' | null;
+	type: 'pass' | 'ah' | null;
 	password: string | null;
 }
 
@@ -113,12 +113,9 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 }
 
 const authentication: Keywords<AuthenticationDraft> = {
-	auth_type: full(
-		one(oneOf({PASS: 'pass', AH: new Unsupported('IPsec authentication headers, which no RFC since 3768 knows')})),
-		(draft, type) => {
-			draft.type = type;
-		},
-	),
+	auth_type: full(one(oneOf({PASS: 'pass', AH: 'ah'})), (draft, type) => {
+		draft.type = type;
+	}),
 	auth_pass: full(one(word), (draft, password) => {
 		draft.password = password;
 	}),
@@ -276,6 +273,7 @@ export function toInstance(
 		family: of,
 		version,
 		advertUs: version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report),
+		usesAuthHeader: version === 2 && draft.authentication.type === 'ah',
 		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
@@ -359,6 +357,11 @@ function resolvePriority(draft: InstanceDraft, report: Report): number {
 }
 
 function resolveState(draft: InstanceDraft, priority: number, report: Report): 'master' | 'backup' {
+	if (priority !== PRIORITY_OWNER && draft.state === 'master' && draft.authentication.type === 'ah') {
+		const text = 'state MASTER is ignored with auth_type AH: a router has to hear the counter of the others first';
+		report.warning('contradiction', placeOf(draft.authentication, 'auth_type'), text, 'use state BACKUP');
+		return 'backup';
+	}
 	if (priority !== PRIORITY_OWNER) return draft.state ?? 'backup';
 	if (draft.state === 'backup') {
 		const text = `priority ${PRIORITY_OWNER} owns the addresses, so the instance starts as MASTER`;

@@ -43,6 +43,7 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		...instance,
 		initialState: isOwner ? 'master' : 'backup',
 		password: null,
+		usesAuthHeader: false,
 		virtualMac: instance.virtualMac && {...instance.virtualMac, sendFromBase: false},
 		preemptDelayUs: 0,
 		garp: {...instance.garp, lowerPriorityRepeat: 0},
