@@ -53,6 +53,9 @@ export interface InstanceSample {
 	/** Refused adverts by reason. */
 	readonly advertsRefused: Readonly<Record<string, number>>;
 	readonly transitions: number;
+	/** For how long another master has been heard while this one is master; 0: it is not. */
+	readonly rivalS: number;
+	readonly rivals: number;
 }
 
 export interface TrackerSample {

@@ -31,6 +31,7 @@ import {
 	type TimerName,
 } from './machine.js';
 import type {InstanceStatus, PriorityChange, Rival, Transition} from './protocol.js';
+import {isRefusedMaster, type OtherMaster, RivalWatch} from './rival-watch.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -99,11 +100,13 @@ export class InstanceRunner {
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
 	#reportedLower: string | null = null;
-	/** Before then, a router that ranks below us is no news. */
+	/** Before then, a router that ranks below us is no news, and needs no answer by announcements. */
 	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
 	#advertsReceived = 0;
 	#sendErrors = 0;
+	readonly #rivals = new RivalWatch();
+	#rivalSince: Date | null = null;
 	/** Of the last authentication header that was sent or believed. */
 	#sequence = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
@@ -210,6 +213,7 @@ export class InstanceRunner {
 		const {state, effects} = step(this.#state, event, this.#machineConfig);
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
+		if (state.role !== 'master' && this.#rivals.ends()) this.#reportRivalGone();
 		this.#owner.settled();
 	}
 
@@ -243,6 +247,8 @@ export class InstanceRunner {
 			refused: {...this.#refused},
 			sendErrors: this.#sendErrors,
 			transitions: {...this.#transitions},
+			rival: this.#rivalStatus(),
+			rivalsTotal: this.#rivals.count,
 			timerLatenessMaxUs: this.#timers.latenessMaxUs,
 		};
 	}
@@ -269,6 +275,7 @@ export class InstanceRunner {
 				this.#sendAdvert(effect.priority);
 				break;
 			case 'add-addresses':
+				this.#raise();
 				this.#holdings.addAll(this.#wanted());
 				break;
 			case 'remove-addresses':
@@ -512,6 +519,7 @@ export class InstanceRunner {
 	}
 
 	#sendAdvert(priority: number): void {
+		this.#lookForRival();
 		if (this.#attachment === null) return;
 		const {base, own, source, group, ttl} = this.#attachment;
 		const adverts = own ?? base;
@@ -561,6 +569,7 @@ export class InstanceRunner {
 		);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
+			if (isRefusedMaster(received.reason)) this.#hearRival({address: packet.from, refused: received.reason});
 			return;
 		}
 		this.#advertsReceived++;
@@ -573,6 +582,49 @@ export class InstanceRunner {
 			higherAddress: compareBytes(addressBytes(source), addressBytes(own)) > 0,
 			advertUs: advert.advertUs,
 		});
+		if (advert.priority === 0) this.#endRival();
+		else this.#hearRival({address: source, refused: null});
+	}
+
+	// Two masters: what is heard after our own adverts have said who should be it
+
+	#hearRival(rival: OtherMaster): void {
+		if (this.#state.role !== 'master') return;
+		const began = this.#rivals.hears(rival, this.#host.clock.nowUs(), this.#instance.advertUs);
+		if (!began) return;
+		this.#rivalSince = this.#host.clock.wall();
+		const why = rival.refused === null ? '' : `, whose adverts are refused: ${rival.refused}`;
+		this.#log.error(rival, `(${this.name}) two masters: ${rival.address} is one, too${why}`);
+	}
+
+	/** Who falls silent may have kept the segment's attention until then. */
+	#lookForRival(): void {
+		if (this.#rivals.passes(this.#host.clock.nowUs(), this.#instance.advertUs)) this.#winOverRival();
+	}
+
+	/** Who resigns has been a master, heard before or not. Strangers who do so all the time get one answer an interval. */
+	#endRival(): void {
+		if (this.#state.role !== 'master') return;
+		if (this.#rivals.ends()) return this.#winOverRival();
+		const nowUs = this.#host.clock.nowUs();
+		if (nowUs < this.#rivalQuietUntilUs) return;
+		this.#rivalQuietUntilUs = nowUs + this.#instance.advertUs;
+		this.#announce(this.#instance.garp.lowerPriorityRepeat);
+	}
+
+	#winOverRival(): void {
+		this.#announce(this.#instance.garp.lowerPriorityRepeat);
+		this.#reportRivalGone();
+	}
+
+	#reportRivalGone(): void {
+		this.#rivalSince = null;
+		this.#log.info({}, `(${this.name}) two masters no more`);
+	}
+
+	#rivalStatus(): InstanceStatus['rival'] {
+		const {rival} = this.#rivals;
+		return rival && {...rival, since: (this.#rivalSince ?? this.#host.clock.wall()).toISOString()};
 	}
 
 	#noteMaster({advert, source}: ReceivedAdvert): void {

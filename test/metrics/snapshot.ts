@@ -56,6 +56,8 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 				advertsReceived: 2,
 				advertsRefused: {'bad-password': 4},
 				transitions: 2,
+				rivalS: 1.5,
+				rivals: 3,
 			},
 		],
 		notifications: {script: {delivered: 3, failed: 1}, mail: {lost: 2}},

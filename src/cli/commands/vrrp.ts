@@ -34,7 +34,7 @@ const stateColumns: readonly Column<InstanceReport>[] = [
 	{title: 'FOR', align: 'right', cell: row => duration(row.sinceS)},
 	{title: 'NIC', cell: row => row.interface},
 	{title: 'PRIO', align: 'right', cell: priority},
-	{title: 'MASTER', cell: row => row.master ?? '-'},
+	{title: 'MASTER', cell: masters, tone: row => (row.rival === null ? null : 'bad')},
 	{title: 'ADDRESSES', cell: row => row.addresses.join(' ')},
 ];
 
@@ -47,6 +47,11 @@ const countColumns: readonly Column<InstanceReport>[] = [
 	{title: 'CHANGES', align: 'right', cell: row => count(row.transitions)},
 	{title: 'WHY', cell: row => row.reason},
 ];
+
+/** Who it is, and who else. */
+function masters({master, rival}: InstanceReport): string {
+	return rival === null ? (master ?? '-') : `${master} and ${rival.address}!`;
+}
 
 /** In effect, and as configured where trackers have changed it. */
 function priority({priority: effective, basePriority}: InstanceReport): string {
