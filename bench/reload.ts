@@ -116,6 +116,7 @@ class Balancer {
 			capacity,
 			nics: new Map([[1, {ifindex: 1, mac, mtu: 1500}]]),
 			instances: [],
+			routerRoles: new Map(),
 			hz: settings.hz,
 			isUp: () => true,
 			nextHop: () => ({mac, nic: 1, source: null, isOnLink: true}),

@@ -52,6 +52,8 @@
 #define ENDPOINTS_PER_BUCKET 8
 #define NICS 256
 #define NIC_PROBES 4
+#define ROUTER_FAMILIES 2
+#define ROUTERS 256             /* VRIDs */
 #define FILTER_WORDS 256
 #define LEASES 4096 /* as many VRIDs as eight NICs have, of both families */
 #define VIRTUAL_ADDRESSES 16384
@@ -62,6 +64,7 @@
 enum limits {
 	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
 	LIMIT_NIC_PROBES = NIC_PROBES,
+	LIMIT_ROUTERS = ROUTERS,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
 	LIMIT_COMPARED_BACKENDS = COMPARED_BACKENDS,
 	LIMIT_TURNS_PER_SERVICE = TURNS_PER_SERVICE,
@@ -297,6 +300,19 @@ struct nic {
 	__u16 mtu; /* bytes of an IP packet; 65,535: no limit */
 };
 
+/* What this machine is in a virtual router. */
+enum router_role {
+	ROUTER_NONE,   /* no part of it */
+	ROUTER_BACKUP,
+	ROUTER_MASTER,
+};
+
+/* Roles behind a NIC, by the last two bytes of the virtual router's MAC address: 00:00:5e:00:01:VRID for IPv4, :02: for
+ * IPv6 (RFC 9568, 7.3). */
+struct router_roles {
+	__u8 roles[ROUTER_FAMILIES * ROUTERS];
+};
+
 struct persistence_key {
 	ADDRESS(client); /* under the service's mask */
 	__u16 service;
@@ -453,6 +469,7 @@ struct {
 ARRAY(settings, 1, struct settings, 0);
 ARRAY(local_filter, 1, struct local_filter, 0);
 ARRAY(nics, NICS, struct nic, 0);
+ARRAY(router_roles, NICS, struct router_roles, 0);
 HASH(services_by_key, DEFAULT_SERVICES, struct service_key, __u32);
 ARRAY(services, DEFAULT_SERVICES, struct service, 0);
 ARRAY(turns, DEFAULT_SERVICES *TURNS_PER_SERVICE, __u32, BPF_F_MMAPABLE);
@@ -512,6 +529,7 @@ const enum event btf_anchor_event __attribute__((used)) = EVENT_COUNT;
 const enum backend_state btf_anchor_backend_state __attribute__((used)) = BACKEND_UNUSED;
 const enum failed_backend btf_anchor_failed_backend __attribute__((used)) = FAILED_DROP;
 const enum no_backend btf_anchor_no_backend __attribute__((used)) = NO_BACKEND_REJECT;
+const enum router_role btf_anchor_router_role __attribute__((used)) = ROUTER_NONE;
 const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;

@@ -33,6 +33,35 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
 }
 
+/* The role in the virtual router whose MAC address this is. */
+static __always_inline enum router_role router_role(__u32 nic, const __u8 *mac)
+{
+	const __u16 *half = (const __u16 *)mac;
+	__u32 router = bpf_ntohs(half[2]) - ROUTERS; /* the families count from 1 */
+
+	if (half[0] != 0 || half[1] != bpf_htons(0x5e00) || router >= ROUTER_FAMILIES * ROUTERS)
+		return ROUTER_NONE;
+	struct router_roles *here = bpf_map_lookup_elem(&router_roles, &nic);
+	return here ? here->roles[router] : ROUTER_NONE;
+}
+
+/* Whether a frame is this NIC's own. Its answers leave with the NIC's MAC address: nobody learns where a virtual router is
+ * from them, but from the adverts and announcements, which have the virtual one. */
+static __always_inline enum verdict for_us(const struct nic *nic, __u32 index, const struct ethhdr *eth)
+{
+	if (same_mac(eth->h_dest, nic->mac))
+		return V_UNDECIDED;
+	switch (router_role(index, eth->h_dest)) {
+	case ROUTER_MASTER:
+		return V_UNDECIDED;
+	case ROUTER_BACKUP:
+		return V_DROP_BACKUP;
+	case ROUTER_NONE:
+		break;
+	}
+	return V_PASS_OTHER_MAC;
+}
+
 struct vlan_tag {
 	__be16 control;
 	__be16 inner_type;
@@ -64,10 +93,11 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 	if (index < 0 || !nic)
 		return V_PASS_UNKNOWN_NIC;
 	p->nic = index;
-	if (!same_mac(p->eth->h_dest, nic->mac))
-		return V_PASS_OTHER_MAC;
+	enum verdict verdict = for_us(nic, index, p->eth);
+	if (verdict)
+		return verdict;
 	__be16 type = p->eth->h_proto;
-	enum verdict verdict = parse_vlan(cursor, p, &type);
+	verdict = parse_vlan(cursor, p, &type);
 	if (verdict)
 		return verdict;
 	switch (type) {

@@ -17,7 +17,7 @@ enum verdict {
 
 	/* pass: left to the kernel, untouched */
 	V_PASS_UNKNOWN_NIC,     /* came in on a NIC that the daemon has not listed */
-	V_PASS_OTHER_MAC,       /* its destination MAC is not this NIC's: broadcast, multicast, a flooded frame */
+	V_PASS_OTHER_MAC,       /* its destination MAC is neither this NIC's nor a virtual router's: broadcast, a flooded frame */
 	V_PASS_ETHERTYPE,       /* ARP, LLDP, … */
 	V_PASS_VLAN,            /* more than two tags */
 	V_PASS_FRAGMENT,        /* a later fragment whose first one was none of ours, was not seen yet or is long forgotten */
@@ -52,6 +52,7 @@ enum verdict {
 	V_DROP_RATE_SERVICE,    /* a new connection, and its service has had as many as it may */
 	V_DROP_LEASE,           /* asks for a virtual address that another router has taken over while our daemon was dead or hung */
 	V_DROP_CLOSED,          /* to a virtual address of which only services answer: no_accept, vrrp_strict */
+	V_DROP_BACKUP,          /* to the MAC address of a virtual router that another machine is master of (RFC 9568, 6.4.2) */
 	V_DROP_TOO_BIG,         /* larger, with a tunnel's headers, than the MTU of the NIC that it should leave by, and not answered */
 
 	/* answer: the packet goes no further, and its sender is told; too many a second are dropped by the verdicts above */
@@ -112,6 +113,7 @@ static __always_inline int xdp_action(enum verdict verdict, int forward)
 	case V_DROP_RATE_SERVICE:
 	case V_DROP_LEASE:
 	case V_DROP_CLOSED:
+	case V_DROP_BACKUP:
 	case V_DROP_TOO_BIG:
 	case V_DROP_FRAGMENT:
 		return XDP_DROP;

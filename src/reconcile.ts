@@ -7,10 +7,11 @@ import {ExitCode, KernelError} from './errors.js';
 import type {Cancel, Clock, Link, Netlink} from './host/host.js';
 import type {Log} from './log.js';
 import {macBytes} from './net/address.js';
+import {isVirtualMac} from './net/vrrp-mac.js';
 import {type Desired, desired} from './plan/desired.js';
 import {diff} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
-import {assignSlots} from './plan/nics.js';
+import {assignSlots, rolesBehind, type VirtualRouter} from './plan/nics.js';
 import {Sequences} from './plan/schedulers.js';
 import type {VirtualInstance} from './plan/virtual.js';
 import type {NextHops} from './reach/next-hops.js';
@@ -152,7 +153,20 @@ export class Reconciler {
 			]),
 		);
 		const towardsBackends = this.#seams.nextHops.interfaces();
-		return [...this.#links.values()].filter(({name, ifindex}) => names.has(name) || towardsBackends.has(ifindex));
+		const wanted = [...this.#links.values()].filter(
+			({name, ifindex}) => names.has(name) || towardsBackends.has(ifindex),
+		);
+		const carriers = new Set(wanted.map(({ifindex}) => this.#carrier(ifindex)));
+		return [...this.#links.values()].filter(({ifindex}) => carriers.has(ifindex));
+	}
+
+	/** The NIC that packets routed to an interface leave by: a virtual router's is over one. */
+	#carrier(ifindex: number): number {
+		return virtualRouter(this.#links.get(ifindex))?.nic ?? ifindex;
+	}
+
+	#virtualRouters(): VirtualRouter[] {
+		return [...this.#links.values()].flatMap(link => virtualRouter(link) ?? []);
 	}
 
 	#relinkSoon(afterUs: number): void {
@@ -206,7 +220,7 @@ export class Reconciler {
 		if (ifindex === undefined) return [];
 		const located = [...addresses, ...excludedAddresses].flatMap(({address, device}) => {
 			const on = ifindexOf.get(device);
-			return on === undefined ? [] : {address, ifindex: on};
+			return on === undefined ? [] : {address, ifindex: this.#carrier(on)};
 		});
 		return [{name, router: {ifindex, family, vrid}, addresses: located, closed: !instance.accept}];
 	}
@@ -222,6 +236,7 @@ export class Reconciler {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,
+			routerRoles: rolesBehind(nics, this.#virtualRouters()),
 			hz: dataPlane.settings.hz,
 			instances: config.instances.flatMap(instance => this.#onLinks(instance)),
 			isUp,
@@ -266,8 +281,9 @@ export class Reconciler {
 		const mac = macBytes(reach?.mac ?? '');
 		if (reach === null || mac === undefined) return null;
 		const {source, gateway} = reach;
+		const carrier = this.#carrier(reach.ifindex);
 		for (const [slot, {ifindex}] of nics) {
-			if (ifindex === reach.ifindex) return {mac, nic: slot, source, isOnLink: gateway === address};
+			if (ifindex === carrier) return {mac, nic: slot, source, isOnLink: gateway === address};
 		}
 		return null;
 	}
@@ -279,6 +295,13 @@ export class Reconciler {
 			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
+}
+
+/** What the interface of a virtual router says, or null for other ones. */
+function virtualRouter(link: Link | undefined): VirtualRouter | null {
+	const mac = macBytes(link?.mac ?? '');
+	if (link === undefined || link.kind !== 'macvlan' || link.base === null) return null;
+	return mac !== undefined && isVirtualMac(mac) ? {nic: link.base, mac, isMaster: link.up} : null;
 }
 
 /** Those of the sorry server included. */

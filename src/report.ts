@@ -180,7 +180,7 @@ export class Reporter {
 		return {
 			instance: status.name,
 			state: status.role,
-			sinceS: (this.#seams.clock.wall().getTime() - Date.parse(status.since)) / 1000,
+			sinceS: this.#secondsSinceWall(status.since),
 			reason: status.cause ?? '',
 			released: status.released,
 			lingers: status.lingers,
@@ -196,7 +196,18 @@ export class Reporter {
 			advertsSent: status.advertsSent,
 			advertsReceived: status.advertsReceived,
 			transitions: transitionsOf(status),
+			rival: this.#rivalReport(status),
 		};
+	}
+
+	#rivalReport({rival}: InstanceStatus): InstanceReport['rival'] {
+		if (rival === null) return null;
+		const {address, refused, since} = rival;
+		return {address, refused, sinceS: this.#secondsSinceWall(since)};
+	}
+
+	#secondsSinceWall(since: string): number {
+		return (this.#seams.clock.wall().getTime() - Date.parse(since)) / 1000;
 	}
 
 	/** Everything for one scrape. */
@@ -212,10 +223,28 @@ export class Reporter {
 			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
 			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
-			instances: (await this.#instances()).map(instanceSample),
+			instances: (await this.#instances()).map(status => this.#instanceSample(status)),
 			notifications: this.#seams.notifications(),
 			drift: this.#seams.drift(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
+		};
+	}
+
+	#instanceSample(status: InstanceStatus): InstanceSample {
+		return {
+			instance: status.name,
+			state: status.role,
+			priority: status.priority,
+			basePriority: status.basePriority,
+			trackers: status.tracks.flatMap(trackerSample),
+			advertsSent: status.advertsSent,
+			advertsReceived: status.advertsReceived,
+			advertsRefused: status.refused,
+			released: status.released,
+			timerLatenessMaxS: status.timerLatenessMaxUs / 1e6,
+			transitions: transitionsOf(status),
+			rivalS: status.rival === null ? 0 : this.#secondsSinceWall(status.rival.since),
+			rivals: status.rivalsTotal,
 		};
 	}
 
@@ -260,22 +289,6 @@ export class Reporter {
 
 function checkSample({kind, totals, lastDurationUs}: CheckHealth): CheckSample {
 	return {kind, ...totals, durationS: lastDurationUs === null ? null : lastDurationUs / 1e6};
-}
-
-function instanceSample(status: InstanceStatus): InstanceSample {
-	return {
-		instance: status.name,
-		state: status.role,
-		priority: status.priority,
-		basePriority: status.basePriority,
-		trackers: status.tracks.flatMap(trackerSample),
-		advertsSent: status.advertsSent,
-		advertsReceived: status.advertsReceived,
-		advertsRefused: status.refused,
-		released: status.released,
-		timerLatenessMaxS: status.timerLatenessMaxUs / 1e6,
-		transitions: transitionsOf(status),
-	};
 }
 
 /** None before the first result. */

@@ -47,6 +47,7 @@ export const IPV6_PKTINFO = 50;
 export const IPV6_RECVHOPLIMIT = 51;
 export const IPV6_HOPLIMIT = 52;
 export const IPV6_TCLASS = 67;
+export const IPV6_FREEBIND = 78;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;

@@ -130,6 +130,7 @@ export class Plane {
 			actual,
 			capacity,
 			nics,
+			routerRoles: new Map(),
 			hz: settings.hz,
 			instances: [],
 			isUp: () => true,

@@ -17,6 +17,7 @@ import {type ConfigDraft, newConfig, top} from './keywords/top.js';
 import {reconcileTracks, toTracks} from './keywords/track.js';
 import {toTrackGroup} from './keywords/track-group.js';
 import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/trackers.js';
+import {VirtualMacNames} from './keywords/virtual-mac.js';
 import type {Statement} from './language/parser.js';
 import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
 import {keywordHomes, TableReader} from './table.js';
@@ -29,7 +30,11 @@ export function compile(file: string, statements: readonly Statement[], files: F
 	const draft = newConfig({file, line: 1, column: 1});
 	new TableReader(homes, report).read(statements, top, draft, FILE);
 	const services = servicesOf(draft, report);
-	const names = {resolver: new NameResolver(new IprouteNames(files), report), priorities: new RulePriorities()};
+	const names = {
+		resolver: new NameResolver(new IprouteNames(files), report),
+		priorities: new RulePriorities(),
+		virtualMacs: virtualMacNames(draft),
+	};
 	const instances = instancesOf(draft, names, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
 	const config: Config = {
@@ -72,6 +77,13 @@ function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
 
 function backendsOf({backends, sorryServer}: Service): number {
 	return backends.length + (sorryServer === null ? 0 : 1);
+}
+
+function virtualMacNames({globals, instances}: ConfigDraft): VirtualMacNames {
+	return new VirtualMacNames(
+		globals.virtualMacPrefix,
+		present(instances.map(({virtualMac}) => virtualMac?.name ?? null)),
+	);
 }
 
 function instancesOf(

@@ -28,6 +28,11 @@ export function crossCheck(config: Config, draft: ConfigDraft, report: Report): 
 		({vrid, family: of, interface: device}) => `virtual_router_id ${vrid} of IPv${of} on interface ${device}`,
 		report,
 	);
+	unique(
+		instances.filter(({virtualMac}) => virtualMac !== null),
+		({virtualMac}) => `use_vmac ${virtualMac?.name}`,
+		report,
+	);
 	unique(config.trackGroups, ({name}) => `track_group ${quote(name)}`, report);
 	checkMembers(config, draft, report);
 	checkTrackGroups(config, draft, report);

@@ -309,12 +309,24 @@ export interface TrackGroup {
 	readonly instances: readonly string[];
 }
 
+/** The MAC address of a virtual router, on an interface of its own over the instance's (`use_vmac`, RFC 9568 §7.3). */
+export interface VirtualMac {
+	/** Of that interface. */
+	readonly name: string;
+	/** `00:00:5e:00:01:5b` */
+	readonly mac: string;
+	/** Adverts go out from the instance's interface all the same (`vmac_xmit_base`). */
+	readonly sendFromBase: boolean;
+}
+
 /** One `vrrp_instance`. */
 export interface Instance {
 	readonly place: Place;
 	readonly name: string;
 	readonly initialState: 'master' | 'backup';
 	readonly interface: string;
+	/** null: the addresses have the interface's own. */
+	readonly virtualMac: VirtualMac | null;
 	readonly vrid: number;
 	readonly priority: number;
 	/** What its adverts travel by, and the family of `addresses`. IPv6 needs version 3. */
@@ -323,6 +335,8 @@ export interface Instance {
 	readonly advertUs: number;
 	/** Plain-text password, at most 8 bytes, or null. */
 	readonly password: string | null;
+	/** The password is not sent: it is the key of authentication headers (`auth_type AH`). */
+	readonly usesAuthHeader: boolean;
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];

@@ -114,6 +114,8 @@ export interface InstanceReport {
 	readonly advertsSent: number;
 	readonly advertsReceived: number;
 	readonly transitions: number;
+	/** Another master that is heard while this one is master, or null. `refused`: why its adverts are not believed. */
+	readonly rival: {readonly address: string; readonly refused: string | null; readonly sinceS: number} | null;
 }
 
 /** Something that an instance tracks. */

@@ -7,11 +7,29 @@ import type {Fifo, Script} from '../conf/model.js';
 import type {Family} from '../net/address.js';
 import type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
-import type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
+import type {
+	Address,
+	AddressEntry,
+	Link,
+	LinkSettings,
+	Neighbour,
+	NewAddress,
+	NewMacvlan,
+	RouteChange,
+} from '../net/netlink/route.js';
 
 export type {IpRoute, RouteEntry} from '../net/netlink/ip-route.js';
 export type {IpRule} from '../net/netlink/ip-rule.js';
-export type {Address, AddressEntry, Link, Neighbour, NewAddress, RouteChange} from '../net/netlink/route.js';
+export type {
+	Address,
+	AddressEntry,
+	Link,
+	LinkSettings,
+	Neighbour,
+	NewAddress,
+	NewMacvlan,
+	RouteChange,
+} from '../net/netlink/route.js';
 
 export type Cancel = () => void;
 
@@ -45,7 +63,7 @@ export interface AdvertSocket extends Omit<PacketSocket, 'send'> {
 
 export interface Sockets {
 	/**
-	 * VRRP (IP protocol 112) on an interface, from `source`: to and from `group`, or, without one, what comes to `source`
+	 * VRRP (IP protocol 112, or 51 with an authentication header before it) on an interface, from `source`: to and from `group`, or, without one, what comes to `source`
 	 * itself.
 	 */
 	vrrp(options: {
@@ -55,6 +73,10 @@ export interface Sockets {
 		source: string;
 		/** TTL or hop limit. */
 		ttl: number;
+		/** Packets of protocol 51, and what is sent has its IP header; IPv4 only. */
+		authenticated?: boolean;
+		/** `source` may be an address of another interface. */
+		foreign?: boolean;
 		onPacket: (packet: Packet) => void;
 	}): AdvertSocket;
 	/** Raw Ethernet frames out of an interface (announcements by ARP and NDP). */
@@ -109,8 +131,16 @@ export interface Netlink {
 	addresses(): Promise<AddressEntry[]>;
 	neighbours(): Promise<Neighbour[]>;
 	route(to: string): Promise<Route>;
-	/** The sysctl of one link. */
-	promoteSecondaries(ifindex: number, on: boolean): Promise<void>;
+	configureLink(ifindex: number, settings: LinkSettings): Promise<void>;
+	addMacvlan(macvlan: NewMacvlan): Promise<void>;
+	/** The kernel gives the link no IPv6 address of its own making. */
+	withoutOwnAddress(ifindex: number): Promise<void>;
+	/** Gives each link the `rp_filter` that holds for all of them, so that one can have another. */
+	spreadReversePathFilter(): Promise<void>;
+	/** The link speaks IPv4 alone. */
+	withoutIpv6(name: string): Promise<void>;
+	setLinkUp(ifindex: number, up: boolean): Promise<void>;
+	deleteLink(ifindex: number): Promise<void>;
 	addAddress(address: NewAddress): Promise<void>;
 	deleteAddress(address: Address): Promise<void>;
 	/** All routes of one maker (`rtm_protocol`). */

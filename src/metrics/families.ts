@@ -166,6 +166,20 @@ export const FAMILIES: readonly Family[] = [
 			instances.flatMap(({instance, advertsRefused}) => byLabel({instance}, 'reason', advertsRefused)),
 	},
 	{
+		name: 'lbd_vrrp_rival_master_seconds',
+		help: 'For how long another master of the VRRP instance has been heard while this one is master; 0 while there is none.',
+		type: 'gauge',
+		labels: ['instance'],
+		samples: ({instances}) => instances.map(({instance, rivalS}) => [{instance}, rivalS]),
+	},
+	{
+		name: 'lbd_vrrp_rival_masters_total',
+		help: 'How often another master of the VRRP instance was heard while this one was master.',
+		type: 'counter',
+		labels: ['instance'],
+		samples: ({instances}) => instances.map(({instance, rivals}) => [{instance}, rivals]),
+	},
+	{
 		name: 'lbd_notifications_total',
 		help: 'Scripts that were run, FIFO lines and mails, by outcome. Lost: there was no room to let it wait.',
 		type: 'counter',

@@ -57,6 +57,9 @@ export interface InstanceSample {
 	readonly transitions: number;
 	readonly released: boolean;
 	readonly timerLatenessMaxS: number;
+	/** For how long another master has been heard while this one is master; 0: it is not. */
+	readonly rivalS: number;
+	readonly rivals: number;
 }
 
 export interface TrackerSample {

@@ -25,7 +25,7 @@ export function decodeIp(bytes: Uint8Array): Decoded<IpPacket, 'bad-ip-header'> 
 function decodeIpv4(bytes: Uint8Array): IpPacket | null {
 	if (bytes.length < IPV4_HEADER_LENGTH_MIN) return null;
 	const view = viewOf(bytes);
-	const headerLength = (view.getUint8(0) & 0x0f) * 4;
+	const headerLength = ipv4HeaderLength(bytes);
 	const totalLength = view.getUint16(2);
 	const wellFormed =
 		view.getUint8(0) >> 4 === 4 &&
@@ -40,6 +40,33 @@ function decodeIpv4(bytes: Uint8Array): IpPacket | null {
 		ttl: view.getUint8(8),
 		payload: bytes.subarray(headerLength, totalLength),
 	};
+}
+
+/** Length of the header of a packet that `decodeIp` has read. */
+export function ipv4HeaderLength(packet: Uint8Array): number {
+	return ((packet[0] ?? 0) & 0x0f) * 4;
+}
+
+/** What else the header of IPv4 says. */
+export interface Ipv4Fields {
+	readonly typeOfService: number;
+	/** Not 0, or the kernel chooses another one. */
+	readonly identification: number;
+}
+
+/** An IPv4 packet without options and without the header's checksum, which raw sockets fill in (raw(7), IP_HDRINCL). */
+export function encodeIpv4(packet: IpPacket & Ipv4Fields): Uint8Array {
+	const header = new Uint8Array(IPV4_HEADER_LENGTH_MIN);
+	const view = viewOf(header);
+	view.setUint8(0, 0x45);
+	view.setUint8(1, packet.typeOfService);
+	view.setUint16(2, header.length + packet.payload.length);
+	view.setUint16(4, packet.identification);
+	view.setUint8(8, packet.ttl);
+	view.setUint8(9, packet.protocol);
+	header.set(addressBytes(packet.source), 12);
+	header.set(addressBytes(packet.destination), 16);
+	return concatBytes(header, packet.payload);
 }
 
 /** RFC 8200 §3. */

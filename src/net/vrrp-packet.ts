@@ -2,16 +2,20 @@ import {addressBytes, addressLength, type Family, family, formatAddress} from '.
 import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
 import {checksumOnPath, decodeIp, IPV6_HEADER_LENGTH, type IpPacket, type Path} from './ip.js';
+import {AH_LENGTH, AH_PROTOCOL, type AuthReason, openAuthenticated} from './ip-auth.js';
 
 export const VRRP_PROTOCOL = 112;
 /** RFC 3768 §5.2.3, RFC 9568 §5.1.2.3: a smaller value proves that the packet was routed here from elsewhere. */
 export const VRRP_TTL = 255;
+/** Internetwork control: as keepalived marks its adverts, so that a loaded switch or queue sends them first. */
+export const VRRP_TOS = 0xc0;
 
 const ADVERTISEMENT = 1;
 const HEADER_LENGTH = 8;
 const PASSWORD_LENGTH = 8;
 const AUTH_NONE = 0;
 const AUTH_PASS = 1;
+const AUTH_HEADER = 2;
 const SECOND_US = 1_000_000;
 const CENTISECOND_US = 10_000;
 
@@ -25,8 +29,16 @@ export interface Advert {
 	readonly advertUs: number;
 	/** All of the family that the packet travels by. */
 	readonly addresses: readonly string[];
-	/** Plain text of at most 8 bytes, version 2 only; null without authentication. */
+	/** Plain text of at most 8 bytes, version 2 only; null without authentication, or with that of a header. */
 	readonly password: string | null;
+	/** It comes behind an authentication header (`auth_type AH`), version 2 only. */
+	readonly inAuthHeader?: boolean;
+}
+
+/** What authentication headers are checked with: the password, and the counter of the last one that was believed. */
+export interface AuthHeaders {
+	readonly key: string;
+	readonly sequence: number;
 }
 
 /** Adverts to routers that are named one by one, as networks without multicast need it; no RFC has that. */
@@ -57,12 +69,13 @@ export type AcceptReason =
 	| 'other-vrid'
 	| 'own-address'
 	| 'unknown-peer'
+	| 'replayed'
 	| 'bad-version'
 	| 'bad-auth-type'
 	| 'bad-password'
 	| 'advert-interval'
 	| 'address-list';
-export type RefusalReason = DecodeReason | AcceptReason | 'bad-ip-header';
+export type RefusalReason = DecodeReason | AcceptReason | AuthReason | 'bad-ip-header';
 
 /** The VRRP message without an IP header, checksum filled in. */
 export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
@@ -75,7 +88,7 @@ export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
 	view.setUint8(2, advert.priority);
 	view.setUint8(3, advert.addresses.length);
 	if (advert.version === 2) {
-		view.setUint8(4, advert.password === null ? AUTH_NONE : AUTH_PASS);
+		view.setUint8(4, authType(advert));
 		view.setUint8(5, Math.round(advert.advertUs / SECOND_US));
 	} else {
 		view.setUint16(4, Math.round(advert.advertUs / CENTISECOND_US));
@@ -97,8 +110,8 @@ export function decodeAdvert(packet: IpPacket, [ttlMin, ttlMax] = ON_LINK): Deco
 	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * addressLength(of);
 	if (message.length !== addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0)) return {ok: false, reason: 'bad-length'};
 	if (checksum(message, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
-	const authType = version === 2 ? view.getUint8(4) : AUTH_NONE;
-	if (authType !== AUTH_NONE && authType !== AUTH_PASS) return {ok: false, reason: 'bad-auth-type'};
+	const auth = version === 2 ? view.getUint8(4) : AUTH_NONE;
+	if (auth > AUTH_HEADER) return {ok: false, reason: 'bad-auth-type'};
 	return {
 		ok: true,
 		value: {
@@ -108,7 +121,8 @@ export function decodeAdvert(packet: IpPacket, [ttlMin, ttlMax] = ON_LINK): Deco
 			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.6).
 			advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
 			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd), addressLength(of)),
-			password: authType === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
+			password: auth === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
+			...(auth === AUTH_HEADER && {inAuthHeader: true}),
 		},
 	};
 }
@@ -117,6 +131,8 @@ export function decodeAdvert(packet: IpPacket, [ttlMin, ttlMax] = ON_LINK): Deco
 export interface ReceivedAdvert {
 	readonly advert: Advert;
 	readonly source: string;
+	/** The counter of its authentication header. */
+	readonly sequence?: number;
 }
 
 /**
@@ -129,25 +145,37 @@ export function receiveAdvert(
 	own: Advert,
 	ownSource: string,
 	unicast: Unicast | null = null,
+	headers: AuthHeaders | null = null,
 ): Decoded<ReceivedAdvert, RefusalReason> {
 	const packet = decodeIp(datagram);
 	if (!packet.ok) return packet;
-	const {source, payload} = packet.value;
-	if (payload.length > 1 && payload[1] !== own.vrid) return {ok: false, reason: 'other-vrid'};
+	const {source} = packet.value;
+	const vrid = vridOf(datagram);
+	if (vrid !== undefined && vrid !== own.vrid) return {ok: false, reason: 'other-vrid'};
 	if (source === ownSource) return {ok: false, reason: 'own-address'};
 	const ttl = unicast === null ? ON_LINK : ttlFrom(source, unicast);
 	if (ttl === undefined) return {ok: false, reason: 'unknown-peer'};
-	const decoded = decodeAdvert(packet.value, ttl);
+	const opened = headers === null ? null : openAuthenticated(datagram, packet.value, headers.key);
+	if (opened?.ok === false) return opened;
+	const decoded = decodeAdvert(opened?.value.inner ?? packet.value, ttl);
 	if (!decoded.ok) return decoded;
-	const reason = refusal(decoded.value, own);
-	return reason === null ? {ok: true, value: {advert: decoded.value, source}} : {ok: false, reason};
+	const sequence = opened && {sequence: opened.value.sequence};
+	const reason = refusal(decoded.value, own) ?? (isReplayed(sequence, headers) ? 'replayed' : null);
+	return reason === null ? {ok: true, value: {advert: decoded.value, source, ...sequence}} : {ok: false, reason};
+}
+
+/** All routers of a VRID count on from the highest they have heard, so that a lower one has been sent before. */
+function isReplayed(heard: Pick<AuthHeaders, 'sequence'> | null, known: AuthHeaders | null): boolean {
+	return heard !== null && known !== null && heard.sequence <= known.sequence;
 }
 
 /** A first look at a datagram, IP header included, to know whose it is: what it says has still to be checked. */
 export function vridOf(datagram: Uint8Array): number | undefined {
 	const [first = 0] = datagram;
-	const headerLength = first >> 4 === 6 ? IPV6_HEADER_LENGTH : (first & 0x0f) * 4;
-	return datagram[headerLength + 1];
+	const isIpv6 = first >> 4 === 6;
+	const headerLength = isIpv6 ? IPV6_HEADER_LENGTH : (first & 0x0f) * 4;
+	const protocol = datagram[isIpv6 ? 6 : 9];
+	return datagram[headerLength + (protocol === AH_PROTOCOL ? AH_LENGTH : 0) + 1];
 }
 
 /** undefined: nothing from there is believed. */
@@ -157,7 +185,7 @@ function ttlFrom(source: string, {peers, checkSource}: Unicast): TtlRange | unde
 
 function refusal(advert: Advert, own: Advert): AcceptReason | null {
 	if (advert.version !== own.version) return 'bad-version';
-	if ((advert.password === null) !== (own.password === null)) return 'bad-auth-type';
+	if (authType(advert) !== authType(own)) return 'bad-auth-type';
 	if (advert.password !== own.password) return 'bad-password';
 	if (!intervalFits(advert, own)) return 'advert-interval';
 	if (!sameAddresses(advert.addresses, own.addresses)) return 'address-list';
@@ -172,6 +200,11 @@ function intervalFits(advert: Advert, own: Advert): boolean {
 function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
 	const wanted = new Set(b);
 	return a.length === b.length && a.every(address => wanted.has(address));
+}
+
+function authType({password, inAuthHeader}: Advert): number {
+	if (inAuthHeader) return AUTH_HEADER;
+	return password === null ? AUTH_NONE : AUTH_PASS;
 }
 
 /** Version 2 is for IPv4 alone. */

@@ -5,7 +5,16 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {Bug} from '../errors.js';
 import {addressBits, addressBytes, family, prefixMask} from '../net/address.js';
-import {BackendState, type Endpoint, FailedBackend, Limits, Method, type Nic, ServiceFlag} from '../xdp/layout.gen.js';
+import {
+	BackendState,
+	type Endpoint,
+	FailedBackend,
+	Limits,
+	Method,
+	type Nic,
+	type RouterRoles,
+	ServiceFlag,
+} from '../xdp/layout.gen.js';
 import {
 	addressIn,
 	type Backend,
@@ -33,6 +42,8 @@ export interface Circumstances {
 	readonly actual: Tables;
 	readonly capacity: Capacity;
 	readonly nics: ReadonlyMap<number, Nic>;
+	/** Where this machine is part of virtual routers with MAC addresses of their own, by slot. */
+	readonly routerRoles: ReadonlyMap<number, RouterRoles>;
 	/** Jiffies a second. */
 	readonly hz: number;
 	/** Those whose interface there is. */
@@ -81,6 +92,7 @@ class Draft implements Desired {
 		this.#ids = new Ids(circumstances.actual, circumstances.capacity);
 		this.#layouts = circumstances.sequences ?? new Sequences();
 		for (const [slot, nic] of circumstances.nics) this.tables.nics.set(slot, nic);
+		for (const [slot, roles] of circumstances.routerRoles) this.tables.routerRoles.set(slot, roles);
 	}
 
 	addService(service: ConfService): void {

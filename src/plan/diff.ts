@@ -14,6 +14,9 @@ export function diff(actual: Tables, wanted: Tables): Op[] {
 
 function* additions(actual: Tables, wanted: Tables): Generator<Op> {
 	for (const [index, value] of changed(actual.nics, wanted.nics)) yield {map: 'nics', index, value};
+	for (const [index, value] of changed(actual.routerRoles, wanted.routerRoles)) {
+		yield {map: 'routerRoles', index, value};
+	}
 	for (const [index, value] of changed(actual.backends, wanted.backends)) yield {map: 'backends', index, value};
 	for (const family of FAMILIES) {
 		for (const [index, value] of changed(actual.endpoints[family], wanted.endpoints[family])) {
@@ -52,6 +55,9 @@ function* removals(actual: Tables, wanted: Tables): Generator<Op> {
 		}
 	}
 	for (const index of gone(actual.backends, wanted.backends).keys()) yield {map: 'backends', index, value: null};
+	for (const index of gone(actual.routerRoles, wanted.routerRoles).keys()) {
+		yield {map: 'routerRoles', index, value: null};
+	}
 	for (const index of gone(actual.nics, wanted.nics).keys()) yield {map: 'nics', index, value: null};
 }
 

@@ -1,5 +1,5 @@
-/** Which slot of the `nics` map a NIC has. Pure. */
-import {Limits, type Nic} from '../xdp/layout.gen.js';
+/** Which slot of the `nics` map a NIC has, and which virtual routers are behind it. Pure. */
+import {Limits, type Nic, RouterRole, type RouterRoles, routerRoles} from '../xdp/layout.gen.js';
 
 /** What the plan needs to know of a NIC. */
 export interface NicIdentity {
@@ -29,6 +29,36 @@ export function assignSlots(
 		if (slot !== null) assigned.set(slot, {ifindex: nic.ifindex, mac: nic.mac, mtu: mtuOf(nic)});
 	}
 	return assigned;
+}
+
+/** An interface that has the MAC address of a virtual router (RFC 9568 §7.3). */
+export interface VirtualRouter {
+	/** Of the NIC below. */
+	readonly nic: number;
+	readonly mac: Uint8Array;
+	/** Its interface is up while this machine is master. */
+	readonly isMaster: boolean;
+}
+
+/** The roles behind each NIC, by slot; none for NICs without virtual routers. */
+export function rolesBehind(
+	nics: ReadonlyMap<number, Nic>,
+	routers: readonly VirtualRouter[],
+): Map<number, RouterRoles> {
+	const bySlot = new Map<number, RouterRoles>();
+	for (const [slot, {ifindex}] of nics) {
+		const behind = routers.filter(({nic}) => nic === ifindex);
+		if (behind.length === 0) continue;
+		const roles = new Uint8Array(routerRoles.size);
+		for (const {mac, isMaster} of behind) {
+			const [, , , , family = 0, vrid = 0] = mac;
+			roles[(family - 1) * Limits.LIMIT_ROUTERS + vrid] = isMaster
+				? RouterRole.ROUTER_MASTER
+				: RouterRole.ROUTER_BACKUP;
+		}
+		bySlot.set(slot, {roles});
+	}
+	return bySlot;
 }
 
 function mtuOf({mtu}: NicIdentity): number {

@@ -14,12 +14,17 @@ import type {
 import type {Log} from '../log.js';
 import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
+import type {Path} from '../net/ip.js';
+import {encodeAuthenticated} from '../net/ip-auth.js';
 import {
 	type Advert,
+	type AuthHeaders,
 	encodeAdvert,
 	type ReceivedAdvert,
 	type RefusalReason,
 	receiveAdvert,
+	VRRP_PROTOCOL,
+	VRRP_TOS,
 	VRRP_TTL,
 } from '../net/vrrp-packet.js';
 import {Announcer} from './announce.js';
@@ -39,6 +44,7 @@ import {
 	type TimerName,
 } from './machine.js';
 import type {InstanceStatus, Legacy, PriorityChange, Rival, Transition} from './protocol.js';
+import {isRefusedMaster, type OtherMaster, RivalWatch} from './rival-watch.js';
 import {Timers} from './timers.js';
 import {type Tracking, track, trackerName} from './tracking.js';
 
@@ -68,7 +74,19 @@ export interface InstanceOwner {
 /** The interface and the address that adverts go out from. */
 interface Ends {
 	readonly link: Link;
+	/** The one with the virtual MAC address, if adverts are to have that. */
+	readonly virtual: Link | null;
 	readonly source: string;
+}
+
+/** The sockets of an instance, and what they were opened for. */
+interface Attachment extends Ends {
+	readonly base: AdvertSocket;
+	/** That of the interface with the virtual MAC address. */
+	readonly own: AdvertSocket | null;
+	readonly group: string | null;
+	readonly ttl: number;
+	readonly authenticated: boolean;
 }
 
 /** One `vrrp_instance` at work: feeds its state machine with packets, timers and links, and performs the effects. */
@@ -89,13 +107,14 @@ export class InstanceRunner {
 	#links: readonly Link[] = [];
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
-	#attachment: (Ends & {readonly adverts: AdvertSocket; readonly group: string | null; readonly ttl: number}) | null =
-		null;
+	#attachment: Attachment | null = null;
+	/** The interface with the virtual MAC address is up. */
+	#isRaised = false;
 	#since: Date;
 	#master: {address: string; priority: number} | null = null;
 	/** The router whose lower priority was last reported: each is reported once. */
 	#reportedLower: string | null = null;
-	/** Before then, a router that ranks below us is no news. */
+	/** Before then, a router that ranks below us is no news, and needs no answer by announcements. */
 	#rivalQuietUntilUs = 0;
 	#advertsSent = 0;
 	/** When the last advert of a master went out. */
@@ -105,6 +124,10 @@ export class InstanceRunner {
 	#cancelResumption: Cancel = () => {};
 	#advertsReceived = 0;
 	#sendErrors = 0;
+	readonly #rivals = new RivalWatch();
+	#rivalSince: Date | null = null;
+	/** Of the last authentication header that was sent or believed. */
+	#sequence = 0;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
 	/** Why it is what it is. */
@@ -204,6 +227,8 @@ export class InstanceRunner {
 	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
 	observe(inventory: Inventory): void {
 		this.#links = inventory.links;
+		// Somebody else took it down, or it is another one.
+		if (this.#virtualLink()?.up === false) this.#isRaised = false;
 		this.#reattach(inventory.addresses);
 		const lost = this.#holdings.noticeLost(inventory);
 		if (lost.length > 0) {
@@ -232,6 +257,7 @@ export class InstanceRunner {
 		const {state, effects} = step(this.#state, event, this.#machineConfig);
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
+		if (state.role !== 'master' && this.#rivals.ends()) this.#reportRivalGone();
 		this.#owner.settled();
 		if (!this.#state.lingers) for (const resolve of this.#awaitingEnd.splice(0)) resolve();
 	}
@@ -287,6 +313,8 @@ export class InstanceRunner {
 			refused: {...this.#refused},
 			sendErrors: this.#sendErrors,
 			transitions: {...this.#transitions},
+			rival: this.#rivalStatus(),
+			rivalsTotal: this.#rivals.count,
 			timerLatenessMaxUs: this.#timers.latenessMaxUs,
 		};
 	}
@@ -309,14 +337,17 @@ export class InstanceRunner {
 	#perform(effect: Effect): void {
 		switch (effect.kind) {
 			case 'send-advert':
+				if (this.#state.role === 'master') this.#raise();
 				this.#sendAdvert(effect.priority);
 				break;
 			case 'add-addresses':
+				this.#raise();
 				this.#holdings.addAll(this.#wanted());
 				break;
 			case 'remove-addresses':
 				this.#holdings.removeAll();
 				this.#endLease();
+				this.#lower();
 				break;
 			case 'announce':
 				this.#announce(effect.rounds);
@@ -363,11 +394,42 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return null;
 		const source = this.#source(link.ifindex, addresses);
-		return source === null ? null : {link, source};
+		const virtual = this.#virtualLink();
+		if (source === null || virtual === undefined) return null;
+		return {link, source, virtual: this.#instance.virtualMac?.sendFromBase ? null : virtual};
 	}
 
 	#link(): Link | undefined {
 		return this.#links.find(candidate => candidate.name === this.#instance.interface);
+	}
+
+	/** The interface with the virtual MAC address; null: the instance has none, undefined: it is not there. */
+	#virtualLink(): Link | null | undefined {
+		const {virtualMac} = this.#instance;
+		return virtualMac === null ? null : this.#links.find(({name}) => name === virtualMac.name);
+	}
+
+	/**
+	 * The virtual MAC address is on the wire while we are master, and only then: a backup that says anything with it, as
+	 * the kernel does when it joins a group, draws the frames of the master to its own port of the switch.
+	 */
+	#raise(): void {
+		const link = this.#virtualLink();
+		if (link === null || link === undefined || this.#isRaised) return;
+		this.#isRaised = true;
+		this.#switch(link, true);
+	}
+
+	#lower(): void {
+		this.#isRaised = false;
+		const link = this.#virtualLink();
+		if (link !== null && link !== undefined) this.#switch(link, false);
+	}
+
+	#switch({ifindex, name}: Link, up: boolean): void {
+		this.#host.netlink.setLinkUp(ifindex, up).catch((error: unknown) => {
+			this.#log.error({error: String(error)}, `(${this.name}) cannot take ${name} ${up ? 'up' : 'down'}`);
+		});
 	}
 
 	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
@@ -414,6 +476,7 @@ export class InstanceRunner {
 		const link = this.#link();
 		if (link === undefined) return `interface ${this.#instance.interface} is gone`;
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
+		if (this.#virtualLink() === undefined) return `interface ${this.#instance.virtualMac?.name} is gone`;
 		const lacking = this.#owner.lacks();
 		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
 		return `interface ${link.name} has no usable ${this.#sourceText()} address`;
@@ -445,23 +508,30 @@ export class InstanceRunner {
 		const current = this.#attachment;
 		const group = this.#group();
 		const ttl = this.#instance.unicast?.ttl ?? VRRP_TTL;
-		const same = ends !== null && current?.link.ifindex === ends.link.ifindex && current.source === ends.source;
-		if (same && current?.group === group && current.ttl === ttl) return;
+		const same = ends !== null && current !== null && sameEnds(current, ends);
+		const authenticated = this.#instance.usesAuthHeader;
+		if (same && current.group === group && current.ttl === ttl && current.authenticated === authenticated) return;
 		this.#detach();
 		if (ends === null) return;
-		const adverts = this.#host.sockets.vrrp({
-			interface: ends.link.name,
-			ifindex: ends.link.ifindex,
-			group,
-			source: ends.source,
-			ttl,
-			onPacket: packet => this.#receive(packet),
-		});
-		this.#attachment = {...ends, adverts, group, ttl};
+		const {virtual, source} = ends;
+		const open = (link: Link): AdvertSocket =>
+			this.#host.sockets.vrrp({
+				interface: link.name,
+				ifindex: link.ifindex,
+				group,
+				source,
+				ttl,
+				authenticated,
+				foreign: link === virtual,
+				onPacket: packet => this.#heard(packet, link === virtual),
+			});
+		const base = open(ends.link);
+		this.#attachment = {...ends, base, own: virtual === null ? null : open(virtual), group, ttl, authenticated};
 	}
 
 	#detach(): void {
-		this.#attachment?.adverts.close();
+		this.#attachment?.base.close();
+		this.#attachment?.own?.close();
 		this.#attachment = null;
 	}
 
@@ -494,17 +564,36 @@ export class InstanceRunner {
 	// Packets
 
 	#ownAdvert(priority: number): Advert {
-		const {version, vrid, advertUs, addresses, password} = this.#instance;
-		return {version, vrid, priority, advertUs, addresses: addresses.map(virtual => virtual.address), password};
+		const {version, vrid, advertUs, addresses, password, usesAuthHeader} = this.#instance;
+		const advert = {version, vrid, priority, advertUs, addresses: addresses.map(virtual => virtual.address)};
+		return usesAuthHeader ? {...advert, password: null, inAuthHeader: true} : {...advert, password};
+	}
+
+	/** What goes into the socket: with an authentication header, the whole packet. */
+	#encode(advert: Advert, path: Path, ttl: number): Uint8Array {
+		const message = encodeAdvert(advert, path);
+		const {password, usesAuthHeader} = this.#instance;
+		if (!usesAuthHeader || password === null) return message;
+		this.#sequence++;
+		const identification = this.#sequence & 0xffff || 1;
+		const packet = {...path, protocol: VRRP_PROTOCOL, ttl, payload: message, typeOfService: VRRP_TOS, identification};
+		return encodeAuthenticated(packet, {key: password, sequence: this.#sequence});
+	}
+
+	#authHeaders(): AuthHeaders | null {
+		const {password, usesAuthHeader} = this.#instance;
+		return usesAuthHeader && password !== null ? {key: password, sequence: this.#sequence} : null;
 	}
 
 	#sendAdvert(priority: number): void {
+		this.#lookForRival();
 		if (this.#attachment === null) return;
-		const {adverts, source, group} = this.#attachment;
+		const {base, own, source, group, ttl} = this.#attachment;
+		const adverts = own ?? base;
 		const advert = this.#ownAdvert(priority);
 		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
 		const sent = destinations.filter(to =>
-			this.#sends(() => adverts.send(encodeAdvert(advert, {source, destination: to}), to)),
+			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl), to)),
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
@@ -553,15 +642,31 @@ export class InstanceRunner {
 		}
 	}
 
+	/**
+	 * While the interface with the virtual MAC address is up, frames from that address go to it alone, and all others of the
+	 * group to both; otherwise everything is heard on the interface below.
+	 */
+	#heard(packet: Packet, onVirtual: boolean): void {
+		if (onVirtual === (this.#isRaised && this.#attachment?.own !== null)) this.#receive(packet);
+	}
+
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, this.#instance.unicast);
+		const received = receiveAdvert(
+			packet.bytes,
+			this.#ownAdvert(this.#priority),
+			own,
+			this.#instance.unicast,
+			this.#authHeaders(),
+		);
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
+			if (isRefusedMaster(received.reason)) this.#hearRival({address: packet.from, refused: received.reason});
 			return;
 		}
 		this.#advertsReceived++;
+		this.#sequence = received.value.sequence ?? this.#sequence;
 		this.#noteMaster(received.value);
 		const {advert, source} = received.value;
 		this.dispatch({
@@ -570,6 +675,49 @@ export class InstanceRunner {
 			higherAddress: compareBytes(addressBytes(source), addressBytes(own)) > 0,
 			advertUs: advert.advertUs,
 		});
+		if (advert.priority === 0) this.#endRival();
+		else this.#hearRival({address: source, refused: null});
+	}
+
+	// Two masters: what is heard after our own adverts have said who should be it
+
+	#hearRival(rival: OtherMaster): void {
+		if (this.#state.role !== 'master') return;
+		const began = this.#rivals.hears(rival, this.#host.clock.nowUs(), this.#instance.advertUs);
+		if (!began) return;
+		this.#rivalSince = this.#host.clock.wall();
+		const why = rival.refused === null ? '' : `, whose adverts are refused: ${rival.refused}`;
+		this.#log.error(rival, `(${this.name}) two masters: ${rival.address} is one, too${why}`);
+	}
+
+	/** Who falls silent may have kept the segment's attention until then. */
+	#lookForRival(): void {
+		if (this.#rivals.passes(this.#host.clock.nowUs(), this.#instance.advertUs)) this.#winOverRival();
+	}
+
+	/** Who resigns has been a master, heard before or not. Strangers who do so all the time get one answer an interval. */
+	#endRival(): void {
+		if (this.#state.role !== 'master') return;
+		if (this.#rivals.ends()) return this.#winOverRival();
+		const nowUs = this.#host.clock.nowUs();
+		if (nowUs < this.#rivalQuietUntilUs) return;
+		this.#rivalQuietUntilUs = nowUs + this.#instance.advertUs;
+		this.#announce(this.#instance.garp.lowerPriorityRepeat);
+	}
+
+	#winOverRival(): void {
+		this.#announce(this.#instance.garp.lowerPriorityRepeat);
+		this.#reportRivalGone();
+	}
+
+	#reportRivalGone(): void {
+		this.#rivalSince = null;
+		this.#log.info({}, `(${this.name}) two masters no more`);
+	}
+
+	#rivalStatus(): InstanceStatus['rival'] {
+		const {rival} = this.#rivals;
+		return rival && {...rival, since: (this.#rivalSince ?? this.#host.clock.wall()).toISOString()};
 	}
 
 	#noteMaster({advert, source}: ReceivedAdvert): void {
@@ -625,4 +773,8 @@ export class InstanceRunner {
 		this.#rivalQuietUntilUs = nowUs + advertUs;
 		this.#owner.rival({instance, priority: this.#priority});
 	}
+}
+
+function sameEnds(a: Ends, b: Ends): boolean {
+	return a.link.ifindex === b.link.ifindex && a.virtual?.ifindex === b.virtual?.ifindex && a.source === b.source;
 }

@@ -28,7 +28,7 @@ export class Promotion {
 		if (on) this.#switched.add(ifindex);
 		else this.#switched.delete(ifindex);
 		try {
-			await this.#netlink.promoteSecondaries(ifindex, on);
+			await this.#netlink.configureLink(ifindex, {promote_secondaries: Number(on)});
 		} catch (error) {
 			// An interface that is gone has taken the setting along.
 			const gone = error instanceof Error && 'code' in error && error.code === 'ENODEV';

@@ -9,6 +9,7 @@ import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
+import type {OtherMaster} from './rival-watch.js';
 import type {TrackStatus} from './tracking.js';
 
 export interface VrrpConfig {
@@ -62,6 +63,10 @@ export interface InstanceStatus {
 	/** Packets that the kernel did not take. */
 	readonly sendErrors: number;
 	readonly transitions: Readonly<Partial<Record<Role, number>>>;
+	/** Another master, while we are one; see rival-watch.ts. */
+	readonly rival: (OtherMaster & {/** ISO 8601. */ readonly since: string}) | null;
+	/** How often there were two. */
+	readonly rivalsTotal: number;
 	/** How late the latest timer of all was, in microseconds. */
 	readonly timerLatenessMaxUs: number;
 }

@@ -13,6 +13,7 @@ import {SharedSockets} from './shared-sockets.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
 import {forgetUntracked, trackerName} from './tracking.js';
+import {VirtualMacs} from './virtual-macs.js';
 
 interface Group {
 	readonly name: string;
@@ -34,13 +35,16 @@ export class Router {
 	readonly #log: Log;
 	readonly #events: RouterEvents;
 	readonly #cancelEvents: Cancel;
-	/** By interface, family and VRID, which is what makes an instance the same across a reload (keepalived §3.12). */
+	/** By interface, family, VRID and virtual MAC address, which is what makes an instance the same across a reload (keepalived §3.12). */
 	#runners = new Map<string, InstanceRunner>();
 	#groups: readonly Group[] = [];
 	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
 	readonly #tracked = new Map<string, TrackerReport>();
 	readonly #statics: StaticHoldings;
 	readonly #promotion: Promotion;
+	readonly #virtualMacs: VirtualMacs;
+	/** Those in force. */
+	#instances: readonly Instance[] = [];
 	/** Names of the interfaces with `promote_secondaries`. */
 	#promoting: ReadonlySet<string> = new Set();
 	/** null: nothing is configured yet. */
@@ -58,6 +62,7 @@ export class Router {
 		this.#events = events;
 		this.#statics = new StaticHoldings(host.netlink, log);
 		this.#promotion = new Promotion(host.netlink, log);
+		this.#virtualMacs = new VirtualMacs(host.netlink, log);
 		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
 	}
 
@@ -127,6 +132,7 @@ export class Router {
 			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop({orderly: true}))));
 			await Promise.all(stopped);
 			await this.#statics.removeAll();
+			await this.#virtualMacs.retire([]);
 			await this.#promotion.enforce(new Set(), []);
 		});
 	}
@@ -150,13 +156,17 @@ export class Router {
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		if (!config.dynamicInterfaces) requireInterfaces(config, found.links);
 		const statics = this.#statics.config;
+		await this.#virtualMacs.provide(config.instances, found.links);
 		await this.#statics.configure(config, found);
 		try {
 			await this.#configureInstances(config, legacies, await takeInventory(this.#host.netlink, scope));
 		} catch (error) {
 			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
+			await this.#virtualMacs.retire(this.#instances);
 			throw error;
 		}
+		await this.#virtualMacs.retire(config.instances);
+		this.#instances = config.instances;
 		if (this.#scope === null) this.#reportStrangers(config, found);
 		this.#scope = scope;
 		const promoting = config.instances.filter(({promoteSecondaries}) => promoteSecondaries);
@@ -313,7 +323,9 @@ export class Router {
 	async #refresh(): Promise<void> {
 		this.#refreshAsked = false;
 		if (this.#scope === null) return;
-		const inventory = await takeInventory(this.#host.netlink, this.#scope);
+		const found = await takeInventory(this.#host.netlink, this.#scope);
+		const isStale = await this.#virtualMacs.provide(this.#instances, found.links);
+		const inventory = isStale ? await takeInventory(this.#host.netlink, this.#scope) : found;
 		await this.#promotion.enforce(this.#promoting, inventory.links);
 		await this.#statics.observe(inventory);
 		for (const runner of this.#runners.values()) runner.observe(inventory);
@@ -337,8 +349,9 @@ export class Router {
 }
 
 /** What an instance is known by, across reloads and processes. */
-export function keyOf(instance: Instance): string {
-	return `${instance.interface}/${instance.family}/${instance.vrid}`;
+export function keyOf({interface: device, family, vrid, virtualMac}: Instance): string {
+	const {name = '', sendFromBase = false} = virtualMac ?? {};
+	return `${device}/${family}/${vrid}/${name}/${sendFromBase}`;
 }
 
 /** What has keepalived's number and is not wanted by anybody here. */
@@ -369,7 +382,8 @@ function concerns(event: NetlinkEvent, scope: Scope): boolean {
 }
 
 function requireInterfaces({instances, statics}: VrrpConfig, links: readonly Link[]): void {
-	const names = new Set(links.map(link => link.name));
+	const made = instances.flatMap(({virtualMac}) => virtualMac?.name ?? []);
+	const names = new Set([...links.map(link => link.name), ...made]);
 	const users = [
 		...devicesOf('static blocks', statics),
 		...instances.flatMap(instance => devicesOf(`instance ${instance.name}`, instance)),

@@ -20,6 +20,7 @@ import {
 	Limits,
 	type LocalFilter,
 	localFilter as localFilterCodec,
+	routerRoles,
 	SettingFlag,
 	type Settings,
 	type VirtualRouter,
@@ -59,6 +60,7 @@ const NOBODY = '+';
 const GENERATION_MASK = 0xff;
 
 /** Entries of maps that no longer mean anything. */
+const NO_ROUTER_ROLES = {roles: new Uint8Array(routerRoles.size)};
 const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6), mtu: 0};
 const UNUSED_ADDRESS = withRoom(new Uint8Array());
 const UNUSED_SERVICE = {
@@ -367,6 +369,8 @@ export class DataPlane {
 				if (op.value === null) maps.nicPorts.delete(op.index);
 				else maps.nicPorts.set(op.index, op.value.ifindex);
 				return maps.nics.set(op.index, op.value ?? UNUSED_NIC);
+			case 'routerRoles':
+				return maps.routerRoles.set(op.index, op.value ?? NO_ROUTER_ROLES);
 			case 'backends':
 				return maps.backends.set(op.index, op.value ?? UNUSED_BACKEND);
 			case 'endpoints':

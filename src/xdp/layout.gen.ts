@@ -80,6 +80,7 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 export const Limits = {
 	LIMIT_LAYOUT_VERSION: 5,
 	LIMIT_NIC_PROBES: 4,
+	LIMIT_ROUTERS: 256,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
 	LIMIT_TURNS_PER_SERVICE: 1024,
@@ -124,6 +125,14 @@ export const Program = {
 	PROGRAMS: 13,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
+
+/** enum router_role */
+export const RouterRole = {
+	ROUTER_NONE: 0,
+	ROUTER_BACKUP: 1,
+	ROUTER_MASTER: 2,
+} as const;
+export type RouterRole = (typeof RouterRole)[keyof typeof RouterRole];
 
 /** enum scheduler */
 export const Scheduler = {
@@ -198,12 +207,13 @@ export const Verdict = {
 	V_DROP_RATE_SERVICE: 30,
 	V_DROP_LEASE: 31,
 	V_DROP_CLOSED: 32,
-	V_DROP_TOO_BIG: 33,
-	V_ANSWER_TIME_EXCEEDED: 34,
-	V_ANSWER_TOO_BIG: 35,
-	V_ANSWER_UNREACHABLE: 36,
-	V_ANSWER_RESET: 37,
-	V_COUNT: 38,
+	V_DROP_BACKUP: 33,
+	V_DROP_TOO_BIG: 34,
+	V_ANSWER_TIME_EXCEEDED: 35,
+	V_ANSWER_TOO_BIG: 36,
+	V_ANSWER_UNREACHABLE: 37,
+	V_ANSWER_RESET: 38,
+	V_COUNT: 39,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -611,6 +621,21 @@ export const persistenceKey: Codec<PersistenceKey> = {
 	decode: view => ({
 		client: takeBytes(view, 0, 4),
 		service: view.getUint16(4, true),
+	}),
+};
+
+/** struct router_roles, 512 bytes. */
+export interface RouterRoles {
+	readonly roles: Uint8Array;
+}
+export const routerRoles: Codec<RouterRoles> = {
+	name: 'router_roles',
+	size: 512,
+	encode(value, view) {
+		putBytes(view, 0, 512, value.roles, 'router_roles.roles');
+	},
+	decode: view => ({
+		roles: takeBytes(view, 0, 512),
 	}),
 };
 
@@ -1037,6 +1062,14 @@ export const maps = {
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
+	routerRoles: {
+		name: 'router_roles',
+		type: MapType.array,
+		maxEntries: 256,
+		flags: 0,
+		key: u32,
+		value: routerRoles,
+	} satisfies MapLayout<number, RouterRoles>,
 	serviceLimits: {
 		name: 'service_limits',
 		type: MapType.array,

@@ -33,6 +33,7 @@ export class Maps {
 	readonly endpoints: ByFamily<BpfMap<number, layout.EndpointBucket>>;
 	readonly localFilter: BpfMap<number, layout.LocalFilter>;
 	readonly nics: BpfMap<number, layout.Nic>;
+	readonly routerRoles: BpfMap<number, layout.RouterRoles>;
 	readonly nicPorts: BpfMap<number, number>;
 	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
 	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
@@ -67,6 +68,7 @@ export class Maps {
 			this.endpoints = {4: this.#typed(maps.endpoints), 6: this.#typed(maps6.endpoints6)};
 			this.localFilter = this.#typed(maps.localFilter);
 			this.nics = this.#typed(maps.nics);
+			this.routerRoles = this.#typed(maps.routerRoles);
 			this.nicPorts = this.#typed(maps.nicPorts);
 			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
 			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};

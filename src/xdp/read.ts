@@ -1,6 +1,6 @@
 import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
-import {BackendState, type Settings} from './layout.gen.js';
+import {BackendState, RouterRole, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
 import {type BackendId, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
@@ -10,6 +10,9 @@ const BITS_PER_WORD = 64;
 export async function readTables(maps: Maps): Promise<Tables> {
 	const tables = emptyTables();
 	for (const [slot, nic] of await maps.nics.readUsed()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
+	for (const [slot, roles] of await maps.routerRoles.readUsed()) {
+		if (roles.roles.some(role => role !== RouterRole.ROUTER_NONE)) tables.routerRoles.set(slot, roles);
+	}
 	for (const [id, backend] of await maps.backends.readUsed()) {
 		if (backend.state !== BackendState.BACKEND_UNUSED) tables.backends.set(id, backend);
 	}

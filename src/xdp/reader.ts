@@ -219,7 +219,7 @@ class PinnedView implements MapView {
 	}
 
 	maps(): MapInfo[] {
-		const {services, backends, endpoints, turns, nics, serviceKeys} = this.#tables;
+		const {services, backends, endpoints, turns, nics, routerRoles, serviceKeys} = this.#tables;
 		const keysOf = (family: Family) =>
 			[...serviceKeys.values()].filter(({key}) => familyOf(key.addr) === family).length;
 		const entries = new Map<string, number>([
@@ -232,6 +232,7 @@ class PinnedView implements MapView {
 			['turns', [...turns.values()].reduce((sum, {length}) => sum + length, 0)],
 			['nics', nics.size],
 			['nic_ports', nics.size],
+			['router_roles', routerRoles.size],
 		]);
 		return [...this.#maps.all()].map(([name, map]) => ({
 			map: name,

@@ -4,6 +4,7 @@ import {
 	type Backend,
 	type Endpoint,
 	type Nic,
+	type RouterRoles,
 	type Service,
 	type ServiceKey,
 	Verdict,
@@ -23,6 +24,8 @@ export type BackendId = number;
 export interface Tables {
 	/** By NIC slot. */
 	readonly nics: Map<number, Nic>;
+	/** By NIC slot, where there are any. */
+	readonly routerRoles: Map<number, RouterRoles>;
 	readonly backends: Map<BackendId, Backend>;
 	/** By bucket: the endpoints in it. */
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
@@ -42,6 +45,7 @@ export interface Tables {
 export function emptyTables(): Tables {
 	return {
 		nics: new Map(),
+		routerRoles: new Map(),
 		backends: new Map(),
 		endpoints: {4: new Map(), 6: new Map()},
 		filter: new Set(),
@@ -117,6 +121,7 @@ export function virtualVerdicts({leases, virtualAddresses}: Tables): bigint {
 /** One change of one map entry; `null` means: no longer in use. */
 export type Op =
 	| {readonly map: 'nics'; readonly index: number; readonly value: Nic | null}
+	| {readonly map: 'routerRoles'; readonly index: number; readonly value: RouterRoles | null}
 	| {readonly map: 'backends'; readonly index: BackendId; readonly value: Backend | null}
 	| {
 			readonly map: 'endpoints';
@@ -151,6 +156,8 @@ export function applyOp(tables: Tables, op: Op): void {
 	switch (op.map) {
 		case 'nics':
 			return put(tables.nics, op.index, op.value);
+		case 'routerRoles':
+			return put(tables.routerRoles, op.index, op.value);
 		case 'backends':
 			return put(tables.backends, op.index, op.value);
 		case 'endpoints':

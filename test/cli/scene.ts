@@ -28,6 +28,7 @@ const instance = {
 	syncGroup: 'VRRP1',
 	advertsReceived: 0,
 	transitions: 2,
+	rival: null,
 } as const;
 
 export const STATUS: Status = {

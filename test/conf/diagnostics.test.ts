@@ -149,7 +149,11 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 		'192.168.1.2/24 peer 192.168.1.3',
 		`9:1: warning: the prefix of 192.168.1.2 is ignored as keepalived does: with a peer, the address is by itself (write it without '/24')`,
 	],
-	['address', '192.168.1.2 use_vmac', '9:13: error: use_vmac is not supported: there is no virtual MAC yet'],
+	[
+		'address',
+		'192.168.1.2 use_vmac',
+		'9:13: error: use_vmac is not supported: addresses on other interfaces have the MAC address of those',
+	],
 	[
 		'address',
 		'192.168.1.2 track_group G',
@@ -325,7 +329,22 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	[
 		'instance',
 		'vmac_xmit_base\ngarp_extra_if 5',
-		'7:1: warning: vmac_xmit_base, garp_extra_if have no effect here: there is no virtual MAC yet',
+		"7:1: warning: vmac_xmit_base is ignored without use_vmac (add 'use_vmac' or remove it)",
+	],
+	[
+		'instance',
+		'use_vmac vip 02:00:00:00:00',
+		'7:1: error: use_vmac 02:00:00:00:00:33 is not supported: only 00:00:5e:00:01:… and 00:00:5e:00:02:… (RFC 9568 §7.3) reach services (leave it out, and it is 00:00:5e:00:01:33)',
+	],
+	[
+		'instance',
+		'use_vmac far_too_long_a_name',
+		"7:10: error: use_vmac 'far_too_long_a_name' cannot be the name of an interface (at most 15 characters)",
+	],
+	[
+		'instance',
+		'use_vmac\nunicast_peer { 192.168.1.7 }',
+		"7:1: warning: vrrp_instance 'VI_1' has unicast peers, so its adverts have the interface's own MAC address (add 'vmac_xmit_base')",
 	],
 	[
 		'top',

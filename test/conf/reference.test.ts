@@ -25,11 +25,13 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			name,
 			initialState: role.state,
 			interface: device,
+			virtualMac: null,
 			vrid,
 			priority: role.priority,
 			family: 4,
 			version: 2,
 			advertUs: 1_000_000,
+			usesAuthHeader: false,
 			password: '1215',
 			addresses: [
 				{

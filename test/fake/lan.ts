@@ -39,7 +39,8 @@ export function ipv4(
 	return concatBytes(header, payload);
 }
 
-function datagramOf({source, ttl}: VrrpOptions, destination: string, payload: Uint8Array): Uint8Array {
+function datagramOf({source, ttl, authenticated}: VrrpOptions, destination: string, payload: Uint8Array): Uint8Array {
+	if (authenticated) return payload;
 	if (family(source) === 4) return ipv4(source, destination, payload, {ttl});
 	return encodeIpv6({source, destination, protocol: VRRP_PROTOCOL, ttl, payload});
 }

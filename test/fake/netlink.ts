@@ -6,10 +6,12 @@ import type {
 	IpRoute,
 	IpRule,
 	Link,
+	LinkSettings,
 	Neighbour,
 	Netlink,
 	NetlinkEvent,
 	NewAddress,
+	NewMacvlan,
 	Route,
 	RouteEntry,
 } from '../../src/host/host.js';
@@ -44,11 +46,14 @@ export class FakeNetlink implements Netlink {
 		const mac = `02:00:00:00:00:${link.ifindex.toString(16).padStart(2, '0')}`;
 		const whole: Link = {
 			mac,
+			up: link.running ?? true,
 			running: true,
 			mtu: 1500,
 			kind: 'veth',
+			base: null,
 			forwardsIpv6: false,
 			promotesSecondaries: false,
+			reversePathFilter: 0,
 			...known,
 			...link,
 		};
@@ -164,11 +169,42 @@ export class FakeNetlink implements Netlink {
 		return route;
 	}
 
-	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
+	async configureLink(ifindex: number, settings: LinkSettings): Promise<void> {
+		const link = this.#linkFor('link set', ifindex);
+		const {promote_secondaries: promotes} = settings;
+		if (promotes !== undefined) this.setLink({...link, promotesSecondaries: promotes === 1});
+	}
+
+	async addMacvlan({name, base, mac}: NewMacvlan): Promise<void> {
+		this.#linkFor('link add', base);
+		if ([...this.#links.values()].some(link => link.name === name)) throw new KernelError('link add', name, 'EEXIST');
+		const ifindex = Math.max(...this.#links.keys()) + 1;
+		this.setLink({ifindex, name, mac, base, kind: 'macvlan', up: false, running: false});
+	}
+
+	async withoutOwnAddress(ifindex: number): Promise<void> {
+		this.#linkFor('link set', ifindex);
+	}
+
+	async spreadReversePathFilter(): Promise<void> {
 		this.#requireOpen();
-		this.#requireLink('link set', {ifindex, address: 'promote_secondaries'});
-		const link = this.#links.get(ifindex);
-		if (link !== undefined) this.setLink({...link, promotesSecondaries: on});
+	}
+
+	async withoutIpv6(name: string): Promise<void> {
+		this.#requireOpen();
+		if (![...this.#links.values()].some(link => link.name === name)) throw new KernelError('link set', name, 'ENOENT');
+	}
+
+	async setLinkUp(ifindex: number, up: boolean): Promise<void> {
+		const link = this.#linkFor('link set', ifindex);
+		const base = this.#links.get(link.base ?? ifindex);
+		if (up && base?.up === false) throw new KernelError('link set', link.name, 'ENETDOWN');
+		this.setLink({...link, up, running: up && base?.running !== false});
+	}
+
+	async deleteLink(ifindex: number): Promise<void> {
+		this.#linkFor('link delete', ifindex);
+		this.removeLink(ifindex);
 	}
 
 	async addAddress(address: NewAddress): Promise<void> {
@@ -280,6 +316,13 @@ export class FakeNetlink implements Netlink {
 
 	#requireWilling(dump: 'links' | 'neighbours'): void {
 		if (this.refused.has(dump)) throw new KernelError('dump', dump, 'ENOBUFS');
+	}
+
+	#linkFor(operation: string, ifindex: number): Link {
+		this.#requireOpen();
+		const link = this.#links.get(ifindex);
+		if (link === undefined) throw new KernelError(operation, String(ifindex), 'ENODEV');
+		return link;
 	}
 
 	#requireLink(operation: string, {ifindex, address}: {ifindex: number; address: string}): void {

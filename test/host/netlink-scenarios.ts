@@ -1,6 +1,7 @@
 /** What netlink.test.ts runs, in a process with a network namespace of its own: SCENARIO. */
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {AF_PACKET, ETH_P_ALL, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net';
 import type {AddressEntry, Netlink, NetlinkEvent, NewAddress} from '../../src/host/host.js';
 import {openNetlink} from '../../src/host/real/netlink.js';
@@ -190,11 +191,41 @@ async function promotion(netlink: Netlink): Promise<void> {
 	const promotes = async (): Promise<boolean | undefined> =>
 		(await netlink.links()).find(({ifindex}) => ifindex === ETH0)?.promotesSecondaries;
 	const before = await promotes();
-	await netlink.promoteSecondaries(ETH0, before === false);
+	await netlink.configureLink(ETH0, {promote_secondaries: Number(before === false)});
 	assert.equal(await promotes(), before === false);
-	await netlink.promoteSecondaries(ETH0, before === true);
+	await netlink.configureLink(ETH0, {promote_secondaries: Number(before === true)});
 	assert.equal(await promotes(), before);
-	await assert.rejects(netlink.promoteSecondaries(4711, true), {code: 'ENODEV'});
+	await assert.rejects(netlink.configureLink(4711, {promote_secondaries: 1}), {code: 'ENODEV'});
+}
+
+async function macvlans(netlink: Netlink): Promise<void> {
+	const made = async () => (await netlink.links()).find(({name}) => name === 'vrrp.91');
+	const wanted = {name: 'vrrp.91', base: ETH0, mac: '00:00:5e:00:01:5b'};
+	await netlink.addMacvlan(wanted);
+	await assert.rejects(netlink.addMacvlan(wanted), {code: 'EEXIST'});
+	const link = await made();
+	const {ifindex = 0} = link ?? {};
+	assert.deepEqual([link?.mac, link?.base, link?.kind, link?.up], [wanted.mac, ETH0, 'macvlan', false]);
+	await netlink.withoutOwnAddress(ifindex);
+	await netlink.withoutIpv6(wanted.name);
+	await netlink.setLinkUp(ifindex, true);
+	assert.equal((await made())?.up, true);
+	assert.deepEqual(
+		(await netlink.addresses()).filter(entry => entry.ifindex === ifindex),
+		[],
+	);
+	writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '1');
+	await netlink.spreadReversePathFilter();
+	await netlink.configureLink(ifindex, {rp_filter: 0});
+	const filters = (await netlink.links()).map(({name, reversePathFilter}) => [name, reversePathFilter]);
+	assert.ok(
+		filters.every(([name, filter]) => filter === (name === 'vrrp.91' ? 0 : 1)),
+		JSON.stringify(filters),
+	);
+	assert.equal(readFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', 'utf8'), '0\n');
+	await netlink.deleteLink(ifindex);
+	await assert.rejects(netlink.deleteLink(ifindex), {code: 'ENODEV'});
+	assert.equal(await made(), undefined);
 }
 
 async function neighbours(netlink: Netlink): Promise<void> {
@@ -228,6 +259,7 @@ const scenarios: Readonly<Record<string, (netlink: Netlink) => Promise<void>>> =
 	routes,
 	holdings,
 	promotion,
+	macvlans,
 	neighbours,
 };
 

@@ -13,6 +13,7 @@ for (const [scenario, title] of [
 	['routes', 'IPv6 routes are asked for, and their changes told'],
 	['holdings', 'routes and rules of both families come, are found again by their maker, and go'],
 	['promotion', 'promote_secondaries of a link is read and set'],
+	['macvlans', 'a macvlan is made, set up and removed'],
 	['neighbours', 'IPv6 neighbours are told of, and solicited on request'],
 ] as const)
 	privileged(title, async t => {

@@ -148,7 +148,16 @@ class Ours implements Router {
 		const {instances, syncGroups, statics, trackGroups, trackers, globals, settings} = config;
 		const {multicastGroups, dynamicInterfaces} = globals;
 		const graceUs = settings.vrrpGraceUs;
-		await router.put({daemon, instances, syncGroups, statics, trackGroups, multicastGroups, dynamicInterfaces, graceUs});
+		await router.put({
+			daemon,
+			instances,
+			syncGroups,
+			statics,
+			trackGroups,
+			multicastGroups,
+			dynamicInterfaces,
+			graceUs,
+		});
 		this.#trackers.configure(trackers);
 	}
 

@@ -2,12 +2,16 @@
 import {Lab, type LabOptions} from '../../lab/lab.js';
 import {vips} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
-import {reference} from './jobs.js';
+import {reference, variant} from './jobs.js';
 import {answers, inTurn, test} from './lab-test.js';
 
 /** Three adverts and the backup's skew, and what a busy machine adds. */
 const TAKE_OVER_MS = 3609 + 1500;
 const WRONG_PASSWORD = {lb1: reference.primary, lb2: reference.backup.replaceAll('auth_pass 1215', 'auth_pass 5121')};
+
+const withHeaders = (text: string): string => variant(text, {auth_type: 'AH'});
+const HEADERS = {lb1: withHeaders(reference.primary), lb2: withHeaders(reference.backup)};
+const OTHER_HEADERS = {...HEADERS, lb2: withHeaders(WRONG_PASSWORD.lb2)};
 
 /** Builds a laboratory for one test, with both balancers running and the primary master. */
 async function inLab(options: LabOptions, act: (lab: Lab) => Promise<void>): Promise<void> {
@@ -57,12 +61,31 @@ test('keepalived is master, lbd its backup: takes over when it is killed, and se
 	});
 });
 
-test('another password on the same VRID is another router: each of the two goes its own way', async t => {
-	await inLab({programs: {lb2: 'keepalived'}, configs: WRONG_PASSWORD}, async lab => {
+test('auth_type AH: each believes the other as a master, before and after a restart', async t => {
+	await inLab({programs: {lb2: 'keepalived'}, configs: HEADERS}, async lab => {
+		t.deepEqual(await lab.lb2.vips(), []);
+		await lab.lb1.stop();
 		await mastery(lab, 'lb2');
-		t.deepEqual((await lab.lb1.vips()).toSorted(), [...vips].toSorted());
-		t.deepEqual((await lab.lb2.vips()).toSorted(), [...vips].toSorted());
+		await lab.lb1.start();
+		await mastery(lab, 'lb1');
+		await loses(lab, 'lb2');
 		const page = await lab.run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
-		t.regex(page, /lbd_vrrp_adverts_refused_total\{instance="external",reason="bad-password"\} [1-9]/);
+		t.notRegex(page, /adverts_refused_total\{[^}]*reason="(?:bad-|replayed)[^}]*\} [1-9]/);
+		t.false(lab.lb1.log(Number.POSITIVE_INFINITY).includes('1215'), 'the password is not in the log');
 	});
 });
+
+for (const [type, configs] of [
+	['PASS', WRONG_PASSWORD],
+	['AH', OTHER_HEADERS],
+] as const) {
+	test(`${type}, another password on the same VRID is another router: each of the two goes its own way`, async t => {
+		await inLab({programs: {lb2: 'keepalived'}, configs}, async lab => {
+			await mastery(lab, 'lb2');
+			t.deepEqual((await lab.lb1.vips()).toSorted(), [...vips].toSorted());
+			t.deepEqual((await lab.lb2.vips()).toSorted(), [...vips].toSorted());
+			const page = await lab.run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+			t.regex(page, /lbd_vrrp_adverts_refused_total\{instance="external",reason="bad-password"\} [1-9]/);
+		});
+	});
+}

@@ -26,7 +26,11 @@ export class VrrpRouter {
 		const processes: Subprocesses = {
 			...real,
 			startVrrp: ({onExit, ...options}) => {
-				this.#process = real.startVrrp({...options, realTime: realTime && options.realTime, onExit: how => (this.#onKilled ?? (() => onExit(how)))()});
+				this.#process = real.startVrrp({
+					...options,
+					realTime: realTime && options.realTime,
+					onExit: how => (this.#onKilled ?? (() => onExit(how)))(),
+				});
 				return this.#process;
 			},
 		};

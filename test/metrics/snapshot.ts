@@ -58,6 +58,8 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 				timerLatenessMaxS: 0.0012,
 				advertsRefused: {'bad-password': 4},
 				transitions: 2,
+				rivalS: 1.5,
+				rivals: 3,
 			},
 		],
 		drift: {backends: 2, links: 1},

@@ -25,6 +25,7 @@ import {
 	formatMac,
 } from '../../src/net/address.js';
 import {desired} from '../../src/plan/desired.js';
+import {rolesBehind} from '../../src/plan/nics.js';
 import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
@@ -38,6 +39,7 @@ import {
 	Limits,
 	maps as layouts,
 	type Nic,
+	RouterRole,
 	type Service,
 	SettingFlag,
 	type Settings,
@@ -231,6 +233,13 @@ export class Balancer {
 		this.maps.nics.set(port.ifindex, {...nicOf(port), mtu});
 	}
 
+	/** What this machine is in the virtual router of a MAC address, behind the external NIC. */
+	setRole(router: string, role: RouterRole): void {
+		const {ifindex} = this.ports.external;
+		const routers = [{nic: ifindex, mac: mac(router), isMaster: role === RouterRole.ROUTER_MASTER}];
+		for (const [slot, roles] of rolesBehind(this.tables.nics, routers)) this.maps.routerRoles.set(slot, roles);
+	}
+
 	/** Each CPU may still answer so often, and has not for some seconds. A second gets as many jiffies as can be: hours. */
 	limitAnswers(count: number, idleS = 0): void {
 		const settings = this.maps.settings.get(0);
@@ -342,6 +351,7 @@ export class Balancer {
 				turns: this.maps.turns.raw.maxEntries,
 			},
 			nics: new Map(Object.values(this.ports).map(port => [port.ifindex, nicOf(port)])),
+			routerRoles: new Map(),
 			hz: HZ,
 			instances: this.#virtual.map((instance, index) => this.#onPorts(instance, `instance ${index}`)),
 			isUp: () => true,

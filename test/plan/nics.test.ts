@@ -1,5 +1,6 @@
 import test from 'ava';
-import {assignSlots} from '../../src/plan/nics.js';
+import {assignSlots, rolesBehind} from '../../src/plan/nics.js';
+import {RouterRole} from '../../src/xdp/layout.gen.js';
 
 const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const mtu = 1500;
@@ -37,4 +38,23 @@ test('an MTU is what the kernel says, as far as a packet can be large', t => {
 		[...assignSlots(identities, new Map(), 256).values()].map(nic => nic.mtu),
 		[65_535, 1280, 65_535, 65_535],
 	);
+});
+
+test('the roles behind a NIC stand at the last two bytes of the MAC addresses', t => {
+	const nics = new Map([
+		[3, {ifindex: 3, mac, mtu}],
+		[4, {ifindex: 4, mac, mtu}],
+	]);
+	const router = (family: number, vrid: number, isMaster: boolean) => ({
+		nic: 3,
+		mac: Uint8Array.of(0, 0, 0x5e, 0, family, vrid),
+		isMaster,
+	});
+	const behind = rolesBehind(nics, [router(1, 91, true), router(2, 255, false), {...router(1, 1, true), nic: 7}]);
+	t.deepEqual([...behind.keys()], [3]);
+	const roles = [...(behind.get(3)?.roles ?? [])].flatMap((role, index) => (role === 0 ? [] : [[index, role]]));
+	t.deepEqual(roles, [
+		[91, RouterRole.ROUTER_MASTER],
+		[256 + 255, RouterRole.ROUTER_BACKUP],
+	]);
 });

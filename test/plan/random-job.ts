@@ -97,6 +97,7 @@ export function circumstances(actual: Tables, overrides: Partial<Circumstances> 
 		actual,
 		capacity: CAPACITY,
 		nics: new Map([[3, {ifindex: 3, mac: Uint8Array.of(2, 0, 0, 0, 0, 3), mtu: 1500}]]),
+		routerRoles: new Map(),
 		hz: 250,
 		instances: [],
 		isUp: () => true,

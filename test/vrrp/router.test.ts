@@ -863,3 +863,109 @@ test('whatever the links do, a group has one role, and two groups are not both m
 	t.deepEqual(owners([a, b]), ['a']);
 	t.deepEqual(owners([a, b], '10.0.0.100'), ['a']);
 });
+
+test('auth_type AH: everybody counts on from the highest counter, and a recorded packet moves nobody', async t => {
+	const {clock, lan, balancers, a, b} = await segment([200, 100], {usesAuthHeader: true});
+	clock.advance(seconds(10));
+	t.deepEqual(owners(balancers), ['a']);
+	const sequences = (): number[] => lan.adverts.map(({bytes}) => Buffer.from(bytes).readUInt32BE(28));
+	t.deepEqual(
+		sequences(),
+		sequences().map((_, index) => index + 1),
+	);
+	await a.router.stop();
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(
+		sequences(),
+		sequences().map((_, index) => index + 1),
+		'b counts on',
+	);
+	const [recorded] = lan.adverts;
+	lan.inject(recorded?.bytes ?? new Uint8Array(), '192.168.1.10');
+	clock.advance(seconds(1));
+	t.deepEqual(owners(balancers), ['b']);
+	t.deepEqual(b.router.status().instances[0]?.refused, {replayed: 1});
+});
+
+/** What `a` says of another master, and how often it has announced the address so far. */
+function alarm(of: Balancer, lan: FakeLan) {
+	const [{rival = null, rivalsTotal = 0} = {}] = of.router.status().instances;
+	const {length} = lan.frames.filter(({station}) => station === of.name);
+	return {rival: rival?.address ?? null, refused: rival?.refused ?? null, total: rivalsTotal, announced: length};
+}
+
+test('two masters after a partition: told once, and the winner announces when it is over', async t => {
+	const {clock, lan, a, b} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	lan.partition(['a'], ['b']);
+	clock.advance(seconds(10));
+	const {announced} = alarm(a, lan);
+	lan.heal();
+	clock.advance(seconds(5));
+	t.like(alarm(a, lan), {rival: null, total: 0}, 'who yields at once has never been a second master');
+	t.true(alarm(a, lan).announced > announced);
+	t.deepEqual(b.roles(), ['backup']);
+});
+
+/** `a` hears `b`, which does not hear `a`, for some seconds. */
+async function deaf() {
+	const all = await segment([200, 100]);
+	const {clock, lan, b} = all;
+	clock.advance(seconds(10));
+	b.station.stall();
+	clock.advance(seconds(1));
+	const heard = (address: string, priority: number, password = '1215'): void => {
+		const path = {source: address, destination: GROUP};
+		const {vrid, version, advertUs, addresses} = instance();
+		const texts = addresses.map(virtual => virtual.address);
+		const advert = encodeAdvert({vrid, version, advertUs, priority, password, addresses: texts}, path);
+		lan.inject(ipv4(address, GROUP, advert), address);
+	};
+	const during = (count: number, ...of: Parameters<typeof heard>): void => {
+		for (let n = 0; n < count; n++) {
+			heard(...of);
+			clock.advance(seconds(1));
+		}
+	};
+	return {...all, heard, during};
+}
+
+test('a master that does not hear us: the alarm lasts as long as it is heard, and its end is announced', async t => {
+	const {clock, lan, a, during} = await deaf();
+	during(1, '192.168.1.99', 50);
+	t.like(alarm(a, lan), {rival: null, total: 0}, 'one advert may be a farewell');
+	during(20, '192.168.1.99', 50);
+	t.like(alarm(a, lan), {rival: '192.168.1.99', refused: null, total: 1});
+	const {announced} = alarm(a, lan);
+	clock.advance(seconds(9));
+	t.like(alarm(a, lan), {rival: null, total: 1});
+	t.true(alarm(a, lan).announced > announced);
+	const told = a.log.lines.filter(line => line.includes('two masters'));
+	t.deepEqual(told, ['error (external) two masters: 192.168.1.99 is one, too', 'info (external) two masters no more']);
+});
+
+test('a master that resigns as the second one: announced at once', async t => {
+	const {lan, a, heard, during} = await deaf();
+	during(8, '192.168.1.99', 50);
+	const {announced} = alarm(a, lan);
+	heard('192.168.1.99', 0);
+	t.like(alarm(a, lan), {rival: null, announced: announced + 5});
+});
+
+test('one that is first heard when it resigns has been a master, too; a flood of such gets one answer an interval', async t => {
+	const {lan, a, heard} = await deaf();
+	const {announced} = alarm(a, lan);
+	for (let n = 0; n < 10; n++) heard('192.168.1.99', 0);
+	t.like(alarm(a, lan), {announced: announced + 5});
+});
+
+test('a master with another password is one, too; who outranks us ends the alarm with our mastership', async t => {
+	const {clock, lan, a, during} = await deaf();
+	during(3, '192.168.1.99', 250, 'other');
+	t.like(alarm(a, lan), {rival: '192.168.1.99', refused: 'bad-password', total: 1});
+	during(1, '192.168.1.99', 250);
+	clock.advance(seconds(1));
+	t.deepEqual(a.roles(), ['backup']);
+	t.like(alarm(a, lan), {rival: null, total: 1});
+});

@@ -49,12 +49,14 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		name: 'external',
 		initialState: 'master',
 		interface: device,
+		virtualMac: null,
 		vrid: 91,
 		priority: 100,
 		family: 4,
 		version: 2,
 		advertUs: seconds(1),
 		password: '1215',
+		usesAuthHeader: false,
 		addresses: [virtualAddress('192.168.1.1', device)],
 		excludedAddresses: [],
 		routes: [],
@@ -125,7 +127,7 @@ export class Balancer {
 		name: string,
 		host: number,
 		clock: FakeClock,
-		lans: {readonly eth0: FakeLan; readonly eth1?: FakeLan},
+		lans: {readonly eth0: FakeLan; readonly eth1?: FakeLan; readonly 'vrrp.91'?: FakeLan},
 		onTransition: () => void = () => {},
 	) {
 		this.name = name;

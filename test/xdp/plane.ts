@@ -55,6 +55,7 @@ export function serve(plane: DataPlane, services: readonly Service[]): void {
 		actual: plane.tables,
 		capacity: plane.capacity,
 		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
+		routerRoles: new Map(),
 		hz: plane.settings.hz,
 		instances: [],
 		isUp: () => true,

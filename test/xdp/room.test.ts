@@ -32,6 +32,7 @@ function putInForce(t: ExecutionContext, plane: DataPlane, services: readonly Se
 			actual: plane.tables,
 			capacity: plane.capacity,
 			nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
+			routerRoles: new Map(),
 			hz: plane.settings.hz,
 			instances: [],
 			isUp: () => true,

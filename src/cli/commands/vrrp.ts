@@ -69,7 +69,7 @@ const stateColumns: readonly Column<InstanceReport>[] = [
 	{title: 'FOR', align: 'right', cell: row => duration(row.sinceS)},
 	{title: 'NIC', cell: row => row.interface},
 	{title: 'PRIO', align: 'right', cell: priority},
-	{title: 'MASTER', cell: row => row.master ?? '-'},
+	{title: 'MASTER', cell: masters, tone: row => (row.rival === null ? null : 'bad')},
 	{title: 'ADDRESSES', cell: row => row.addresses.join(' ')},
 ];
 
@@ -87,6 +87,11 @@ const countColumns: readonly Column<InstanceRow>[] = [
 function state({state, released, lingers}: InstanceReport): string {
 	if (lingers) return `${state.toUpperCase()} (leaving)`;
 	return `${state.toUpperCase()}${released ? ' (released)' : ''}`;
+}
+
+/** Who it is, and who else. */
+function masters({master, rival}: InstanceReport): string {
+	return rival === null ? (master ?? '-') : `${master} and ${rival.address}!`;
 }
 
 const leaseColumns: readonly Column<LeaseView>[] = [

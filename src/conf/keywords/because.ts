@@ -1,6 +1,5 @@
 /** Reasons that several rows share: keywords with one reason are reported together. */
 
-export const noVmac = 'there is no virtual MAC yet';
 export const noIpv6 = 'there is no IPv6 yet';
 export const noIpvs = 'there is no IPVS table here';
 export const noFirewall = 'no firewall rules are made for virtual addresses';

@@ -18,7 +18,8 @@ import * as because from './because.js';
 import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
 import type {NotifyDefaults} from './notify.js';
 import {type ScriptDefaults, type ScriptDraft, scriptArgs, toScript, userArgs} from './script.js';
-import {type GarpDraft, garpKeywords, rfcKeywords, vrrpVersion} from './vrrp-values.js';
+import {virtualMacGlobals} from './virtual-mac.js';
+import {type ExtraDraft, extraKeywords, type GarpDraft, garpKeywords, rfcKeywords, vrrpVersion} from './vrrp-values.js';
 
 /** A script that is run once. */
 interface OnceDraft {
@@ -55,6 +56,8 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	logAllFailures: boolean;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
+	garpExtra: ExtraDraft | null;
+	virtualMacPrefix: string;
 }
 
 /** keepalived's default for scripts that it waits for. */
@@ -94,6 +97,8 @@ export function newGlobals(place: Place): GlobalsDraft {
 		logAllFailures: false,
 		scripts: {user: null, group: null, secured: false},
 		garp: {},
+		garpExtra: null,
+		virtualMacPrefix: 'vrrp',
 	};
 }
 
@@ -172,7 +177,8 @@ export const globals: Keywords<GlobalsDraft> = {
 	}),
 	...garpKeywords<GlobalsDraft>('vrrp_'),
 	...rows('vrrp_garp_interval vrrp_gna_interval vrrp_min_garp', accepted(because.noPacing)),
-	...rows('vrrp_garp_extra_if vrrp_vmac_garp_intvl vmac_prefix vmac_addr_prefix', accepted(because.noVmac)),
+	...extraKeywords<GlobalsDraft>('vrrp_garp_extra_if vrrp_vmac_garp_intvl'),
+	...virtualMacGlobals<GlobalsDraft>(),
 	...rows('vrrp_iptables vrrp_ipsets', accepted(because.noFirewall)),
 	...rows('nftables nftables_priority nftables_counters nftables_ifindex', accepted(because.noFirewall)),
 	vrrp_skip_check_adv_addr: accepted('every advert is checked in full'),

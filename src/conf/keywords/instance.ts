@@ -16,7 +16,7 @@ import {
 	refused,
 	rows,
 } from '../table.js';
-import {integer, interfaceName, ip, multicast, oneOf, seconds, Unsupported, word} from '../values.js';
+import {integer, interfaceName, ip, multicast, oneOf, seconds, word} from '../values.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
 import type {NameResolver} from './iproute-values.js';
@@ -33,10 +33,20 @@ import {toStrict} from './strict.js';
 import {type TrackDraft, trackKeywords} from './track.js';
 import {peerArgs, toUnicast, type UnicastDraft} from './unicast.js';
 import {type AddressDrafts, toAddresses, virtualAddressArgs} from './virtual-address.js';
-import {type GarpDraft, garpKeywords, rfcKeywords, toGarp, vrrpVersion} from './vrrp-values.js';
+import {type VirtualMacDraft, type VirtualMacNames, virtualMacKeywords, withVirtualMac} from './virtual-mac.js';
+import {
+	type ExtraDraft,
+	extraKeywords,
+	type GarpDraft,
+	garpKeywords,
+	rfcKeywords,
+	toGarp,
+	vrrpVersion,
+	withExtra,
+} from './vrrp-values.js';
 
 /** `vrrp_instance`. null: not written. */
-export interface InstanceDraft extends UnicastDraft {
+export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 	state: 'master' | 'backup' | null;
 	interface: string | null;
 	vrid: number | null;
@@ -53,6 +63,7 @@ export interface InstanceDraft extends UnicastDraft {
 	preempt: boolean;
 	preemptDelayUs: number;
 	readonly garp: GarpDraft;
+	garpExtra: ExtraDraft | null;
 	multicastGroup: string | null;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
@@ -63,7 +74,7 @@ export interface InstanceDraft extends UnicastDraft {
 }
 
 interface AuthenticationDraft extends Draft {
-	type: 'pass' | null;
+	type: 'pass' | 'ah' | null;
 	password: string | null;
 }
 
@@ -87,6 +98,9 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		preempt: true,
 		preemptDelayUs: 0,
 		garp: {},
+		garpExtra: null,
+		virtualMac: null,
+		sendFromBase: false,
 		sourceAddress: null,
 		multicastGroup: null,
 		peers: [],
@@ -101,12 +115,9 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 }
 
 const authentication: Keywords<AuthenticationDraft> = {
-	auth_type: full(
-		one(oneOf({PASS: 'pass', AH: new Unsupported('IPsec authentication headers, which no RFC since 3768 knows')})),
-		(draft, type) => {
-			draft.type = type;
-		},
-	),
+	auth_type: full(one(oneOf({PASS: 'pass', AH: 'ah'})), (draft, type) => {
+		draft.type = type;
+	}),
 	auth_pass: full(one(word), (draft, password) => {
 		draft.password = password;
 	}),
@@ -187,8 +198,8 @@ export const instance: Keywords<InstanceDraft> = {
 	...trackKeywords<InstanceDraft>(),
 	track_bfd: refused(because.noBfd),
 	track_src_ip: refused('a source address that goes away is not noticed'),
-	...rows('use_vmac use_ipvlan vrf', refused('instances use the interface they name')),
-	...rows('vmac_xmit_base use_vmac_addr garp_extra_if vmac_garp_intvl', accepted(because.noVmac)),
+	...virtualMacKeywords<InstanceDraft>(),
+	...extraKeywords<InstanceDraft>('garp_extra_if vmac_garp_intvl'),
 	...rfcKeywords<InstanceDraft>(''),
 	...rows(
 		'timer_expired_backup thread_timer_expired',
@@ -223,12 +234,14 @@ const PASSWORD_BYTES_MAX = 8;
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
 
 /** What instances that say nothing themselves take from `global_defs`. */
-type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'strict' | 'vrrpVersion' | 'checkUnicastSource'> & NotifyDefaults;
+type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'garpExtra' | 'strict' | 'vrrpVersion' | 'checkUnicastSource'> &
+	NotifyDefaults;
 
-/** What routes and rules of the whole file are read with. */
+/** What the names and numbers of the whole file are resolved with. */
 export interface RoutingNames {
 	readonly resolver: NameResolver;
 	readonly priorities: RulePriorities;
+	readonly virtualMacs: VirtualMacNames;
 }
 
 /** An instance's tracks by its own blocks and its group's. */
@@ -238,7 +251,7 @@ type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
 export function toInstance(
 	draft: InstanceDraft,
 	defaults: InstanceDefaults,
-	{resolver, priorities}: RoutingNames,
+	{resolver, priorities, virtualMacs}: RoutingNames,
 	tracksOf: ToTracks,
 	report: Report,
 ): Instance | null {
@@ -260,11 +273,13 @@ export function toInstance(
 		name,
 		initialState: resolveState(draft, priority, report),
 		interface: device,
+		virtualMac: null,
 		vrid,
 		priority,
 		family: of,
 		version,
 		advertUs: version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report),
+		usesAuthHeader: version === 2 && draft.authentication.type === 'ah',
 		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
@@ -273,7 +288,11 @@ export function toInstance(
 		promoteSecondaries: draft.promoteSecondaries,
 		...resolvePreemption(draft, priority, report),
 		accept: draft.accept !== false || priority === PRIORITY_OWNER,
-		garp: toGarp(draft.garp, defaults.garp),
+		garp: withExtra(
+			toGarp(draft.garp, defaults.garp),
+			draft.garpExtra ?? defaults.garpExtra,
+			draft.virtualMac !== null,
+		),
 		sourceAddress,
 		multicastGroup: resolveGroup(draft, of, unicast, report),
 		unicast,
@@ -281,7 +300,8 @@ export function toInstance(
 		tracks: tracksOf(draft, priority),
 		notify: toInstanceNotify(draft.notify, defaults),
 	};
-	return (draft.strict ?? defaults.strict) ? toStrict(instance, draft, report) : instance;
+	const whole = withVirtualMac(instance, draft, virtualMacs, report);
+	return (draft.strict ?? defaults.strict) ? toStrict(whole, draft, report) : whole;
 }
 
 /** By what is written; an instance that says nothing is of IPv4. */
@@ -344,6 +364,11 @@ function resolvePriority(draft: InstanceDraft, report: Report): number {
 }
 
 function resolveState(draft: InstanceDraft, priority: number, report: Report): 'master' | 'backup' {
+	if (priority !== PRIORITY_OWNER && draft.state === 'master' && draft.authentication.type === 'ah') {
+		const text = 'state MASTER is ignored with auth_type AH: a router has to hear the counter of the others first';
+		report.warning('contradiction', placeOf(draft.authentication, 'auth_type'), text, 'use state BACKUP');
+		return 'backup';
+	}
 	if (priority !== PRIORITY_OWNER) return draft.state ?? 'backup';
 	if (draft.state === 'backup') {
 		const text = `priority ${PRIORITY_OWNER} owns the addresses, so the instance starts as MASTER`;

@@ -5,7 +5,6 @@ import type {Report} from '../diagnostics.js';
 import type {Place, VirtualAddress} from '../model.js';
 import {full, type Keywords, type Row, readOptions, refused} from '../table.js';
 import {integer, interfaceName, ip, ipv4, oneOf, type Value} from '../values.js';
-import * as because from './because.js';
 import {bounded, type Lines, newTracking, type Tracking, trackGroupOption, trackOption} from './holding.js';
 
 /** One line of `virtual_ipaddress`: `IP[/PREFIX] [dev INTERFACE] [label LABEL] [scope SCOPE] [brd IP|+|-] …`. */
@@ -132,7 +131,7 @@ const options: Keywords<AddressDraft> = {
 	nodad: full(none, draft => {
 		draft.detectDuplicates = false;
 	}),
-	use_vmac: refused(because.noVmac),
+	use_vmac: refused('addresses on other interfaces have the MAC address of those'),
 };
 
 const USAGE = `IP[/PREFIX] [dev INTERFACE] [peer IP] [label LABEL] [scope SCOPE] [brd IP|+|-] [preferred_lft SECONDS|forever]`;

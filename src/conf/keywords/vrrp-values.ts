@@ -1,6 +1,6 @@
-import {offOnly, one, oneOnly} from '../args.js';
+import {type Args, offOnly, one, oneOnly} from '../args.js';
 import type {Garp} from '../model.js';
-import {fixed, full, type Keywords} from '../table.js';
+import {fixed, full, type Keywords, rows} from '../table.js';
 import {integer, oneOf, wholeSeconds} from '../values.js';
 import * as because from './because.js';
 
@@ -36,6 +36,40 @@ export function garpKeywords<D extends {readonly garp: GarpDraft}>(prefix: '' | 
 			garp.lowerPriorityDelayUs = value;
 		}),
 	};
+}
+
+/** Announcements from time to time on interfaces with a virtual MAC address, or on all. */
+export interface ExtraDraft {
+	readonly everywhere: boolean;
+	readonly us: number;
+}
+
+const interval = wholeSeconds(0, 86_400);
+
+const extraArgs: Args<ExtraDraft> = {
+	usage: `[all] ${interval.usage}`,
+	read(words) {
+		const everywhere = words.peek()?.text === 'all';
+		if (everywhere) words.shift();
+		const us = words.take(interval);
+		return us === undefined ? undefined : {everywhere, us};
+	},
+};
+
+export function extraKeywords<D extends {garpExtra: ExtraDraft | null}>(words: string): Keywords<D> {
+	return rows(
+		words,
+		full(extraArgs, (draft: D, extra) => {
+			draft.garpExtra = extra;
+		}),
+	);
+}
+
+/** A refresh at the shorter of the two intervals: what keeps the caches of switches warm refreshes those of hosts, too. */
+export function withExtra(garp: Garp, extra: ExtraDraft | null, hasVirtualMac: boolean): Garp {
+	if (extra === null || extra.us === 0 || !(extra.everywhere || hasVirtualMac)) return garp;
+	const {masterRefreshUs: refreshUs} = garp;
+	return {...garp, masterRefreshUs: refreshUs === 0 ? extra.us : Math.min(refreshUs, extra.us)};
 }
 
 /** Where keepalived can leave the RFC. */

@@ -1,3 +1,4 @@
+import {readFile, writeFile} from 'node:fs/promises';
 import {getSystemErrorName} from 'node:util';
 import {
 	AF_NETLINK,
@@ -12,6 +13,7 @@ import {
 	Socket,
 	sockaddrNl,
 } from 'libbpf-ts/net';
+import {KernelError} from '../../errors.js';
 import {FAMILIES} from '../../net/address.js';
 import type {Decoded} from '../../net/bytes.js';
 import * as ipRoute from '../../net/netlink/ip-route.js';
@@ -40,10 +42,12 @@ import type {
 	IpRoute,
 	IpRule,
 	Link,
+	LinkSettings,
 	Neighbour,
 	Netlink,
 	NetlinkEvent,
 	NewAddress,
+	NewMacvlan,
 	Route,
 	RouteEntry,
 } from '../host.js';
@@ -98,9 +102,52 @@ class RealNetlink implements Netlink {
 		return {...answer, gateway: answer.gateway ?? to};
 	}
 
-	async promoteSecondaries(ifindex: number, on: boolean): Promise<void> {
-		const body = route.encodePromoteSecondaries(ifindex, on);
-		this.#request('link set', `promote_secondaries of ${ifindex}`, {type: route.RTM_SETLINK, flags: 0, body});
+	async configureLink(ifindex: number, settings: LinkSettings): Promise<void> {
+		const body = route.encodeLinkSettings(ifindex, settings);
+		const object = `${Object.keys(settings).join(', ')} of ${ifindex}`;
+		this.#request('link set', object, {type: route.RTM_SETLINK, flags: 0, body});
+	}
+
+	async addMacvlan(wanted: NewMacvlan): Promise<void> {
+		const body = route.encodeNewMacvlan(wanted);
+		this.#request('link add', wanted.name, {type: route.RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body});
+	}
+
+	async withoutOwnAddress(ifindex: number): Promise<void> {
+		const body = route.encodeWithoutOwnAddress(ifindex);
+		this.#request('link set', `addr_gen_mode of ${ifindex}`, {type: route.RTM_SETLINK, flags: 0, body});
+	}
+
+	async spreadReversePathFilter(): Promise<void> {
+		const ofAll = await sysctl('ipv4/conf/all/rp_filter');
+		if (ofAll === 0) return;
+		for (const {ifindex, reversePathFilter} of await this.links()) {
+			if (reversePathFilter < ofAll) await this.configureLink(ifindex, {rp_filter: ofAll});
+		}
+		await sysctl('ipv4/conf/default/rp_filter', Math.max(ofAll, await sysctl('ipv4/conf/default/rp_filter')));
+		await sysctl('ipv4/conf/all/rp_filter', 0);
+	}
+
+	async withoutIpv6(name: string): Promise<void> {
+		try {
+			await sysctl(`ipv6/conf/${name}/disable_ipv6`, 1);
+		} catch (error) {
+			// A kernel without IPv6 has nothing to disable.
+			if (!(error instanceof KernelError && error.code === 'ENOENT')) throw error;
+		}
+	}
+
+	async setLinkUp(ifindex: number, up: boolean): Promise<void> {
+		const body = route.encodeLinkUp(ifindex, up);
+		this.#request('link set', `${ifindex} ${up ? 'up' : 'down'}`, {type: route.RTM_NEWLINK, flags: 0, body});
+	}
+
+	async deleteLink(ifindex: number): Promise<void> {
+		this.#request('link delete', String(ifindex), {
+			type: route.RTM_DELLINK,
+			flags: 0,
+			body: route.linkHeader(ifindex),
+		});
 	}
 
 	async addAddress(address: NewAddress): Promise<void> {
@@ -240,6 +287,17 @@ class RealNetlink implements Netlink {
 
 	#emit(event: NetlinkEvent): void {
 		for (const listener of this.#listeners) listener(event);
+	}
+}
+
+/** A sysctl that rtnetlink does not know of, or shows only; `value` is written before it is read. */
+async function sysctl(name: string, value?: number): Promise<number> {
+	const file = `/proc/sys/net/${name}`;
+	try {
+		if (value !== undefined) await writeFile(file, String(value));
+		return Number(await readFile(file, 'utf8'));
+	} catch (error) {
+		throw refusal('sysctl', `net/${name}`, (error as NodeJS.ErrnoException).code ?? 'EIO', error);
 	}
 }
 

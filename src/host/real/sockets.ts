@@ -4,6 +4,7 @@ import {
 	AF_PACKET,
 	type ControlMessage,
 	IP_ADD_MEMBERSHIP,
+	IP_HDRINCL,
 	IP_MTU_DISCOVER,
 	IP_MULTICAST_ALL,
 	IP_MULTICAST_IF,
@@ -12,8 +13,8 @@ import {
 	IP_PMTUDISC_DONT,
 	IP_TOS,
 	IP_TTL,
-	IPPROTO_VRRP,
 	IPV6_ADD_MEMBERSHIP,
+	IPV6_FREEBIND,
 	IPV6_HOPLIMIT,
 	IPV6_MULTICAST_ALL,
 	IPV6_MULTICAST_HOPS,
@@ -45,12 +46,11 @@ import {Bug} from '../../errors.js';
 import {addressBytes, family, formatAddress} from '../../net/address.js';
 import {LITTLE_ENDIAN, viewOf} from '../../net/bytes.js';
 import {encodeIpv6} from '../../net/ip.js';
-import {VRRP_PROTOCOL} from '../../net/vrrp-packet.js';
+import {AH_PROTOCOL} from '../../net/ip-auth.js';
+import {VRRP_PROTOCOL, VRRP_TOS} from '../../net/vrrp-packet.js';
 import type {AdvertSocket, Packet, PacketSocket, Sockets} from '../host.js';
 import {named} from './refusal.js';
 
-/** Internetwork control: as keepalived marks its adverts, so that a loaded switch or queue sends them first. */
-const TOS_INTERNETWORK_CONTROL = 0xc0;
 const PRIORITY_CONTROL = 6;
 /** Datagrams read in one go; the rest waits for the event loop to come round, so that a flood cannot stop the clock. */
 const DRAIN_MAX = 1024;
@@ -66,7 +66,8 @@ type VrrpOptions = Parameters<Sockets['vrrp']>[0];
 
 function openVrrp(options: VrrpOptions): AdvertSocket {
 	const isIpv6 = family(options.source) === 6;
-	const socket = new Socket(isIpv6 ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_VRRP);
+	const protocol = options.authenticated ? AH_PROTOCOL : VRRP_PROTOCOL;
+	const socket = new Socket(isIpv6 ? AF_INET6 : AF_INET, SOCK_RAW, protocol);
 	try {
 		socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
 		socket.setOption(SOL_SOCKET, SO_PRIORITY, PRIORITY_CONTROL);
@@ -89,8 +90,9 @@ function openVrrp(options: VrrpOptions): AdvertSocket {
 }
 
 /** On this interface and no other, not to ourselves, from the given address, never delayed. */
-function configureIpv4(socket: Socket, {group, ifindex, source, ttl}: VrrpOptions): void {
-	socket.setOption(SOL_IP, IP_TOS, TOS_INTERNETWORK_CONTROL);
+function configureIpv4(socket: Socket, {group, ifindex, source, ttl, authenticated = false}: VrrpOptions): void {
+	if (authenticated) socket.setOption(SOL_IP, IP_HDRINCL, 1);
+	socket.setOption(SOL_IP, IP_TOS, VRRP_TOS);
 	// Otherwise the kernel sets DF, which keepalived's adverts do not carry.
 	socket.setOption(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	if (group === null) {
@@ -110,7 +112,8 @@ function configureIpv4(socket: Socket, {group, ifindex, source, ttl}: VrrpOption
 }
 
 /** The same for IPv6; hop limit and destination of what is received come as control messages. */
-function configureIpv6(socket: Socket, {group, ifindex, source, ttl}: VrrpOptions): void {
+function configureIpv6(socket: Socket, {group, ifindex, source, ttl, foreign = false}: VrrpOptions): void {
+	if (foreign) socket.setOption(SOL_IPV6, IPV6_FREEBIND, 1);
 	if (group === null) {
 		socket.setOption(SOL_IPV6, IPV6_UNICAST_HOPS, ttl);
 	} else {
@@ -120,7 +123,7 @@ function configureIpv6(socket: Socket, {group, ifindex, source, ttl}: VrrpOption
 		socket.setOption(SOL_IPV6, IPV6_MULTICAST_HOPS, ttl);
 		socket.setOption(SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
 	}
-	socket.setOption(SOL_IPV6, IPV6_TCLASS, TOS_INTERNETWORK_CONTROL);
+	socket.setOption(SOL_IPV6, IPV6_TCLASS, VRRP_TOS);
 	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
 	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
 	socket.bind(sockaddrIn6(addressBytes(source), {ifindex}));

@@ -3,7 +3,7 @@
  * neighbours and routes. Requests are the body after the netlink header; answers are decoded to plain values, or to a
  * reason when a message is not what its type says.
  */
-import {addressBytes, family, formatMac} from '../address.js';
+import {addressBytes, family, formatMac, macBytes} from '../address.js';
 import {concatBytes, type Decoded, LITTLE_ENDIAN, viewOf} from '../bytes.js';
 import {
 	type Attributes,
@@ -68,15 +68,29 @@ const IFINFO_LENGTH = 16;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
 const RTEXT_FILTER_SKIP_STATS = 0x8;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_MACVLAN_MODE = 1;
+/** Nothing passes between the macvlans of an interface; what comes from our own MAC address is another router's. */
+const MACVLAN_MODE_PRIVATE = 1;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_CONF = 2;
-/** Which of the numbers there is which sysctl, from 1 (linux/ip.h), and for IPv6 from 0 (linux/ipv6.h). */
-const IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
+/** Which of the numbers there is which sysctl of `net.ipv4.conf`, from 1 (linux/ip.h), and for IPv6 from 0 (linux/ipv6.h). */
+const IPV4_SETTINGS = {
+	rp_filter: 8,
+	arp_filter: 13,
+	arp_ignore: 19,
+	promote_secondaries: 20,
+	accept_local: 23,
+} as const;
 const DEVCONF_FORWARDING = 0;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
@@ -119,11 +133,15 @@ export interface Link {
 	readonly name: string;
 	/** `02:00:00:00:00:01`, or '' where the link has none. */
 	readonly mac: string;
-	/** Administratively up and with carrier. */
+	/** Administratively. */
+	readonly up: boolean;
+	/** Up and with carrier. */
 	readonly running: boolean;
 	readonly mtu: number;
 	/** `veth`, `bridge`, … or '' for hardware. */
 	readonly kind: string;
+	/** Index of the interface that a virtual one is over, or null: there is none, or in another network namespace. */
+	readonly base: number | null;
 	/** The sysctl `net.ipv6.conf.NAME.forwarding`: neighbours may take us for a router. */
 	readonly forwardsIpv6: boolean;
 	/**
@@ -131,6 +149,8 @@ export interface Link {
 	 * Otherwise they all go.
 	 */
 	readonly promotesSecondaries: boolean;
+	/** The sysctl `net.ipv4.conf.NAME.rp_filter`: 0, or how strictly the sources of packets must be reached by it. */
+	readonly reversePathFilter: number;
 }
 
 /** An address on a link. */
@@ -206,11 +226,14 @@ export function decodeLink(message: NetlinkMessage): Decoded<Link, RouteReason> 
 			ifindex: header.getInt32(4, LITTLE_ENDIAN),
 			name: decodeText(name),
 			mac: mac?.length === 6 ? formatMac(mac) : '',
+			up: (flags & IFF_UP) !== 0,
 			running: (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0,
 			mtu: decodeU32(attributes.get(IFLA_MTU)) ?? 0,
 			kind: linkKind(attributes),
+			base: attributes.has(IFLA_LINK_NETNSID) ? null : (decodeU32(attributes.get(IFLA_LINK)) ?? null),
 			forwardsIpv6: setting(attributes, AF_INET6, IFLA_INET6_CONF, DEVCONF_FORWARDING) !== 0,
-			promotesSecondaries: setting(attributes, AF_INET, IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES - 1) !== 0,
+			promotesSecondaries: setting(attributes, AF_INET, IFLA_INET_CONF, IPV4_SETTINGS.promote_secondaries - 1) !== 0,
+			reversePathFilter: setting(attributes, AF_INET, IFLA_INET_CONF, IPV4_SETTINGS.rp_filter - 1),
 		},
 	};
 }
@@ -222,12 +245,56 @@ function setting(attributes: Attributes, of: number, list: number, index: number
 	return decodeU32(settings?.subarray(4 * index)) ?? 0;
 }
 
-/** Body of the RTM_SETLINK that sets `promote_secondaries`. */
-export function encodePromoteSecondaries(ifindex: number, on: boolean): Uint8Array {
+/** Sysctls of one interface in `net.ipv4.conf`. */
+export type LinkSettings = Readonly<Partial<Record<keyof typeof IPV4_SETTINGS, number>>>;
+
+/** Body of the RTM_SETLINK that sets sysctls. */
+export function encodeLinkSettings(ifindex: number, settings: LinkSettings): Uint8Array {
+	const values = Object.entries(settings).map(([name, value]) =>
+		encodeAttribute(IPV4_SETTINGS[name as keyof LinkSettings], encodeU32(value)),
+	);
+	return concatBytes(linkHeader(ifindex), nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, ...values))));
+}
+
+/** Body of the RTM_SETLINK that keeps the kernel from giving an interface an IPv6 address of its own making. */
+export function encodeWithoutOwnAddress(ifindex: number): Uint8Array {
+	const mode = encodeAttribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
+	return concatBytes(linkHeader(ifindex), nested(IFLA_AF_SPEC, nested(AF_INET6, mode)));
+}
+
+/** Body of the RTM_SETLINK that takes an interface up or down. */
+export function encodeLinkUp(ifindex: number, up: boolean): Uint8Array {
+	const header = linkHeader(ifindex);
+	viewOf(header).setUint32(8, up ? IFF_UP : 0, LITTLE_ENDIAN);
+	viewOf(header).setUint32(12, IFF_UP, LITTLE_ENDIAN);
+	return header;
+}
+
+/** An interface over another one, with a MAC address of its own. */
+export interface NewMacvlan {
+	readonly name: string;
+	/** Index of the interface below. */
+	readonly base: number;
+	readonly mac: string;
+}
+
+/** Body of the RTM_NEWLINK that makes a macvlan in private mode. */
+export function encodeNewMacvlan({name, base, mac}: NewMacvlan): Uint8Array {
+	const mode = encodeAttribute(IFLA_MACVLAN_MODE, encodeU32(MACVLAN_MODE_PRIVATE));
+	return concatBytes(
+		linkHeader(0),
+		encodeAttribute(IFLA_LINK, encodeU32(base)),
+		encodeAttribute(IFLA_IFNAME, encodeText(name)),
+		encodeAttribute(IFLA_ADDRESS, macBytes(mac) ?? new Uint8Array(6)),
+		nested(IFLA_LINKINFO, encodeAttribute(IFLA_INFO_KIND, encodeText('macvlan')), nested(IFLA_INFO_DATA, mode)),
+	);
+}
+
+/** The whole body of an RTM_DELLINK. */
+export function linkHeader(ifindex: number): Uint8Array {
 	const header = new Uint8Array(IFINFO_LENGTH);
 	viewOf(header).setInt32(4, ifindex, LITTLE_ENDIAN);
-	const value = encodeAttribute(IPV4_DEVCONF_PROMOTE_SECONDARIES, encodeU32(Number(on)));
-	return concatBytes(header, nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, value))));
+	return header;
 }
 
 function linkKind(attributes: Attributes): string {

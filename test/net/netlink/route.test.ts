@@ -33,11 +33,14 @@ const eth0 = {
 	ifindex: 2,
 	name: 'eth0',
 	mac: '02:00:00:00:00:01',
+	up: true,
 	running: true,
 	mtu: 1500,
 	kind: 'veth',
+	base: null,
 	forwardsIpv6: false,
 	promotesSecondaries: false,
+	reversePathFilter: 0,
 };
 
 test('a link', t => t.deepEqual(route.decodeLink(link(UP | LOWER_UP)), {ok: true, value: eth0}));
@@ -45,7 +48,7 @@ test('a link without carrier does not run', t => {
 	t.deepEqual(route.decodeLink(link(UP)), {ok: true, value: {...eth0, running: false}});
 });
 test('a link that is shut does not run', t => {
-	t.deepEqual(route.decodeLink(link(LOWER_UP)), {ok: true, value: {...eth0, running: false}});
+	t.deepEqual(route.decodeLink(link(LOWER_UP)), {ok: true, value: {...eth0, up: false, running: false}});
 });
 test('a link without MAC, MTU and kind', t => {
 	const bare = message(
@@ -59,11 +62,14 @@ test('a link without MAC, MTU and kind', t => {
 			ifindex: 5,
 			name: 'tun0',
 			mac: '',
+			up: true,
 			running: true,
 			mtu: 0,
 			kind: '',
+			base: null,
 			forwardsIpv6: false,
 			promotesSecondaries: false,
+			reversePathFilter: 0,
 		},
 	});
 });
@@ -84,7 +90,14 @@ test('a link that keeps the other addresses of a network when one goes', t => {
 onLittleEndian('sets promote_secondaries', t => {
 	// interface 2 | IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF, the 20th
 	const golden = hex`00 00 0000 02000000 00000000 00000000 | 1400 1a00 1000 0200 0c00 0100 0800 1400 01000000`;
-	t.deepEqual(route.encodePromoteSecondaries(2, true), golden);
+	t.deepEqual(route.encodeLinkSettings(2, {promote_secondaries: 1}), golden);
+});
+onLittleEndian('makes a macvlan', t => {
+	const golden = hex`
+		00 00 0000 00000000 00000000 00000000 | 0800 0500 02000000 | 0900 0300 76312e3700 000000 | 0a00 0100 00005e000107 0000
+		1c00 1200 | 0c00 0100 6d6163766c616e00 | 0c00 0200 0800 0100 01000000`;
+	const made = route.encodeNewMacvlan({name: 'v1.7', base: 2, mac: '00:00:5e:00:01:07'});
+	t.is(Buffer.from(made).toString('hex'), Buffer.from(golden).toString('hex'));
 });
 test('a bridge port is none of our links', t => {
 	const port = message(route.RTM_NEWLINK, header(16, {0: 7}), encodeAttribute(3, encodeText('eth0')));

@@ -1,0 +1,95 @@
+/**
+ * Both networks fall apart and grow together again: two masters meanwhile, and afterwards everybody sends to the better one,
+ * because it says where the addresses are. Where one balancer cannot hear the other, it gives the alarm.
+ */
+
+import {namespaceOf} from '../../lab/record.js';
+import {run} from '../../lab/run.js';
+import {externalVip, internalVip, macOf, type NodeName, nodes, port, type SwitchName} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import {reference} from './jobs.js';
+import {labOfFile, startPrimary, test} from './lab-test.js';
+
+const NETWORKS: readonly SwitchName[] = ['external', 'internal'];
+/** Three adverts and the backup's skew, and what a busy machine adds. */
+const TAKE_OVER_MS = 3609 + 1500;
+/** One advert interval: until then one of the two has advertised, and the other answered. */
+const SETTLED_MS = 1000 + 500;
+
+const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
+	await Promise.all([startPrimary(built), built.lb2.start()]);
+});
+
+function switches(...command: readonly string[]): Promise<string> {
+	return run(['ip', '-n', namespaceOf(lab().id, 'switch'), ...command]);
+}
+
+/** Plugs lb1 into switches of its own: no link goes down. */
+async function partition(): Promise<void> {
+	for (const network of NETWORKS) {
+		await switches('link', 'add', `${network}-2`, 'type', 'bridge', 'mcast_snooping', '0');
+		await switches('link', 'set', `${network}-2`, 'up');
+		await switches('link', 'set', port('lb1', network), 'master', `${network}-2`);
+	}
+}
+
+async function heal(): Promise<void> {
+	for (const network of NETWORKS) {
+		await switches('link', 'set', port('lb1', network), 'master', network);
+		await switches('link', 'delete', `${network}-2`);
+	}
+}
+
+async function macFor(node: NodeName, vip: string): Promise<string | undefined> {
+	const [entry] = JSON.parse(await lab().run(node, 'ip', '-j', 'neigh', 'show', 'to', vip));
+	return entry?.lladdr;
+}
+
+async function sendsTo(balancer: 'lb1' | 'lb2', timeoutMs: number): Promise<void> {
+	for (const [node, vip, nic] of [
+		['client', externalVip, 0],
+		['web1', internalVip, 1],
+	] as const) {
+		const mac = macOf(nodes[balancer].nics[nic]?.address ?? '');
+		await waitFor(`${node} sends to ${balancer}`, async () => (await macFor(node, vip)) === mac, {
+			timeoutMs,
+			seen: () => `${lab().lb1.log()}\n${lab().lb2.log()}`,
+		});
+	}
+}
+
+async function metric(name: string): Promise<string[]> {
+	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+	return page.split('\n').filter(line => line.startsWith(`lbd_vrrp_${name}{`));
+}
+
+test('a partition heals: the better master announces its addresses within an advert interval', async t => {
+	await lab().client.sequence(2);
+	await partition();
+	await waitFor('lb2 is master, too', () => lab().lb2.isMaster(), {timeoutMs: 2 * TAKE_OVER_MS});
+	t.true(await lab().lb1.isMaster());
+	await sendsTo('lb2', TAKE_OVER_MS);
+	await heal();
+	await sendsTo('lb1', SETTLED_MS);
+	t.deepEqual(await lab().lb2.vips(), []);
+	await lab().client.sequence(2);
+});
+
+test('another master that goes on and on: log, metrics and lbctl say so, and when it is over', async t => {
+	const rival = new URL('./rival.js', import.meta.url).pathname;
+	const index = JSON.parse(await lab().run('client', 'ip', '-j', 'link', 'show', 'dev', 'eth0'))[0].ifindex;
+	for (let n = 0; n < 3; n++) {
+		await lab().run('client', process.execPath, rival, String(index), nodes.client.nics[0]?.address ?? '');
+		await new Promise(resolve => setTimeout(resolve, 600));
+	}
+	const [external] = (await lab().lb1.lbctl('vrrp')) as {rival: {address: string} | null}[];
+	t.is(external?.rival?.address, nodes.client.nics[0]?.address);
+	t.deepEqual(await metric('rival_masters_total'), [
+		'lbd_vrrp_rival_masters_total{instance="external"} 1',
+		'lbd_vrrp_rival_masters_total{instance="internal"} 0',
+	]);
+	t.false((await metric('rival_master_seconds')).includes('lbd_vrrp_rival_master_seconds{instance="external"} 0'));
+	const said = () => lab().lb1.log().includes('(external) two masters no more');
+	await waitFor('it is over', said, {timeoutMs: TAKE_OVER_MS});
+	t.is((await metric('rival_master_seconds'))[0], 'lbd_vrrp_rival_master_seconds{instance="external"} 0');
+});

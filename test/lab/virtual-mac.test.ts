@@ -1,0 +1,104 @@
+/**
+ * The reference job with `use_vmac`: both virtual routers have MAC addresses of their own (RFC 9568 §7.3), which move with
+ * the addresses. Beside keepalived, and as keepalived has it in the kernel's tables.
+ */
+import type {Balancer, Program} from '../../lab/balancer.js';
+import {Lab} from '../../lab/lab.js';
+import {externalVip, internalVip, type NodeName} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import {reference} from './jobs.js';
+import {answers, inTurn, test} from './lab-test.js';
+
+const MAC = {external: '00:00:5e:00:01:5b', internal: '00:00:5e:00:01:5c'} as const;
+/** Three adverts and the backup's skew, and what a busy machine adds. */
+const TAKE_OVER_MS = 3609 + 1500;
+const PERIOD_MS = 20;
+
+const withVirtualMac = (text: string): string => text.replace(/^(\s*)virtual_router_id .*$/gm, '$&\n$1use_vmac');
+const configs = {lb1: withVirtualMac(reference.primary), lb2: withVirtualMac(reference.backup)};
+
+async function inLab(programs: {lb1?: Program; lb2?: Program}, act: (lab: Lab) => Promise<void>): Promise<void> {
+	const lab = await Lab.create({configs, programs});
+	try {
+		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
+		await mastery(lab, 'lb1');
+		await act(lab);
+	} finally {
+		await lab.destroy();
+	}
+}
+
+async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
+	const seen = () => `${lab.lb1.log()}\n${lab.lb2.log()}`;
+	const other = name === 'lb1' ? lab.lb2 : lab.lb1;
+	const isOnly = async () => (await lab[name].isMaster()) && !(other.running && (await other.isMaster()));
+	await waitFor(`${name} is the only master`, isOnly, {timeoutMs: 2 * TAKE_OVER_MS, seen});
+}
+
+/** The MAC address that a node sends to for an address, as it remembers it. */
+async function neighbour(lab: Lab, node: NodeName, address: string): Promise<string | undefined> {
+	const [entry] = JSON.parse(await lab.run(node, 'ip', '-j', 'neigh', 'show', 'to', address));
+	return entry?.lladdr;
+}
+
+/** What the kernel has of both interfaces, but for numbers that differ from machine to machine. */
+async function inKernel(lab: Lab, {name}: Balancer): Promise<unknown> {
+	const links = ['vrrp.91', 'vrrp.92'].map(async device => {
+		const [link] = JSON.parse(await lab.run(name, 'ip', '-j', '-d', 'address', 'show', 'dev', device));
+		const {ifindex, link_index, ...rest} = link;
+		const sysctls = await lab.run(name, 'sh', '-c', `sysctl -a 2>/dev/null | grep 'net.ipv[46].conf.${device}[.]'`);
+		// What IPv6 has found out about the link, and when.
+		const settings = sysctls.split('\n').filter(line => !/stable_secret|\.mtu /.test(line));
+		return {...rest, settings};
+	});
+	const below = await lab.run(name, 'sysctl', 'net.ipv4.conf.eth0.arp_ignore', 'net.ipv4.conf.eth0.arp_filter');
+	return {links: await Promise.all(links), below};
+}
+
+async function macvlans(lab: Lab, {name}: Balancer): Promise<string[]> {
+	const links: {ifname?: string}[] = JSON.parse(await lab.run(name, 'ip', '-j', 'link', 'show', 'type', 'macvlan'));
+	return links.flatMap(({ifname}) => ifname ?? []);
+}
+
+for (const survivor of ['lbd', 'keepalived'] as const) {
+	test(`SIGKILL beside ${survivor}: everybody goes on sending to the same MAC address, and is served`, async t => {
+		await inLab({lb2: survivor}, async lab => {
+			t.deepEqual(answers(await lab.client.sequence(4)), inTurn('web1', 4));
+			t.is(await neighbour(lab, 'client', externalVip), MAC.external);
+			t.is(await neighbour(lab, 'web1', internalVip), MAC.internal);
+			if (survivor === 'lbd') {
+				const [link] = JSON.parse(await lab.run('lb2', 'ip', '-s', '-j', 'link', 'show', 'dev', 'vrrp.91'));
+				t.is(link.stats64.tx.packets, 0, 'a backup says nothing with the virtual MAC address');
+			}
+			const arp = await lab.capture('client', 'eth0', `arp host ${externalVip} and arp[6:2] = 2`);
+			const stream = lab.client.stream({periodMs: PERIOD_MS});
+			await lab.lb1.kill('SIGKILL');
+			await mastery(lab, 'lb2');
+			const sinceTakeOver = stream.outcomes.length;
+			await waitFor('the stream goes on', () => stream.outcomes.length > sinceTakeOver + 50, {timeoutMs: 10_000});
+			await stream.stop();
+			const late = answers(stream.outcomes).slice(-25);
+			// keepalived runs without IPVS here, so that nobody serves behind it.
+			if (survivor === 'lbd') t.deepEqual([...new Set(late)].toSorted(), ['web1', 'web2']);
+			t.is(await neighbour(lab, 'client', externalVip), MAC.external);
+			t.is(await neighbour(lab, 'web1', internalVip), MAC.internal);
+			const elsewhere = arp.matching(/is-at/).filter(({text}) => !text.includes(MAC.external));
+			t.deepEqual(elsewhere, [], 'nobody is told another MAC address');
+			await arp.close();
+			t.deepEqual(await macvlans(lab, lab.lb1), ['vrrp.91', 'vrrp.92'], 'left by the crash, and found again');
+			await lab.lb1.start();
+			await mastery(lab, 'lb1');
+			t.deepEqual(answers(await lab.client.sequence(2)).toSorted(), ['web1', 'web2']);
+		});
+	});
+}
+
+test('beside keepalived: the same in the kernel, each master in its turn, and nothing is left behind', async t => {
+	await inLab({lb2: 'keepalived'}, async lab => {
+		const ours = await inKernel(lab, lab.lb1);
+		await lab.lb1.stop();
+		t.deepEqual(await macvlans(lab, lab.lb1), []);
+		await mastery(lab, 'lb2');
+		t.deepEqual(ours, await inKernel(lab, lab.lb2));
+	});
+});
