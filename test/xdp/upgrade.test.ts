@@ -135,14 +135,7 @@ packetTest(
 		novelties?.delete(new Uint8Array(4));
 
 		const plane = await open(t, {name: from.name, log});
-		t.deepEqual(
-			log.take(),
-			[
-				'warn a map of an earlier run is not what this version needs',
-				'warn a map of an earlier run is not what this version needs',
-				'warn a map of an earlier run is not what this version needs',
-			].slice(0, 2),
-		);
+		t.is(log.take().length, 2, 'backends and tickets are told of');
 		t.is(plane.maps.all().get('flows')?.id, from.maps.get('flows')?.id);
 		t.not(plane.maps.all().get('backends')?.id, from.maps.get('backends')?.id);
 		await goesOn(t, from, plane);
