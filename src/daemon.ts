@@ -35,6 +35,8 @@ const OBJECT_DIRECTORY = fileURLToPath(new URL('..', import.meta.url));
 
 export interface DaemonOptions {
 	readonly name: string;
+	/** See DataPlaneOptions. */
+	readonly acceptLoss: boolean;
 	readonly config: Config;
 	/** Reads the configuration again, for a reload. Throws ConfError when it has errors. */
 	readonly load: () => Config;
@@ -84,6 +86,7 @@ export class Daemon {
 				objectDirectory: OBJECT_DIRECTORY,
 				sizes: settings,
 				timeouts: globals.timeoutsS,
+				acceptLoss: options.acceptLoss,
 				clock: options.host.clock,
 				log: options.log,
 			});

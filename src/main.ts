@@ -23,6 +23,7 @@ const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
   -i, --config-id ID    keeps the lines that begin with @ID; default the host's name up to its first dot
   -t, --config-test     check the configuration and exit: 0 when it has no errors
       --strict          with -t: warnings count as errors
+      --accept-loss     start even if connections that another version has left cannot be taken over
   -p, --pid FILE        write the process id to FILE
   -D, --log-detail      log debug messages too
   -n, --dont-fork       accepted for keepalived's sake: lbd never leaves the foreground
@@ -37,6 +38,7 @@ const OPTIONS = {
 	'config-id': {type: 'string', short: 'i'},
 	'config-test': {type: 'boolean', short: 't', default: false},
 	strict: {type: 'boolean', default: false},
+	'accept-loss': {type: 'boolean', default: false},
 	pid: {type: 'string', short: 'p'},
 	'log-detail': {type: 'boolean', short: 'D', default: false},
 	'dont-fork': {type: 'boolean', short: 'n', default: false},
@@ -66,6 +68,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 	if (values.pid !== undefined) requireDirectory(values.pid);
 	const daemon = await Daemon.start({
 		name: values.name,
+		acceptLoss: values['accept-loss'],
 		config,
 		load,
 		read: file => readConfig(file, realFiles, realMachine(values['config-id'])),

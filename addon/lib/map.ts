@@ -143,6 +143,17 @@ export class RawMap {
 		return new MapMemory(this.name, memory);
 	}
 
+	/**
+	 * All types of the object that the map was made from, as its .BTF section had them (see `parseBtf`), or undefined: the
+	 * kernel keeps none for some kinds of maps.
+	 */
+	btf(): Uint8Array | undefined {
+		const types = this.#map.btf();
+		if (typeof types !== 'number') return types;
+		if (types !== -ENOENT) throw this.#refused('map btf', types);
+		return undefined;
+	}
+
 	/** Keeps the map alive at a path of a bpffs after this process. */
 	pin(path: string): void {
 		checkPinning('map', path, this.#map.pin(path));

@@ -42,6 +42,7 @@ export interface NativeMap extends NativePinnable {
 	deleteBatch(keys: Uint8Array, count: number): Status;
 	dump(batch: number): Promise<Entries | Status>;
 	mmap(writable: boolean): NativeMemory | Status;
+	btf(): Uint8Array | Status;
 }
 
 export interface NativeMemory {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
 
@@ -41,6 +42,7 @@ Napi::Function Map::Define(Napi::Env env) {
                          InstanceMethod<&Map::DeleteBatch>("deleteBatch"),
                          InstanceMethod<&Map::Dump>("dump"),
                          InstanceMethod<&Map::Mmap>("mmap"),
+                         InstanceMethod<&Map::Btf>("btf"),
                      }));
 }
 
@@ -215,4 +217,21 @@ Napi::Value Map::Mmap(const Napi::CallbackInfo& info) {
   void* start = mmap(nullptr, std::max(size, size_t{1}), protection, MAP_SHARED, fd_.get(), 0);
   if (start == MAP_FAILED) return Status(info.Env(), -errno);
   return Memory::Wrap(info.Env(), start, size, writable);
+}
+
+/** The types that the map was made with, as a .BTF section has them; -ENOENT of a map that was made without. */
+Napi::Value Map::Btf(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  bpf_map_info info = {};
+  uint32_t size = sizeof info;
+  int status = bpf_obj_get_info_by_fd(fd_.get(), &info, &size);
+  if (status < 0) return Status(env, status);
+  if (info.btf_id == 0) return Status(env, -ENOENT);
+  btf* types = btf__load_from_kernel_by_id(info.btf_id);
+  if (types == nullptr) return Status(env, -errno);
+  uint32_t length = 0;
+  const void* bytes = btf__raw_data(types, &length);
+  Napi::Buffer<uint8_t> copy = Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(bytes), length);
+  btf__free(types);
+  return copy;
 }

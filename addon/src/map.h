@@ -34,6 +34,7 @@ class Map : public Pinnable<Map> {
   Napi::Value DeleteBatch(const Napi::CallbackInfo& info);
   Napi::Value Dump(const Napi::CallbackInfo& info);
   Napi::Value Mmap(const Napi::CallbackInfo& info);
+  Napi::Value Btf(const Napi::CallbackInfo& info);
 
   int ReadKernelInfo();
   void ReadDeclaration();

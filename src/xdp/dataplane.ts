@@ -25,7 +25,17 @@ import {
 	type Settings,
 	type VirtualRouter,
 } from './layout.gen.js';
-import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
+import {
+	ensureBpffs,
+	hasSizes,
+	layoutsIn,
+	mapSizes,
+	measureHz,
+	Objects,
+	openPinned,
+	readClock,
+	type Sizes,
+} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
 import {countPersistence, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
@@ -41,6 +51,7 @@ import {
 	withRoom,
 } from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
+import {carryOver, type PinnedMap, planUpgrade} from './upgrade.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -49,6 +60,8 @@ export interface DataPlaneOptions {
 	readonly objectDirectory: string;
 	readonly sizes: Sizes;
 	readonly timeouts: ConfiguredTimeouts;
+	/** Start even if connections or their like, which another version has left, cannot be taken over. */
+	readonly acceptLoss?: boolean;
 	readonly clock: Clock;
 	readonly log: Log;
 }
@@ -113,6 +126,7 @@ export class DataPlane {
 	readonly tables: Tables;
 	/** Whether the maps of an earlier run were taken over, with its flows. */
 	readonly adopted: boolean;
+	readonly #isUpgrade: boolean;
 	readonly #pins: Pins;
 	readonly #objects: Objects;
 	readonly #clockReader: BpfProgram;
@@ -126,6 +140,7 @@ export class DataPlane {
 		settings: Settings;
 		tables: Tables;
 		adopted: boolean;
+		isUpgrade: boolean;
 		pins: Pins;
 		objects: Objects;
 		attachments: Attachments;
@@ -135,6 +150,7 @@ export class DataPlane {
 		this.settings = parts.settings;
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
+		this.#isUpgrade = parts.isUpgrade;
 		this.#pins = parts.pins;
 		this.#objects = parts.objects;
 		this.#clockReader = parts.objects.program('read_clock');
@@ -143,12 +159,14 @@ export class DataPlane {
 	}
 
 	/**
-	 * Loads the program. Maps that an earlier run has pinned are adopted with all that they hold; if their layout is not
-	 * this program's, KernelError says so before anything is touched. A load that fails leaves nothing behind.
+	 * Loads the program. Maps that an earlier run has pinned are adopted with all that they hold, as far as their layout is
+	 * this program's or can be made so; KernelError says what would be lost before anything is touched. A load that fails
+	 * leaves nothing behind.
 	 */
 	static async open(options: DataPlaneOptions): Promise<DataPlane> {
 		ensureBpffs();
 		const pins = new Pins(options.name);
+		pins.recover();
 		const adopted = pins.exist();
 		if (!adopted) pins.remove();
 		try {
@@ -173,7 +191,7 @@ export class DataPlane {
 	/** Lets it outlive this program. Closes it when that fails. */
 	#pin(): void {
 		try {
-			pinObjects(this.#objects, this.#pins, this.adopted);
+			pinObjects(this.#objects, this.#pins, this.adopted, this.#isUpgrade);
 		} catch (error) {
 			this.close();
 			throw error;
@@ -182,7 +200,9 @@ export class DataPlane {
 
 	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
-		const objects = load(objectDirectory, sizes, pins, adopted);
+		const {objects, isUpgrade} = adopted
+			? await loadPinned(options, pins)
+			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false};
 		const closeables: {close(): void}[] = [objects];
 		try {
 			const maps = new Maps(name => objects.map(name));
@@ -195,7 +215,17 @@ export class DataPlane {
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
 			objects.connect(maps);
-			return new DataPlane({maps, settings: inForce, tables, adopted, pins, objects, attachments, blockList});
+			return new DataPlane({
+				maps,
+				settings: inForce,
+				tables,
+				adopted,
+				isUpgrade,
+				pins,
+				objects,
+				attachments,
+				blockList,
+			});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
 			throw error;
@@ -426,14 +456,58 @@ export function unload(name: string): void {
 	pins.remove();
 }
 
-function load(objectDirectory: string, sizes: Sizes, pins: Pins, adopted: boolean): Objects {
-	if (!adopted) return new Objects(objectDirectory, sizes, null);
-	const pinned = openPinnedMaps(pins);
+/** The program, loaded, with the maps of an earlier run as far as there are any and it can work with them. */
+interface Loaded {
+	readonly objects: Objects;
+	/** Some maps of the earlier run are not the program's. */
+	readonly isUpgrade: boolean;
+}
+
+/**
+ * Loads the program for what is pinned. Maps of another version go on, or have what they hold carried over; what would be
+ * lost is refused with KernelError before anything is touched, unless that is accepted.
+ */
+async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): Promise<Loaded> {
+	const {objectDirectory, sizes, log, acceptLoss = false} = options;
+	const now = layoutsIn(objectDirectory);
+	const pinned = openPinned(pins, now);
 	try {
-		return new Objects(objectDirectory, sizes, pinned);
+		const wanted = sizesOf(pinned, sizes);
+		const {fates, losses} = await planUpgrade(pinned, now, new Set(mapSizes(wanted).keys()));
+		if (losses.length > 0 && !acceptLoss) throw refusedLoss(pins, losses);
+		const others = new Map(
+			[...pinned].filter(([name]) => fates.get(name) === 'kept').map(([name, {map}]) => [name, map]),
+		);
+		const objects = new Objects(objectDirectory, wanted, others);
+		try {
+			for (const [name, fate] of fates) {
+				if (fate !== 'kept') log.warn({map: name, fate}, 'a map of an earlier run is not what this version needs');
+				const from = pinned.get(name);
+				if (fate !== 'carried over' || from === undefined) continue;
+				const lost = await carryOver(name, from, objects.map(name), now);
+				if (lost > 0) log.warn({map: name, entries: lost}, 'entries do not fit any more and are lost');
+			}
+			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
+			return {objects, isUpgrade: others.size < now.maps.size};
+		} catch (error) {
+			objects.close();
+			throw error;
+		}
 	} finally {
-		pinned.close();
+		for (const {map} of pinned.values()) map.close();
 	}
+}
+
+/** Maps that belong together have one size: that of those which are there. */
+function sizesOf(pinned: ReadonlyMap<string, PinnedMap>, sizes: Sizes): Sizes {
+	const entries = (name: string, unless: number): number => (pinned.get(name)?.map.maxEntries ?? unless + 1) - 1;
+	return {...sizes, services: entries('services', sizes.services), backends: entries('backends', sizes.backends)};
+}
+
+function refusedLoss({name, directory}: Pins, losses: readonly string[]): KernelError {
+	const what = `this version cannot take over what another has left: ${losses.join('; ')}`;
+	const hint = `${what}: start that version again, or lbd --accept-loss, or lbctl --name ${name} unload`;
+	return new KernelError('open maps', directory, 'EPROTO', hint, {exitCode: ExitCode.kernel});
 }
 
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
@@ -474,10 +548,12 @@ function nextGeneration(generation: number): number {
 }
 
 /** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
-function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
+function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: boolean): void {
 	if (!adopted) pins.create();
 	pinPrograms(objects, pins, PROGRAMS);
-	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
+	const pin = (name: string, path: string): void => objects.map(name).pin(path);
+	if (!adopted) pins.pinMaps(MAP_NAMES, pin);
+	else if (isUpgrade) pins.replaceMaps(MAP_NAMES, pin);
 }
 
 function pinPrograms(objects: Objects, pins: Pins, names: readonly string[]): void {

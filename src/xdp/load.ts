@@ -1,14 +1,18 @@
 /** From the compiled object to a loaded program and its maps: sizes, adoption of pinned maps, the rate of jiffies. */
-import {existsSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BpfError, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus, RawMap} from 'libbpf-ts';
+import {elfSection, FormatError, type Layout, LayoutError, layoutOf, parseBtf} from 'libbpf-ts/btf';
 import {Bug, ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Family} from '../net/address.js';
+import {compareBytes} from '../net/bytes.js';
 import {Limits, Program} from './layout.gen.js';
+import {MapLayouts} from './layouts.js';
 import {FLOW_SIZES, Maps} from './maps.js';
 import {BPFFS, type Pins} from './pins.js';
 import {settingsOf} from './read.js';
+import type {PinnedMap} from './upgrade.js';
 
 /** Sizes that the configuration decides. */
 export interface Sizes {
@@ -53,35 +57,84 @@ const CONTINUATIONS = [
 	['lb_fragment_new', Program.PROGRAM_FRAGMENT_NEW, Program.PROGRAM_FRAGMENT_NEW6],
 ] as const;
 
+const OBJECTS = {4: 'lb.bpf.o', 6: 'lb6.bpf.o'} as const;
+
+/** What the objects in a directory say of their maps. */
+export function layoutsIn(directory: string): MapLayouts {
+	const bytes = Object.values(OBJECTS).map(file => readFileSync(join(directory, file)));
+	return new MapLayouts(bytes.map(object => layoutOf(parseBtf(elfSection(object, '.BTF')))));
+}
+
+/** The maps that a daemon has pinned, whichever version of it, each with what that version says of it. */
+export function openPinned(pins: Pins, now: MapLayouts): ReadonlyMap<string, PinnedMap> {
+	const found = new Map<string, PinnedMap>();
+	const known: KnownLayouts[] = [];
+	try {
+		for (const name of pins.mapNames()) {
+			const map = RawMap.openPinned(pins.map(name));
+			found.set(name, {map, layouts: now});
+			const btf = map.btf();
+			if (btf !== undefined) found.set(name, {map, layouts: layoutsOf(btf, known)});
+		}
+	} catch (error) {
+		for (const {map} of found.values()) map.close();
+		throw error;
+	}
+	return found;
+}
+
+interface KnownLayouts {
+	readonly btf: Uint8Array;
+	readonly layouts: MapLayouts;
+}
+
+/** Maps of one object have the same types; what cannot be read says nothing of any map. */
+function layoutsOf(btf: Uint8Array, known: KnownLayouts[]): MapLayouts {
+	const same = known.find(one => one.btf.length === btf.length && compareBytes(one.btf, btf) === 0);
+	if (same !== undefined) return same.layouts;
+	const layouts = new MapLayouts(readable(btf));
+	known.push({btf, layouts});
+	return layouts;
+}
+
+function readable(btf: Uint8Array): Layout[] {
+	try {
+		return [layoutOf(parseBtf(btf))];
+	} catch (error) {
+		if (error instanceof FormatError || error instanceof LayoutError) return [];
+		throw error;
+	}
+}
+
 /** The program for both families, which share most of their maps. */
 export class Objects {
 	readonly #ipv4: BpfObject;
 	readonly #ipv6: BpfObject;
 
 	/**
-	 * Loads the objects that a build has left in a directory. Their maps get their sizes, or the pinned ones take their
-	 * place. Nothing continues as another program before `connect`.
+	 * Loads the objects that a build has left in a directory. Their maps get their sizes, but for those whose place others
+	 * take. Nothing continues as another program before `connect`.
 	 */
-	constructor(directory: string, sizes: Sizes, pinned: Maps | null) {
-		this.#ipv4 = BpfObject.open(join(directory, 'lb.bpf.o'));
+	constructor(directory: string, sizes: Sizes, others: ReadonlyMap<string, RawMap> = new Map()) {
+		this.#ipv4 = BpfObject.open(join(directory, OBJECTS[4]));
 		try {
-			this.#ipv6 = BpfObject.open(join(directory, 'lb6.bpf.o'));
+			this.#ipv6 = BpfObject.open(join(directory, OBJECTS[6]));
 		} catch (error) {
 			this.#ipv4.close();
 			throw error;
 		}
 		try {
-			this.#load(sizes, pinned);
+			this.#load(sizes, others);
 		} catch (error) {
 			this.close();
 			throw error;
 		}
 	}
 
-	#load(sizes: Sizes, pinned: Maps | null): void {
-		if (pinned === null) for (const [name, entries] of mapSizes(sizes)) this.map(name).setMaxEntries(entries);
-		load(this.#ipv4, name => pinned?.all().get(name));
-		load(this.#ipv6, name => pinned?.all().get(name) ?? this.#ipv4.maps.get(name));
+	#load(sizes: Sizes, others: ReadonlyMap<string, RawMap>): void {
+		for (const [name, entries] of mapSizes(sizes)) if (!others.has(name)) this.map(name).setMaxEntries(entries);
+		load(this.#ipv4, name => others.get(name));
+		load(this.#ipv6, name => others.get(name) ?? this.#ipv4.maps.get(name));
 	}
 
 	/** A map of the layout; every one is in one of the objects. */
@@ -146,7 +199,7 @@ function openAll(pins: Pins): Maps {
 }
 
 function otherVersion(pins: Pins, errno: string, what: string, cause?: BpfError): KernelError {
-	const hint = `${what}: made by another version of lbd; to start anew: lbctl --name ${pins.name} unload`;
+	const hint = `${what}: made by another version of lbd, which the next start of this one takes over; to start anew: lbctl --name ${pins.name} unload`;
 	return new KernelError('open maps', pins.directory, errno, hint, {cause, exitCode: ExitCode.kernel});
 }
 
@@ -160,7 +213,7 @@ function load(object: BpfObject, existing: (name: string) => RawMap | undefined)
 }
 
 /** Entries of the maps that the source does not size for good. */
-function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
+export function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 	const cpus = possibleCpus();
 	const {services, backends, turns} = entriesFor(sizes);
 	return new Map([

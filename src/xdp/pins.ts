@@ -7,6 +7,8 @@ export const BPFFS = '/sys/fs/bpf';
 
 /** Maps of a start that has not come to its end. */
 const UNFINISHED = 'maps-unfinished';
+/** Maps of an earlier version, while those of this one take their place. */
+const REPLACED = 'maps-replaced';
 
 /** Where the program runs: in the driver, or in the kernel's slower generic receive path. */
 export type AttachMode = 'native' | 'generic';
@@ -67,6 +69,19 @@ export class Pins {
 		rmSync(path, {force: true});
 	}
 
+	/** The names of the maps that are pinned. */
+	mapNames(): string[] {
+		return readdirSync(this.#maps);
+	}
+
+	/** Ends what a daemon began that was killed in the middle of `replaceMaps`. To be called by whoever has the name's lock. */
+	recover(): void {
+		const replaced = join(this.directory, REPLACED);
+		if (!existsSync(replaced)) return;
+		if (existsSync(this.#maps)) removeAll(replaced);
+		else renameSync(replaced, this.#maps);
+	}
+
 	/** Whether maps are pinned; they always are all of them. Throws KernelError when this user may not look. */
 	exist(): boolean {
 		try {
@@ -91,6 +106,17 @@ export class Pins {
 		renameSync(unfinished, this.#maps);
 	}
 
+	/** Pins other maps in the place of an earlier version's. Killed in between, `recover` finds one set or the other. */
+	replaceMaps(names: readonly string[], pin: (name: string, path: string) => void): void {
+		removeAll(join(this.directory, UNFINISHED));
+		this.create();
+		const unfinished = join(this.directory, UNFINISHED);
+		for (const name of names) pin(name, join(unfinished, name));
+		renameSync(this.#maps, join(this.directory, REPLACED));
+		renameSync(unfinished, this.#maps);
+		removeAll(join(this.directory, REPLACED));
+	}
+
 	/** Pins those maps anew whose pins somebody has removed; returns how many. */
 	restoreMaps(names: readonly string[], pin: (name: string, path: string) => void): number {
 		const missing = names.filter(name => !existsSync(this.map(name)));
@@ -104,12 +130,14 @@ export class Pins {
 
 	/** Removes every pin: maps, programs and links are freed as soon as no descriptor holds them. */
 	remove(): void {
-		for (const kind of ['links', 'programs', 'maps', UNFINISHED]) {
-			const directory = join(this.directory, kind);
-			if (!existsSync(directory)) continue;
-			for (const pin of readdirSync(directory)) rmSync(join(directory, pin));
-			rmdirSync(directory);
-		}
+		for (const kind of ['links', 'programs', 'maps', UNFINISHED, REPLACED]) removeAll(join(this.directory, kind));
 		if (existsSync(this.directory)) rmdirSync(this.directory);
 	}
+}
+
+/** A directory of pins, which need not be there. */
+function removeAll(directory: string): void {
+	if (!existsSync(directory)) return;
+	for (const pin of readdirSync(directory)) rmSync(join(directory, pin));
+	rmdirSync(directory);
 }

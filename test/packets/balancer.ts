@@ -148,7 +148,7 @@ export class Balancer {
 		const {persistenceEntries = 1024, virtual = []} = options;
 		this.#virtual = virtual;
 		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
-		this.#objects = new Objects(OBJECT_DIRECTORY, sizes, null);
+		this.#objects = new Objects(OBJECT_DIRECTORY, sizes);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan(job);

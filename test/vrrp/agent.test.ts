@@ -185,7 +185,7 @@ test('hands on: another process goes on from there, and nobody on the segment ca
 	const [last] = sent;
 	if (last?.kind !== 'handed-on') throw new Error(`no ${last?.kind}`);
 	const [legacy] = last.legacies;
-	t.deepEqual(legacy, {key: 'eth0/4/91', masterForUs: 3_000_000 - (4_500_000 - 3_609_375), released: false});
+	t.deepEqual(legacy, {key: 'eth0/4/91//false', masterForUs: 3_000_000 - (4_500_000 - 3_609_375), released: false});
 	t.true(netlink.owned().includes('192.168.1.1'));
 	t.deepEqual(clock.timers(), []);
 
@@ -208,7 +208,7 @@ test('what was handed on too long ago is no mastery', async t => {
 	netlink.give(2, '192.168.1.1', 24);
 	const track = {place: instance().place, kind: 'script', name: 'check', weight: 0, reverse: false} as const;
 	const waiting = {...config, instances: [instance({tracks: [track]})]};
-	const legacies = [{key: 'eth0/4/91', masterForUs: 500_000, released: true}];
+	const legacies = [{key: 'eth0/4/91//false', masterForUs: 500_000, released: true}];
 	agent.receive({kind: 'configure', config: waiting, tracked: [], legacies});
 	await kernelEvents();
 	clock.advance(milliseconds(499));

@@ -329,7 +329,7 @@ test('a process of another build hands on to a new one, which is ready before', 
 	t.deepEqual(script(0).received, [{kind: 'hand-on'}]);
 	t.deepEqual(script(1).received, []);
 	const estate = {
-		legacies: [{key: 'eth0/4/91', masterForUs: 2_500_000, released: false}],
+		legacies: [{key: 'eth0/4/91//false', masterForUs: 2_500_000, released: false}],
 		tracked: [{kind: 'script', name: 'check', result: 'up'}],
 	} as const;
 	script(0).says({kind: 'handed-on', ...estate});

@@ -74,8 +74,8 @@ export const faults: readonly Fault[] = [
 	{
 		name: 'nobody waits for a slow successor',
 		file: 'machine',
-		find: 'LINGER_MARGIN_US = 250_000',
-		put: 'LINGER_MARGIN_US = -900_000',
+		find: 'return Math.min(longestUs, LINGER_MAX_US) + LINGER_MARGIN_US;',
+		put: 'return 1_000;',
 	},
 	{name: 'whoever was released preempts', file: 'machine', find: ' || state.released', put: ''},
 	{

@@ -873,8 +873,10 @@ test('auth_type AH: everybody counts on from the highest counter, and a recorded
 		sequences(),
 		sequences().map((_, index) => index + 1),
 	);
-	await a.router.stop();
+	const stopped = a.router.stop();
+	await kernelEvents();
 	clock.advance(seconds(5));
+	await stopped;
 	t.deepEqual(owners(balancers), ['b']);
 	t.deepEqual(
 		sequences(),

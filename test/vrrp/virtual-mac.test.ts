@@ -28,7 +28,10 @@ test('made at the start, up as a master, gone at the end', async t => {
 		['00005e00015b'],
 		'announced with the virtual MAC address',
 	);
-	await a.router.stop();
+	const stopped = a.router.stop();
+	await kernelEvents();
+	clock.advance(seconds(2));
+	await stopped;
 	t.is(await virtualLink(a), undefined);
 });
 

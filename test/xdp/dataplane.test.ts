@@ -2,7 +2,7 @@
 import {cpSync, existsSync, mkdirSync, readdirSync, writeFileSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
 import type {ExecutionContext} from 'ava';
-import {BpfProgram, RawMap, unpin} from 'libbpf-ts';
+import {BpfProgram, unpin} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../../src/errors.js';
 import {type DataPlane, unload} from '../../src/xdp/dataplane.js';
 import {Limits} from '../../src/xdp/layout.gen.js';
@@ -174,33 +174,41 @@ packetTest('a start that was killed while it pinned is no start', async t => {
 	t.false((await open(t, {name})).adopted);
 });
 
-packetTest('maps of another layout are refused with a way out, and stay as they are', async t => {
+packetTest('maps without which connections would be lost are refused with a way out, and stay as they are', async t => {
 	const name = freshName(t);
 	const pins = new Pins(name);
 	const first = await open(t, {name});
-	const settings = {...first.settings, layoutVersion: 99};
-	first.maps.settings.set(0, settings);
+	serve(first, JOB);
+	unpin(pins.map('flows'));
 	const [link, program] = [readdirSync(`${pins.directory}/links`), pinnedProgram(pins)];
 	await refused(
 		t,
 		name,
-		new RegExp(`layout 99, not ${Limits.LIMIT_LAYOUT_VERSION}: made by another version.*lbctl --name ${name} unload`),
+		/flows: all connections \(it is not pinned\): .*--accept-loss, or lbctl --name test-.* unload/,
 	);
-	t.deepEqual(first.maps.settings.get(0), settings);
+	first.maps.all().get('backends')?.pin(pins.map('flows'));
+	await refused(t, name, /flows: all connections \(its layout is another\)/);
 	t.deepEqual([readdirSync(`${pins.directory}/links`), pinnedProgram(pins)], [link, program]);
+
+	const accepted = await open(t, {name, acceptLoss: true});
+	t.true(accepted.adopted);
+	t.not(accepted.maps.all().get('flows')?.id, first.maps.all().get('flows')?.id);
+	t.is(accepted.maps.all().get('tickets')?.id, first.maps.all().get('tickets')?.id);
 });
 
-packetTest('pins of another shape, or incomplete ones, are refused with a way out', async t => {
+packetTest('maps that the configuration fills are made anew where they are missing', async t => {
 	const name = freshName(t);
 	const pins = new Pins(name);
-	(await open(t, {name})).close();
-	unpin(pins.map('nics'));
-	await refused(t, name, /nics: ENOENT.*unload/);
-	const backends = RawMap.openPinned(pins.map('backends'));
-	t.teardown(() => backends.close());
-	backends.pin(pins.map('nics'));
-	await refused(t, name, /map layout: backends: EINVAL.*unload/);
-	t.true(pins.exist());
+	const first = await open(t, {name});
+	serve(first, JOB);
+	for (const map of ['turns', 'endpoints', 'local_filter', 'services_by_key', 'nic_ports']) unpin(pins.map(map));
+	const second = await open(t, {name});
+	t.true(second.adopted);
+	t.deepEqual(readdirSync(`${pins.directory}/maps`).sort(), [...MAP_NAMES].sort());
+	serve(second, JOB);
+	t.true(isDeepStrictEqual(await readTables(second.maps), second.tables));
+	t.deepEqual([...second.tables.backends], [...first.tables.backends]);
+	t.is(send(t, name)(syn('172.16.0.1:1024')).retval, XDP.tx);
 });
 
 packetTest('what is applied is what the maps hold', async t => {
