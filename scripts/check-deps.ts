@@ -38,6 +38,8 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	check: ['net', 'conf/model', 'conf/words', 'host/host'],
 	notify: ['conf/model', 'conf/words', 'host/host'],
 	reach: ['net', 'host/host'],
+	sync: ['net', 'conf/model', 'host/host', 'xdp/sharing'],
+	'sync/main': ['net', 'conf/model', 'host/host', 'host/real', 'sync', 'xdp'],
 	plan: ['net', 'conf/model', 'xdp/layout.gen', 'xdp/tables'],
 	control: ['host/host'],
 	metrics: ['host/host'],

@@ -7,7 +7,7 @@ import {BpfError, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {addressLength, type Family} from '../net/address.js';
+import {addressLength, FAMILIES, type Family} from '../net/address.js';
 import {Attachments} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
@@ -41,6 +41,8 @@ export interface DataPlaneOptions {
 }
 
 const PROGRAMS = ['lb', 'read_clock'] as const;
+/** Of each family: what lbd-sync runs. */
+const SHARING_PROGRAMS = ['take_flows', 'take_clients'] as const;
 /** No daemon may be called so. */
 const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
@@ -97,6 +99,7 @@ export class DataPlane {
 	readonly #clockReader: BpfProgram;
 	readonly #attachments: Attachments;
 	readonly #blockList: BlockList;
+	#sharing = false;
 
 	private constructor(parts: {
 		maps: Maps;
@@ -231,6 +234,12 @@ export class DataPlane {
 		this.#putSettings({...this.settings, routeGeneration: nextGeneration(this.settings.routeGeneration)});
 	}
 
+	/** Whether the program notes what peers should know of its flows. */
+	setSharing(on: boolean): void {
+		this.#sharing = on;
+		this.#putFlags();
+	}
+
 	/** Sources that nothing is taken from, as `Settings.blocked` writes them. */
 	get blocked(): ReadonlySet<string> {
 		return this.#blockList.prefixes;
@@ -247,7 +256,7 @@ export class DataPlane {
 
 	/** Tells the program what there is to look for. */
 	#putFlags(): void {
-		const flags = settingFlags(this.tables, this.#blockList);
+		const flags = settingFlags(this.tables, this.#blockList) | (this.#sharing ? SettingFlag.SETTING_SHARING : 0);
 		if (flags !== this.settings.flags) this.#putSettings({...this.settings, flags});
 	}
 
@@ -357,6 +366,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, flags: n
 		hz,
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		flags,
+		sharedPerCpu: maps.sharedPerCpu,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
@@ -381,6 +391,10 @@ function nextGeneration(generation: number): number {
 function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 	if (!adopted) pins.create();
 	for (const name of PROGRAMS) pins.replaceProgram(name, path => objects.program(name).pin(path));
+	for (const name of SHARING_PROGRAMS) {
+		for (const family of FAMILIES)
+			pins.replaceProgram(`${name}${family}`, path => objects.program(name, family).pin(path));
+	}
 	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
 }
 

@@ -28,6 +28,21 @@ export const BackendState = {
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
+/** enum copy_fate */
+export const CopyFate = {
+	COPY_TAKEN: 0,
+	COPY_KNOWN: 1,
+	COPY_REFUSED: 2,
+	COPY_STRANGE: 3,
+} as const;
+export type CopyFate = (typeof CopyFate)[keyof typeof CopyFate];
+
+/** enum copy_flag */
+export const CopyFlag = {
+	COPY_OPENED: 1,
+} as const;
+export type CopyFlag = (typeof CopyFlag)[keyof typeof CopyFlag];
+
 /** enum event */
 export const Event = {
 	EVENT_PERSISTENCE_FULL: 0,
@@ -50,6 +65,7 @@ export type FailedBackend = (typeof FailedBackend)[keyof typeof FailedBackend];
 export const FlowShift = {
 	FLOW_BACKEND_SHIFT: 32,
 	FLOW_STATE_SHIFT: 48,
+	FLOW_COPY_SHIFT: 52,
 	FLOW_LOCK_SHIFT: 55,
 	FLOW_GENERATION_SHIFT: 56,
 	NEXT_HOP_NIC_SHIFT: 48,
@@ -78,11 +94,12 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 4,
+	LIMIT_LAYOUT_VERSION: 5,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
 	LIMIT_COMPARED_BACKENDS: 1024,
 	LIMIT_TURNS_PER_SERVICE: 1024,
+	LIMIT_COPIES_MAX: 64,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
@@ -150,6 +167,7 @@ export const SettingFlag = {
 	SETTING_ALL_PORTS: 1,
 	SETTING_BLOCKS: 2,
 	SETTING_BLOCKS6: 4,
+	SETTING_SHARING: 8,
 } as const;
 export type SettingFlag = (typeof SettingFlag)[keyof typeof SettingFlag];
 
@@ -671,7 +689,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 104 bytes. */
+/** struct settings, 108 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -683,11 +701,12 @@ export interface Settings {
 	readonly hz: number;
 	readonly routeGeneration: number;
 	readonly flags: number;
+	readonly sharedPerCpu: number;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 104,
+	size: 108,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -699,7 +718,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 28, value.hz, 'settings.hz');
 		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
 		putU32(view, 36, value.flags, 'settings.flags');
-		put(view, 40, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 40, value.sharedPerCpu, 'settings.shared_per_cpu');
+		put(view, 44, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -712,7 +732,48 @@ export const settings: Codec<Settings> = {
 		hz: view.getUint32(28, true),
 		routeGeneration: view.getUint32(32, true),
 		flags: view.getUint32(36, true),
-		timeouts: take(view, 40, flowTimeouts),
+		sharedPerCpu: view.getUint32(40, true),
+		timeouts: take(view, 44, flowTimeouts),
+	}),
+};
+
+/** struct share_head, 64 bytes. */
+export interface ShareHead {
+	readonly next: bigint;
+}
+export const shareHead: Codec<ShareHead> = {
+	name: 'share_head',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.next, 'share_head.next');
+		putPad(view, 8, 56);
+	},
+	decode: view => ({
+		next: view.getBigUint64(0, true),
+	}),
+};
+
+/** struct shared_flow, 32 bytes. */
+export interface SharedFlow {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+	readonly word: bigint;
+	readonly nextHop: bigint;
+}
+export const sharedFlow: Codec<SharedFlow> = {
+	name: 'shared_flow',
+	size: 32,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 1), value.addrs, 'shared_flow.addrs');
+		putU64(view, 8, value.ports, 'shared_flow.ports');
+		putU64(view, 16, value.word, 'shared_flow.word');
+		putU64(view, 24, value.nextHop, 'shared_flow.next_hop');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 1)),
+		ports: view.getBigUint64(8, true),
+		word: view.getBigUint64(16, true),
+		nextHop: view.getBigUint64(24, true),
 	}),
 };
 
@@ -948,6 +1009,22 @@ export const maps = {
 		key: u32,
 		value: settings,
 	} satisfies MapLayout<number, Settings>,
+	shareHeads: {
+		name: 'share_heads',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 1024,
+		key: u32,
+		value: shareHead,
+	} satisfies MapLayout<number, ShareHead>,
+	sharedFlows: {
+		name: 'shared_flows',
+		type: MapType.array,
+		maxEntries: 262144,
+		flags: 1024,
+		key: u32,
+		value: sharedFlow,
+	} satisfies MapLayout<number, SharedFlow>,
 	sourceLimits: {
 		name: 'source_limits',
 		type: MapType.array,
