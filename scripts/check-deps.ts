@@ -20,6 +20,7 @@ const features = [
 	'control',
 	'metrics',
 	'notify',
+	'sync',
 ];
 
 /** Row and entries are paths below src/ without extension, a folder stands for all in it; the longest row that fits a file applies. */

@@ -22,6 +22,7 @@ import {NextHops} from './reach/next-hops.js';
 import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
+import {SharingChild} from './sync/child.js';
 import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
@@ -52,6 +53,7 @@ export class Daemon {
 	readonly #notifier: Notifier;
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
+	readonly #sharing: SharingChild;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -163,6 +165,13 @@ export class Daemon {
 		});
 		this.#trackers = new TrackerRunner({host, log, onReport: report => this.#vrrp.track(report)});
 		undo.add(() => this.#trackers.stop());
+		this.#sharing = new SharingChild({
+			processes: host.sharingProcesses,
+			clock: host.clock,
+			log,
+			events: {onStatus: () => {}},
+		});
+		undo.add(() => this.#sharing.stop());
 		this.#reporter = new Reporter({
 			name: options.name,
 			clock: host.clock,
@@ -170,6 +179,7 @@ export class Daemon {
 			dataPlane,
 			checks: this.#checks,
 			vrrp: this.#vrrp,
+			sharing: this.#sharing,
 			interfaces: () => this.#reconciler.interfaces(),
 			notifications: () => this.#notifier.counts.read(),
 		});
@@ -209,6 +219,7 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
+		this.#share(this.#config);
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
@@ -267,7 +278,13 @@ export class Daemon {
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);
+		this.#share(config);
 		return this.#reconciler.configure(config);
+	}
+
+	#share({sharing}: Config): void {
+		this.#dataPlane.setSharing(sharing !== null);
+		this.#sharing.configure(sharing === null ? null : {...sharing, daemon: this.#options.name});
 	}
 
 	async #block({settings: {blocked}}: Config): Promise<void> {

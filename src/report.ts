@@ -21,6 +21,7 @@ import type {
 	TrackerSample,
 } from './metrics/snapshot.js';
 import {Ids} from './plan/ids.js';
+import type {SharingChild} from './sync/child.js';
 import {VERSION} from './version.js';
 import type {VrrpChild} from './vrrp/child.js';
 import type {InstanceStatus, Transition} from './vrrp/protocol.js';
@@ -41,6 +42,7 @@ export interface ReporterSeams {
 	readonly dataPlane: DataPlane;
 	readonly checks: CheckRunner;
 	readonly vrrp: VrrpChild;
+	readonly sharing: SharingChild;
 	/** The NICs that carry the program. */
 	interfaces(): readonly Link[];
 	/** How notifications ended, by channel and outcome. */
@@ -113,6 +115,7 @@ export class Reporter {
 			}),
 			health: this.health(),
 			vrrp: await this.vrrp(),
+			sharing: this.#seams.sharing.status(),
 			lastReload: this.#lastReload,
 		};
 	}
@@ -209,6 +212,7 @@ export class Reporter {
 			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
 			instances: (await this.#instances()).map(instanceSample),
 			notifications: this.#seams.notifications(),
+			sharing: this.#seams.sharing.status(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
 	}

@@ -121,6 +121,18 @@ export interface Subprocesses {
 	}): Subprocess;
 }
 
+/** Datagrams of a multicast group on one link. */
+export interface GroupSocket {
+	/** false: the kernel did not take it. */
+	send(bytes: Uint8Array): boolean;
+	close(): void;
+}
+
+export interface SharingProcesses {
+	/** Starts `lbd-sync`; otherwise as `startVrrp`. */
+	startSync(options: {onMessage: (message: unknown) => void; onExit: (how: string) => void}): Subprocess;
+}
+
 /** How a script ended. `failed`: it was not run at all. */
 export type ScriptEnd =
 	| {readonly kind: 'exited'; readonly status: number}
@@ -198,6 +210,7 @@ export interface Host {
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
 	readonly subprocesses: Subprocesses;
+	readonly sharingProcesses: SharingProcesses;
 	readonly scripts: Scripts;
 	readonly smallFiles: SmallFiles;
 	readonly processes: Processes;

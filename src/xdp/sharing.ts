@@ -130,32 +130,34 @@ export class SharingPlane {
 		const memory = this.#maps.flows[family];
 		const moment = this.#ages();
 		const end = Math.min(memory.size, (from + options.slots) * slot);
-		const buffer = new Uint8Array(Math.min(SCAN_CHUNK * bucket, memory.size));
+		const buffer = new Uint8Array(Math.min(SCAN_CHUNK * bucket, end - from * slot));
 		let at = from * slot;
 		for (; at < end; at += buffer.length) {
-			const part = buffer.subarray(0, Math.min(buffer.length, memory.size - at));
+			const part = buffer.subarray(0, Math.min(buffer.length, end - at));
 			memory.copy(at, part);
 			scanSlots(new Uint32Array(part.buffer, 0, part.length / 4), SHAPES[family], moment, options.copies, emit);
 		}
-		return Math.min(at, memory.size) / slot;
+		return end / slot;
 	}
 
-	/** Hands on the persistence entries that hold, as struct client_copy. */
-	async scanClients(family: Family, emit: (record: Uint8Array) => void): Promise<void> {
+	/** The persistence entries that hold, as struct client_copy, one behind the other. */
+	async clients(family: Family): Promise<Uint8Array> {
 		const {keys, values, count} = await this.#maps.persistence[family].raw.dump();
 		const {jiffies} = readClock(this.#programs.clock);
 		const [keyBytes, address] = [CLIENT_KEYS[family].size, family === 4 ? 4 : 16];
-		const record = new Uint8Array(address + 8);
-		const [from, to] = [viewOf(values), viewOf(record)];
+		const records = new Uint8Array(count * (address + 8));
+		const [from, to] = [viewOf(values), viewOf(records)];
+		let at = 0;
 		for (let n = 0; n < count; n++) {
 			const entry = n * persistenceEntry.size;
 			const left = from.getBigUint64(entry, true) - jiffies;
 			if (left <= 0n) continue;
-			record.set(keys.subarray(n * keyBytes, n * keyBytes + address));
-			to.setUint32(address, Math.min(0xffff_ffff, (Number(left) * 1000) / this.#settings.hz), true);
-			to.setUint16(address + 4, from.getUint16(entry + 8, true), true);
-			emit(record);
+			records.set(keys.subarray(n * keyBytes, n * keyBytes + address), at);
+			to.setUint32(at + address, Math.min(0xffff_ffff, (Number(left) * 1000) / this.#settings.hz), true);
+			to.setUint16(at + address + 4, from.getUint16(entry + 8, true), true);
+			at += address + 8;
 		}
+		return records.subarray(0, at);
 	}
 
 	/** Takes records of flows whose numbers of backends and NICs are ours. */

@@ -38,6 +38,7 @@ export const STATUS: Status = {
 		{name: 'eth0', mode: 'native'},
 		{name: 'eth1', mode: 'generic'},
 	],
+	sharing: null,
 	lastReload: null,
 	health: {
 		services: [

@@ -197,7 +197,9 @@ export const instance: Keywords<InstanceDraft> = {
 	}),
 	no_accept: refused('virtual addresses always answer for themselves'),
 	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
-	lvs_sync_daemon_interface: accepted(because.noSharing),
+	lvs_sync_daemon_interface: accepted(
+		"'lvs_sync_daemon' says by which interface connections are shared, for all instances",
+	),
 	accept: accepted('it is the default', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: full(none, () => {}),
