@@ -18,6 +18,8 @@ const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
 const SYNC = `\nlbd {\n    sync {\n        interface eth1\n        key "${KEY}"\n    }\n}\n`;
 const HELD = 120;
 const DOWNLOADS = 100;
+/** The age from which on a connection is kept. */
+const YOUNG_MS = 100;
 /** Seconds of a download, the outage in its middle. */
 const DOWNLOAD_S = 16;
 /** curl's exit code for --max-time: it was still being served. */
@@ -76,7 +78,12 @@ async function flows(balancer: Balancer): Promise<number> {
 
 let held: HeldConnection[] = [];
 
-test('SIGKILL of the master: downloads and idle connections go on at the other one, clients stay where they were', async t => {
+/** The machine loses its power: no process runs and no cable carries anything. */
+async function powerLoss(balancer: Balancer): Promise<void> {
+	await Promise.all([balancer.kill('SIGKILL'), balancer.linkDown('eth0'), balancer.linkDown('eth1')]);
+}
+
+test('the master loses power: downloads and idle connections go on at the other one, clients stay where they were', async t => {
 	const {client, lb1, lb2} = lab();
 	held = await hold(HELD);
 	const downloads = Array.from({length: DOWNLOADS}, () => download(client.freshAddress()));
@@ -85,11 +92,13 @@ test('SIGKILL of the master: downloads and idle connections go on at the other o
 		timeoutMs: 10_000,
 		seen: () => lb2.log(),
 	});
-	await lb1.kill('SIGKILL');
+	const young = await hold(20);
+	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	await powerLoss(lb1);
 	await waitFor('lb2 is master', () => lb2.isMaster(), {timeoutMs: 15_000, seen: () => lb2.log()});
 	const sinceTakeOver = stream.outcomes.length;
 	await waitFor('new connections are served', () => stream.outcomes.length > sinceTakeOver + 50, {timeoutMs: 10_000});
-	t.deepEqual(await broken(held), []);
+	t.deepEqual(await broken([...held, ...young]), []);
 	const clients = await Promise.all(held.map(({from}) => client.get({from})));
 	t.deepEqual(
 		clients.map(({body}) => body),
@@ -98,9 +107,6 @@ test('SIGKILL of the master: downloads and idle connections go on at the other o
 	);
 	await stream.stop();
 	const ends = await Promise.all(downloads);
-	t.log(
-		`downloads: ${Math.min(...ends.map(({bytes}) => bytes))} bytes and more of ${DOWNLOAD_S * SLOW_BYTES_PER_SECOND}`,
-	);
 	t.deepEqual(
 		ends.filter(({code}) => code !== TIMED_OUT),
 		[],
@@ -110,16 +116,33 @@ test('SIGKILL of the master: downloads and idle connections go on at the other o
 		ends.every(({bytes}) => bytes > (DOWNLOAD_S / 2) * SLOW_BYTES_PER_SECOND),
 		'and all went on',
 	);
+	t.log(`${held.length + young.length} connections and ${ends.length} downloads kept of as many`);
+	await Promise.all(young.map(connection => connection.close()));
 });
 
-test('the master returns, is told everything and takes over: nothing is lost on the way back either', async t => {
+test('the master returns, is told everything and takes over: nothing is lost on the way back', async t => {
 	const {client, lb1} = lab();
+	await Promise.all([lb1.linkUp('eth0'), lb1.linkUp('eth1')]);
 	const before = answers(await client.sequence(4));
 	t.deepEqual(before, inTurn(before[0] ?? '', 4));
 	await lb1.start();
 	await settled(lab());
 	t.deepEqual(await broken(held), []);
-	const after = answers(await client.sequence(4));
-	t.deepEqual(after, inTurn(other(before[3] ?? ''), 4), 'the turn goes on');
-	await Promise.all(held.map(connection => connection.close()));
+	t.deepEqual(answers(await client.sequence(4)), inTurn(before[0] ?? '', 4), 'the turn goes on');
+});
+
+test('a cable is pulled: the same without the death of anybody', async t => {
+	const {client, lb1, lb2} = lab();
+	const before = answers(await client.sequence(3));
+	const later = await hold(20);
+	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	await lb1.linkDown('eth0');
+	await waitFor('lb2 is master', () => lb2.isMaster(), {timeoutMs: 15_000, seen: () => lb2.log()});
+	t.deepEqual(await broken([...held, ...later]), []);
+	const after = answers(await client.sequence(3));
+	t.deepEqual(after, inTurn(other(before[2] ?? ''), 3), 'the turn goes on');
+	await lb1.linkUp('eth0');
+	await settled(lab());
+	t.deepEqual(await broken([...held, ...later]), []);
+	await Promise.all([...held, ...later].map(connection => connection.close()));
 });
