@@ -9,6 +9,7 @@ import {flood} from './flood.js';
 import {http} from './http.js';
 import {memory} from './memory.js';
 import {packets} from './packets.js';
+import {sharing} from './sharing.js';
 import {wires} from './wires.js';
 import {type Wiring, wire} from './wiring.js';
 
@@ -23,6 +24,7 @@ const PARTS: readonly Part[] = [
 	{title: 'delivered packets', rounds: 5, measure: wires},
 	{title: 'SYN flood', rounds: 5, measure: flood},
 	{title: 'memory', rounds: 3, measure: memory},
+	{title: 'sharing', rounds: 3, measure: sharing},
 	{title: 'checks', rounds: 3, measure: (_, rounds) => checks(rounds)},
 	{title: 'configuration', rounds: 7, measure: configuration},
 	// Last: it moves the ends of the wires to network namespaces of their own.

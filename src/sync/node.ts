@@ -42,7 +42,7 @@ const SILENT_US = 3_000_000;
 const FORGOTTEN_US = 60_000_000;
 const PEERS_MAX = 8;
 /** Records a second, of everything to one who joins and of the rounds that repeat it. */
-const BULK_RATE = 300_000;
+const BULK_RATE = 400_000;
 const ROUND_RATE = 50_000;
 /** A tick that comes later than this does not catch up. */
 const LATE_US = 50_000;

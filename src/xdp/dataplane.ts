@@ -26,6 +26,7 @@ import {MAP_NAMES, Maps} from './maps.js';
 import {sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
+import {SharingPlane} from './sharing.js';
 import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 
@@ -238,6 +239,16 @@ export class DataPlane {
 	setSharing(on: boolean): void {
 		this.#sharing = on;
 		this.#putFlags();
+	}
+
+	/** What lbd-sync has by the pins, for one who has none; it ends with this. */
+	sharing(): SharingPlane {
+		const programs = (name: string) => ({4: this.#objects.program(name, 4), 6: this.#objects.program(name, 6)});
+		return new SharingPlane(this.maps, {
+			takeFlows: programs('take_flows'),
+			takeClients: programs('take_clients'),
+			clock: this.#clockReader,
+		});
 	}
 
 	/** Sources that nothing is taken from, as `Settings.blocked` writes them. */
