@@ -23,6 +23,7 @@ import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
 import {SharingChild} from './sync/child.js';
+import {SyncWait} from './sync/wait.js';
 import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
@@ -54,6 +55,7 @@ export class Daemon {
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
 	readonly #sharing: SharingChild;
+	readonly #syncWait: SyncWait;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -169,9 +171,17 @@ export class Daemon {
 			processes: host.sharingProcesses,
 			clock: host.clock,
 			log,
-			events: {onStatus: () => {}},
+			events: {onStatus: ({state}) => this.#syncWait.heard(state)},
 		});
 		undo.add(() => this.#sharing.stop());
+		this.#syncWait = new SyncWait({
+			clock: host.clock,
+			onEnd: how => {
+				log.info({how}, 'preemption waits no more for the connections of the others');
+				this.#vrrp.wait(false);
+			},
+		});
+		undo.add(() => this.#syncWait.cancel());
 		this.#reporter = new Reporter({
 			name: options.name,
 			clock: host.clock,
@@ -220,9 +230,10 @@ export class Daemon {
 		this.#undo.add(() => control.close());
 
 		this.#share(this.#config);
+		this.#syncWait.begin(this.#config.sharing?.waitUs ?? 0);
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		if (hasHoldings(this.#config)) await this.#vrrp.configure(vrrpConfig(this.#config));
+		if (hasHoldings(this.#config)) await this.#vrrp.configure(this.#vrrpConfig(this.#config));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -273,7 +284,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		this.#notifier.expect(config);
-		await this.#vrrp.configure(vrrpConfig(config));
+		await this.#vrrp.configure(this.#vrrpConfig(config));
 		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
@@ -289,6 +300,17 @@ export class Daemon {
 
 	async #block({settings: {blocked}}: Config): Promise<void> {
 		await this.#dataPlane.block(blockChanges(this.#dataPlane.blocked, blocked));
+	}
+
+	#vrrpConfig(config: Config): VrrpConfig {
+		return {
+			instances: config.instances,
+			syncGroups: config.syncGroups,
+			multicastGroups: config.globals.multicastGroups,
+			statics: config.statics,
+			trackGroups: config.trackGroups,
+			waits: this.#syncWait.waits,
+		};
 	}
 
 	#tellTransition({scope, name, to, priority}: Transition): void {
@@ -317,16 +339,6 @@ export class Daemon {
 		);
 		return result;
 	}
-}
-
-function vrrpConfig(config: Config): VrrpConfig {
-	return {
-		instances: config.instances,
-		syncGroups: config.syncGroups,
-		multicastGroups: config.globals.multicastGroups,
-		statics: config.statics,
-		trackGroups: config.trackGroups,
-	};
 }
 
 /** Whether there is work for `lbd-vrrp`. */

@@ -188,6 +188,7 @@ export class Reporter {
 			priority: status.priority,
 			basePriority: status.basePriority,
 			trackers: status.tracks,
+			waits: status.waits,
 			syncGroup: group?.name ?? null,
 			addresses: status.addresses,
 			master: status.master?.address ?? null,

@@ -545,6 +545,8 @@ export interface Sharing {
 	readonly datagramMax: number;
 	/** null: whoever is on the link is believed. */
 	readonly key: string | null;
+	/** How long a balancer that starts waits at most, to know the others' connections, before it preempts. */
+	readonly waitUs: number;
 }
 
 /** A whole configuration. */

@@ -99,6 +99,8 @@ export interface InstanceReport {
 	readonly priority: number;
 	readonly basePriority: number;
 	readonly trackers: readonly TrackedReport[];
+	/** It does not preempt before it knows the master's connections. */
+	readonly waits: boolean;
 	readonly syncGroup: string | null;
 	readonly addresses: readonly string[];
 	/** Who sends the adverts: `192.168.1.10`, or null while nobody is heard. */

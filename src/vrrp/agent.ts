@@ -40,6 +40,8 @@ export class VrrpAgent {
 				return this.#configure(message.config, message.tracked);
 			case 'tracked':
 				return this.#router?.track(message.tracked);
+			case 'wait':
+				return this.#router?.wait(message.waits);
 			case 'status':
 				return this.#send({kind: 'status', id: message.id, status: this.#status()});
 			case 'stop':

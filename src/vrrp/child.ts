@@ -78,6 +78,12 @@ export class VrrpChild {
 		if (this.#running?.ready) this.#tell({kind: 'tracked', tracked: [report]});
 	}
 
+	/** Whether preemption waits from now on, see protocol.ts; a configuration says it, too. */
+	wait(waits: boolean): void {
+		if (this.#accepted !== null) this.#accepted = {...this.#accepted, waits};
+		if (this.#running?.ready) this.#tell({kind: 'wait', waits});
+	}
+
 	/** Asks the process; rejects with a `ControlError` when it does not answer within a second. */
 	status(): Promise<VrrpStatus> {
 		if (this.#running === null) return Promise.reject(new ControlError('vrrp-down', 'vrrp: lbd-vrrp is not running'));

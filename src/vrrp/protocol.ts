@@ -14,6 +14,8 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	/** See `wait` below; not unless told. */
+	readonly waits?: boolean;
 }
 
 export interface InstanceStatus {
@@ -27,6 +29,8 @@ export interface InstanceStatus {
 	readonly priority: number;
 	readonly basePriority: number;
 	readonly tracks: readonly TrackStatus[];
+	/** It would preempt, but for what it does not know yet of the master's connections. */
+	readonly waits: boolean;
 	/** Whom we take for the master, ourselves included; null while nobody is. */
 	readonly master: {readonly address: string; readonly priority: number} | null;
 	readonly addresses: readonly string[];
@@ -85,6 +89,8 @@ export type ToVrrp =
 	| {readonly kind: 'configure'; readonly config: VrrpConfig; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'tracked'; readonly tracked: readonly TrackerReport[]}
 	| {readonly kind: 'status'; readonly id: number}
+	/** Nobody preempts a master before its connections are known here; who hears no master takes over all the same. */
+	| {readonly kind: 'wait'; readonly waits: boolean}
 	| {readonly kind: 'stop'};
 
 export type FromVrrp =

@@ -49,6 +49,7 @@ export class Router {
 	readonly #promotion: Promotion;
 	/** Names of the interfaces with `promote_secondaries`. */
 	#promoting: ReadonlySet<string> = new Set();
+	#waits = false;
 	/** null: nothing is configured yet. */
 	#scope: Scope | null = null;
 	/** Group decisions wait while one event is being given to several members. */
@@ -73,6 +74,11 @@ export class Router {
 	 */
 	configure(config: VrrpConfig): Promise<void> {
 		return this.#inTurn(() => this.#configure(config));
+	}
+
+	/** Whether preemption waits from now on, see protocol.ts. */
+	wait(waits: boolean): void {
+		this.#waits = waits;
 	}
 
 	/** Takes in what trackers have found; those that are not named stay as they were. */
@@ -108,6 +114,7 @@ export class Router {
 
 	/** Static addresses come first: an instance may need one to speak from. */
 	async #configure(config: VrrpConfig): Promise<void> {
+		this.#waits = config.waits ?? false;
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		requireInterfaces(config, found.links);
@@ -179,6 +186,7 @@ export class Router {
 			log: this.#log,
 			tracked: this.#tracked,
 			owner: {
+				waits: () => this.#waits,
 				drain: () => this.#drain(),
 				settled: () => this.#settle(),
 				transition: transition => this.#events.transition(transition),

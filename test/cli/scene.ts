@@ -22,6 +22,7 @@ const instance = {
 	priority: 200,
 	basePriority: 200,
 	trackers: [],
+	waits: false,
 	syncGroup: 'VRRP1',
 	advertsReceived: 0,
 	transitions: 2,

@@ -145,7 +145,7 @@ export class Balancer {
 	async configure(
 		instances: readonly Instance[],
 		syncGroups: readonly SyncGroup[] = [],
-		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups'>> = {},
+		more: Partial<Pick<VrrpConfig, 'statics' | 'trackGroups' | 'waits'>> = {},
 	): Promise<void> {
 		await this.router.configure({instances, syncGroups, multicastGroups, ...noStatics, ...more});
 		// As on a real machine, where no timer comes between an event and what it leads to.

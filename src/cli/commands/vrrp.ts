@@ -30,7 +30,7 @@ const instanceColumn: Column<InstanceReport> = {title: 'INSTANCE', cell: row => 
 
 const stateColumns: readonly Column<InstanceReport>[] = [
 	instanceColumn,
-	{title: 'STATE', cell: row => row.state.toUpperCase(), tone: row => stateTone(row.state)},
+	{title: 'STATE', cell: state, tone: row => stateTone(row.state)},
 	{title: 'FOR', align: 'right', cell: row => duration(row.sinceS)},
 	{title: 'NIC', cell: row => row.interface},
 	{title: 'PRIO', align: 'right', cell: priority},
@@ -47,6 +47,11 @@ const countColumns: readonly Column<InstanceReport>[] = [
 	{title: 'CHANGES', align: 'right', cell: row => count(row.transitions)},
 	{title: 'WHY', cell: row => row.reason},
 ];
+
+/** A backup that would preempt, but waits for the master's connections, says so. */
+function state({state: name, waits}: InstanceReport): string {
+	return waits ? `${name.toUpperCase()} (syncing)` : name.toUpperCase();
+}
 
 /** In effect, and as configured where trackers have changed it. */
 function priority({priority: effective, basePriority}: InstanceReport): string {

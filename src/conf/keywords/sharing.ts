@@ -5,7 +5,7 @@ import {type Args, one} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
 import type {Sharing} from '../model.js';
 import {type Draft, draftAt, full, type Keywords, readOptions} from '../table.js';
-import {integer, interfaceName, ipv4, type Value, word} from '../values.js';
+import {integer, interfaceName, ipv4, seconds, type Value, word} from '../values.js';
 import type {InstanceDraft} from './instance.js';
 
 /** What one of the two places says. */
@@ -19,10 +19,11 @@ export interface SharingDraft extends Draft {
 	ttl?: number;
 	datagramMax?: number;
 	key?: string;
+	waitUs?: number;
 }
 
-/** keepalived's and IPVS's defaults. */
-const DEFAULTS = {port: 8848, group: '224.0.0.81', ttl: 1};
+/** keepalived's and IPVS's, but for the last, which they do not have. */
+const DEFAULTS = {port: 8848, group: '224.0.0.81', ttl: 1, waitUs: 30_000_000};
 
 /** What an Ethernet frame holds behind the headers of IPv4 and UDP. */
 const DATAGRAM_MAX = 1472;
@@ -90,6 +91,9 @@ export const sharingSettings: Keywords<SharingDraft> = {
 	key: full(one(word), (draft, key) => {
 		draft.key = key;
 	}),
+	wait: full(one(seconds(0, 3600)), (draft, us) => {
+		draft.waitUs = us;
+	}),
 };
 
 /**
@@ -112,9 +116,9 @@ export function toSharing(
 		report.error('missing', draft.place, 'sync lacks its interface', wayOut);
 		return null;
 	}
-	const {port, group, ttl} = {...DEFAULTS, ...draft};
+	const {port, group, ttl, waitUs} = {...DEFAULTS, ...draft};
 	const {id = named?.vrid ?? 0, key = null, datagramMax = DATAGRAM_MAX} = draft;
-	return {interface: device, group, id, port, ttl, datagramMax, key};
+	return {interface: device, group, id, port, ttl, datagramMax, key, waitUs};
 }
 
 function checkKey({key, place}: SharingDraft, report: Report): void {
