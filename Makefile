@@ -15,7 +15,7 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts vrrp,'build/test/$(area)/**/*.test.js')
+UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts sync vrrp,'build/test/$(area)/**/*.test.js')
 ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 # Every object, and one test for each way through the program: in emulation, to load it takes seconds.

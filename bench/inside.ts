@@ -10,6 +10,7 @@ import {http} from './http.js';
 import {memory} from './memory.js';
 import {packets} from './packets.js';
 import {reload} from './reload.js';
+import {sharing} from './sharing.js';
 import {wires} from './wires.js';
 import {type Wiring, wire} from './wiring.js';
 
@@ -24,6 +25,7 @@ const PARTS: readonly Part[] = [
 	{title: 'delivered packets', rounds: 5, measure: wires},
 	{title: 'SYN flood', rounds: 5, measure: flood},
 	{title: 'memory', rounds: 3, measure: memory},
+	{title: 'sharing', rounds: 3, measure: sharing},
 	{title: 'checks', rounds: 3, measure: (_, rounds) => checks(rounds)},
 	{title: 'configuration', rounds: 7, measure: configuration},
 	{title: 'reload', rounds: 7, measure: reload},

@@ -9,7 +9,7 @@
  *   addrs     client address | service address << 32              as the packet carries them; written only while BUSY;
  *             IPv6: two words of client, two of service address
  *   ports     client port | service port << 16 | protocol << 32   likewise
- *   word      stamp:32 | backend:16 | state:4 | unused:3 | lock:1 | generation:8   changed only atomically
+ *   word      stamp:32 | backend:16 | state:4 | copy:1 | unused:2 | lock:1 | generation:8   changed only atomically
  *   next_hop  towards the client: MAC:48 | nic:8 | route generation:8; written while BUSY, a stale one replaced by CAS
  *
  * The stamp says when the flow was last heard of: in half-open states 16 bits of the fine clock below 16 bits of the
@@ -29,6 +29,7 @@
  *            was read makes this fail), publish the copy. A reader looks at the primary bucket first and flows never move
  *            back, so it finds the flow, the slot BUSY with the flow's key, or the copy
  *   expiry   an expired slot is free: nobody collects garbage
+ *   copy     a flow that the peer told of is marked as a copy until a packet changes its word: it is not ours to tell of
  *
  * A victim is empty, else expired, else closed, else the oldest half-open one, else a UDP flow, which proves nothing about
  * its sender, or a one-sided one. Any other live TCP flow is never evicted. The primary bucket is preferred while it holds
@@ -112,6 +113,7 @@ enum flow_state {
 enum flow_shift {
 	FLOW_BACKEND_SHIFT = 32,
 	FLOW_STATE_SHIFT = 48,
+	FLOW_COPY_SHIFT = 52,
 	FLOW_LOCK_SHIFT = 55,
 	FLOW_GENERATION_SHIFT = 56,
 	NEXT_HOP_NIC_SHIFT = 48,
@@ -121,6 +123,7 @@ enum flow_shift {
 #define FLOW_STAMP_MASK 0xffffffffull
 #define FLOW_BACKEND_MASK (0xffffull << FLOW_BACKEND_SHIFT)
 #define FLOW_STATE_MASK (15ull << FLOW_STATE_SHIFT)
+#define FLOW_COPY (1ull << FLOW_COPY_SHIFT)
 #define FLOW_LOCK (1ull << FLOW_LOCK_SHIFT)
 #define FLOW_GENERATION_MASK (255ull << FLOW_GENERATION_SHIFT)
 #define FLOW_HALF_OPEN_STATES                                                                                   \
@@ -732,6 +735,7 @@ flow_inline __u64 flow_update(struct flow_slot *slot, __u64 word, __u32 event, _
 
 		if (next == word)
 			return word;
+		next &= ~FLOW_COPY;
 		if (FLOW_TABLE_FAULT == 5) { /* updated by a plain store */
 			flow_store(&slot->word, next);
 			return next;
@@ -790,7 +794,7 @@ flow_inline int flow_replace(struct flow_slot *slot, struct flow_hit *hit, __u64
 flow_inline int flow_redirect(struct flow_slot *slot, struct flow_hit *hit, const struct flow_key *key,
 			      const struct flow_start *start)
 {
-	return flow_replace(slot, hit, FLOW_STATE_MASK | FLOW_BACKEND_MASK | FLOW_STAMP_MASK,
+	return flow_replace(slot, hit, FLOW_STATE_MASK | FLOW_BACKEND_MASK | FLOW_STAMP_MASK | FLOW_COPY,
 			    flow_beginning(key, start));
 }
 

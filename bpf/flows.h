@@ -8,7 +8,7 @@
 #ifndef SLUICE_FLOWS_H
 #define SLUICE_FLOWS_H
 
-#include "count.h"
+#include "share.h"
 
 static __always_inline struct backend *get_backend(__u32 id)
 {
@@ -207,7 +207,11 @@ __noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, _
 	if (!buckets.primary || !buckets.secondary)
 		return 0;
 	struct flow_clock now = flow_now(set);
-	return flow_track(buckets.primary, buckets.secondary, key, hit, event, number, &now);
+	__u64 before = hit->word;
+	__u64 word = flow_track(buckets.primary, buckets.secondary, key, hit, event, number, &now);
+	if (set->flags & SETTING_SHARING && is_news(before, word))
+		share_flow(key, hit->next_hop, word);
+	return word;
 }
 
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */

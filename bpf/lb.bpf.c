@@ -12,6 +12,7 @@
  * up to 32 by Linux 6.1.
  */
 #include "answer.h"
+#include "copy.h"
 #include "fragment.h"
 #include "icmp.h"
 #include "schedule.h"
@@ -445,6 +446,31 @@ SEC("xdp.frags") int extend_entry(struct xdp_md *ctx)
 	struct persistence_key key = *named;
 	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
 	return known && flow_cas(&known->expires, *expires, *later) == *expires ? XDP_PASS : XDP_DROP;
+}
+
+/*
+ * Not for packets: lbd-sync runs it through BPF_PROG_TEST_RUN to take over what a peer says of its flows. The frame holds their
+ * number and as many struct flow_copy. Returns how many met which enum copy_fate.
+ */
+SEC("xdp.frags") int take_flows(struct xdp_md *ctx)
+{
+	__u32 count = count_of_copies(ctx);
+	__u32 fates = 0;
+
+	for (__u32 n = 0; n < COPIES_MAX && n < count; n++)
+		fates += counted(take_nth_flow(ctx, n));
+	return fates;
+}
+
+/* The same with persistence entries, as struct client_copy. */
+SEC("xdp.frags") int take_clients(struct xdp_md *ctx)
+{
+	__u32 count = count_of_copies(ctx);
+	__u32 fates = 0;
+
+	for (__u32 n = 0; n < COPIES_MAX && n < count; n++)
+		fates += counted(take_nth_client(ctx, n));
+	return fates;
 }
 
 #if FAMILY == 4

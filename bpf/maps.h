@@ -25,6 +25,8 @@
 #define persistence persistence6
 #define blocked blocked6
 #define fragments fragments6
+#define shared_flows shared_flows6
+#define share_heads share_heads6
 #define flow_slot flow_slot6
 #define flow_bucket flow_bucket6
 #define service_key service_key6
@@ -33,6 +35,9 @@
 #define persistence_key persistence_key6
 #define blocked_prefix blocked_prefix6
 #define flow_key flow_key6
+#define shared_flow shared_flow6
+#define flow_copy flow_copy6
+#define client_copy client_copy6
 #endif
 #include "flow_table.h"
 
@@ -59,6 +64,8 @@
 #define VIRTUAL_ADDRESSES 16384
 #define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
 #define CENSUS_VALID_S 10
+#define DEFAULT_SHARED_FLOWS (1 << 18) /* of all CPUs */
+#define COPIES_MAX 64 /* that one run of take_flows or take_clients takes */
 
 /* Sizes that TypeScript needs and that no map's own size tells. */
 enum limits {
@@ -70,6 +77,7 @@ enum limits {
 	LIMIT_TURNS_PER_SERVICE = TURNS_PER_SERVICE,
 	LIMIT_LEASES = LEASES,
 	LIMIT_VIRTUAL_ADDRESSES = VIRTUAL_ADDRESSES,
+	LIMIT_COPIES_MAX = COPIES_MAX,
 };
 
 /* Index into `programs`. */
@@ -158,6 +166,7 @@ enum setting_flag {
 	SETTING_ALL_PORTS = 1, /* there are services of all ports */
 	SETTING_BLOCKS = 2,    /* the block list of IPv4 is not empty */
 	SETTING_BLOCKS6 = 4,
+	SETTING_SHARING = 8, /* somebody may want to tell a peer of our flows */
 };
 #define SETTING_BLOCKED OF_FAMILY(SETTING_BLOCKS, SETTING_BLOCKS6)
 
@@ -434,7 +443,58 @@ struct settings {
 	__u32 route_generation;
 	__u32 flags;            /* enum setting_flag */
 	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
+	__u32 shared_per_cpu;   /* index into `shared_flows` = cpu * shared_per_cpu + number % shared_per_cpu; a power of two */
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks */
+	__u32 pad;
+};
+
+/*
+ * What a peer is to know of a flow, as it was at that moment. Each CPU writes into a ring of its own, over its oldest entry
+ * and without asking whether anybody reads: `next` of `share_heads` says how many it has written, so a reader that is too
+ * late knows how many it has missed. An entry is there before `next` counts it.
+ */
+struct shared_flow {
+	__u64 addrs[FLOW_ADDR_WORDS]; /* these four as in struct flow_slot */
+	__u64 ports;
+	__u64 word;
+	__u64 next_hop;
+};
+
+struct share_head {
+	__u64 next;
+	__u64 pad[7]; /* one writer: a cache line of its own */
+};
+
+/* Of a copy. */
+enum copy_flag {
+	COPY_OPENED = 1, /* the flow has just opened: its client's persistence starts anew */
+};
+
+/* A flow of a peer's: what crosses the wire (src/sync/wire.ts), but with our numbers of backend and NIC. */
+struct flow_copy {
+	__u64 addrs[FLOW_ADDR_WORDS];
+	__u64 ports;
+	__u32 age_ms; /* since its last packet */
+	__u16 backend;
+	__u8 state;   /* enum flow_state */
+	__u8 flags;   /* enum copy_flag */
+	__u64 next_hop;
+};
+
+/* A persistence entry of a peer's, likewise; the backend tells the service. */
+struct client_copy {
+	ADDRESS(client); /* under the service's mask */
+	__u32 left_ms;
+	__u16 backend;
+	__u16 pad;
+};
+
+/* What became of a copy. take_flows and take_clients return how many met each, in a byte of its own: 8 * enum copy_fate. */
+enum copy_fate {
+	COPY_TAKEN,
+	COPY_KNOWN,   /* we know better, or there is nothing to end */
+	COPY_REFUSED, /* no slot */
+	COPY_STRANGE, /* not of a service and a backend of ours */
 };
 
 #define ARRAY(name_, count, value_, flags_)            \
@@ -519,6 +579,10 @@ ARRAY(census, DEFAULT_BACKENDS, struct census, 0);
 ARRAY(verdicts, DEFAULT_SERVICES *DEFAULT_CPUS, struct verdict_counters, BPF_F_MMAPABLE);
 ARRAY(traffic, DEFAULT_BACKENDS *DEFAULT_CPUS, struct traffic, BPF_F_MMAPABLE);
 
+/* for the peers: by CPU, see struct shared_flow */
+ARRAY(shared_flows, DEFAULT_SHARED_FLOWS, struct shared_flow, BPF_F_MMAPABLE);
+ARRAY(share_heads, DEFAULT_CPUS, struct share_head, BPF_F_MMAPABLE);
+
 /* by CPU */
 ARRAY(answers, DEFAULT_CPUS, struct answer, 0);
 
@@ -538,6 +602,8 @@ const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_
 const enum virtual_flag btf_anchor_virtual_flag __attribute__((used)) = VIRTUAL_CLOSED;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
+const enum copy_flag btf_anchor_copy_flag __attribute__((used)) = COPY_OPENED;
+const enum copy_fate btf_anchor_copy_fate __attribute__((used)) = COPY_TAKEN;
 const enum limits btf_anchor_limits __attribute__((used)) = LIMIT_LAYOUT_VERSION;
 
 #endif

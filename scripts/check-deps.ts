@@ -20,6 +20,7 @@ const features = [
 	'control',
 	'metrics',
 	'notify',
+	'sync',
 ];
 
 /** Row and entries are paths below src/ without extension, a folder stands for all in it; the longest row that fits a file applies. */
@@ -46,6 +47,8 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	check: ['net', 'conf/model', 'conf/words', 'host/host'],
 	notify: ['conf/model', 'conf/words', 'host/host'],
 	reach: ['net', 'host/host'],
+	sync: ['net', 'conf/model', 'host/host', 'xdp/sharing'],
+	'sync/main': ['net', 'conf/model', 'host/host', 'host/real', 'sync', 'xdp'],
 	plan: ['net', 'conf/model', 'xdp/layout.gen', 'xdp/tables'],
 	control: ['host/host'],
 	metrics: ['host/host'],

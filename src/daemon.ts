@@ -24,6 +24,8 @@ import {NextHops} from './reach/next-hops.js';
 import {OwnAddresses} from './reach/own-addresses.js';
 import {Reconciler} from './reconcile.js';
 import {Reporter} from './report.js';
+import {SharingChild} from './sync/child.js';
+import {SyncWait} from './sync/wait.js';
 import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
@@ -59,6 +61,8 @@ export class Daemon {
 	readonly #vrrp: VrrpChild;
 	readonly #trackers: TrackerRunner;
 	readonly #drift: DriftWatch;
+	readonly #sharing: SharingChild;
+	readonly #syncWait: SyncWait;
 	readonly #reporter: Reporter;
 	#config: Config;
 	/** Reloads and the stop wait for one another. */
@@ -175,6 +179,21 @@ export class Daemon {
 		});
 		this.#trackers = new TrackerRunner({host, log, onReport: report => this.#vrrp.track(report)});
 		undo.add(() => this.#trackers.stop());
+		this.#sharing = new SharingChild({
+			processes: host.sharingProcesses,
+			clock: host.clock,
+			log,
+			events: {onStatus: ({state}) => this.#syncWait.heard(state)},
+		});
+		undo.add(() => this.#sharing.stop());
+		this.#syncWait = new SyncWait({
+			clock: host.clock,
+			onEnd: how => {
+				log.info({how}, 'preemption waits no more for the connections of the others');
+				this.#vrrp.wait(false);
+			},
+		});
+		undo.add(() => this.#syncWait.cancel());
 		this.#reporter = new Reporter({
 			name: options.name,
 			clock: host.clock,
@@ -182,6 +201,7 @@ export class Daemon {
 			dataPlane,
 			checks: this.#checks,
 			vrrp: this.#vrrp,
+			sharing: this.#sharing,
 			interfaces: () => this.#reconciler.interfaces(),
 			notifications: () => this.#notifier.counts.read(),
 			drift: () => this.#drift.counts(),
@@ -225,6 +245,8 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
+		this.#share(this.#config);
+		this.#syncWait.begin(this.#config.sharing?.waitUs ?? 0);
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		await this.#vrrp.configure(this.#vrrpConfig(this.#config));
@@ -306,7 +328,13 @@ export class Daemon {
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);
+		this.#share(config);
 		return this.#reconciler.configure(config);
+	}
+
+	#share({sharing}: Config): void {
+		this.#dataPlane.setSharing(sharing !== null);
+		this.#sharing.configure(sharing === null ? null : {...sharing, daemon: this.#options.name});
 	}
 
 	async #block({settings: {blocked}}: Config): Promise<void> {
@@ -348,6 +376,7 @@ export class Daemon {
 			trackGroups: config.trackGroups,
 			dynamicInterfaces: config.globals.dynamicInterfaces,
 			graceUs: config.settings.vrrpGraceUs,
+			waits: this.#syncWait.waits,
 		};
 	}
 

@@ -21,6 +21,7 @@ import type {
 	TrackerSample,
 } from './metrics/snapshot.js';
 import {Ids} from './plan/ids.js';
+import type {SharingChild} from './sync/child.js';
 import {VERSION} from './version.js';
 import type {VrrpChild} from './vrrp/child.js';
 import type {InstanceStatus} from './vrrp/protocol.js';
@@ -41,6 +42,7 @@ export interface ReporterSeams {
 	readonly dataPlane: DataPlane;
 	readonly checks: CheckRunner;
 	readonly vrrp: VrrpChild;
+	readonly sharing: SharingChild;
 	/** The NICs that carry the program. */
 	interfaces(): readonly Link[];
 	/** How notifications ended, by channel and outcome. */
@@ -110,6 +112,7 @@ export class Reporter {
 			}),
 			health: this.health(),
 			vrrp: await this.vrrp(),
+			sharing: this.#seams.sharing.status(),
 			lastReload: this.#lastReload,
 		};
 	}
@@ -190,6 +193,7 @@ export class Reporter {
 			priority: status.priority,
 			basePriority: status.basePriority,
 			trackers: status.tracks,
+			waits: status.waits,
 			syncGroup: group?.name ?? null,
 			addresses: status.addresses,
 			master: status.master?.address ?? null,
@@ -226,6 +230,7 @@ export class Reporter {
 			instances: (await this.#instances()).map(status => this.#instanceSample(status)),
 			notifications: this.#seams.notifications(),
 			drift: this.#seams.drift(),
+			sharing: this.#seams.sharing.status(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
 	}

@@ -24,7 +24,7 @@ const LAYOUT = {
 	4: {etherType: 0x0800, addresses: ETHERNET + 12, tcp: ETHERNET + 20},
 	6: {etherType: 0x86dd, addresses: ETHERNET + 8, tcp: ETHERNET + 40},
 } as const;
-const FLAG_BITS = {S: 0x02, A: 0x10, SA: 0x12} as const;
+const FLAG_BITS = {R: 0x04, S: 0x02, A: 0x10, SA: 0x12} as const;
 
 export type Flags = keyof typeof FLAG_BITS;
 

@@ -10,6 +10,7 @@ import {diff} from '../plan/diff.js';
 import {assignSlots} from '../plan/nics.js';
 import {DataPlane} from '../xdp/dataplane.js';
 import {Verdict, verdictCounters} from '../xdp/layout.gen.js';
+import type {SharingPlane} from '../xdp/sharing.js';
 import {addressAndPort} from './frame.js';
 import {SERVERS_NETWORK6} from './traffic.js';
 
@@ -144,6 +145,17 @@ export class Plane {
 	/** Puts prefixes on the block list. */
 	async block(added: readonly string[]): Promise<void> {
 		await this.#plane.block({added, removed: []});
+	}
+
+	/** What lbd-sync works with; the program notes what peers should know from now on. It ends with the plane. */
+	sharing(): SharingPlane {
+		this.#plane.setSharing(true);
+		return this.#plane.sharing();
+	}
+
+	/** Flows that live. */
+	flows(): number {
+		return [...this.#plane.countFlows().byState.values()].reduce((sum, count) => sum + count, 0);
 	}
 
 	/** How often a verdict has been reached. */

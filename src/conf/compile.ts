@@ -11,6 +11,7 @@ import {NameResolver} from './keywords/iproute-values.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
+import {toSharing} from './keywords/sharing.js';
 import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
@@ -47,6 +48,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
 		trackGroups: draft.trackGroups.map(toTrackGroup),
 		trackers: trackersOf(draft, instances, report),
+		sharing: toSharing(draft.globals.sharing, draft.settings.sharing, draft.instances, report),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;

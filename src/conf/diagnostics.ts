@@ -37,6 +37,7 @@ const exitCodes = {
 	duplicate: ExitCode.badValue,
 	contradiction: ExitCode.badValue,
 	'too-many': ExitCode.badValue,
+	insecure: ExitCode.badValue,
 } as const satisfies Record<string, ExitCode>;
 
 /** Stable identifier for scripts. */

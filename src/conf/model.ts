@@ -552,6 +552,23 @@ export interface Settings {
 	readonly metrics: {readonly address: string; readonly port: number} | null;
 }
 
+/** Where and how flows, turns and persistence are shared with the other balancers (`lvs_sync_daemon`). */
+export interface Sharing {
+	readonly interface: string;
+	/** IPv4 multicast. */
+	readonly group: string;
+	readonly port: number;
+	/** Balancers of another number are none of ours. */
+	readonly id: number;
+	readonly ttl: number;
+	/** Bytes of the longest datagram. */
+	readonly datagramMax: number;
+	/** null: whoever is on the link is believed. */
+	readonly key: string | null;
+	/** How long a balancer that starts waits at most, to know the others' connections, before it preempts. */
+	readonly waitUs: number;
+}
+
 /** A whole configuration. */
 export interface Config {
 	readonly file: string;
@@ -563,4 +580,6 @@ export interface Config {
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
 	readonly trackers: Trackers;
+	/** null: connections do not outlive their balancer. */
+	readonly sharing: Sharing | null;
 }

@@ -42,6 +42,8 @@ export interface Status {
 	readonly nics: readonly NicStatus[];
 	readonly health: HealthReport;
 	readonly vrrp: VrrpReport;
+	/** null: nothing is shared, or lbd-sync does not answer. */
+	readonly sharing: SharingReport | null;
 	/** The last reload that was asked for, or null. */
 	readonly lastReload: ReloadReport | null;
 }
@@ -107,6 +109,8 @@ export interface InstanceReport {
 	readonly priority: number;
 	readonly basePriority: number;
 	readonly trackers: readonly TrackedReport[];
+	/** It does not preempt before it knows the master's connections. */
+	readonly waits: boolean;
 	readonly syncGroup: string | null;
 	readonly addresses: readonly string[];
 	/** Who sends the adverts: `192.168.1.10`, or null while nobody is heard. */
@@ -116,6 +120,28 @@ export interface InstanceReport {
 	readonly transitions: number;
 	/** Another master that is heard while this one is master, or null. `refused`: why its adverts are not believed. */
 	readonly rival: {readonly address: string; readonly refused: string | null; readonly sinceS: number} | null;
+}
+
+/** How connections are shared with the other balancers. Counts are records since lbd-sync began. */
+export interface SharingReport {
+	/** `joining`: it is still being told what the others know. `alone`: nobody is there. */
+	readonly state: 'joining' | 'in-sync' | 'alone';
+	readonly peers: readonly {
+		readonly address: string;
+		readonly heardMsAgo: number;
+		readonly inSync: boolean;
+		/** Datagrams that did not come. */
+		readonly lost: number;
+	}[];
+	readonly sent: number;
+	/** Not taken by the network, or overwritten before they could be read; the next round tells again. */
+	readonly unsent: number;
+	readonly overwritten: number;
+	readonly received: number;
+	/** What became of those: `taken`, `known`, `refused`, `strange`. */
+	readonly fates: Readonly<Record<string, number>>;
+	/** Datagrams that were not believed, by reason. */
+	readonly refusals: Readonly<Record<string, number>>;
 }
 
 /** Something that an instance tracks. */

@@ -180,6 +180,18 @@ export interface Subprocesses {
 	findVrrp(options: {socket: string; onMessage: (message: unknown) => void; onExit: (how: string) => void}): Subprocess;
 }
 
+/** Datagrams of a multicast group on one link. */
+export interface GroupSocket {
+	/** false: the kernel did not take it. */
+	send(bytes: Uint8Array): boolean;
+	close(): void;
+}
+
+export interface SharingProcesses {
+	/** Starts `lbd-sync`, which ends with us; otherwise as `startVrrp`. */
+	startSync(options: {onMessage: (message: unknown) => void; onExit: (how: string) => void}): Omit<Subprocess, 'leave'>;
+}
+
 /** How a script ended. `failed`: it was not run at all. */
 export type ScriptEnd =
 	| {readonly kind: 'exited'; readonly status: number}
@@ -257,6 +269,7 @@ export interface Host {
 	/** Uniform in [0, 1). */
 	readonly random: () => number;
 	readonly subprocesses: Subprocesses;
+	readonly sharingProcesses: SharingProcesses;
 	readonly scripts: Scripts;
 	readonly smallFiles: SmallFiles;
 	readonly processes: Processes;

@@ -195,6 +195,48 @@ export const FAMILIES: readonly Family[] = [
 		samples: ({drift}) => byLabel(NONE, 'map', drift),
 	},
 	{
+		name: 'lbd_sharing_in_sync',
+		help: 'Whether what the other balancers know of connections is known here (1), or is still being told (0). Absent where nothing is shared.',
+		type: 'gauge',
+		labels: [],
+		samples: ({sharing}) => (sharing === null ? [] : [[NONE, Number(sharing.state !== 'joining')]]),
+	},
+	{
+		name: 'lbd_sharing_records_total',
+		help: 'Flows, persistence entries and turns told to the other balancers: sent, unsent (the network took none) or overwritten (too many at once). What did not leave is told again by the next round.',
+		type: 'counter',
+		labels: ['outcome'],
+		samples: ({sharing}) =>
+			sharing === null
+				? []
+				: byLabel(NONE, 'outcome', {
+						sent: sharing.sent,
+						unsent: sharing.unsent,
+						overwritten: sharing.overwritten,
+					}),
+	},
+	{
+		name: 'lbd_sharing_copies_total',
+		help: 'Flows and persistence entries that other balancers told of: taken, known better here, refused (no room) or strange (of no service and backend here).',
+		type: 'counter',
+		labels: ['fate'],
+		samples: ({sharing}) => (sharing === null ? [] : byLabel(NONE, 'fate', sharing.fates)),
+	},
+	{
+		name: 'lbd_sharing_lost_total',
+		help: 'Datagrams of another balancer that did not come.',
+		type: 'counter',
+		labels: ['peer'],
+		samples: ({sharing}) => (sharing?.peers ?? []).map(({address: peer, lost}) => [{peer}, lost]),
+	},
+	{
+		name: 'lbd_sharing_refused_total',
+		help: 'Datagrams that were not believed, by reason.',
+		type: 'counter',
+		labels: ['reason'],
+		samples: ({sharing}) => (sharing === null ? [] : byLabel(NONE, 'reason', sharing.refusals)),
+	},
+	{
 		name: 'lbd_reloads_total',
 		help: 'Reloads that were asked for, by outcome.',
 		type: 'counter',

@@ -14,6 +14,8 @@ export interface Snapshot {
 	readonly notifications: Readonly<Record<string, Readonly<Record<string, number>>>>;
 	/** Entries that somebody else has changed, by map. */
 	readonly drift: Readonly<Record<string, number>>;
+	/** null: nothing is shared. */
+	readonly sharing: SharingSample | null;
 	readonly reloads: {readonly applied: number; readonly refused: number; readonly lastApplied: boolean};
 }
 
@@ -66,4 +68,15 @@ export interface TrackerSample {
 	readonly kind: string;
 	readonly tracker: string;
 	readonly value: number;
+}
+
+/** Counts are records, but for `lost` and `refusals`, which are datagrams. */
+export interface SharingSample {
+	readonly state: string;
+	readonly peers: readonly {readonly address: string; readonly lost: number}[];
+	readonly sent: number;
+	readonly unsent: number;
+	readonly overwritten: number;
+	readonly fates: Readonly<Record<string, number>>;
+	readonly refusals: Readonly<Record<string, number>>;
 }

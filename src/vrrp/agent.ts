@@ -111,6 +111,8 @@ export class VrrpAgent {
 				return this.#configure(message.config, message.tracked, message.legacies);
 			case 'tracked':
 				return this.#router?.track(message.tracked);
+			case 'wait':
+				return this.#router?.wait(message.waits);
 			case 'status':
 				return this.#outbox.send({kind: 'status', id: message.id, status: this.#status()});
 			case 'release':

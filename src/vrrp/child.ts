@@ -159,6 +159,13 @@ export class VrrpChild {
 		if (this.#running?.ready) this.#tell({kind: 'tracked', tracked: [report]});
 	}
 
+	/** Whether preemption waits from now on, see protocol.ts, whatever a configuration said that is still being tried. */
+	wait(waits: boolean): void {
+		if (this.#accepted !== null) this.#accepted = {...this.#accepted, waits};
+		if (this.#proposed !== null) this.#proposed.config = {...this.#proposed.config, waits};
+		if (this.#running?.ready) this.#tell({kind: 'wait', waits});
+	}
+
 	/** Asks the process; rejects with a `ControlError` when it does not answer within a second. */
 	status(): Promise<VrrpStatus> {
 		return this.#ask(this.#statusRequests, STATUS_TIMEOUT_US, id => ({kind: 'status', id}));

@@ -58,6 +58,8 @@ export interface VrrpHost {
 
 /** What an instance asks of the router it belongs to. */
 export interface InstanceOwner {
+	/** Whether nobody preempts a master now. */
+	waits(): boolean;
 	/** Reads whatever waits in the sockets of all instances. */
 	drain(): void;
 	/** The instance has taken a step. */
@@ -254,7 +256,8 @@ export class InstanceRunner {
 	}
 
 	dispatch(event: MachineEvent): void {
-		const {state, effects} = step(this.#state, event, this.#machineConfig);
+		const preempt = this.#machineConfig.preempt && !this.#owner.waits();
+		const {state, effects} = step(this.#state, event, {...this.#machineConfig, preempt});
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
 		if (state.role !== 'master' && this.#rivals.ends()) this.#reportRivalGone();
@@ -306,6 +309,7 @@ export class InstanceRunner {
 			priority: this.#priority,
 			basePriority: this.#instance.priority,
 			tracks: this.#tracking().tracks,
+			waits: this.#state.role === 'backup' && this.#machineConfig.preempt && this.#owner.waits(),
 			master: this.#state.role === 'master' ? this.#ownRank() : this.#master,
 			addresses: this.#instance.addresses.map(virtual => virtual.address),
 			advertsSent: this.#advertsSent,

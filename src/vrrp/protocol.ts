@@ -24,6 +24,8 @@ export interface VrrpConfig {
 	readonly dynamicInterfaces: boolean;
 	/** How long `lbd-vrrp` goes on without `lbd`. */
 	readonly graceUs: number;
+	/** See `wait` below. */
+	readonly waits: boolean;
 }
 
 /** What an instance was in a process that has left everything as it was. */
@@ -53,6 +55,8 @@ export interface InstanceStatus {
 	readonly priority: number;
 	readonly basePriority: number;
 	readonly tracks: readonly TrackStatus[];
+	/** It would preempt, but for what it does not know yet of the master's connections. */
+	readonly waits: boolean;
 	/** Whom we take for the master, ourselves included; null while nobody is. */
 	readonly master: {readonly address: string; readonly priority: number} | null;
 	readonly addresses: readonly string[];
@@ -126,6 +130,8 @@ export type ToVrrp =
 	| {readonly kind: 'release' | 'reclaim'; readonly id: number; readonly name: string}
 	/** End and leave everything as it is for a process of another build, which goes on from there. */
 	| {readonly kind: 'hand-on'}
+	/** Nobody preempts a master before its connections are known here; who hears no master takes over all the same. */
+	| {readonly kind: 'wait'; readonly waits: boolean}
 	| {readonly kind: 'stop'};
 
 export type FromVrrp =

@@ -47,6 +47,7 @@ export class Router {
 	#instances: readonly Instance[] = [];
 	/** Names of the interfaces with `promote_secondaries`. */
 	#promoting: ReadonlySet<string> = new Set();
+	#waits = false;
 	/** null: nothing is configured yet. */
 	#scope: Scope | null = null;
 	/** Group decisions wait while one event is being given to several members. */
@@ -73,6 +74,11 @@ export class Router {
 	 */
 	configure(config: VrrpConfig, legacies: readonly Legacy[] = []): Promise<void> {
 		return this.#inTurn(() => this.#configure(config, new Map(legacies.map(legacy => [legacy.key, legacy]))));
+	}
+
+	/** Whether preemption waits from now on, see protocol.ts. */
+	wait(waits: boolean): void {
+		this.#waits = waits;
 	}
 
 	/** Takes in what trackers have found; those that are not named stay as they were. */
@@ -152,6 +158,7 @@ export class Router {
 	/** Static addresses come first: an instance may need one to speak from. */
 	async #configure(config: VrrpConfig, legacies: ReadonlyMap<string, Legacy>): Promise<void> {
 		this.#openLeases(config.daemon);
+		this.#waits = config.waits;
 		const scope = scopeOf(config);
 		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
 		if (!config.dynamicInterfaces) requireInterfaces(config, found.links);
@@ -240,6 +247,7 @@ export class Router {
 			log: this.#log,
 			tracked: this.#tracked,
 			owner: {
+				waits: () => this.#waits,
 				drain: () => this.#sockets.drain(),
 				settled: () => this.#settle(),
 				transition: transition => this.#events.transition(transition),

@@ -9,7 +9,7 @@ import {BpfError, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {addressLength, type Family} from '../net/address.js';
+import {addressLength, FAMILIES, type Family} from '../net/address.js';
 import {Attachments} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
@@ -40,6 +40,7 @@ import {MAP_NAMES, Maps} from './maps.js';
 import {countPersistence, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
+import {SharingPlane} from './sharing.js';
 import {
 	applyOp,
 	type BackendId,
@@ -66,7 +67,18 @@ export interface DataPlaneOptions {
 	readonly log: Log;
 }
 
-const PROGRAMS = ['lb', 'read_clock'] as const;
+/** A program of a family's object, and what it is pinned as. */
+interface Pinned {
+	readonly pin: string;
+	readonly name: string;
+	readonly family: Family;
+}
+
+/** The clock reader is for lbctl, `lb` for its test runs, the others for lbd-sync. */
+const PROGRAMS: readonly Pinned[] = [
+	...['lb', 'read_clock'].map(name => ({pin: name, name, family: 4}) as const),
+	...['take_flows', 'take_clients'].flatMap(name => FAMILIES.map(family => ({pin: `${name}${family}`, name, family}))),
+];
 /** No daemon may be called so. */
 const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
@@ -134,6 +146,7 @@ export class DataPlane {
 	readonly #blockList: BlockList;
 	/** How often something was applied. */
 	#writes = 0;
+	#sharing = false;
 
 	private constructor(parts: {
 		maps: Maps;
@@ -289,6 +302,22 @@ export class DataPlane {
 		this.#putSettings({...this.settings, routeGeneration: nextGeneration(this.settings.routeGeneration)});
 	}
 
+	/** Whether the program notes what peers should know of its flows. */
+	setSharing(on: boolean): void {
+		this.#sharing = on;
+		this.#putAttention();
+	}
+
+	/** What lbd-sync has by the pins, for one who has none; it ends with this. */
+	sharing(): SharingPlane {
+		const programs = (name: string) => ({4: this.#objects.program(name, 4), 6: this.#objects.program(name, 6)});
+		return new SharingPlane(this.maps, {
+			takeFlows: programs('take_flows'),
+			takeClients: programs('take_clients'),
+			clock: this.#clockReader,
+		});
+	}
+
 	/** Sources that nothing is taken from, as `Settings.blocked` writes them. */
 	get blocked(): ReadonlySet<string> {
 		return this.#blockList.prefixes;
@@ -305,7 +334,8 @@ export class DataPlane {
 
 	/** Tells the program what there is to look for. */
 	#putAttention(): void {
-		const {flags, virtualVerdicts} = attention(this.tables, this.#blockList);
+		const {flags: found, virtualVerdicts} = attention(this.tables, this.#blockList);
+		const flags = found | (this.#sharing ? SettingFlag.SETTING_SHARING : 0);
 		if (flags === this.settings.flags && virtualVerdicts === this.settings.virtualVerdicts) return;
 		this.#putSettings({...this.settings, flags, virtualVerdicts});
 	}
@@ -359,7 +389,7 @@ export class DataPlane {
 
 	#restorePins(): number {
 		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
-		const programs = PROGRAMS.filter(name => !existsSync(this.#pins.program(name)));
+		const programs = PROGRAMS.filter(({pin}) => !existsSync(this.#pins.program(pin)));
 		pinPrograms(this.#objects, this.#pins, programs);
 		return maps + programs.length;
 	}
@@ -524,6 +554,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		hz,
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		...attention,
+		sharedPerCpu: maps.sharedPerCpu,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
@@ -547,7 +578,7 @@ function nextGeneration(generation: number): number {
 	return (generation + 1) & GENERATION_MASK;
 }
 
-/** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
+/** Programs are pinned anew by every run. Maps come last, see Pins. */
 function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: boolean): void {
 	if (!adopted) pins.create();
 	pinPrograms(objects, pins, PROGRAMS);
@@ -556,8 +587,8 @@ function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: b
 	else if (isUpgrade) pins.replaceMaps(MAP_NAMES, pin);
 }
 
-function pinPrograms(objects: Objects, pins: Pins, names: readonly string[]): void {
-	for (const name of names) pins.replaceProgram(name, path => objects.program(name).pin(path));
+function pinPrograms(objects: Objects, pins: Pins, programs: readonly Pinned[]): void {
+	for (const {pin, name, family} of programs) pins.replaceProgram(pin, path => objects.program(name, family).pin(path));
 }
 
 /** The entries of a stretch of turns; zeroes where nobody reads it any more. */

@@ -44,7 +44,7 @@ export interface FlowCounts {
 export type FlowMemory = ByFamily<Pick<MapMemory, 'size' | 'copy'>>;
 
 /** Of a family's slots, in 32-bit words: their size, the client's address (the service's follows), ports, halves of `word`. */
-interface Shape {
+export interface Shape {
 	readonly family: Family;
 	readonly slot: number;
 	readonly address: number;
@@ -53,7 +53,7 @@ interface Shape {
 	readonly state: number;
 }
 
-const SHAPES: ByFamily<Shape> = {
+export const SHAPES: ByFamily<Shape> = {
 	4: {family: 4, slot: FLOW_SIZES[4].slot / 4, address: 1, ports: 2, stamp: 4, state: 5},
 	6: {family: 6, slot: FLOW_SIZES[6].slot / 4, address: 4, ports: 8, stamp: 10, state: 11},
 };
@@ -81,7 +81,7 @@ function* chunks(memory: FlowMemory[Family], {family}: Shape): Generator<Uint32A
 }
 
 /** Ages flows against one moment, as flow_age() and flow_expired() of bpf/flow_table.h do. */
-class Ages {
+export class Ages {
 	readonly #settings: Settings;
 	readonly #fine: number;
 	readonly #coarse: number;
@@ -214,7 +214,7 @@ function* liveFlowsOf(memory: FlowMemory[Family], shape: Shape, settings: Settin
 }
 
 /** The state in the upper half of `word`. */
-function stateIn(high: number): number {
+export function stateIn(high: number): number {
 	return (high >>> STATE_IN_HIGH) & 0xf;
 }
 

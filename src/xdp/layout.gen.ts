@@ -28,6 +28,21 @@ export const BackendState = {
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
+/** enum copy_fate */
+export const CopyFate = {
+	COPY_TAKEN: 0,
+	COPY_KNOWN: 1,
+	COPY_REFUSED: 2,
+	COPY_STRANGE: 3,
+} as const;
+export type CopyFate = (typeof CopyFate)[keyof typeof CopyFate];
+
+/** enum copy_flag */
+export const CopyFlag = {
+	COPY_OPENED: 1,
+} as const;
+export type CopyFlag = (typeof CopyFlag)[keyof typeof CopyFlag];
+
 /** enum event */
 export const Event = {
 	EVENT_PERSISTENCE_FULL: 0,
@@ -50,6 +65,7 @@ export type FailedBackend = (typeof FailedBackend)[keyof typeof FailedBackend];
 export const FlowShift = {
 	FLOW_BACKEND_SHIFT: 32,
 	FLOW_STATE_SHIFT: 48,
+	FLOW_COPY_SHIFT: 52,
 	FLOW_LOCK_SHIFT: 55,
 	FLOW_GENERATION_SHIFT: 56,
 	NEXT_HOP_NIC_SHIFT: 48,
@@ -86,6 +102,7 @@ export const Limits = {
 	LIMIT_TURNS_PER_SERVICE: 1024,
 	LIMIT_LEASES: 4096,
 	LIMIT_VIRTUAL_ADDRESSES: 16384,
+	LIMIT_COPIES_MAX: 64,
 } as const;
 export type Limits = (typeof Limits)[keyof typeof Limits];
 
@@ -163,6 +180,7 @@ export const SettingFlag = {
 	SETTING_ALL_PORTS: 1,
 	SETTING_BLOCKS: 2,
 	SETTING_BLOCKS6: 4,
+	SETTING_SHARING: 8,
 } as const;
 export type SettingFlag = (typeof SettingFlag)[keyof typeof SettingFlag];
 
@@ -736,7 +754,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 112 bytes. */
+/** struct settings, 120 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -749,11 +767,12 @@ export interface Settings {
 	readonly routeGeneration: number;
 	readonly flags: number;
 	readonly virtualVerdicts: bigint;
+	readonly sharedPerCpu: number;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 112,
+	size: 120,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -766,7 +785,9 @@ export const settings: Codec<Settings> = {
 		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
 		putU32(view, 36, value.flags, 'settings.flags');
 		putU64(view, 40, value.virtualVerdicts, 'settings.virtual_verdicts');
-		put(view, 48, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 48, value.sharedPerCpu, 'settings.shared_per_cpu');
+		put(view, 52, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putPad(view, 116, 4);
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -780,7 +801,48 @@ export const settings: Codec<Settings> = {
 		routeGeneration: view.getUint32(32, true),
 		flags: view.getUint32(36, true),
 		virtualVerdicts: view.getBigUint64(40, true),
-		timeouts: take(view, 48, flowTimeouts),
+		sharedPerCpu: view.getUint32(48, true),
+		timeouts: take(view, 52, flowTimeouts),
+	}),
+};
+
+/** struct share_head, 64 bytes. */
+export interface ShareHead {
+	readonly next: bigint;
+}
+export const shareHead: Codec<ShareHead> = {
+	name: 'share_head',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.next, 'share_head.next');
+		putPad(view, 8, 56);
+	},
+	decode: view => ({
+		next: view.getBigUint64(0, true),
+	}),
+};
+
+/** struct shared_flow, 32 bytes. */
+export interface SharedFlow {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+	readonly word: bigint;
+	readonly nextHop: bigint;
+}
+export const sharedFlow: Codec<SharedFlow> = {
+	name: 'shared_flow',
+	size: 32,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 1), value.addrs, 'shared_flow.addrs');
+		putU64(view, 8, value.ports, 'shared_flow.ports');
+		putU64(view, 16, value.word, 'shared_flow.word');
+		putU64(view, 24, value.nextHop, 'shared_flow.next_hop');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 1)),
+		ports: view.getBigUint64(8, true),
+		word: view.getBigUint64(16, true),
+		nextHop: view.getBigUint64(24, true),
 	}),
 };
 
@@ -1102,6 +1164,22 @@ export const maps = {
 		key: u32,
 		value: settings,
 	} satisfies MapLayout<number, Settings>,
+	shareHeads: {
+		name: 'share_heads',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 1024,
+		key: u32,
+		value: shareHead,
+	} satisfies MapLayout<number, ShareHead>,
+	sharedFlows: {
+		name: 'shared_flows',
+		type: MapType.array,
+		maxEntries: 262144,
+		flags: 1024,
+		key: u32,
+		value: sharedFlow,
+	} satisfies MapLayout<number, SharedFlow>,
 	sourceLimits: {
 		name: 'source_limits',
 		type: MapType.array,

@@ -234,6 +234,46 @@ export const serviceKey6: Codec<ServiceKey6> = {
 	}),
 };
 
+/** struct share_head, 64 bytes. */
+export interface ShareHead {
+	readonly next: bigint;
+}
+export const shareHead: Codec<ShareHead> = {
+	name: 'share_head',
+	size: 64,
+	encode(value, view) {
+		putU64(view, 0, value.next, 'share_head.next');
+		putPad(view, 8, 56);
+	},
+	decode: view => ({
+		next: view.getBigUint64(0, true),
+	}),
+};
+
+/** struct shared_flow6, 56 bytes. */
+export interface SharedFlow6 {
+	readonly addrs: readonly bigint[];
+	readonly ports: bigint;
+	readonly word: bigint;
+	readonly nextHop: bigint;
+}
+export const sharedFlow6: Codec<SharedFlow6> = {
+	name: 'shared_flow6',
+	size: 56,
+	encode(value, view) {
+		put(view, 0, arrayOf(u64, 4), value.addrs, 'shared_flow6.addrs');
+		putU64(view, 32, value.ports, 'shared_flow6.ports');
+		putU64(view, 40, value.word, 'shared_flow6.word');
+		putU64(view, 48, value.nextHop, 'shared_flow6.next_hop');
+	},
+	decode: view => ({
+		addrs: take(view, 0, arrayOf(u64, 4)),
+		ports: view.getBigUint64(32, true),
+		word: view.getBigUint64(40, true),
+		nextHop: view.getBigUint64(48, true),
+	}),
+};
+
 export const maps = {
 	blocked6: {
 		name: 'blocked6',
@@ -283,4 +323,20 @@ export const maps = {
 		key: serviceKey6,
 		value: u32,
 	} satisfies MapLayout<ServiceKey6, number>,
+	shareHeads6: {
+		name: 'share_heads6',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 1024,
+		key: u32,
+		value: shareHead,
+	} satisfies MapLayout<number, ShareHead>,
+	sharedFlows6: {
+		name: 'shared_flows6',
+		type: MapType.array,
+		maxEntries: 262144,
+		flags: 1024,
+		key: u32,
+		value: sharedFlow6,
+	} satisfies MapLayout<number, SharedFlow6>,
 } as const;

@@ -31,6 +31,9 @@ export interface Sizes {
 const CLOCK_FRAME = new Uint8Array(64);
 /** Long enough to tell 250 from 300 although the clock steps by whole jiffies. */
 const HZ_SAMPLE_US = 100_000;
+/** Flows to tell peers of that are kept for whoever reads them, of all CPUs; at least so many of each. */
+const SHARED_FLOWS = 2 ** 18;
+const SHARED_PER_CPU_MIN = 2 ** 12;
 const USUAL_HZ = [100, 250, 300, 1000] as const;
 
 /** Mounts bpffs where it is missing. */
@@ -216,6 +219,7 @@ function load(object: BpfObject, existing: (name: string) => RawMap | undefined)
 export function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 	const cpus = possibleCpus();
 	const {services, backends, turns} = entriesFor(sizes);
+	const shared = cpus * Math.max(SHARED_PER_CPU_MIN, 2 ** Math.floor(Math.log2(SHARED_FLOWS / cpus)));
 	return new Map([
 		['services', services],
 		['services_by_key', services],
@@ -235,6 +239,10 @@ export function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 		['verdicts', services * cpus],
 		['traffic', backends * cpus],
 		['answers', cpus],
+		['shared_flows', shared],
+		['shared_flows6', shared],
+		['share_heads', cpus],
+		['share_heads6', cpus],
 	]);
 }
 

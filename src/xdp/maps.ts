@@ -52,6 +52,9 @@ export class Maps {
 	readonly openings: MapMemory;
 	readonly verdicts: MapMemory;
 	readonly traffic: MapMemory;
+	/** What there is to tell peers: rings of shared_flow, a CPU's behind another's, and of each how much was written. */
+	readonly sharedFlows: ByFamily<MapMemory>;
+	readonly shareHeads: ByFamily<MapMemory>;
 	readonly #raw = new Map<string, RawMap>();
 	readonly #memories: MapMemory[] = [];
 
@@ -85,6 +88,8 @@ export class Maps {
 			this.openings = this.#mapped(maps.openings);
 			this.verdicts = this.#mapped(maps.verdicts);
 			this.traffic = this.#mapped(maps.traffic);
+			this.sharedFlows = {4: this.#mapped(maps.sharedFlows), 6: this.#mapped(maps6.sharedFlows6)};
+			this.shareHeads = {4: this.#mapped(maps.shareHeads), 6: this.#mapped(maps6.shareHeads6)};
 		} catch (error) {
 			this.close();
 			throw error;
@@ -139,6 +144,12 @@ export class Maps {
 	/** The next ticket of a service's turn: how many have been taken. */
 	ticket(service: number): bigint {
 		return this.tickets.u64(service * layout.ticket.size);
+	}
+
+	/** Entries of each CPU's ring of `sharedFlows`, a power of two. */
+	get sharedPerCpu(): number {
+		const {size} = layout.sharedFlow;
+		return this.sharedFlows[4].size / size / (this.shareHeads[4].size / layout.shareHead.size);
 	}
 
 	/** How many connections a backend was dealt while its service was counted. */

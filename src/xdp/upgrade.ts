@@ -66,6 +66,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
 	source_limits: PASSING,
 	answers: PASSING,
 	leases: PASSING,
+	shared_flows: {...PASSING, enums: ['flow_state', 'flow_shift'], packed: true},
+	share_heads: PASSING,
 };
 /** One that this version has not heard of, or that nobody has put into the table yet: better say too much. */
 const UNKNOWN: Kind = {role: 'state', holds: 'what it holds'};

@@ -25,6 +25,7 @@ const instance = {
 	priority: 200,
 	basePriority: 200,
 	trackers: [],
+	waits: false,
 	syncGroup: 'VRRP1',
 	advertsReceived: 0,
 	transitions: 2,
@@ -42,6 +43,7 @@ export const STATUS: Status = {
 		{name: 'eth0', mode: 'native'},
 		{name: 'eth1', mode: 'generic'},
 	],
+	sharing: null,
 	lastReload: null,
 	health: {
 		services: [

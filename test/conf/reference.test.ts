@@ -105,6 +105,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 		}) as const;
 	return {
 		file,
+		sharing: null,
 		globals: {
 			routerId: null,
 			mail: {

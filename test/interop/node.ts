@@ -157,6 +157,7 @@ class Ours implements Router {
 			multicastGroups,
 			dynamicInterfaces,
 			graceUs,
+			waits: false,
 		});
 		this.#trackers.configure(trackers);
 	}

@@ -48,6 +48,7 @@ import {
 import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
+import {SharingPlane} from '../../src/xdp/sharing.js';
 import {addressIn, emptyTables, familyOf, type Tables, virtualVerdicts} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
 import {endpoint, mac} from './frame.js';
@@ -194,6 +195,16 @@ export class Balancer {
 	jiffies(): bigint {
 		const {data} = this.run('read_clock', new Uint8Array(64), 'external');
 		return new DataView(data.buffer, data.byteOffset, data.byteLength).getBigUint64(0, true);
+	}
+
+	/** What lbd-sync works with; it ends with the balancer. */
+	sharing(): SharingPlane {
+		const programs = (name: string) => ({4: this.#objects.program(name, 4), 6: this.#objects.program(name, 6)});
+		return new SharingPlane(this.maps, {
+			takeFlows: programs('take_flows'),
+			takeClients: programs('take_clients'),
+			clock: this.#objects.program('read_clock'),
+		});
 	}
 
 	/** Pins a program at a path of a bpffs. */
@@ -393,6 +404,7 @@ export class Balancer {
 			routeGeneration: 1,
 			flags: [...tables.services.values()].some(({port}) => port === 0) ? SettingFlag.SETTING_ALL_PORTS : 0,
 			virtualVerdicts: virtualVerdicts(tables),
+			sharedPerCpu: maps.sharedPerCpu,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);

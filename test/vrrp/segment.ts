@@ -13,13 +13,17 @@ const place: Place = {file: 'keepalived.conf', line: 1, column: 1};
 
 export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'};
 
-/** Of a configuration without static blocks, whose interfaces must be there. */
-export const noStatics: Pick<VrrpConfig, 'daemon' | 'statics' | 'trackGroups' | 'dynamicInterfaces' | 'graceUs'> = {
+/** Of a configuration without static blocks, whose interfaces must be there, and which waits for nobody's connections. */
+export const noStatics: Pick<
+	VrrpConfig,
+	'daemon' | 'statics' | 'trackGroups' | 'dynamicInterfaces' | 'graceUs' | 'waits'
+> = {
 	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
 	dynamicInterfaces: false,
 	graceUs: seconds(10),
+	waits: false,
 };
 
 export function virtualAddress(address: string, device: string): VirtualAddress {

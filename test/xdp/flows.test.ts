@@ -17,6 +17,7 @@ const SETTINGS: Settings = {
 	virtualVerdicts: 0n,
 	routeGeneration: 0,
 	flags: 0,
+	sharedPerCpu: 4096,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 };
 /** Both clocks have wrapped around since boot. */

@@ -1,4 +1,4 @@
-import type {NicStatus, Status} from '../../control/protocol.js';
+import type {NicStatus, SharingReport, Status} from '../../control/protocol.js';
 import {ExitCode, KernelError} from '../../errors.js';
 import type {DropView} from '../../xdp/view.js';
 import {duration} from '../format.js';
@@ -51,12 +51,13 @@ async function readForwarding(session: Session, daemon: Status | null): Promise<
 
 function renderDaemon(name: string, daemon: Status | null, style: Style): string {
 	if (daemon === null) return `lbd ${name}: ${paint(style, 'bad', 'not running')}\n`;
-	const {version, pid, uptimeS, file, nics, lastReload} = daemon;
+	const {version, pid, uptimeS, file, nics, sharing, lastReload} = daemon;
 	const lines = [
 		`lbd ${name}: ${paint(style, 'good', 'running')} for ${duration(uptimeS)}, version ${version}, pid ${pid}`,
 		`configuration: ${printable(file)}`,
 		`NICs: ${nics.length === 0 ? 'none' : nics.map(nic => renderNic(nic, style)).join(', ')}`,
 	];
+	if (sharing !== null) lines.push(`sharing: ${renderSharing(sharing, style)}`);
 	if (lastReload !== null && !lastReload.applied) {
 		lines.push(paint(style, 'bad', `last reload refused at ${lastReload.at}: ${printable(lastReload.summary)}`));
 	}
@@ -66,4 +67,16 @@ function renderDaemon(name: string, daemon: Status | null, style: Style): string
 /** Generic mode costs most of the speed, so it is not passed over in silence. */
 function renderNic({name, mode}: NicStatus, style: Style): string {
 	return mode === 'native' ? `${name} (native)` : `${name} (${paint(style, 'warning', 'generic: slow')})`;
+}
+
+/** Whether a take-over here would keep the connections of the others. */
+function renderSharing({state, peers, unsent, overwritten}: SharingReport, style: Style): string {
+	const paints = {joining: 'warning', 'in-sync': 'good', alone: 'warning'} as const;
+	const names = peers.map(({address}) => address).join(', ');
+	const untold = unsent + overwritten;
+	return [
+		paint(style, paints[state], state.replace('-', ' ')),
+		...(names === '' ? [] : [`with ${names}`]),
+		...(untold === 0 ? [] : [`${untold} records were late`]),
+	].join(', ');
 }

@@ -84,9 +84,12 @@ const countColumns: readonly Column<InstanceRow>[] = [
 	{title: 'WHY', cell: row => row.reason},
 ];
 
-function state({state, released, lingers}: InstanceReport): string {
-	if (lingers) return `${state.toUpperCase()} (leaving)`;
-	return `${state.toUpperCase()}${released ? ' (released)' : ''}`;
+/** With what keeps it from being what its priority says: a backup that would preempt may wait for the master's connections. */
+function state({state, released, lingers, waits}: InstanceReport): string {
+	const name = state.toUpperCase();
+	if (lingers) return `${name} (leaving)`;
+	if (released) return `${name} (released)`;
+	return waits ? `${name} (syncing)` : name;
 }
 
 /** Who it is, and who else. */

@@ -13,6 +13,5 @@ export const ownBuffers = 'lbd sizes the buffers of its sockets itself';
 export const ownFiles = 'lbctl and /metrics show the state, and nothing is written to files';
 export const checkedReload = 'a reload always reads and checks the file first';
 export const signalledReload = 'a reload is asked for by SIGHUP or by lbctl reload';
-export const noSharing = 'connections are not shared between balancers yet';
 export const rfcVrrp = 'VRRP runs by the rules of the RFC only';
 export const linkEvents = 'the kernel tells when a link changes';

@@ -18,6 +18,7 @@ import * as because from './because.js';
 import {type FifoDrafts, fifoKeywords, newFifos, toFifos, UMASK_DEFAULT, umaskArgs} from './fifo.js';
 import type {NotifyDefaults} from './notify.js';
 import {type ScriptDefaults, type ScriptDraft, scriptArgs, toScript, userArgs} from './script.js';
+import {type SharingDraft, syncDaemonArgs} from './sharing.js';
 import {virtualMacGlobals} from './virtual-mac.js';
 import {type ExtraDraft, extraKeywords, type GarpDraft, garpKeywords, rfcKeywords, vrrpVersion} from './vrrp-values.js';
 
@@ -54,6 +55,7 @@ export interface GlobalsDraft extends Draft, NotifyDefaults {
 	readonly multicastGroups: {4: string; 6: string};
 	readonly scripts: ScriptDefaults;
 	logAllFailures: boolean;
+	sharing: SharingDraft | null;
 	/** What instances use that say nothing themselves. */
 	readonly garp: GarpDraft;
 	garpExtra: ExtraDraft | null;
@@ -95,6 +97,7 @@ export function newGlobals(place: Place): GlobalsDraft {
 		defaultInterface: 'eth0',
 		multicastGroups: {4: '224.0.0.18', 6: 'ff02::12'},
 		logAllFailures: false,
+		sharing: null,
 		scripts: {user: null, group: null, secured: false},
 		garp: {},
 		garpExtra: null,
@@ -231,7 +234,9 @@ export const globals: Keywords<GlobalsDraft> = {
 		draft.rsInitNotifies = true;
 	}),
 
-	lvs_sync_daemon: accepted(because.noSharing),
+	lvs_sync_daemon: full(syncDaemonArgs, (draft, sharing, place) => {
+		draft.sharing = {...sharing, place};
+	}),
 	...rows('lvs_flush lvs_flush_on_stop lvs_flush_onstop', accepted(because.noIpvs)),
 	...rows('nftables_ipvs nftables_ipvs_priority nftables_ipvs_start_fwmark', accepted(because.noIpvs)),
 	checker_log_all_failures: full(onOff, (draft, all) => {

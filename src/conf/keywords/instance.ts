@@ -215,7 +215,9 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.accept = false;
 	}),
 	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
-	lvs_sync_daemon_interface: accepted(because.noSharing),
+	lvs_sync_daemon_interface: accepted(
+		"'lvs_sync_daemon' says by which interface connections are shared, for all instances",
+	),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
 	no_virtual_ipaddress: full(none, () => {}),
 	v3_checksum_as_v2: accepted(because.ownChecksum, onOff),

@@ -1,10 +1,11 @@
-import {type Args, one, several} from '../args.js';
+import {type Args, none, one, several} from '../args.js';
 import type {Place, Protocol, Service, Settings} from '../model.js';
 import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
 import {integer, ip, ipv4, type Network, network, seconds, word} from '../values.js';
 import {port, SERVICES_MAX} from './group.js';
 import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
 import {protocol} from './service.js';
+import {type SharingDraft, sharingSettings} from './sharing.js';
 
 /** The `lbd { … }` block: our own settings. */
 export interface SettingsDraft extends Draft, PolicyDraft {
@@ -20,6 +21,7 @@ export interface SettingsDraft extends Draft, PolicyDraft {
 	notifyTimeoutUs: number;
 	vrrpGraceUs: number;
 	metrics: Settings['metrics'];
+	sharing: SharingDraft | null;
 	readonly services: ServiceSettingsDraft[];
 }
 
@@ -53,6 +55,7 @@ export function newSettings(place: Place): SettingsDraft {
 		notifyTimeoutUs: 60_000_000,
 		vrrpGraceUs: 10_000_000,
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
+		sharing: null,
 		services: [],
 	};
 }
@@ -137,6 +140,10 @@ export const settings: Keywords<SettingsDraft> = {
 	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
+	}),
+	sync: block(sharingSettings, none, (draft, _, place) => {
+		draft.sharing ??= draftAt(place);
+		return draft.sharing;
 	}),
 	service: block(serviceSettings, titleArgs, ({services}, title, place) => {
 		const draft = {...draftAt(place), title};

@@ -8,6 +8,7 @@ import {realPipes} from './pipes.js';
 import {realProcesses} from './processes.js';
 import {realScripts} from './scripts.js';
 import {realSmallFiles} from './small-files.js';
+import {realSharingProcesses} from './sync-process.js';
 import {realSubprocesses} from './vrrp-process.js';
 
 /** This machine. Netlink is opened when it is first asked for, since that can be refused. */
@@ -15,6 +16,7 @@ export const realHost: Host = {
 	clock: realClock,
 	random: Math.random,
 	subprocesses: realSubprocesses(),
+	sharingProcesses: realSharingProcesses,
 	scripts: realScripts(),
 	smallFiles: realSmallFiles,
 	processes: realProcesses,

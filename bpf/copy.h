@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Taking over what a peer tells: its flows, and its persistence entries. A copy is inserted as a new connection is, so it
+ * evicts no live TCP flow, and packets that come meanwhile find it or do not. What we know ourselves and have heard of more
+ * lately stays as it is.
+ */
+#ifndef SLUICE_COPY_H
+#define SLUICE_COPY_H
+
+#include "persist.h"
+
+/* States that a peer tells of; all of them keep the coarse clock. */
+#define COPIED_STATES                                                                                           \
+	(1u << FLOW_ESTABLISHED | 1u << FLOW_FIN_WAIT | 1u << FLOW_CLOSE_WAIT | 1u << FLOW_TIME_WAIT |           \
+	 1u << FLOW_CLOSED | 1u << FLOW_UDP_BOTH_WAYS | 1u << FLOW_ONE_SIDED_ESTABLISHED |                       \
+	 1u << FLOW_ONE_SIDED_CLOSE_WAIT)
+/* Ticks by which a peer's flow must be the younger one: its age was rounded twice. */
+#define COPY_SLACK 1
+
+static __always_inline __u64 jiffies_of_ms(const struct settings *set, __u32 ms)
+{
+	return (__u64)ms * set->hz / 1000;
+}
+
+/* The service of a backend, as far as both are in use. */
+static __always_inline const struct service *service_of_backend(__u32 id)
+{
+	struct backend *backend = get_backend(id);
+	const struct service *service =
+		backend && backend->state != BACKEND_UNUSED ? get_service(backend->service) : NULL;
+
+	return service && service->family == FAMILY ? service : NULL;
+}
+
+/* Whether a flow of this key may go to this backend. */
+static __always_inline int is_served_by(const struct flow_key *key, __u32 backend)
+{
+	const struct service *service = service_of_backend(backend);
+
+	return service && service->proto == flow_proto(key) && !(key->ports >> 40) &&
+	       (!service->port || service->port == key_service_port(key)) &&
+	       same_address(address_in(service->addr), key_service(key));
+}
+
+/* Remembers a client, unless its entry lasts longer anyhow; enum copy_fate. */
+__noinline int take_client(const struct persistence_key *client, __u32 backend, __u64 left)
+{
+	if (!client)
+		return COPY_STRANGE;
+	struct persistence_key key = *client;
+	struct persistence_entry fresh = {.expires = bpf_jiffies64() + left, .backend = backend};
+	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
+	if (!known)
+		return bpf_map_update_elem(&persistence, &key, &fresh, BPF_NOEXIST) ? COPY_REFUSED : COPY_TAKEN;
+	if (known->expires >= fresh.expires)
+		return COPY_KNOWN;
+	__u64 dealt = flow_load((__u64 *)&known->backend);
+	if ((__u16)dealt != backend)
+		deal_again(known, dealt, backend);
+	known->expires = fresh.expires;
+	return COPY_TAKEN;
+}
+
+/* Restarts the persistence of a flow's client. */
+__noinline int take_client_of(const struct flow_key *key, __u32 backend)
+{
+	struct backend *theirs = get_backend(backend);
+	const struct service *service = service_of_backend(backend);
+
+	if (!key || !theirs || !service || !service->persistence_jiffies)
+		return COPY_KNOWN;
+	struct address client = masked(key_client(key), address_in(service->persistence_mask));
+	struct persistence_key known = {.service = theirs->service};
+	put_address(known.client, &client);
+	return take_client(&known, backend, service->persistence_jiffies);
+}
+
+/* Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. */
+static __always_inline int gives_way(__u64 word, __u32 age, const struct flow_clock *now)
+{
+	if (word & FLOW_COPY)
+		return 1;
+	return !flow_is_half_open(word) && flow_age(word, now) > (__s32)age + COPY_SLACK;
+}
+
+/* Makes the slot that was found or opened what the peer says; enum copy_fate. */
+__noinline int settle_copy(const struct flow_key *key, struct flow_hit *hit, __u64 bits)
+{
+	struct settings *set = get_settings();
+
+	if (!key || !hit || !set)
+		return COPY_REFUSED;
+	struct flow_slot *slot = slot_of(key, hit, set);
+	if (!slot || !flow_replace(slot, hit, FLOW_STATE_MASK | FLOW_BACKEND_MASK | FLOW_STAMP_MASK | FLOW_COPY, bits))
+		return COPY_REFUSED;
+	return COPY_TAKEN;
+}
+
+/* Finds the slot of a peer's flow, or opens one; enum copy_fate. `bits`: its word. */
+__noinline int take_flow(const struct flow_key *key, __u64 next_hop, __u64 bits, __u32 age)
+{
+	struct settings *set = get_settings();
+	struct flow_hit hit = {};
+
+	if (!key || !set)
+		return COPY_REFUSED;
+	struct flow_clock now = flow_now(set);
+	enum flow_lookup found = find_flow(key, &hit);
+	if (found == FLOW_HIT)
+		return gives_way(hit.word, age, &now) ? settle_copy(key, &hit, bits) : COPY_KNOWN;
+	if (FLOW_DEAD_STATES >> flow_state(bits) & 1)
+		return COPY_KNOWN;
+	if (found == FLOW_MOVING || claim_flow(key, &hit, set) != FLOW_CLAIMED)
+		return COPY_REFUSED;
+	settle_flow(key, &hit, next_hop, flow_backend(bits));
+	return settle_copy(key, &hit, bits);
+}
+
+/* Takes the nth flow of a frame; enum copy_fate. */
+__noinline int take_nth_flow(struct xdp_md *ctx, __u32 n)
+{
+	struct settings *set = get_settings();
+	struct flow_copy *copy = (void *)(long)ctx->data + sizeof(__u64) + (__u64)(n & (COPIES_MAX - 1)) * sizeof(*copy);
+
+	if (!set || (void *)(copy + 1) > (void *)(long)ctx->data_end)
+		return COPY_STRANGE;
+	struct flow_key key = {.ports = copy->ports};
+#pragma GCC unroll 4
+	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
+		key.addrs[i] = copy->addrs[i];
+	__u32 backend = copy->backend, state = copy->state, opened = copy->flags & COPY_OPENED;
+	if (state >= FLOW_STATES_MAX || !(COPIED_STATES >> state & 1) || !is_served_by(&key, backend))
+		return COPY_STRANGE;
+	/* of a generation that is over, so that the first reply looks the route up */
+	__u64 next_hop = (copy->next_hop & ~(255ull << NEXT_HOP_GENERATION_SHIFT)) |
+			 (__u64)(__u8)(set->route_generation - 1) << NEXT_HOP_GENERATION_SHIFT;
+	__u32 age = jiffies_of_ms(set, copy->age_ms) >> set->coarse_shift;
+	__u64 bits = FLOW_COPY | (__u64)state << FLOW_STATE_SHIFT | (__u64)backend << FLOW_BACKEND_SHIFT |
+		     (__u32)(flow_now(set).coarse - age);
+	int fate = take_flow(&key, next_hop, bits, age);
+	if (opened && fate != COPY_REFUSED)
+		take_client_of(&key, backend);
+	return fate;
+}
+
+/* Takes the nth persistence entry of a frame; enum copy_fate. */
+__noinline int take_nth_client(struct xdp_md *ctx, __u32 n)
+{
+	struct settings *set = get_settings();
+	struct client_copy *copy = (void *)(long)ctx->data + sizeof(__u64) + (__u64)(n & (COPIES_MAX - 1)) * sizeof(*copy);
+
+	if (!set || (void *)(copy + 1) > (void *)(long)ctx->data_end)
+		return COPY_STRANGE;
+	__u32 id = copy->backend;
+	struct backend *backend = get_backend(id);
+	const struct service *service = service_of_backend(id);
+	if (!backend || !service || !service->persistence_jiffies)
+		return COPY_STRANGE;
+	__u64 left = jiffies_of_ms(set, copy->left_ms);
+	struct persistence_key key = {.service = backend->service};
+	struct address client = masked(address_in(copy->client), address_in(service->persistence_mask));
+	put_address(key.client, &client);
+	return take_client(&key, id, left < service->persistence_jiffies ? left : service->persistence_jiffies);
+}
+
+/* How many copies a frame says it has: its first eight bytes. */
+static __always_inline __u32 count_of_copies(struct xdp_md *ctx)
+{
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	__u64 *count = TAKE(&cursor, __u64);
+
+	return count ? *count : 0;
+}
+
+static __always_inline __u32 counted(int fate)
+{
+	return 1u << 8 * (fate & 3);
+}
+
+#endif

@@ -1,0 +1,148 @@
+/**
+ * Connections outlive their balancer: what the master knows of them, its backup knows as well. The reference job, with
+ * sharing by the internal network, loses its master and gets it back, under load.
+ */
+import type {Balancer} from '../../lab/balancer.js';
+import type {HeldConnection} from '../../lab/client.js';
+import type {Lab} from '../../lab/lab.js';
+import {externalVip} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
+import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
+
+import type {SharingReport, Status} from '../../src/control/protocol.js';
+import {finish} from '../../test/lab/observe.js';
+import {reference} from './jobs.js';
+import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
+
+const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
+const SYNC = `\nlbd {\n    sync {\n        interface eth1\n        key "${KEY}"\n    }\n}\n`;
+const HELD = 120;
+const DOWNLOADS = 100;
+/** The age from which on a connection is kept. */
+const YOUNG_MS = 100;
+/** Seconds of a download, the outage in its middle. */
+const DOWNLOAD_S = 16;
+/** curl's exit code for --max-time: it was still being served. */
+const TIMED_OUT = 28;
+
+const lab = labOfFile({configs: {lb1: reference.primary + SYNC, lb2: reference.backup + SYNC}}, async built => {
+	await Promise.all([startPrimary(built), built.lb2.start()]);
+	await settled(built);
+});
+
+async function sharing(balancer: Balancer): Promise<SharingReport | null> {
+	return ((await balancer.lbctl('status')) as {daemon: Status}).daemon.sharing;
+}
+
+/** lb1 is the only master, and both know what the other one knows. */
+async function settled({lb1, lb2}: Lab): Promise<void> {
+	const look = async () => {
+		if (!(await lb1.isMaster()) || (await lb2.vips()).length > 0) return false;
+		const states = await Promise.all([lb1, lb2].map(async one => (await sharing(one))?.state));
+		return states.every(state => state === 'in-sync');
+	};
+	await waitFor('lb1 is master and both are in sync', look, {
+		timeoutMs: 20_000,
+		seen: () => `${lb1.log()}\n${lb2.log()}`,
+	});
+}
+
+interface Download {
+	readonly code: number | string | null;
+	readonly bytes: number;
+}
+
+/** A file at a trickle, until the time is over. */
+async function download(from: string): Promise<Download> {
+	const argv = ['curl', '-sS', '--max-time', String(DOWNLOAD_S), '--interface', from, '--output', '/dev/null'];
+	argv.push('--write-out', '%{size_download}', `http://${externalVip}/slow`);
+	const {code, stdout} = await finish({namespace: lab().namespace('client')}, argv);
+	return {code, bytes: Number(stdout)};
+}
+
+async function hold(count: number): Promise<HeldConnection[]> {
+	return Promise.all(Array.from({length: count}, () => lab().client.hold({timeoutMs: 10_000})));
+}
+
+/** Those that do not answer as they did at first. */
+async function broken(held: readonly HeldConnection[]): Promise<string[]> {
+	const outcomes = await Promise.all(held.map(async one => ({one, now: await one.ask()})));
+	return outcomes.flatMap(({one, now}) =>
+		now.body === one.first.body ? [] : [`${one.from}: ${one.first.body}, then ${now.error ?? now.body}`],
+	);
+}
+
+async function flows(balancer: Balancer): Promise<number> {
+	return ((await balancer.lbctl('flows', '--state', 'established', '--limit', '0')) as unknown[]).length;
+}
+
+let held: HeldConnection[] = [];
+
+/** The machine loses its power: no process runs and no cable carries anything. */
+async function powerLoss(balancer: Balancer): Promise<void> {
+	await Promise.all([balancer.kill('SIGKILL'), balancer.linkDown('eth0'), balancer.linkDown('eth1')]);
+}
+
+test('the master loses power: downloads and idle connections go on at the other one, clients stay where they were', async t => {
+	const {client, lb1, lb2} = lab();
+	held = await hold(HELD);
+	const downloads = Array.from({length: DOWNLOADS}, () => download(client.freshAddress()));
+	const stream = client.stream({periodMs: 20});
+	await waitFor('the peer knows the connections', async () => (await flows(lb2)) >= HELD + DOWNLOADS, {
+		timeoutMs: 10_000,
+		seen: () => lb2.log(),
+	});
+	const young = await hold(20);
+	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	await powerLoss(lb1);
+	await waitFor('lb2 is master', () => lb2.isMaster(), {timeoutMs: 15_000, seen: () => lb2.log()});
+	const sinceTakeOver = stream.outcomes.length;
+	await waitFor('new connections are served', () => stream.outcomes.length > sinceTakeOver + 50, {timeoutMs: 10_000});
+	t.deepEqual(await broken([...held, ...young]), []);
+	const clients = await Promise.all(held.map(({from}) => client.get({from})));
+	t.deepEqual(
+		clients.map(({body}) => body),
+		held.map(({first}) => first.body),
+		'every persistent client is where it was',
+	);
+	await stream.stop();
+	const ends = await Promise.all(downloads);
+	t.deepEqual(
+		ends.filter(({code}) => code !== TIMED_OUT),
+		[],
+		'no download was reset',
+	);
+	t.true(
+		ends.every(({bytes}) => bytes > (DOWNLOAD_S / 2) * SLOW_BYTES_PER_SECOND),
+		'and all went on',
+	);
+	t.log(`${held.length + young.length} connections and ${ends.length} downloads kept of as many`);
+	await Promise.all(young.map(connection => connection.close()));
+});
+
+test('the master returns, is told everything and takes over: nothing is lost on the way back', async t => {
+	const {client, lb1} = lab();
+	await Promise.all([lb1.linkUp('eth0'), lb1.linkUp('eth1')]);
+	const before = answers(await client.sequence(4));
+	t.deepEqual(before, inTurn(before[0] ?? '', 4));
+	await lb1.start();
+	await settled(lab());
+	t.deepEqual(await broken(held), []);
+	t.deepEqual(answers(await client.sequence(4)), inTurn(before[0] ?? '', 4), 'the turn goes on');
+});
+
+test('a cable is pulled: the same without the death of anybody', async t => {
+	const {client, lb1, lb2} = lab();
+	const before = answers(await client.sequence(3));
+	const later = await hold(20);
+	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	await lb1.linkDown('eth0');
+	await waitFor('lb2 is master', () => lb2.isMaster(), {timeoutMs: 15_000, seen: () => lb2.log()});
+	t.deepEqual(await broken([...held, ...later]), []);
+	const after = answers(await client.sequence(3));
+	t.deepEqual(after, inTurn(other(before[2] ?? ''), 3), 'the turn goes on');
+	await lb1.linkUp('eth0');
+	await settled(lab());
+	t.deepEqual(await broken([...held, ...later]), []);
+	await Promise.all([...held, ...later].map(connection => connection.close()));
+});

@@ -1,0 +1,327 @@
+/** What a balancer notes of its flows for its peer, and what becomes of flows that a peer tells of. */
+import {addressBytes, type Family} from '../../src/net/address.js';
+import {viewOf} from '../../src/net/bytes.js';
+import {BackendState, CopyFlag, FlowState, SettingFlag} from '../../src/xdp/layout.gen.js';
+import type {SharingPlane} from '../../src/xdp/sharing.js';
+import {type Balancer, balancer, FLOW_BUCKETS, packetTest} from './balancer.js';
+import {Connection, client, SERVER_ISN} from './connection.js';
+
+const JOB = [
+	{at: '192.168.1.1:80', backends: ['10.0.0.71:80', '10.0.0.72:80'], persistenceS: 7200},
+	{at: '[2001:db8::1]:80', backends: ['[fd00:10::47]:80', '[fd00:10::48]:80']},
+	{at: '192.168.1.1:53', protocol: 'udp', backends: ['10.0.0.71:53', '10.0.0.72:53']},
+	{at: '192.168.1.2:80', backends: ['10.0.0.73:80'], forwarding: {method: 'dr'}},
+] as const;
+const VIPS = {4: '192.168.1.1:80', 6: '[2001:db8::1]:80'} as const;
+const RECORD = {4: 32, 6: 56} as const;
+/** Where in a record the age is; backend, state and flags follow. */
+const AGE_AT = {4: 16, 6: 40} as const;
+const ALL_SLOTS = 4 * FLOW_BUCKETS;
+
+/** One that notes what its peers are to know. */
+function sharing(b: Balancer): SharingPlane {
+	b.changeSettings(({flags}) => ({flags: flags | SettingFlag.SETTING_SHARING}));
+	return b.sharing();
+}
+
+/** Collects records. */
+function collect(of: Family, from: (emit: (words: Uint32Array, at: number) => void) => void): Uint8Array[] {
+	const records: Uint8Array[] = [];
+	from((words, at) => records.push(new Uint8Array(words.slice(at, at + RECORD[of] / 4).buffer)));
+	return records;
+}
+
+function news(plane: SharingPlane, of: Family = 4): Uint8Array[] {
+	return collect(of, emit => plane.drainNews(of, emit));
+}
+
+function round(plane: SharingPlane, copies: boolean, of: Family = 4): Uint8Array[] {
+	return collect(of, emit => plane.scanFlows(of, 0, {copies, slots: ALL_SLOTS}, emit));
+}
+
+function stateOf(record: Uint8Array, of: Family = 4): number {
+	return record[AGE_AT[of] + 6] ?? 0;
+}
+
+/** A copy with other fields. */
+function changed(
+	record: Uint8Array,
+	fields: {ageMs?: number; backend?: number; state?: number; flags?: number},
+	of: Family = 4,
+): Uint8Array {
+	const copy = record.slice();
+	const view = viewOf(copy);
+	const at = AGE_AT[of];
+	if (fields.ageMs !== undefined) view.setUint32(at, fields.ageMs, true);
+	if (fields.backend !== undefined) view.setUint16(at + 4, fields.backend, true);
+	if (fields.state !== undefined) view.setUint8(at + 6, fields.state);
+	if (fields.flags !== undefined) view.setUint8(at + 7, fields.flags);
+	return copy;
+}
+
+function take(plane: SharingPlane, records: readonly Uint8Array[], of: Family = 4) {
+	return plane.takeFlows(of, Buffer.concat(records), records.length);
+}
+
+const [NONE, TAKEN, KNOWN, REFUSED, STRANGE] = [
+	{taken: 0, known: 0, refused: 0, strange: 0},
+	{taken: 1},
+	{known: 1},
+	{refused: 1},
+	{strange: 1},
+].map((fates, n) => (n === 0 ? fates : {taken: 0, known: 0, refused: 0, strange: 0, ...fates}));
+
+packetTest('a TCP flow is noted when it is established and when it is over, and in no state between', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const connection = new Connection(b, '10.1.0.1:1024', VIPS[4]);
+	connection.fromClient('S');
+	connection.fromServer('SA', {seq: SERVER_ISN});
+	t.deepEqual(news(plane), []);
+	connection.fromClient('A', {ack: SERVER_ISN + 1});
+	const opened = news(plane);
+	t.deepEqual(
+		opened.map(record => [stateOf(record), record[AGE_AT[4] + 7]]),
+		[[FlowState.FLOW_ESTABLISHED, CopyFlag.COPY_OPENED]],
+	);
+	connection.fromClient('A', {ack: SERVER_ISN + 1});
+	connection.fromServer('FA');
+	t.deepEqual(news(plane), []);
+	connection.fromClient('FA', {ack: SERVER_ISN + 1});
+	const ended = news(plane);
+	t.deepEqual(
+		ended.map(record => [stateOf(record), record[AGE_AT[4] + 7]]),
+		[[FlowState.FLOW_TIME_WAIT, 0]],
+	);
+	t.deepEqual(ended[0]?.subarray(0, 16), opened[0]?.subarray(0, 16), 'the same key');
+});
+
+packetTest('a connection that is refused, and anything while nobody shares, is not noted', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const refused = new Connection(b, '10.1.0.1:1024', VIPS[4]);
+	refused.fromClient('S');
+	refused.fromServer('RA');
+	t.deepEqual(news(plane), []);
+	b.changeSettings(({flags}) => ({flags: flags & ~SettingFlag.SETTING_SHARING}));
+	new Connection(b, '10.1.0.2:1024', VIPS[4]).establish();
+	t.deepEqual(news(plane), []);
+});
+
+packetTest('UDP is noted when it is answered, a one-sided flow when its client acknowledges', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const datagrams = new Connection(b, '10.1.0.1:1024', '192.168.1.1:53', 'udp');
+	datagrams.fromClient();
+	t.deepEqual(news(plane), []);
+	datagrams.fromServer();
+	t.deepEqual(
+		news(plane).map(record => stateOf(record)),
+		[FlowState.FLOW_UDP_BOTH_WAYS],
+	);
+	const direct = new Connection(b, '10.1.0.1:1024', '192.168.1.2:80');
+	b.send(direct.request('S'));
+	b.send(direct.request('A', {ack: 1}));
+	t.deepEqual(
+		news(plane).map(record => stateOf(record)),
+		[FlowState.FLOW_ONE_SIDED_ESTABLISHED],
+	);
+	b.send(direct.request('FA', {ack: 1}));
+	t.deepEqual(
+		news(plane).map(record => stateOf(record)),
+		[FlowState.FLOW_ONE_SIDED_CLOSE_WAIT],
+	);
+});
+
+for (const of of [4, 6] as const) {
+	packetTest(`IPv${of}: a flow goes on at the peer, both ways, and then is the peer's to tell of`, t => {
+		const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+		const [from, to] = [sharing(a), sharing(b)];
+		const name = of === 4 ? '10.1.0.1:1024' : '[2001:db8:a::1]:1024';
+		// The second of both backends: the peer, asked for the first time, would deal the first.
+		new Connection(a, client(1, of), VIPS[of]).establish();
+		const before = new Connection(a, name, VIPS[of]).establish();
+		const records = news(from, of).slice(1);
+		t.like(take(to, records, of), {...TAKEN});
+
+		t.deepEqual(round(to, false, of), [], 'a copy is not told of');
+		t.is(round(to, true, of).length, 1);
+		const after = new Connection(b, name, VIPS[of]);
+		after.backend = before.backend;
+		after.assertReplied(t, after.answer('A'));
+		after.assertForwarded(t, after.request('A', {ack: SERVER_ISN + 1}));
+		t.is(after.backend, before.backend);
+		b.changeFlows(slot => ({...slot, word: slot.word - 2n}), of);
+		after.assertForwarded(t, after.request('A', {ack: SERVER_ISN + 1}));
+		t.is(round(to, false, of).length, 1, 'now it is ours');
+		t.deepEqual(news(to, of), [], 'which is no news');
+		t.is(b.maps.ticket(of === 4 ? 1 : 2), 0n, 'and took no turn');
+	});
+}
+
+packetTest('the end of a flow ends its copy; of a flow that is not there it makes none', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	const connection = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	const [opened = new Uint8Array()] = news(from);
+	connection.fromServer('R');
+	const [reset = new Uint8Array()] = news(from);
+	t.is(stateOf(reset), FlowState.FLOW_CLOSED);
+	t.deepEqual(take(to, [reset]), {...NONE, ...KNOWN});
+	t.deepEqual(b.flows(), []);
+	t.like(take(to, [opened, reset]), {taken: 2});
+	t.deepEqual(round(to, true), []);
+});
+
+packetTest('of two that know a flow, the one that heard of it last is right', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const own = new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+	const [record = new Uint8Array()] = news(plane);
+	const ended = changed(record, {state: FlowState.FLOW_TIME_WAIT, flags: 0});
+	t.like(take(plane, [changed(ended, {ageMs: 0})]), {...KNOWN}, 'as fresh as ours');
+	t.like(take(plane, [changed(ended, {ageMs: 60_000})]), {...KNOWN}, 'older');
+	own.assertForwarded(t, own.request('A', {ack: SERVER_ISN + 1}));
+	b.changeFlows(slot => ({...slot, word: slot.word - 10n}));
+	t.like(take(plane, [changed(ended, {ageMs: 2000})]), {...TAKEN}, 'ours was idle for ten seconds');
+	t.deepEqual(round(plane, true), []);
+});
+
+packetTest('what does not fit our services and backends is refused by name', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	const [record = new Uint8Array()] = news(from);
+	const wrong: Record<string, Uint8Array> = {
+		'a backend that is not there': changed(record, {backend: 4000}),
+		nobody: changed(record, {backend: 0}),
+		'outside of the map': changed(record, {backend: 65_535}),
+		'the backend of another service': changed(record, {backend: 7}),
+		'a half-open flow': changed(record, {state: FlowState.FLOW_SYN_ACK}),
+		'a slot that is being written': changed(record, {state: FlowState.FLOW_BUSY}),
+		'no state': changed(record, {state: 255}),
+		'another protocol': Uint8Array.from(record, (byte, n) => (n === 12 ? 17 : byte)),
+		'bits behind the protocol': Uint8Array.from(record, (byte, n) => (n === 13 ? 1 : byte)),
+		'another address': Uint8Array.from(record, (byte, n) => (n === 4 ? 9 : byte)),
+	};
+	for (const [what, bytes] of Object.entries(wrong)) t.deepEqual(take(to, [bytes]), {...NONE, ...STRANGE}, what);
+	t.deepEqual(b.flows(), []);
+	t.like(to.takeFlows(4, record.subarray(0, 20), 64), {taken: 0, strange: 64}, 'a frame that is too short');
+	t.like(to.takeFlows(4, record, 0), {taken: 0, strange: 0});
+});
+
+packetTest('a copy takes the place of what a new connection may, and of no live TCP flow', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	const [record = new Uint8Array()] = news(from);
+	new Connection(b, '10.1.0.2:1024', VIPS[4]).establish();
+	const [live] = b.flows();
+	if (live === undefined) throw new Error('no flow');
+	b.fillFlows([live, live, live, live]);
+	t.deepEqual(take(to, [record]), {...NONE, ...REFUSED});
+	const halfOpen = (live.word & ~(15n << 48n)) | (BigInt(FlowState.FLOW_SYN_RECV) << 48n);
+	b.fillFlows([live, live, live, {...live, word: halfOpen}]);
+	t.deepEqual(take(to, [record]), {...NONE, ...TAKEN});
+});
+
+packetTest(
+	'a flow that opens restarts the persistence of its client at the peer; an entry crosses alone as well',
+	async t => {
+		const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+		const [from, to] = [sharing(a), sharing(b)];
+		new Connection(a, client(1), VIPS[4]).establish();
+		const before = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+		const records = news(from);
+		t.like(
+			take(
+				to,
+				records.map(record => changed(record, {flags: 0})),
+			),
+			{taken: 2},
+		);
+		const key = {client: addressBytes('10.1.0.1'), service: 1};
+		t.is(b.maps.persistence[4].get(key), undefined, 'a flow that is only repeated says nothing of its client');
+		take(to, records);
+		t.is(b.maps.persistence[4].get(key)?.backend, a.maps.persistence[4].get(key)?.backend);
+
+		b.maps.persistence[4].delete(key);
+		const clients = await from.clients(4);
+		t.is(clients.length, 2 * 12);
+		const {taken, known} = to.takeClients(4, clients, 2);
+		t.is(taken + known, 2);
+		const entry = b.maps.persistence[4].get(key);
+		t.true(Number((entry?.expires ?? 0n) - b.jiffies()) > 7190 * 250);
+		const next = new Connection(b, '10.1.0.1:2000', VIPS[4]);
+		next.fromClient('S');
+		t.is(next.backend, before.backend, 'the client stays where it was');
+	},
+);
+
+packetTest('persistence entries: no longer than our service has it, none of strangers', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const record = (backend: number, leftMs: number): Uint8Array => {
+		const bytes = Uint8Array.of(10, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0);
+		viewOf(bytes).setUint32(4, leftMs, true);
+		viewOf(bytes).setUint16(8, backend, true);
+		return bytes;
+	};
+	t.deepEqual(plane.takeClients(4, record(4000, 1000), 1), {...NONE, ...STRANGE});
+	t.deepEqual(plane.takeClients(4, record(7, 1000), 1), {...NONE, ...STRANGE}, 'a service without persistence');
+	t.deepEqual(plane.takeClients(4, record(1, 0xffff_ffff), 1), {...NONE, ...TAKEN});
+	const key = {client: addressBytes('10.1.0.7'), service: 1};
+	const entry = b.maps.persistence[4].get(key);
+	t.true(Number((entry?.expires ?? 0n) - b.jiffies()) <= 7200 * 250);
+	t.deepEqual(plane.takeClients(4, record(2, 1000), 1), {...NONE, ...KNOWN}, 'ours lasts longer');
+	t.is(b.maps.persistence[4].get(key)?.backend, 1);
+});
+
+packetTest('what was overwritten before it was read is counted', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const opened = b.maps.sharedPerCpu + 100;
+	const connection = new Connection(b, '10.1.0.1:1024', '192.168.1.1:53', 'udp');
+	connection.fromClient();
+	const answer = connection.answer();
+	// A flow that is answered anew each time: half-open again, as if it had just begun.
+	const oneWay = BigInt(FlowState.FLOW_UDP_ONE_WAY) << 48n;
+	for (let n = 0; n < 5; n++) {
+		b.changeFlows(flow => ({...flow, word: (flow.word & ~(15n << 48n) & ~0xffff_ffffn) | oneWay}));
+		b.send(answer, 'internal');
+	}
+	const records: number[] = [];
+	t.is(
+		plane.drainNews(4, (_words, at) => records.push(at)),
+		0,
+	);
+	t.is(records.length, 5);
+	// The heads are moved on as if many more had been written meanwhile.
+	const heads = b.maps.all().get('share_heads');
+	const key = new Uint8Array(4);
+	const value = heads?.lookup(key);
+	if (heads === undefined || value === undefined) throw new Error('no heads');
+	viewOf(value).setBigUint64(0, viewOf(value).getBigUint64(0, true) + BigInt(opened), true);
+	heads.update(key, value);
+	let emitted = 0;
+	t.is(
+		plane.drainNews(4, () => emitted++),
+		101,
+	);
+	t.is(emitted, opened - 101);
+	t.is(
+		plane.drainNews(4, () => emitted++),
+		0,
+	);
+});
+
+packetTest('drained and kept backends keep their flows at the peer as well', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	const before = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	b.setState('10.0.0.71', BackendState.BACKEND_DRAIN);
+	t.like(take(to, news(from)), {...TAKEN});
+	const after = new Connection(b, '10.1.0.1:1024', VIPS[4]);
+	after.assertForwarded(t, after.request('A', {ack: SERVER_ISN + 1}));
+	t.is(after.backend, before.backend);
+});
