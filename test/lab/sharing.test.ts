@@ -131,6 +131,25 @@ test('the master returns, is told everything and takes over: nothing is lost on 
 	t.deepEqual(answers(await client.sequence(4)), inTurn(before[0] ?? '', 4), 'the turn goes on');
 });
 
+test('mastership changes hands in good order: a release, an orderly stop and a crash of lbd alone lose nothing', async t => {
+	const {lb1, lb2} = lab();
+	await lb1.lbctl('vrrp', 'release', 'VRRP1');
+	const later = await hold(20);
+	t.deepEqual(await broken([...held, ...later]), [], 'released');
+	await lb1.lbctl('vrrp', 'reclaim', 'VRRP1');
+	await settled(lab());
+	await lb1.stop();
+	t.true(await lb2.isMaster(), 'the one who leaves waits for its successor');
+	t.deepEqual(await broken([...held, ...later]), [], 'stopped');
+	await lb1.start();
+	await settled(lab());
+	await lb1.killAlone();
+	await lb1.start();
+	await settled(lab());
+	t.deepEqual(await broken([...held, ...later]), [], 'lbd crashed');
+	await Promise.all(later.map(connection => connection.close()));
+});
+
 test('a cable is pulled: the same without the death of anybody', async t => {
 	const {client, lb1, lb2} = lab();
 	const before = answers(await client.sequence(3));

@@ -126,6 +126,27 @@ test('goes on without real time when that is refused, and says so', async t => {
 	]);
 });
 
+test('the end of a wait is heard, however early it comes, and by a process that starts again', async t => {
+	const {child, script, clock} = setUp();
+	const configured = child.configure({...config, waits: true});
+	await nobodyFound();
+	child.wait(false);
+	script(0).says(ready);
+	t.like(script(0).received[0], {kind: 'configure', config: {waits: false}}, 'before the process listens');
+	child.wait(true);
+	child.wait(false);
+	t.deepEqual(script(0).received.slice(1), [
+		{kind: 'wait', waits: true},
+		{kind: 'wait', waits: false},
+	]);
+	script(0).says({kind: 'configured'});
+	await configured;
+	script(0).exits('signal SIGSEGV');
+	clock.advance(seconds(1));
+	script(1).says(ready);
+	t.like(script(1).received[0], {kind: 'configure', config: {waits: false}});
+});
+
 test('rejects a refused configuration with its exit code', async t => {
 	const {child, script} = setUp();
 	const configured = child.configure(config);

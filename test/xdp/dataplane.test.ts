@@ -60,7 +60,8 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	const {directory} = new Pins(name);
 	t.deepEqual(readdirSync(directory).sort(), ['links', 'maps', 'programs']);
 	t.deepEqual(readdirSync(`${directory}/maps`).sort(), [...MAP_NAMES].sort());
-	t.deepEqual(readdirSync(`${directory}/programs`).sort(), ['lb', 'read_clock']);
+	const shared = ['take_clients4', 'take_clients6', 'take_flows4', 'take_flows6'];
+	t.deepEqual(readdirSync(`${directory}/programs`).sort(), ['lb', 'read_clock', ...shared]);
 });
 
 packetTest('the measured rate of jiffies is the one at which they pass', async t => {

@@ -1,5 +1,5 @@
 /** What somebody else changes in maps, pins and links is put back, while packets go on. */
-import {existsSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import {BpfLink, BpfProgram, unpin} from 'libbpf-ts';
@@ -9,6 +9,7 @@ import {formatMac} from '../../src/net/address.js';
 import {NextHops} from '../../src/reach/next-hops.js';
 import {Reconciler} from '../../src/reconcile.js';
 import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {SettingFlag} from '../../src/xdp/layout.gen.js';
 import {MAP_NAMES} from '../../src/xdp/maps.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {readTables} from '../../src/xdp/read.js';
@@ -135,6 +136,17 @@ packetTest('connections go on as soon as the entries that they need are back', a
 	t.is(plane.countFlows().byBackend.get(1), 1);
 });
 
+packetTest('sharing stays asked for, and the turns that lbd-sync moves are no drift', async t => {
+	const {plane, repaired} = await scene(t);
+	plane.setSharing(true);
+	plane.sharing().setTicket(1, 5n);
+	t.deepEqual(await repaired(), {});
+	plane.maps.settings.set(0, {...plane.settings, flags: 0});
+	t.deepEqual(await repaired(), {settings: 1});
+	t.truthy((plane.maps.settings.get(0)?.flags ?? 0) & SettingFlag.SETTING_SHARING);
+	t.is(plane.maps.ticket(1), 5n);
+});
+
 packetTest('pins that somebody has removed come back, one of them or all', async t => {
 	const {name, plane, nic, repaired} = await scene(t);
 	const pins = new Pins(name);
@@ -143,9 +155,11 @@ packetTest('pins that somebody has removed come back, one of them or all', async
 	unpin(pins.program('lb'));
 	unpin(pins.link(nic.ifindex, 'native'));
 	t.deepEqual(await repaired(), {pins: 2});
+	const programs = readdirSync(`${pins.directory}/programs`);
 	pins.remove();
 	t.false(existsSync(pins.directory));
-	t.deepEqual(await repaired(), {pins: MAP_NAMES.length + 3});
+	t.deepEqual(await repaired(), {pins: MAP_NAMES.length + programs.length + 1});
+	t.deepEqual(readdirSync(`${pins.directory}/programs`), programs);
 	t.deepEqual(await repaired(), {});
 	const ids = [...plane.maps.all().values()].map(({id}) => id);
 	plane.close();
