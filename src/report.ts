@@ -77,24 +77,20 @@ export class Reporter {
 		if (scope === 'instance') this.#causes.set(name, cause);
 	}
 
-	/** Sweeps the persistence map from time to time, which also counts it. */
+	/** Sweeps the persistence entries from time to time, which also counts them. */
 	keepSweeping(): Cancel {
 		const {clock, dataPlane, log} = this.#seams;
-		let stopped = false;
 		let cancel: Cancel = () => {};
-		const sweep = async (): Promise<void> => {
+		const sweep = (): void => {
 			try {
-				this.#persistenceEntries = await dataPlane.sweepPersistence();
+				this.#persistenceEntries = dataPlane.sweepPersistence();
 			} catch (error) {
-				if (!stopped) log.error({error}, 'expired persistence entries could not be removed');
+				log.error({error}, 'persistence entries could not be looked through');
 			}
-			if (!stopped) cancel = clock.after(SWEEP_US, 'sweep persistence', () => void sweep());
+			cancel = clock.after(SWEEP_US, 'sweep persistence', sweep);
 		};
-		void sweep();
-		return () => {
-			stopped = true;
-			cancel();
-		};
+		sweep();
+		return () => cancel();
 	}
 
 	async status(): Promise<Status> {
@@ -206,7 +202,7 @@ export class Reporter {
 			flows: Object.fromEntries([...flows.byState].map(([state, count]) => [flowStateName(state), count])),
 			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
-			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
+			persistenceEntriesMax: 2 * maps.persistenceEntries,
 			instances: (await this.#instances()).map(instanceSample),
 			notifications: this.#seams.notifications(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},

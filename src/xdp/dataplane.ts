@@ -23,7 +23,7 @@ import {
 } from './layout.gen.js';
 import {ensureBpffs, hasSizes, measureHz, Objects, openPinnedMaps, readClock, type Sizes} from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {sweepPersistence} from './persistence.js';
+import {type EntryChangers, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {applyOp, type BlockChanges, familyOf, type Op, type Tables, withRoom} from './tables.js';
@@ -40,7 +40,13 @@ export interface DataPlaneOptions {
 	readonly log: Log;
 }
 
-const PROGRAMS = ['lb', 'read_clock'] as const;
+/** Programs that others may run: their pins, what they are called in an object, and whose. */
+const PROGRAMS = [
+	['lb', 'lb', 4],
+	['read_clock', 'read_clock', 4],
+	['change_entry', 'change_entry', 4],
+	['change_entry6', 'change_entry', 6],
+] as const;
 /** No daemon may be called so. */
 const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
@@ -214,11 +220,15 @@ export class DataPlane {
 		takeCensus(this.maps, this.tables, this.settings, this.jiffies());
 	}
 
-	/** Removes persistence entries whose time is over; returns how many are left. See persistence.ts. */
-	sweepPersistence(): Promise<number> {
-		const {maps, tables, settings} = this;
-		const extenders = {4: this.#objects.program('extend_entry', 4), 6: this.#objects.program('extend_entry', 6)};
-		return sweepPersistence({maps, tables, settings, extenders}, this.jiffies());
+	/** Changes persistence entries. */
+	get entryChangers(): EntryChangers {
+		return {4: this.#objects.program('change_entry', 4), 6: this.#objects.program('change_entry', 6)};
+	}
+
+	/** Lets persistence entries go on whose clients have connections; returns how many there are. See persistence.ts. */
+	sweepPersistence(): number {
+		const {maps, tables, settings, entryChangers: changers} = this;
+		return sweepPersistence({maps, tables, settings, changers}, this.jiffies());
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */
@@ -350,6 +360,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, flags: n
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: maps.buckets(4) - 1,
 		flow6BucketMask: maps.buckets(6) - 1,
+		persistenceBucketMask: maps.persistenceBuckets - 1,
 		services: maps.services.raw.maxEntries,
 		backends: maps.backends.raw.maxEntries,
 		fineShift: shifts.fine,
@@ -377,10 +388,10 @@ function nextGeneration(generation: number): number {
 	return (generation + 1) & GENERATION_MASK;
 }
 
-/** Programs are pinned anew by every run: the clock reader for lbctl, `lb` for its test runs. Maps come last, see Pins. */
+/** Programs are pinned anew by every run, for lbctl. Maps come last, see Pins. */
 function pinObjects(objects: Objects, pins: Pins, adopted: boolean): void {
 	if (!adopted) pins.create();
-	for (const name of PROGRAMS) pins.replaceProgram(name, path => objects.program(name).pin(path));
+	for (const [pin, name, family] of PROGRAMS) pins.replaceProgram(pin, path => objects.program(name, family).pin(path));
 	if (!adopted) pins.pinMaps(MAP_NAMES, (name, path) => objects.map(name).pin(path));
 }
 

@@ -34,16 +34,16 @@ export class Maps {
 	readonly localFilter: BpfMap<number, layout.LocalFilter>;
 	readonly nics: BpfMap<number, layout.Nic>;
 	readonly nicPorts: BpfMap<number, number>;
-	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
 	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
 	readonly fragments: ByFamily<BpfMap<layout.FlowKey, layout.FragmentWay>>;
 	/** Takes the descriptors of programs. */
 	readonly programs: BpfMap<number, number>;
 	readonly settings: BpfMap<number, layout.Settings>;
 	readonly census: BpfMap<number, layout.Census>;
-	/** Arrays of turns, flow_bucket, ticket, openings, verdict_counters and traffic. */
+	/** Arrays of turns, flow_bucket (twice), ticket, openings, verdict_counters and traffic. */
 	readonly turnMemory: MapMemory;
 	readonly flows: ByFamily<MapMemory>;
+	readonly persistence: ByFamily<MapMemory>;
 	readonly tickets: MapMemory;
 	readonly openings: MapMemory;
 	readonly verdicts: MapMemory;
@@ -65,7 +65,6 @@ export class Maps {
 			this.localFilter = this.#typed(maps.localFilter);
 			this.nics = this.#typed(maps.nics);
 			this.nicPorts = this.#typed(maps.nicPorts);
-			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
 			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};
 			this.fragments = {4: this.#typed(maps.fragments), 6: this.#typed(maps6.fragments6)};
 			this.programs = this.#typed(maps.programs);
@@ -73,6 +72,7 @@ export class Maps {
 			this.census = this.#typed(maps.census);
 			this.turnMemory = this.#mapped(maps.turns);
 			this.flows = {4: this.#mapped(maps.flows), 6: this.#mapped(maps6.flows6)};
+			this.persistence = {4: this.#mapped(maps.persistence), 6: this.#mapped(maps6.persistence6)};
 			this.tickets = this.#mapped(maps.tickets);
 			this.openings = this.#mapped(maps.openings);
 			this.verdicts = this.#mapped(maps.verdicts);
@@ -102,6 +102,16 @@ export class Maps {
 	/** Buckets of a family's flow table, a power of two. */
 	buckets(family: Family): number {
 		return this.flows[family].size / FLOW_SIZES[family].bucket;
+	}
+
+	/** Buckets of the table of persistence entries of either family, a power of two. */
+	get persistenceBuckets(): number {
+		return this.persistence[4].size / FLOW_SIZES[4].bucket;
+	}
+
+	/** Persistence entries that each family has room for: half of its slots (load.ts). */
+	get persistenceEntries(): number {
+		return this.persistence[4].size / FLOW_SIZES[4].slot / 2;
 	}
 
 	/** Slots of a family's flow table. */
