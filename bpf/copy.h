@@ -43,22 +43,21 @@ static __always_inline int is_served_by(const struct flow_key *key, __u32 backen
 }
 
 /* Remembers a client, unless its entry lasts longer anyhow; enum copy_fate. */
-__noinline int take_client(const struct persistence_key *client, __u32 backend, __u64 left)
+__noinline int take_client(const struct flow_key *client, __u32 backend, __u64 left)
 {
-	if (!client)
+	struct settings *set = get_settings();
+	struct flow_hit hit = {};
+
+	if (!client || !set)
 		return COPY_STRANGE;
-	struct persistence_key key = *client;
-	struct persistence_entry fresh = {.expires = bpf_jiffies64() + left, .backend = backend};
-	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
-	if (!known)
-		return bpf_map_update_elem(&persistence, &key, &fresh, BPF_NOEXIST) ? COPY_REFUSED : COPY_TAKEN;
-	if (known->expires >= fresh.expires)
+	__u32 last_tick = (bpf_jiffies64() + left) >> set->coarse_shift;
+	struct flow_slot *slot = find_entry(client, &hit, set);
+	if (!slot)
+		return insert_entry(client, &hit, backend, last_tick) < 0 ? COPY_REFUSED : COPY_TAKEN;
+	if ((__s32)(last_tick - entry_last_tick(hit.word)) <= 0)
 		return COPY_KNOWN;
-	__u64 dealt = flow_load((__u64 *)&known->backend);
-	if ((__u16)dealt != backend)
-		deal_again(known, dealt, backend);
-	known->expires = fresh.expires;
-	return COPY_TAKEN;
+	__u64 bits = entry_beginning(backend, last_tick);
+	return flow_replace(slot, &hit, FLOW_BACKEND_MASK | FLOW_STAMP_MASK, bits) ? COPY_TAKEN : COPY_REFUSED;
 }
 
 /* Restarts the persistence of a flow's client. */
@@ -66,13 +65,12 @@ __noinline int take_client_of(const struct flow_key *key, __u32 backend)
 {
 	struct backend *theirs = get_backend(backend);
 	const struct service *service = service_of_backend(backend);
+	struct flow_key entry = {};
 
 	if (!key || !theirs || !service || !service->persistence_jiffies)
 		return COPY_KNOWN;
-	struct address client = masked(key_client(key), address_in(service->persistence_mask));
-	struct persistence_key known = {.service = theirs->service};
-	put_address(known.client, &client);
-	return take_client(&known, backend, service->persistence_jiffies);
+	name_entry(&entry, service, theirs->service, key_client(key));
+	return take_client(&entry, backend, service->persistence_jiffies);
 }
 
 /* Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. */
@@ -110,9 +108,11 @@ __noinline int take_flow(const struct flow_key *key, __u64 next_hop, __u64 bits,
 		return gives_way(hit.word, age, &now) ? settle_copy(key, &hit, bits) : COPY_KNOWN;
 	if (FLOW_DEAD_STATES >> flow_state(bits) & 1)
 		return COPY_KNOWN;
-	if (found == FLOW_MOVING || claim_flow(key, &hit, set) != FLOW_CLAIMED)
+	struct flow_buckets buckets = buckets_of(key, set);
+	if (found == FLOW_MOVING || claim_flow(&buckets, key, &hit) != FLOW_CLAIMED)
 		return COPY_REFUSED;
-	settle_flow(key, &hit, next_hop, flow_backend(bits));
+	hit.next_hop = next_hop;
+	settle_flow(buckets.primary, buckets.secondary, key, &hit, flow_backend(bits));
 	return settle_copy(key, &hit, bits);
 }
 
@@ -157,10 +157,9 @@ __noinline int take_nth_client(struct xdp_md *ctx, __u32 n)
 	if (!backend || !service || !service->persistence_jiffies)
 		return COPY_STRANGE;
 	__u64 left = jiffies_of_ms(set, copy->left_ms);
-	struct persistence_key key = {.service = backend->service};
-	struct address client = masked(address_in(copy->client), address_in(service->persistence_mask));
-	put_address(key.client, &client);
-	return take_client(&key, id, left < service->persistence_jiffies ? left : service->persistence_jiffies);
+	struct flow_key entry = {};
+	name_entry(&entry, service, backend->service, address_in(copy->client));
+	return take_client(&entry, id, left < service->persistence_jiffies ? left : service->persistence_jiffies);
 }
 
 /* How many copies a frame says it has: its first eight bytes. */

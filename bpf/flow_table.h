@@ -644,13 +644,13 @@ flow_inline __u64 flow_beginning(const struct flow_key *key, const struct flow_s
 	return (__u64)state << FLOW_STATE_SHIFT | (__u64)start->backend << FLOW_BACKEND_SHIFT | (__u16)start->now.fine;
 }
 
-/* Makes a claimed slot the flow of `key`, half-open. */
+/* Makes a claimed slot that of `key`; `beginning`: its state, backend and stamp. */
 flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
-			      const struct flow_key *key, __u64 next_hop, const struct flow_start *start)
+			      const struct flow_key *key, __u64 next_hop, __u64 beginning)
 {
 	flow_write(slot, key, next_hop);
 	hit->next_hop = next_hop;
-	flow_settle(slot, hit, (hit->word & FLOW_GENERATION_MASK) | flow_beginning(key, start));
+	flow_settle(slot, hit, (hit->word & FLOW_GENERATION_MASK) | beginning);
 	flow_unlock(primary);
 }
 

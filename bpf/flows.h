@@ -51,6 +51,8 @@ static __always_inline int is_reset(__u32 fate)
 	return fate == FAILED_RESET || fate == FAILED_RESCHEDULE;
 }
 
+#define SLOTS_PER_LINE (64 / sizeof(struct flow_slot))
+
 /* Both candidate buckets of a key; NULL where the mask and the map's size disagree. */
 struct flow_buckets {
 	struct flow_bucket *primary;
@@ -62,14 +64,18 @@ static __always_inline __u32 bucket_mask(const struct settings *set)
 	return OF_FAMILY(set->flow_bucket_mask, set->flow6_bucket_mask);
 }
 
-static __always_inline struct flow_buckets buckets_of(const struct flow_key *key, const struct settings *set)
+static __always_inline struct flow_buckets buckets_in(void *table, const struct flow_key *key, __u32 mask)
 {
 	__u64 hash = flow_hash(key);
-	__u32 mask = bucket_mask(set);
 	__u32 primary = hash >> 32 & mask;
 	__u32 secondary = hash & mask;
 
-	return (struct flow_buckets){bpf_map_lookup_elem(&flows, &primary), bpf_map_lookup_elem(&flows, &secondary)};
+	return (struct flow_buckets){bpf_map_lookup_elem(table, &primary), bpf_map_lookup_elem(table, &secondary)};
+}
+
+static __always_inline struct flow_buckets buckets_of(const struct flow_key *key, const struct settings *set)
+{
+	return buckets_in(&flows, key, bucket_mask(set));
 }
 
 static __always_inline struct flow_clock flow_now(const struct settings *set)
@@ -77,6 +83,21 @@ static __always_inline struct flow_clock flow_now(const struct settings *set)
 	__u64 jiffies = bpf_jiffies64();
 
 	return (struct flow_clock){.fine = jiffies >> set->fine_shift, .coarse = jiffies >> set->coarse_shift};
+}
+
+/*
+ * Begins to load buckets that are looked into later. They are cold as a rule, and the processor does not wait for a load that
+ * nobody uses: it works on meanwhile, and several such loads take the time of one.
+ */
+static __always_inline void expect(const struct flow_buckets *buckets)
+{
+	if (!buckets->primary || !buckets->secondary)
+		return;
+#pragma unroll
+	for (int i = 0; i < FLOW_SLOTS_PER_BUCKET; i += SLOTS_PER_LINE) {
+		flow_load(&buckets->primary->slots[i].word);
+		flow_load(&buckets->secondary->slots[i].word);
+	}
 }
 
 /* The key of a connection, from the client's side. */
@@ -138,38 +159,38 @@ __noinline int has_expired(__u64 word)
 	return flow_expired(word, &now, &set->timeouts);
 }
 
-/* Looks a flow up that another CPU was changing a moment ago, a few times; enum flow_lookup. */
-__noinline int find_moving_flow(const struct flow_key *key, struct flow_hit *hit)
+/* Looks for a key that another CPU was changing a moment ago, a few times; enum flow_lookup. */
+__noinline int find_moving(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			   struct flow_hit *hit)
 {
-	struct settings *set = get_settings();
-
-	if (!key || !hit || !set)
-		return FLOW_MISS;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
-		return FLOW_MISS;
-	return flow_find(buckets.primary, buckets.secondary, key, hit);
+	return primary && secondary && key && hit ? flow_find(primary, secondary, key, hit) : FLOW_MISS;
 }
 
-/* One look for a flow, which may have expired. */
-static __always_inline enum flow_lookup look_for_flow(const struct flow_key *key, struct flow_hit *hit,
-						      const struct settings *set)
+/* One look for a key, which may have expired. */
+static __always_inline enum flow_lookup look_in(const struct flow_buckets *buckets, const struct flow_key *key,
+						struct flow_hit *hit)
 {
-	struct flow_buckets buckets = buckets_of(key, set);
-
-	if (!buckets.primary || !buckets.secondary)
+	if (!buckets->primary || !buckets->secondary)
 		return FLOW_MISS;
-	return flow_look(buckets.primary, buckets.secondary, key, hit);
+	return flow_look(buckets->primary, buckets->secondary, key, hit);
+}
+
+/* The same, and again while another CPU is changing it. */
+static __always_inline enum flow_lookup find_in(const struct flow_buckets *buckets, const struct flow_key *key,
+						struct flow_hit *hit)
+{
+	enum flow_lookup found = look_in(buckets, key, hit);
+
+	return found == FLOW_MOVING ? find_moving(buckets->primary, buckets->secondary, key, hit) : found;
 }
 
 /* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
 						      const struct settings *set, __u32 now)
 {
-	enum flow_lookup found = look_for_flow(key, hit, set);
+	struct flow_buckets buckets = buckets_of(key, set);
+	enum flow_lookup found = find_in(&buckets, key, hit);
 
-	if (found == FLOW_MOVING)
-		found = find_moving_flow(key, hit);
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
 		return FLOW_MISS;
 	return found;
@@ -241,17 +262,25 @@ __noinline int lock_bucket(struct flow_bucket *primary)
 }
 
 /* One attempt to claim a slot, the primary bucket being locked; enum flow_claim. */
-__noinline int try_claim(const struct flow_key *key, struct flow_hit *hit)
+__noinline int try_claim(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			 struct flow_hit *hit)
 {
 	struct settings *set = get_settings();
 
-	if (!key || !hit || !set)
-		return FLOW_FULL;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
+	if (!primary || !secondary || !key || !hit || !set)
 		return FLOW_FULL;
 	struct flow_clock now = flow_now(set);
-	return flow_claim(buckets.primary, buckets.secondary, key, &now, &set->timeouts, hit);
+	return flow_claim(primary, secondary, key, &now, &set->timeouts, hit);
+}
+
+/* The same, a few times while others touch the slot. */
+static __always_inline int claim_in(const struct flow_buckets *buckets, const struct flow_key *key, struct flow_hit *hit)
+{
+	int claim = FLOW_RACED;
+
+	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
+		claim = try_claim(buckets->primary, buckets->secondary, key, hit);
+	return claim;
 }
 
 static __always_inline __u32 bucket_index(const struct flow_key *key, __u32 secondary, const struct settings *set)
@@ -312,20 +341,16 @@ __noinline int make_room(const struct flow_key *key, struct flow_hit *hit)
 }
 
 /* Claims a slot for a new connection; enum flow_claim. After FLOW_CLAIMED the lock is held, for settle_flow. */
-static __always_inline enum flow_claim claim_flow(const struct flow_key *key, struct flow_hit *hit,
-						  const struct settings *set)
+static __always_inline enum flow_claim claim_flow(const struct flow_buckets *buckets, const struct flow_key *key,
+						  struct flow_hit *hit)
 {
-	struct flow_bucket *primary = buckets_of(key, set).primary;
-	int claim = FLOW_RACED;
-
-	if (!primary || !lock_bucket(primary))
+	if (!buckets->primary || !lock_bucket(buckets->primary))
 		return FLOW_RACED;
-	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
-		claim = try_claim(key, hit);
+	int claim = claim_in(buckets, key, hit);
 	if (claim == FLOW_FULL)
 		claim = make_room(key, hit);
 	if (claim != FLOW_CLAIMED)
-		flow_unlock(primary);
+		flow_unlock(buckets->primary);
 	return claim;
 }
 
@@ -341,23 +366,21 @@ static __always_inline struct flow_start flow_start_at(__u32 id, const struct se
 	};
 }
 
-/* Makes the claimed slot a flow, or gives it back if there is no backend (negative). */
-__noinline int settle_flow(const struct flow_key *key, struct flow_hit *hit, __u64 next_hop, int backend)
+/* Makes the claimed slot a flow with `hit->next_hop`, or gives it back if there is no backend (negative). */
+__noinline int settle_flow(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			   struct flow_hit *hit, int backend)
 {
 	struct settings *set = get_settings();
 
-	if (!key || !hit || !set)
+	if (!primary || !secondary || !key || !hit || !set)
 		return 0;
-	struct flow_buckets buckets = buckets_of(key, set);
-	if (!buckets.primary || !buckets.secondary)
-		return 0;
-	struct flow_slot *slot = flow_slot_at(buckets.primary, buckets.secondary, hit->slot);
+	struct flow_slot *slot = flow_slot_at(primary, secondary, hit->slot);
 	if (backend < 0) {
-		flow_release(buckets.primary, slot, hit);
+		flow_release(primary, slot, hit);
 		return 0;
 	}
 	struct flow_start start = flow_start_at(backend, set);
-	flow_publish(buckets.primary, slot, hit, key, next_hop, &start);
+	flow_publish(primary, slot, hit, key, hit->next_hop, flow_beginning(key, &start));
 	return 0;
 }
 

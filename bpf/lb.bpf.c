@@ -222,14 +222,20 @@ static __always_inline enum verdict flow_of_client(struct packet *p, struct new_
 	return verdict;
 }
 
-static __always_inline struct new_flow new_flow_of(const struct packet *p)
+/* A client's packet as one that may open a flow; NULL: there is no memory for one of this CPU. */
+static __always_inline struct new_flow *new_flow_of(const struct packet *p)
 {
-	return (struct new_flow){
-		.key = key_of_client(p),
-		.events = packet_events(p),
-		/* of a generation that is over, so that the first reply looks the route up */
-		.came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1),
-	};
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct new_flow *new = bpf_map_lookup_elem(&new_flows, &cpu);
+
+	if (!new)
+		return NULL;
+	new->key = key_of_client(p);
+	new->hit = (struct flow_hit){};
+	new->events = packet_events(p);
+	/* of a generation that is over, so that the first reply looks the route up */
+	new->came_from = next_hop_of(p->eth->h_source, p->nic, p->set->route_generation - 1);
+	return new;
 }
 
 /* Whether a packet that may open a flow is on its last hop: then it takes no slot, no turn and none of a limit's tokens. */
@@ -237,7 +243,7 @@ static __always_inline int ends_here(struct packet *p, const struct new_flow *ne
 {
 	if (hops_left(p->ip) > 1 || !(new->events & FLOW_OPENS))
 		return 0;
-	p->service = service_of(&new->key);
+	p->service = new->service;
 	return p->service != 0;
 }
 
@@ -259,6 +265,7 @@ static __always_inline enum verdict send_in_flow(struct xdp_md *ctx, struct pack
 
 static __always_inline enum verdict open_to_backend(struct xdp_md *ctx, struct packet *p, struct new_flow *new)
 {
+	expect_flow(new);
 	if (ends_here(p, new))
 		return V_DROP_TTL;
 	enum verdict forwarded = flow_of_client(p, new);
@@ -286,8 +293,10 @@ SEC("xdp.frags") int lb_new(struct xdp_md *ctx)
 	enum verdict verdict = parse(ctx, &p);
 	if (verdict)
 		return leave(&p, verdict);
-	struct new_flow new = new_flow_of(&p);
-	verdict = open_to_backend(ctx, &p, &new);
+	struct new_flow *new = new_flow_of(&p);
+	if (!new)
+		return leave(&p, V_DROP_LAYOUT);
+	verdict = open_to_backend(ctx, &p, new);
 	if (!may_be_answered(verdict))
 		return leave_unless_virtual(ctx, &p, verdict);
 	leave_word(verdict, p.service, p.mtu);
@@ -412,10 +421,13 @@ static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct 
 
 	if (verdict)
 		return verdict;
-	struct new_flow new = new_flow_of(p);
-	verdict = open_to_backend(ctx, p, &new);
-	new.key.ports = fragment.datagram; /* a second key would take too much stack */
-	remember_way(p, &new.key, verdict);
+	struct new_flow *new = new_flow_of(p);
+	if (!new)
+		return V_DROP_LAYOUT;
+	verdict = open_to_backend(ctx, p, new);
+	struct flow_key key = new->key;
+	key.ports = fragment.datagram;
+	remember_way(p, &key, verdict);
 	return verdict;
 }
 
@@ -429,23 +441,28 @@ SEC("xdp.frags") int lb_fragment_new(struct xdp_md *ctx)
 	return leave_unless_virtual(ctx, &p, first_to_backend(ctx, &p));
 }
 
+/* Of the frame that change_entry is run with. */
+struct change_of_entry {
+	__u32 change;    /* enum entry_change */
+	__u32 backend;
+	__u32 last_tick; /* when it is to end */
+	__u32 was;       /* of ENTRY_EXTEND: when it would end */
+	struct flow_key key;
+};
+
 /*
- * Not for packets: the daemon runs it through BPF_PROG_TEST_RUN to let a persistence entry end later (src/xdp/persistence.ts).
- * The frame holds the time at which it would end, the new one, and its key. XDP_PASS: so it does; XDP_DROP: it is gone, or
- * a new connection was first.
+ * Not for packets: the daemon and lbctl run it through BPF_PROG_TEST_RUN to change a persistence entry (src/xdp/persistence.ts).
+ * XDP_PASS: done; XDP_DROP: there is no such entry, a new connection was first, or there is no room.
  */
-SEC("xdp.frags") int extend_entry(struct xdp_md *ctx)
+SEC("xdp.frags") int change_entry(struct xdp_md *ctx)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
-	__u64 *expires = TAKE(&cursor, __u64);
-	__u64 *later = TAKE(&cursor, __u64);
-	struct persistence_key *named = TAKE(&cursor, struct persistence_key);
+	struct change_of_entry *asked = TAKE(&cursor, struct change_of_entry);
 
-	if (!expires || !later || !named)
+	if (!asked)
 		return XDP_ABORTED;
-	struct persistence_key key = *named;
-	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
-	return known && flow_cas(&known->expires, *expires, *later) == *expires ? XDP_PASS : XDP_DROP;
+	struct flow_key key = asked->key;
+	return change_entry_of(&key, asked->change, asked->backend, asked->last_tick, asked->was) ? XDP_PASS : XDP_DROP;
 }
 
 /*

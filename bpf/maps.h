@@ -32,14 +32,15 @@
 #define service_key service_key6
 #define endpoint endpoint6
 #define endpoint_bucket endpoint_bucket6
-#define persistence_key persistence_key6
 #define blocked_prefix blocked_prefix6
 #define flow_key flow_key6
 #define shared_flow shared_flow6
 #define flow_copy flow_copy6
 #define client_copy client_copy6
+#define new_flow new_flow6
+#define new_flows new_flows6
 #endif
-#include "flow_table.h"
+#include "persistence_table.h"
 
 /* All maps but the counters are sized for one machine by the daemon; `verdicts` and `traffic` need capacity * CPUs. */
 
@@ -47,7 +48,7 @@
 #define DEFAULT_SERVICES 1024
 #define DEFAULT_BACKENDS 16384
 #define TURNS_PER_SERVICE 1024 /* a ring is 4,093 of them, and stands twice while it is replaced */
-#define DEFAULT_PERSISTENCE 65536
+#define DEFAULT_PERSISTENCE_BUCKETS (1 << 15) /* likewise */
 #define DEFAULT_FRAGMENTS 16384
 #define DEFAULT_CPUS 16
 #define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
@@ -322,18 +323,24 @@ struct router_roles {
 	__u8 roles[ROUTER_FAMILIES * ROUTERS];
 };
 
-struct persistence_key {
-	ADDRESS(client); /* under the service's mask */
-	__u16 service;
-	__u16 pad;
+/* What `change_entry` does to a persistence entry. */
+enum entry_change {
+	ENTRY_PUT,    /* makes it, or has it name another backend and end at another time */
+	ENTRY_EXTEND, /* has it end later, if it still ends when the one who asks thinks that it does */
+	ENTRY_DELETE,
 };
 
-/* `backend` and `deals` change together, by compare-and-swap of their word: whoever deals an entry anew must win. */
-struct persistence_entry {
-	__u64 expires; /* jiffies; restarted by each new connection */
-	__u16 backend;
-	__u16 deals;   /* how often the entry was dealt */
-	__u32 pad;
+/* Of one CPU: a packet to a service that has no flow yet, what open_flow needs to know of it, and what it finds out. In a map, as
+ * the stack has no room for it. */
+struct new_flow {
+	struct flow_key key;
+	struct flow_hit hit;
+	struct flow_key client;     /* of its persistence entry, if the service has persistence */
+	struct flow_hit remembered; /* likewise, as it was found */
+	__u64 came_from; /* next hop back to the sender of this very frame */
+	__u32 events;    /* enum flow_event */
+	__u32 service;   /* out, 0: it is for none */
+	__u64 pad[OF_FAMILY(4, 6)]; /* cache lines of its own */
 };
 
 /* What became of a datagram's first fragment, and so becomes of the later ones, which have no ports. */
@@ -435,6 +442,7 @@ struct settings {
 	__u32 layout_version;
 	__u32 flow_bucket_mask;
 	__u32 flow6_bucket_mask;
+	__u32 persistence_bucket_mask; /* of each family */
 	__u32 services;         /* capacity: index into `verdicts` = cpu * services + service */
 	__u32 backends;         /* capacity: index into `traffic` = cpu * backends + backend */
 	__u32 fine_shift;       /* jiffies >> fine_shift: clock of half-open flows, about 16 ms a tick */
@@ -442,10 +450,9 @@ struct settings {
 	__u32 hz;               /* jiffies a second, measured at load */
 	__u32 route_generation;
 	__u32 flags;            /* enum setting_flag */
-	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
 	__u32 shared_per_cpu;   /* index into `shared_flows` = cpu * shared_per_cpu + number % shared_per_cpu; a power of two */
-	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks */
-	__u32 pad;
+	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
+	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
 };
 
 /*
@@ -556,7 +563,9 @@ HASH(virtual_addresses, VIRTUAL_ADDRESSES, struct virtual_key, struct virtual_ad
 
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
-HASH(persistence, DEFAULT_PERSISTENCE, struct persistence_key, struct persistence_entry);
+
+/* persistence entries, see persistence_table.h */
+ARRAY(persistence, DEFAULT_PERSISTENCE_BUCKETS, struct flow_bucket, BPF_F_MMAPABLE);
 
 /* by service, and by source_number() */
 ARRAY(service_limits, DEFAULT_SERVICES, struct service_tokens, 0);
@@ -585,6 +594,7 @@ ARRAY(share_heads, DEFAULT_CPUS, struct share_head, BPF_F_MMAPABLE);
 
 /* by CPU */
 ARRAY(answers, DEFAULT_CPUS, struct answer, 0);
+ARRAY(new_flows, DEFAULT_CPUS, struct new_flow, 0);
 
 /* Anchors: enums that only TypeScript uses by name must appear in BTF. */
 const enum verdict btf_anchor_verdict __attribute__((used)) = V_COUNT;
@@ -601,6 +611,9 @@ const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHE
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum virtual_flag btf_anchor_virtual_flag __attribute__((used)) = VIRTUAL_CLOSED;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;
+const enum entry_state btf_anchor_entry_state __attribute__((used)) = ENTRY_LIVE;
+const enum entry_timeout btf_anchor_entry_timeout __attribute__((used)) = ENTRY_TIMEOUT;
+const enum entry_change btf_anchor_entry_change __attribute__((used)) = ENTRY_PUT;
 const enum flow_shift btf_anchor_flow_shift __attribute__((used)) = FLOW_BACKEND_SHIFT;
 const enum copy_flag btf_anchor_copy_flag __attribute__((used)) = COPY_OPENED;
 const enum copy_fate btf_anchor_copy_fate __attribute__((used)) = COPY_TAKEN;

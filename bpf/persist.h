@@ -8,17 +8,9 @@
 
 #include "candidate.h"
 
-/* What recall() knows of a client: `backend` and `deals` of its entry, with this bit if the entry still holds; or 0. */
-#define REMEMBERED_WELL (1ull << 32)
-
-/* A packet to a service that has no flow: what open_flow needs to know, and what it finds out. */
-struct new_flow {
-	struct flow_key key;
-	struct flow_hit hit;
-	__u64 came_from; /* next hop back to the sender of this very frame */
-	__u32 events;    /* enum flow_event */
-	__u32 service;   /* out: set as soon as it is known */
-};
+/* What recall() knows of a client: the word of its entry, with this bit of no meaning there if its backend still takes it; or
+ * 0. */
+#define REMEMBERED_WELL (1ull << (FLOW_LOCK_SHIFT - 1))
 
 /* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
  * is older than its backend may name an id that has been given to another service since. */
@@ -30,76 +22,132 @@ static __always_inline int keeps_clients(__u32 id, __u32 service)
 	       (backend->state == BACKEND_UP || backend->state == BACKEND_DRAIN);
 }
 
-static __always_inline struct persistence_key persistence_key_of(const struct service *service,
-								 const struct new_flow *new)
+/* The key of a client's entry. */
+static __always_inline void name_entry(struct flow_key *key, const struct service *service, __u32 id,
+				       const struct address *client)
 {
-	struct address client = masked(key_client(&new->key), address_in(service->persistence_mask));
-	struct persistence_key key = {.service = new->service};
+	struct address network = masked(client, address_in(service->persistence_mask));
 
-	put_address(key.client, &client);
-	return key;
+	put_addresses(key->addrs, &network, &(struct address){});
+	key->ports = id;
+}
+
+static __always_inline struct flow_buckets entry_buckets_of(const struct flow_key *key, const struct settings *set)
+{
+	return buckets_in(&persistence, key, set->persistence_bucket_mask);
+}
+
+/* When an entry ends that begins now. */
+static __always_inline __u32 last_tick_of(const struct service *service, const struct settings *set)
+{
+	return (bpf_jiffies64() + service->persistence_jiffies) >> set->coarse_shift;
+}
+
+/* Looks for a live entry; NULL: there is none. */
+static __always_inline struct flow_slot *find_entry(const struct flow_key *key, struct flow_hit *hit,
+						    const struct settings *set)
+{
+	struct flow_buckets buckets = entry_buckets_of(key, set);
+
+	if (find_in(&buckets, key, hit) != FLOW_HIT || entry_is_over(hit->word, flow_now(set).coarse))
+		return NULL;
+	return buckets.primary && buckets.secondary ? flow_slot_at(buckets.primary, buckets.secondary, hit->slot) : NULL;
 }
 
 /* Looks a client up, and restarts its entry if it holds. */
-__noinline __u64 recall(const struct new_flow *new)
+__noinline __u64 recall(struct new_flow *new)
 {
-	if (!new)
+	struct settings *set = get_settings();
+	const struct service *service = new ? get_service(new->service) : NULL;
+
+	if (!new || !service || !set)
 		return 0;
-	__u32 id = new->service;
-	const struct service *service = get_service(id);
-	if (!service)
+	struct flow_slot *slot = find_entry(&new->client, &new->remembered, set);
+	if (!slot)
 		return 0;
-	struct persistence_key key = persistence_key_of(service, new);
-	struct persistence_entry *known = bpf_map_lookup_elem(&persistence, &key);
-	if (!known)
-		return 0;
-	__u64 now = bpf_jiffies64();
-	__u64 dealt = flow_load((__u64 *)&known->backend);
-	if (known->expires <= now || !keeps_clients((__u16)dealt, id))
-		return dealt;
-	known->expires = now + service->persistence_jiffies;
-	return dealt | REMEMBERED_WELL;
+	__u64 word = new->remembered.word;
+	if (!keeps_clients(flow_backend(word), new->service))
+		return word;
+	__u32 last_tick = last_tick_of(service, set);
+	if (entry_last_tick(word) != last_tick)
+		entry_restart(slot, &new->remembered, last_tick);
+	return word | REMEMBERED_WELL;
 }
 
-/* Deals an entry anew whose backend is used up; or as another CPU has just decided. */
-static __always_inline int deal_again(struct persistence_entry *entry, __u64 used_up, __u32 backend)
+/* Makes an entry. Returns the backend that it names, which is another one if there is a live entry, or NO_BACKEND: there is
+ * no room. */
+static __always_inline int insert_entry(const struct flow_key *key, struct flow_hit *hit, __u32 backend, __u32 last_tick)
 {
-	__u64 *dealt = (__u64 *)&entry->backend;
-	__u64 new = (__u16)backend | (__u64)(__u16)((used_up >> 16) + 1) << 16;
-	__u64 seen = flow_cas(dealt, used_up, new);
+	struct settings *set = get_settings();
 
-	return seen == used_up ? backend : (__u16)seen;
+	if (!key || !hit || !set)
+		return NO_BACKEND;
+	struct flow_buckets buckets = entry_buckets_of(key, set);
+	if (!buckets.primary || !buckets.secondary || !lock_bucket(buckets.primary))
+		return NO_BACKEND;
+	int claim = claim_in(&buckets, key, hit);
+	if (claim == FLOW_CLAIMED) {
+		flow_publish(buckets.primary, flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit, key, 0,
+			     entry_beginning(backend, last_tick));
+		return backend;
+	}
+	flow_unlock(buckets.primary);
+	return claim == FLOW_KEPT ? flow_backend(hit->word) : NO_BACKEND;
+}
+
+/* Gives an entry whose backend is used up another one, see entry_deal_again(); NO_BACKEND: it is gone. */
+__noinline int replace_entry(struct new_flow *new, __u64 used_up, __u32 backend, __u32 last_tick)
+{
+	struct settings *set = get_settings();
+
+	if (!new || !set)
+		return NO_BACKEND;
+	struct flow_slot *slot = find_entry(&new->client, &new->remembered, set);
+	return slot ? entry_deal_again(slot, used_up, backend, last_tick) : NO_BACKEND;
 }
 
 /*
  * Remembers a client's new backend, in place of what recall() knew. Of two CPUs that do so at once, the first decides for
  * both; returns its backend.
  */
-__noinline int remember(const struct new_flow *new, __u64 recalled, __u32 backend)
+__noinline int remember(struct new_flow *new, __u64 recalled, __u32 backend)
 {
-	if (!new)
+	struct settings *set = get_settings();
+	const struct service *service = new ? get_service(new->service) : NULL;
+
+	if (!new || !service || !set)
 		return NO_BACKEND;
-	__u32 id = new->service;
-	const struct service *service = get_service(id);
-	if (!service)
-		return NO_BACKEND;
-	struct persistence_key key = persistence_key_of(service, new);
-	struct persistence_entry fresh = {
-		.expires = bpf_jiffies64() + service->persistence_jiffies,
-		.backend = backend,
-	};
-	struct persistence_entry *known = recalled ? bpf_map_lookup_elem(&persistence, &key) : NULL;
-	if (!known && !bpf_map_update_elem(&persistence, &key, &fresh, BPF_NOEXIST))
-		return backend;
-	if (!known)
-		known = bpf_map_lookup_elem(&persistence, &key);
-	if (!known) {
-		count_event(id, EVENT_PERSISTENCE_FULL);
-		return backend;
-	}
-	backend = deal_again(known, recalled, backend);
-	known->expires = fresh.expires;
+	__u32 last_tick = last_tick_of(service, set);
+	int named = recalled ? replace_entry(new, recalled, backend, last_tick) : NO_BACKEND;
+	if (named < 0)
+		named = insert_entry(&new->client, &new->remembered, backend, last_tick);
+	if (named >= 0)
+		return named;
+	count_event(new->service, EVENT_PERSISTENCE_FULL);
 	return backend;
+}
+
+/* Changes an entry on behalf of the daemon or of lbctl: whether that was done. `was` is when it is thought to end. */
+static __always_inline int change_entry_of(const struct flow_key *key, enum entry_change change, __u16 backend,
+					   __u32 last_tick, __u32 was)
+{
+	struct settings *set = get_settings();
+	struct flow_hit hit = {};
+
+	if (!set || (change == ENTRY_PUT && insert_entry(key, &hit, backend, last_tick) < 0))
+		return 0;
+	struct flow_slot *slot = find_entry(key, &hit, set);
+	if (!slot)
+		return 0;
+	switch (change) {
+	case ENTRY_PUT:
+		return flow_replace(slot, &hit, FLOW_BACKEND_MASK | FLOW_STAMP_MASK, entry_beginning(backend, last_tick));
+	case ENTRY_EXTEND:
+		return entry_last_tick(hit.word) == was && entry_restart(slot, &hit, last_tick);
+	case ENTRY_DELETE:
+		return flow_withdraw(slot, &hit);
+	}
+	return 0;
 }
 
 #endif

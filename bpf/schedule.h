@@ -40,7 +40,8 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 		return 0; /* the very flow */
 	struct flow_key rival =
 		flow_key_of(key_client(key), key_client_port(key), service, service_port, endpoint->proto);
-	enum flow_lookup found = look_for_flow(&rival, &hit, set);
+	struct flow_buckets buckets = buckets_of(&rival, set);
+	enum flow_lookup found = look_in(&buckets, &rival, &hit);
 	if (found != FLOW_HIT)
 		return found == FLOW_MOVING; /* another CPU opens it just now, most likely: not worth a wait */
 	if (has_expired(hit.word))
@@ -109,7 +110,7 @@ static __always_inline int deal(const struct service *service, const struct new_
 }
 
 /* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
-static __always_inline int schedule(const struct new_flow *new)
+static __always_inline int schedule(struct new_flow *new)
 {
 	const struct service *service = get_service(new->service);
 
@@ -117,11 +118,28 @@ static __always_inline int schedule(const struct new_flow *new)
 		return NO_BACKEND;
 	__u64 recalled = service->persistence_jiffies ? recall(new) : 0;
 	if (recalled & REMEMBERED_WELL)
-		return (__u16)recalled;
+		return flow_backend(recalled);
 	int backend = deal(service, new);
 	if (backend < 0 || !service->persistence_jiffies)
 		return backend;
 	return remember(new, recalled, backend);
+}
+
+/* Finds out which service a packet is for. The flow is looked up next, so the entry of its client comes at the same time. */
+__noinline int expect_flow(struct new_flow *new)
+{
+	struct settings *set = get_settings();
+
+	if (!new || !set)
+		return 0;
+	new->service = service_of(&new->key);
+	const struct service *service = get_service(new->service);
+	if (!service || !service->persistence_jiffies)
+		return 0;
+	name_entry(&new->client, service, new->service, key_client(&new->key));
+	struct flow_buckets buckets = entry_buckets_of(&new->client, set);
+	expect(&buckets);
+	return 0;
 }
 
 /* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
@@ -131,7 +149,6 @@ __noinline int open_flow(struct new_flow *new)
 
 	if (!new || !set)
 		return V_DROP_LAYOUT;
-	new->service = service_of(&new->key);
 	if (!new->service)
 		return V_PASS_NOT_OURS;
 	if (!(new->events & FLOW_OPENS))
@@ -139,7 +156,8 @@ __noinline int open_flow(struct new_flow *new)
 	enum verdict verdict = check_limits(new);
 	if (verdict)
 		return verdict;
-	switch (claim_flow(&new->key, &new->hit, set)) {
+	struct flow_buckets buckets = buckets_of(&new->key, set);
+	switch (claim_flow(&buckets, &new->key, &new->hit)) {
 	case FLOW_CLAIMED:
 		break;
 	case FLOW_KEPT:
@@ -150,7 +168,8 @@ __noinline int open_flow(struct new_flow *new)
 		return V_DROP_CONTENDED;
 	}
 	int backend = schedule(new);
-	settle_flow(&new->key, &new->hit, new->came_from, backend);
+	new->hit.next_hop = new->came_from;
+	settle_flow(buckets.primary, buckets.secondary, &new->key, &new->hit, backend);
 	return backend < 0 ? V_DROP_NO_BACKEND : V_FORWARD_NEW;
 }
 

@@ -44,7 +44,7 @@ function report({service: _, backend: __, itself: ___, ...change}: TouchedChange
 /** Counts what there is, by the names of the configuration. */
 async function liveOf(config: Config, {dataPlane}: PreviewSeams): Promise<Live> {
 	const names = namesOf(config, dataPlane);
-	const entries = await dataPlane.countPersistence();
+	const entries = dataPlane.countPersistence();
 	return {
 		connections: counter(dataPlane.countFlows().byBackend, names),
 		persistenceEntries: counter(entries, names),

@@ -76,24 +76,20 @@ export class Reporter {
 		this.#reloads[report.applied ? 'applied' : 'refused']++;
 	}
 
-	/** Sweeps the persistence map from time to time, which also counts it. */
+	/** Sweeps the persistence entries from time to time, which also counts them. */
 	keepSweeping(): Cancel {
 		const {clock, dataPlane, log} = this.#seams;
-		let stopped = false;
 		let cancel: Cancel = () => {};
-		const sweep = async (): Promise<void> => {
+		const sweep = (): void => {
 			try {
-				this.#persistenceEntries = await dataPlane.sweepPersistence();
+				this.#persistenceEntries = dataPlane.sweepPersistence();
 			} catch (error) {
-				if (!stopped) log.error({error}, 'expired persistence entries could not be removed');
+				log.error({error}, 'persistence entries could not be looked through');
 			}
-			if (!stopped) cancel = clock.after(SWEEP_US, 'sweep persistence', () => void sweep());
+			cancel = clock.after(SWEEP_US, 'sweep persistence', sweep);
 		};
-		void sweep();
-		return () => {
-			stopped = true;
-			cancel();
-		};
+		sweep();
+		return () => cancel();
 	}
 
 	async status(): Promise<Status> {
@@ -226,7 +222,7 @@ export class Reporter {
 			flows: Object.fromEntries([...flows.byState].map(([state, count]) => [flowStateName(state), count])),
 			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
-			persistenceEntriesMax: maps.persistence[4].raw.maxEntries + maps.persistence[6].raw.maxEntries,
+			persistenceEntriesMax: 2 * maps.persistenceEntries,
 			instances: (await this.#instances()).map(status => this.#instanceSample(status)),
 			notifications: this.#seams.notifications(),
 			drift: this.#seams.drift(),

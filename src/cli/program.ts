@@ -14,7 +14,7 @@ import {drops} from './commands/drops.js';
 import {explain} from './commands/explain.js';
 import {flows} from './commands/flows.js';
 import {dumpMap, maps} from './commands/maps.js';
-import {persistence} from './commands/persistence.js';
+import {forgetClient, persistence} from './commands/persistence.js';
 import {plan} from './commands/plan.js';
 import {reload} from './commands/reload.js';
 import {services} from './commands/services.js';
@@ -113,9 +113,13 @@ class Cli {
 			.action(({limit, ...filter}: FlowFilter & {limit: number}) =>
 				this.#show(session => flows(session, limit, filter)),
 			);
-		this.#command('persistence', 'which client is bound to which backend')
+		const persistenceCommand = this.#command('persistence', 'which client is bound to which backend')
 			.option('--limit <rows>', 'how many at most; 0 for all', rowCount, ROWS)
 			.action(({limit}: {limit: number}) => this.#show(session => persistence(session, limit)));
+		persistenceCommand
+			.command('delete <service> <client>')
+			.description("forget a client's backend; its connections go on")
+			.action((service: string, client: string) => this.#show(session => forgetClient(session, service, client)));
 		const vrrpCommand = this.#command('vrrp', 'VRRP instances and their states').action(() => this.#show(vrrp));
 		vrrpCommand
 			.command('release <instance>')

@@ -22,7 +22,7 @@ export class Round {
 	/** `copies`: also of what peers have told. */
 	static async begin(plane: Plane, outbox: Outbox, copies: boolean): Promise<Round> {
 		const clients = new Map<Family, Uint8Array>();
-		for (const family of FAMILIES) clients.set(family, await plane.clients(family));
+		for (const family of FAMILIES) clients.set(family, plane.clients(family));
 		return new Round(plane, outbox, copies, clients);
 	}
 

@@ -37,7 +37,7 @@ import {
 	type Sizes,
 } from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {countPersistence, sweepPersistence} from './persistence.js';
+import {countPersistence, type EntryChangers, retellEntries, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {SharingPlane} from './sharing.js';
@@ -52,7 +52,7 @@ import {
 	withRoom,
 } from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
-import {carryOver, type PinnedMap, planUpgrade} from './upgrade.js';
+import {carryOver, type Fields, fieldsIn, type PinnedMap, planUpgrade} from './upgrade.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -74,10 +74,12 @@ interface Pinned {
 	readonly family: Family;
 }
 
-/** The clock reader is for lbctl, `lb` for its test runs, the others for lbd-sync. */
+/** Programs that others may run: the clock reader, `change_entry` and `lb`, for its test runs, are for lbctl, the others for lbd-sync. */
 const PROGRAMS: readonly Pinned[] = [
 	...['lb', 'read_clock'].map(name => ({pin: name, name, family: 4}) as const),
-	...['take_flows', 'take_clients'].flatMap(name => FAMILIES.map(family => ({pin: `${name}${family}`, name, family}))),
+	...['change_entry', 'take_flows', 'take_clients'].flatMap(name =>
+		FAMILIES.map(family => ({pin: `${name}${family}`, name, family})),
+	),
 ];
 /** No daemon may be called so. */
 const NOBODY = '+';
@@ -213,9 +215,9 @@ export class DataPlane {
 
 	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
-		const {objects, isUpgrade} = adopted
+		const {objects, isUpgrade, told} = adopted
 			? await loadPinned(options, pins)
-			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false};
+			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false, told: NOTHING_TOLD};
 		const closeables: {close(): void}[] = [objects];
 		try {
 			const maps = new Maps(name => objects.map(name));
@@ -227,6 +229,7 @@ export class DataPlane {
 			closeables.push(attachments);
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
+			retellPersistence(objects, told, inForce, log);
 			objects.connect(maps);
 			return new DataPlane({
 				maps,
@@ -281,15 +284,19 @@ export class DataPlane {
 	}
 
 	/** Counts persistence entries by backend. */
-	countPersistence(): Promise<ReadonlyMap<BackendId, number>> {
-		return countPersistence(this.maps, this.jiffies());
+	countPersistence(): ReadonlyMap<BackendId, number> {
+		return countPersistence(this.maps, this.settings, this.jiffies());
 	}
 
-	/** Removes persistence entries whose time is over; returns how many are left. See persistence.ts. */
-	sweepPersistence(): Promise<number> {
-		const {maps, tables, settings} = this;
-		const extenders = {4: this.#objects.program('extend_entry', 4), 6: this.#objects.program('extend_entry', 6)};
-		return sweepPersistence({maps, tables, settings, extenders}, this.jiffies());
+	/** Changes persistence entries. */
+	get entryChangers(): EntryChangers {
+		return changersOf(this.#objects);
+	}
+
+	/** Lets persistence entries go on whose clients have connections; returns how many there are. See persistence.ts. */
+	sweepPersistence(): number {
+		const {maps, tables, settings, entryChangers: changers} = this;
+		return sweepPersistence({maps, tables, settings, changers}, this.jiffies());
 	}
 
 	/** Puts other timeouts in force, for all flows from now on. */
@@ -491,7 +498,11 @@ interface Loaded {
 	readonly objects: Objects;
 	/** Some maps of the earlier run are not the program's. */
 	readonly isUpgrade: boolean;
+	/** What maps held whose entries the program has to be told, once there are settings. */
+	readonly told: ReadonlyMap<string, readonly Fields[]>;
 }
+
+const NOTHING_TOLD: Loaded['told'] = new Map();
 
 /**
  * Loads the program for what is pinned. Maps of another version go on, or have what they hold carried over; what would be
@@ -509,16 +520,18 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 			[...pinned].filter(([name]) => fates.get(name) === 'kept').map(([name, {map}]) => [name, map]),
 		);
 		const objects = new Objects(objectDirectory, wanted, others);
+		const told = new Map<string, readonly Fields[]>();
 		try {
 			for (const [name, fate] of fates) {
 				if (fate !== 'kept') log.warn({map: name, fate}, 'a map of an earlier run is not what this version needs');
 				const from = pinned.get(name);
+				if (fate === 'told anew' && from !== undefined) told.set(name, await fieldsIn(name, from));
 				if (fate !== 'carried over' || from === undefined) continue;
 				const lost = await carryOver(name, from, objects.map(name), now);
-				if (lost > 0) log.warn({map: name, entries: lost}, 'entries do not fit any more and are lost');
+				if (lost > 0) log.warn({map: name, entries: lost}, UNFIT);
 			}
 			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
-			return {objects, isUpgrade: others.size < now.maps.size};
+			return {objects, isUpgrade: others.size < now.maps.size, told};
 		} catch (error) {
 			objects.close();
 			throw error;
@@ -526,6 +539,23 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 	} finally {
 		for (const {map} of pinned.values()) map.close();
 	}
+}
+
+const UNFIT = 'entries do not fit any more and are lost';
+
+function retellPersistence(objects: Objects, told: Loaded['told'], {coarseShift}: Settings, log: Log): void {
+	const {jiffies} = readClock(objects.program('read_clock'));
+	for (const [map, family] of [
+		['persistence', 4],
+		['persistence6', 6],
+	] as const) {
+		const lost = retellEntries(changersOf(objects), family, told.get(map) ?? [], {coarseShift, jiffies});
+		if (lost > 0) log.warn({map, entries: lost}, UNFIT);
+	}
+}
+
+function changersOf(objects: Objects): EntryChangers {
+	return {4: objects.program('change_entry', 4), 6: objects.program('change_entry', 6)};
 }
 
 /** Maps that belong together have one size: that of those which are there. */
@@ -547,6 +577,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: maps.buckets(4) - 1,
 		flow6BucketMask: maps.buckets(6) - 1,
+		persistenceBucketMask: maps.persistenceBuckets - 1,
 		services: maps.services.raw.maxEntries,
 		backends: maps.backends.raw.maxEntries,
 		fineShift: shifts.fine,

@@ -6,7 +6,7 @@ import type {MapMemory} from 'libbpf-ts';
 import {FAMILIES, type Family} from '../net/address.js';
 import {FlowShift, FlowState, type Settings} from './layout.gen.js';
 import {type ByFamily, FLOW_SIZES} from './maps.js';
-import type {BackendId} from './tables.js';
+import type {BackendId, ServiceId} from './tables.js';
 import {isHalfOpen, tickJiffies} from './time.js';
 
 /** One live flow. Addresses are 4 or 16 bytes. */
@@ -210,6 +210,47 @@ function* liveFlowsOf(memory: FlowMemory[Family], shape: Shape, settings: Settin
 				leftJiffies: (limit - age) * jiffiesPerTick,
 			};
 		}
+	}
+}
+
+/** A live persistence entry: bpf/persistence_table.h. */
+export interface Entry {
+	readonly family: Family;
+	/** Under the mask of the service. */
+	readonly client: Uint8Array;
+	readonly service: ServiceId;
+	readonly backend: BackendId;
+	/** The last coarse tick in which it holds, as its stamp says. */
+	readonly lastTick: number;
+	/** Jiffies until that is over. */
+	readonly leftJiffies: number;
+}
+
+/** Visits the live entries of the tables of persistence, which have the form of the flows'. */
+export function visitEntries(
+	memory: FlowMemory,
+	settings: Settings,
+	jiffies: bigint,
+	visit: (leftJiffies: number, read: () => Entry) => void,
+	families: readonly Family[] = FAMILIES,
+): void {
+	const ages = new Ages(settings, jiffies);
+	const tick = 2 ** settings.coarseShift;
+	const intoTick = Number(jiffies % BigInt(tick));
+	for (const family of families) {
+		const shape = SHAPES[family];
+		visitFlows(memory[family], shape, ages, (backend, state, words, at) => {
+			const lastTick = words[at + shape.stamp] ?? 0;
+			const leftJiffies = (1 - ages.ticks(state, lastTick)) * tick - intoTick;
+			visit(leftJiffies, () => ({
+				family,
+				client: new Uint8Array(words.slice(at, at + shape.address).buffer),
+				service: words[at + shape.ports] ?? 0,
+				backend,
+				lastTick,
+				leftJiffies,
+			}));
+		});
 	}
 }
 

@@ -43,6 +43,26 @@ export const CopyFlag = {
 } as const;
 export type CopyFlag = (typeof CopyFlag)[keyof typeof CopyFlag];
 
+/** enum entry_change */
+export const EntryChange = {
+	ENTRY_PUT: 0,
+	ENTRY_EXTEND: 1,
+	ENTRY_DELETE: 2,
+} as const;
+export type EntryChange = (typeof EntryChange)[keyof typeof EntryChange];
+
+/** enum entry_state */
+export const EntryState = {
+	ENTRY_LIVE: 15,
+} as const;
+export type EntryState = (typeof EntryState)[keyof typeof EntryState];
+
+/** enum entry_timeout */
+export const EntryTimeout = {
+	ENTRY_TIMEOUT: 1,
+} as const;
+export type EntryTimeout = (typeof EntryTimeout)[keyof typeof EntryTimeout];
+
 /** enum event */
 export const Event = {
 	EVENT_PERSISTENCE_FULL: 0,
@@ -430,6 +450,28 @@ export const flowBucket: Codec<FlowBucket> = {
 	}),
 };
 
+/** struct flow_hit, 24 bytes. */
+export interface FlowHit {
+	readonly word: bigint;
+	readonly nextHop: bigint;
+	readonly slot: number;
+}
+export const flowHit: Codec<FlowHit> = {
+	name: 'flow_hit',
+	size: 24,
+	encode(value, view) {
+		putU64(view, 0, value.word, 'flow_hit.word');
+		putU64(view, 8, value.nextHop, 'flow_hit.next_hop');
+		putU32(view, 16, value.slot, 'flow_hit.slot');
+		putPad(view, 20, 4);
+	},
+	decode: view => ({
+		word: view.getBigUint64(0, true),
+		nextHop: view.getBigUint64(8, true),
+		slot: view.getUint32(16, true),
+	}),
+};
+
 /** struct flow_key, 16 bytes. */
 export interface FlowKey {
 	readonly addrs: readonly bigint[];
@@ -561,6 +603,40 @@ export const localFilter: Codec<LocalFilter> = {
 	}),
 };
 
+/** struct new_flow, 128 bytes. */
+export interface NewFlow {
+	readonly key: FlowKey;
+	readonly hit: FlowHit;
+	readonly client: FlowKey;
+	readonly remembered: FlowHit;
+	readonly cameFrom: bigint;
+	readonly events: number;
+	readonly service: number;
+}
+export const newFlow: Codec<NewFlow> = {
+	name: 'new_flow',
+	size: 128,
+	encode(value, view) {
+		put(view, 0, flowKey, value.key, 'new_flow.key');
+		put(view, 16, flowHit, value.hit, 'new_flow.hit');
+		put(view, 40, flowKey, value.client, 'new_flow.client');
+		put(view, 56, flowHit, value.remembered, 'new_flow.remembered');
+		putU64(view, 80, value.cameFrom, 'new_flow.came_from');
+		putU32(view, 88, value.events, 'new_flow.events');
+		putU32(view, 92, value.service, 'new_flow.service');
+		putPad(view, 96, 32);
+	},
+	decode: view => ({
+		key: take(view, 0, flowKey),
+		hit: take(view, 16, flowHit),
+		client: take(view, 40, flowKey),
+		remembered: take(view, 56, flowHit),
+		cameFrom: view.getBigUint64(80, true),
+		events: view.getUint32(88, true),
+		service: view.getUint32(92, true),
+	}),
+};
+
 /** struct nic, 12 bytes. */
 export interface Nic {
 	readonly ifindex: number;
@@ -598,47 +674,6 @@ export const openings: Codec<Openings> = {
 	decode: view => ({
 		opened: view.getBigUint64(0, true),
 		overloaded: view.getBigUint64(8, true),
-	}),
-};
-
-/** struct persistence_entry, 16 bytes. */
-export interface PersistenceEntry {
-	readonly expires: bigint;
-	readonly backend: number;
-	readonly deals: number;
-}
-export const persistenceEntry: Codec<PersistenceEntry> = {
-	name: 'persistence_entry',
-	size: 16,
-	encode(value, view) {
-		putU64(view, 0, value.expires, 'persistence_entry.expires');
-		putU16(view, 8, value.backend, 'persistence_entry.backend');
-		putU16(view, 10, value.deals, 'persistence_entry.deals');
-		putPad(view, 12, 4);
-	},
-	decode: view => ({
-		expires: view.getBigUint64(0, true),
-		backend: view.getUint16(8, true),
-		deals: view.getUint16(10, true),
-	}),
-};
-
-/** struct persistence_key, 8 bytes. */
-export interface PersistenceKey {
-	readonly client: Uint8Array;
-	readonly service: number;
-}
-export const persistenceKey: Codec<PersistenceKey> = {
-	name: 'persistence_key',
-	size: 8,
-	encode(value, view) {
-		putBytes(view, 0, 4, value.client, 'persistence_key.client');
-		putU16(view, 4, value.service, 'persistence_key.service');
-		putPad(view, 6, 2);
-	},
-	decode: view => ({
-		client: takeBytes(view, 0, 4),
-		service: view.getUint16(4, true),
 	}),
 };
 
@@ -759,6 +794,7 @@ export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
 	readonly flow6BucketMask: number;
+	readonly persistenceBucketMask: number;
 	readonly services: number;
 	readonly backends: number;
 	readonly fineShift: number;
@@ -766,8 +802,8 @@ export interface Settings {
 	readonly hz: number;
 	readonly routeGeneration: number;
 	readonly flags: number;
-	readonly virtualVerdicts: bigint;
 	readonly sharedPerCpu: number;
+	readonly virtualVerdicts: bigint;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
@@ -777,32 +813,33 @@ export const settings: Codec<Settings> = {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
 		putU32(view, 8, value.flow6BucketMask, 'settings.flow6_bucket_mask');
-		putU32(view, 12, value.services, 'settings.services');
-		putU32(view, 16, value.backends, 'settings.backends');
-		putU32(view, 20, value.fineShift, 'settings.fine_shift');
-		putU32(view, 24, value.coarseShift, 'settings.coarse_shift');
-		putU32(view, 28, value.hz, 'settings.hz');
-		putU32(view, 32, value.routeGeneration, 'settings.route_generation');
-		putU32(view, 36, value.flags, 'settings.flags');
-		putU64(view, 40, value.virtualVerdicts, 'settings.virtual_verdicts');
-		putU32(view, 48, value.sharedPerCpu, 'settings.shared_per_cpu');
-		put(view, 52, flowTimeouts, value.timeouts, 'settings.timeouts');
-		putPad(view, 116, 4);
+		putU32(view, 12, value.persistenceBucketMask, 'settings.persistence_bucket_mask');
+		putU32(view, 16, value.services, 'settings.services');
+		putU32(view, 20, value.backends, 'settings.backends');
+		putU32(view, 24, value.fineShift, 'settings.fine_shift');
+		putU32(view, 28, value.coarseShift, 'settings.coarse_shift');
+		putU32(view, 32, value.hz, 'settings.hz');
+		putU32(view, 36, value.routeGeneration, 'settings.route_generation');
+		putU32(view, 40, value.flags, 'settings.flags');
+		putU32(view, 44, value.sharedPerCpu, 'settings.shared_per_cpu');
+		putU64(view, 48, value.virtualVerdicts, 'settings.virtual_verdicts');
+		put(view, 56, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
 		flowBucketMask: view.getUint32(4, true),
 		flow6BucketMask: view.getUint32(8, true),
-		services: view.getUint32(12, true),
-		backends: view.getUint32(16, true),
-		fineShift: view.getUint32(20, true),
-		coarseShift: view.getUint32(24, true),
-		hz: view.getUint32(28, true),
-		routeGeneration: view.getUint32(32, true),
-		flags: view.getUint32(36, true),
-		virtualVerdicts: view.getBigUint64(40, true),
-		sharedPerCpu: view.getUint32(48, true),
-		timeouts: take(view, 52, flowTimeouts),
+		persistenceBucketMask: view.getUint32(12, true),
+		services: view.getUint32(16, true),
+		backends: view.getUint32(20, true),
+		fineShift: view.getUint32(24, true),
+		coarseShift: view.getUint32(28, true),
+		hz: view.getUint32(32, true),
+		routeGeneration: view.getUint32(36, true),
+		flags: view.getUint32(40, true),
+		sharedPerCpu: view.getUint32(44, true),
+		virtualVerdicts: view.getBigUint64(48, true),
+		timeouts: take(view, 56, flowTimeouts),
 	}),
 };
 
@@ -1084,6 +1121,14 @@ export const maps = {
 		key: u32,
 		value: localFilter,
 	} satisfies MapLayout<number, LocalFilter>,
+	newFlows: {
+		name: 'new_flows',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 0,
+		key: u32,
+		value: newFlow,
+	} satisfies MapLayout<number, NewFlow>,
 	nicPorts: {
 		name: 'nic_ports',
 		type: MapType.devmap,
@@ -1110,12 +1155,12 @@ export const maps = {
 	} satisfies MapLayout<number, Openings>,
 	persistence: {
 		name: 'persistence',
-		type: MapType.hash,
-		maxEntries: 65536,
-		flags: 0,
-		key: persistenceKey,
-		value: persistenceEntry,
-	} satisfies MapLayout<PersistenceKey, PersistenceEntry>,
+		type: MapType.array,
+		maxEntries: 32768,
+		flags: 1024,
+		key: u32,
+		value: flowBucket,
+	} satisfies MapLayout<number, FlowBucket>,
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,

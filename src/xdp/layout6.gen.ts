@@ -97,6 +97,28 @@ export const flowBucket6: Codec<FlowBucket6> = {
 	}),
 };
 
+/** struct flow_hit, 24 bytes. */
+export interface FlowHit {
+	readonly word: bigint;
+	readonly nextHop: bigint;
+	readonly slot: number;
+}
+export const flowHit: Codec<FlowHit> = {
+	name: 'flow_hit',
+	size: 24,
+	encode(value, view) {
+		putU64(view, 0, value.word, 'flow_hit.word');
+		putU64(view, 8, value.nextHop, 'flow_hit.next_hop');
+		putU32(view, 16, value.slot, 'flow_hit.slot');
+		putPad(view, 20, 4);
+	},
+	decode: view => ({
+		word: view.getBigUint64(0, true),
+		nextHop: view.getBigUint64(8, true),
+		slot: view.getUint32(16, true),
+	}),
+};
+
 /** struct flow_key6, 40 bytes. */
 export interface FlowKey6 {
 	readonly addrs: readonly bigint[];
@@ -171,44 +193,37 @@ export const fragmentWay: Codec<FragmentWay> = {
 	}),
 };
 
-/** struct persistence_entry, 16 bytes. */
-export interface PersistenceEntry {
-	readonly expires: bigint;
-	readonly backend: number;
-	readonly deals: number;
-}
-export const persistenceEntry: Codec<PersistenceEntry> = {
-	name: 'persistence_entry',
-	size: 16,
-	encode(value, view) {
-		putU64(view, 0, value.expires, 'persistence_entry.expires');
-		putU16(view, 8, value.backend, 'persistence_entry.backend');
-		putU16(view, 10, value.deals, 'persistence_entry.deals');
-		putPad(view, 12, 4);
-	},
-	decode: view => ({
-		expires: view.getBigUint64(0, true),
-		backend: view.getUint16(8, true),
-		deals: view.getUint16(10, true),
-	}),
-};
-
-/** struct persistence_key6, 20 bytes. */
-export interface PersistenceKey6 {
-	readonly client: Uint8Array;
+/** struct new_flow6, 192 bytes. */
+export interface NewFlow6 {
+	readonly key: FlowKey6;
+	readonly hit: FlowHit;
+	readonly client: FlowKey6;
+	readonly remembered: FlowHit;
+	readonly cameFrom: bigint;
+	readonly events: number;
 	readonly service: number;
 }
-export const persistenceKey6: Codec<PersistenceKey6> = {
-	name: 'persistence_key6',
-	size: 20,
+export const newFlow6: Codec<NewFlow6> = {
+	name: 'new_flow6',
+	size: 192,
 	encode(value, view) {
-		putBytes(view, 0, 16, value.client, 'persistence_key6.client');
-		putU16(view, 16, value.service, 'persistence_key6.service');
-		putPad(view, 18, 2);
+		put(view, 0, flowKey6, value.key, 'new_flow6.key');
+		put(view, 40, flowHit, value.hit, 'new_flow6.hit');
+		put(view, 64, flowKey6, value.client, 'new_flow6.client');
+		put(view, 104, flowHit, value.remembered, 'new_flow6.remembered');
+		putU64(view, 128, value.cameFrom, 'new_flow6.came_from');
+		putU32(view, 136, value.events, 'new_flow6.events');
+		putU32(view, 140, value.service, 'new_flow6.service');
+		putPad(view, 144, 48);
 	},
 	decode: view => ({
-		client: takeBytes(view, 0, 16),
-		service: view.getUint16(16, true),
+		key: take(view, 0, flowKey6),
+		hit: take(view, 40, flowHit),
+		client: take(view, 64, flowKey6),
+		remembered: take(view, 104, flowHit),
+		cameFrom: view.getBigUint64(128, true),
+		events: view.getUint32(136, true),
+		service: view.getUint32(140, true),
 	}),
 };
 
@@ -307,14 +322,22 @@ export const maps = {
 		key: flowKey6,
 		value: fragmentWay,
 	} satisfies MapLayout<FlowKey6, FragmentWay>,
+	newFlows6: {
+		name: 'new_flows6',
+		type: MapType.array,
+		maxEntries: 16,
+		flags: 0,
+		key: u32,
+		value: newFlow6,
+	} satisfies MapLayout<number, NewFlow6>,
 	persistence6: {
 		name: 'persistence6',
-		type: MapType.hash,
-		maxEntries: 65536,
-		flags: 0,
-		key: persistenceKey6,
-		value: persistenceEntry,
-	} satisfies MapLayout<PersistenceKey6, PersistenceEntry>,
+		type: MapType.array,
+		maxEntries: 32768,
+		flags: 1024,
+		key: u32,
+		value: flowBucket6,
+	} satisfies MapLayout<number, FlowBucket6>,
 	servicesByKey6: {
 		name: 'services_by_key6',
 		type: MapType.hash,

@@ -22,6 +22,7 @@ export interface Sizes {
 	/** Slots wanted in the flow table of IPv4, and in that of IPv6; rounded up to powers of two. */
 	readonly flows: number;
 	readonly flows6: number;
+	/** Of each family. */
 	readonly persistenceEntries: number;
 	/** Datagrams in fragments that are remembered at a time, of each family. */
 	readonly fragments: number;
@@ -232,8 +233,8 @@ export function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 		['census', backends],
 		['flows', bucketsFor(4, sizes.flows)],
 		['flows6', bucketsFor(6, sizes.flows6)],
-		['persistence', sizes.persistenceEntries],
-		['persistence6', sizes.persistenceEntries],
+		['persistence', persistenceBucketsFor(sizes.persistenceEntries)],
+		['persistence6', persistenceBucketsFor(sizes.persistenceEntries)],
 		['fragments', sizes.fragments],
 		['fragments6', sizes.fragments],
 		['verdicts', services * cpus],
@@ -243,6 +244,8 @@ export function mapSizes(sizes: Sizes): ReadonlyMap<string, number> {
 		['shared_flows6', shared],
 		['share_heads', cpus],
 		['share_heads6', cpus],
+		['new_flows', cpus],
+		['new_flows6', cpus],
 	]);
 }
 
@@ -262,6 +265,11 @@ function bucketsFor(family: Family, slots: number): number {
 	return 2 ** Math.ceil(Math.log2(Math.max(1, slots / (bucket / slot))));
 }
 
+/** Buckets for so many persistence entries: at half the load, hardly any is refused (bpf/flow_table.h). */
+function persistenceBucketsFor(entries: number): number {
+	return bucketsFor(4, 2 * entries);
+}
+
 /** Whether maps have the sizes that are wanted. */
 export function hasSizes(maps: Maps, sizes: Sizes): boolean {
 	const {flows, flows6, persistenceEntries, fragments} = sizes;
@@ -271,7 +279,7 @@ export function hasSizes(maps: Maps, sizes: Sizes): boolean {
 		maps.backends.raw.maxEntries === backends &&
 		maps.buckets(4) === bucketsFor(4, flows) &&
 		maps.buckets(6) === bucketsFor(6, flows6) &&
-		Object.values(maps.persistence).every(({raw}) => raw.maxEntries === persistenceEntries) &&
+		maps.persistenceBuckets === persistenceBucketsFor(persistenceEntries) &&
 		Object.values(maps.fragments).every(({raw}) => raw.maxEntries === fragments)
 	);
 }

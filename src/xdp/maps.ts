@@ -35,7 +35,6 @@ export class Maps {
 	readonly nics: BpfMap<number, layout.Nic>;
 	readonly routerRoles: BpfMap<number, layout.RouterRoles>;
 	readonly nicPorts: BpfMap<number, number>;
-	readonly persistence: ByFamily<BpfMap<layout.PersistenceKey, layout.PersistenceEntry>>;
 	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
 	readonly fragments: ByFamily<BpfMap<layout.FlowKey, layout.FragmentWay>>;
 	/** Takes the descriptors of programs. */
@@ -45,9 +44,10 @@ export class Maps {
 	readonly leases: BpfMap<number, layout.Lease>;
 	readonly leaseOfRouter: BpfMap<layout.VirtualRouter, number>;
 	readonly virtualAddresses: BpfMap<layout.VirtualKey, layout.VirtualAddress>;
-	/** Arrays of turns, flow_bucket, ticket, openings, verdict_counters and traffic. */
+	/** Arrays of turns, flow_bucket (twice), ticket, openings, verdict_counters and traffic. */
 	readonly turnMemory: MapMemory;
 	readonly flows: ByFamily<MapMemory>;
+	readonly persistence: ByFamily<MapMemory>;
 	readonly tickets: MapMemory;
 	readonly openings: MapMemory;
 	readonly verdicts: MapMemory;
@@ -73,7 +73,6 @@ export class Maps {
 			this.nics = this.#typed(maps.nics);
 			this.routerRoles = this.#typed(maps.routerRoles);
 			this.nicPorts = this.#typed(maps.nicPorts);
-			this.persistence = {4: this.#typed(maps.persistence), 6: this.#typed(maps6.persistence6)};
 			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};
 			this.fragments = {4: this.#typed(maps.fragments), 6: this.#typed(maps6.fragments6)};
 			this.programs = this.#typed(maps.programs);
@@ -84,6 +83,7 @@ export class Maps {
 			this.virtualAddresses = this.#typed(maps.virtualAddresses);
 			this.turnMemory = this.#mapped(maps.turns);
 			this.flows = {4: this.#mapped(maps.flows), 6: this.#mapped(maps6.flows6)};
+			this.persistence = {4: this.#mapped(maps.persistence), 6: this.#mapped(maps6.persistence6)};
 			this.tickets = this.#mapped(maps.tickets);
 			this.openings = this.#mapped(maps.openings);
 			this.verdicts = this.#mapped(maps.verdicts);
@@ -115,6 +115,16 @@ export class Maps {
 	/** Buckets of a family's flow table, a power of two. */
 	buckets(family: Family): number {
 		return this.flows[family].size / FLOW_SIZES[family].bucket;
+	}
+
+	/** Buckets of the table of persistence entries of either family, a power of two. */
+	get persistenceBuckets(): number {
+		return this.persistence[4].size / FLOW_SIZES[4].bucket;
+	}
+
+	/** Persistence entries that each family has room for: half of its slots (load.ts). */
+	get persistenceEntries(): number {
+		return this.persistence[4].size / FLOW_SIZES[4].slot / 2;
 	}
 
 	/** Slots of a family's flow table. */

@@ -1,11 +1,12 @@
-/** Persistence entries whose time is over: the program itself only ever replaces them. */
+/** Persistence entries as the daemon and lbctl deal with them. Only the program writes them: it is run to change one. */
 import type {BpfProgram} from 'libbpf-ts';
-import {FAMILIES, type Family} from '../net/address.js';
-import {Clients, findClients} from './flows.js';
-import {type PersistenceEntry, type PersistenceKey, persistenceKey, type Settings} from './layout.gen.js';
-import {persistenceKey6} from './layout6.gen.js';
-import type {ByFamily, Maps} from './maps.js';
-import {addressIn, type BackendId, type Tables} from './tables.js';
+import {Bug} from '../errors.js';
+import type {Family} from '../net/address.js';
+import {Clients, type Entry, findClients, visitEntries} from './flows.js';
+import {EntryChange, type Settings} from './layout.gen.js';
+import {type ByFamily, FLOW_SIZES, type Maps} from './maps.js';
+import {addressIn, type BackendId, type ServiceId, type Tables} from './tables.js';
+import type {Fields} from './upgrade.js';
 
 /** How often the daemon sweeps. */
 export const SWEEP_S = 10;
@@ -14,97 +15,147 @@ const LOOK_AHEAD_S = 2 * SWEEP_S;
 /** IPVS lets an entry whose connections live go on for so long at a time (net/netfilter/ipvs/ip_vs_conn.c). */
 const EXTENSION_S = 60;
 
-const KEYS: ByFamily<{readonly size: number; encode(value: PersistenceKey, view: DataView): void}> = {
-	4: persistenceKey,
-	6: persistenceKey6,
-};
-/** Of `extend_entry`'s frame: where the key begins, and the least that a test run takes. */
-const KEY_AT = 16;
-const FRAME_BYTES = 64;
+/** Offsets in the frame of `change_entry`, and the least length that a test run takes. */
+const FRAME = {change: 0, backend: 4, lastTick: 8, was: 12, key: 16, bytes: 64} as const;
+const XDP_PASS = 2;
+
+/** `change_entry` of bpf/lb.bpf.c. */
+export type EntryChangers = ByFamily<Pick<BpfProgram, 'testRun'>>;
+
+/** Whose entry it is. */
+export interface EntryName {
+	readonly family: Family;
+	/** Under the mask of the service. */
+	readonly client: Uint8Array;
+	readonly service: ServiceId;
+}
+
+/** What an entry says. */
+export interface EntryContent {
+	readonly backend: BackendId;
+	/** The last coarse tick in which it holds. */
+	readonly lastTick: number;
+}
 
 export interface SweepSeams {
-	readonly maps: Maps;
+	readonly maps: Pick<Maps, 'flows' | 'persistence'>;
 	readonly tables: Tables;
 	readonly settings: Settings;
-	/** `extend_entry` of bpf/lb.bpf.c. */
-	readonly extenders: ByFamily<BpfProgram>;
+	readonly changers: EntryChangers;
 }
 
-/** An entry that ends before the next sweep. */
-interface Ending {
-	readonly family: Family;
-	readonly key: PersistenceKey;
-	readonly entry: PersistenceEntry;
+/** Makes an entry, or changes the one that there is. False: there is no room. */
+export function putEntry(changers: EntryChangers, name: EntryName, content: EntryContent): boolean {
+	return change(changers, name, EntryChange.ENTRY_PUT, content, 0);
 }
+
+/** Removes an entry. False: there is none. */
+export function deleteEntry(changers: EntryChangers, name: EntryName): boolean {
+	return change(changers, name, EntryChange.ENTRY_DELETE, {backend: 0, lastTick: 0}, 0);
+}
+
+function change(
+	changers: EntryChangers,
+	{family, client, service}: EntryName,
+	what: EntryChange,
+	{backend, lastTick}: EntryContent,
+	was: number,
+): boolean {
+	const frame = new Uint8Array(FRAME.bytes);
+	const view = new DataView(frame.buffer);
+	view.setUint32(FRAME.change, what, true);
+	view.setUint32(FRAME.backend, backend, true);
+	view.setUint32(FRAME.lastTick, lastTick, true);
+	view.setUint32(FRAME.was, was, true);
+	frame.set(client, FRAME.key);
+	view.setUint32(FRAME.key + ADDRESSES_BYTES[family], service, true);
+	return changers[family].testRun({data: frame}).retval === XDP_PASS;
+}
+
+/** Of a slot's key: those before the ports. The rest of a slot is three words, and of one of IPv6 a word of padding. */
+const ADDRESSES_BYTES: ByFamily<number> = {4: FLOW_SIZES[4].slot - 24, 6: FLOW_SIZES[6].slot - 32};
 
 /**
- * Removes entries whose time is over, but lets those go on whose clients have connections to the same backend. An entry
- * that its client renews meanwhile stays as it is. Returns how many are left.
+ * Makes the entries that an earlier version had in a hash (up to layout 4): by `client` and `service`, with `backend` and the
+ * jiffy at which they end, `expires`. Returns how many of those that still hold there is no room for.
  */
-export async function sweepPersistence(seams: SweepSeams, jiffies: bigint): Promise<number> {
-	const {maps, settings} = seams;
-	const soon = jiffies + BigInt(LOOK_AHEAD_S * settings.hz);
-	const ending: Ending[] = [];
-	let left = 0;
-	for (const family of FAMILIES) {
-		for (const [key, entry] of await maps.persistence[family].entries()) {
-			if (entry.expires <= soon) ending.push({family, key, entry});
-			else left++;
-		}
-	}
+export function retellEntries(
+	changers: EntryChangers,
+	family: Family,
+	told: readonly Fields[],
+	moment: {readonly coarseShift: number; readonly jiffies: bigint},
+): number {
+	const entries = told.map(fields => hashedEntry(family, fields)).filter(({expires}) => expires > moment.jiffies);
+	const refused = entries.filter(({name, backend, expires}) => {
+		const lastTick = Number(BigInt.asUintN(32, expires >> BigInt(moment.coarseShift)));
+		return !putEntry(changers, name, {backend, lastTick});
+	});
+	return refused.length;
+}
+
+function hashedEntry(family: Family, fields: Fields): {name: EntryName; backend: BackendId; expires: bigint} {
+	const view = (name: string): DataView => {
+		const found = fields.get(name);
+		if (found === undefined) throw new Bug(`an entry without ${name}`);
+		return found;
+	};
+	const {buffer, byteOffset, byteLength} = view('client');
+	const client = new Uint8Array(buffer, byteOffset, byteLength);
+	return {
+		name: {family, client, service: view('service').getUint16(0, true)},
+		backend: view('backend').getUint16(0, true),
+		expires: view('expires').getBigUint64(0, true),
+	};
+}
+
+/** Lets those entries go on that end before the next sweep and whose clients have connections to the same backend, unless their
+ * clients renew them meanwhile. Returns how many entries there are. */
+export function sweepPersistence(seams: SweepSeams, jiffies: bigint): number {
+	const {maps, settings, changers} = seams;
+	const ending: Entry[] = [];
+	let count = 0;
+	visitEntries(maps.persistence, settings, jiffies, (leftJiffies, read) => {
+		count++;
+		if (leftJiffies <= LOOK_AHEAD_S * settings.hz) ending.push(read());
+	});
 	const clients = clientsOf(ending, seams, jiffies);
-	for (const one of ending) {
-		const hasFlows = clients[one.family].get(one.entry.backend)?.has(one.key.client) ?? false;
-		if (hasFlows) extend(one, seams, jiffies);
-		if (hasFlows || !removeIfOver(one, seams, jiffies)) left++;
+	const extension = Math.ceil((EXTENSION_S * settings.hz) / 2 ** settings.coarseShift);
+	for (const entry of ending) {
+		if (!clients[entry.family].get(entry.backend)?.has(entry.client)) continue;
+		const content = {...entry, lastTick: (entry.lastTick + extension) >>> 0};
+		change(changers, entry, EntryChange.ENTRY_EXTEND, content, entry.lastTick);
 	}
-	return left;
+	return count;
 }
 
 /** How many entries that are not over lead to each backend. */
-export async function countPersistence({persistence}: Maps, jiffies: bigint): Promise<ReadonlyMap<BackendId, number>> {
+export function countPersistence(
+	{persistence}: Pick<Maps, 'persistence'>,
+	settings: Settings,
+	jiffies: bigint,
+): ReadonlyMap<BackendId, number> {
 	const counts = new Map<BackendId, number>();
-	for (const family of FAMILIES) {
-		for (const [, {backend, expires}] of await persistence[family].read()) {
-			if (expires > jiffies) counts.set(backend, (counts.get(backend) ?? 0) + 1);
-		}
-	}
+	visitEntries(persistence, settings, jiffies, (_, read) => {
+		const {backend} = read();
+		counts.set(backend, (counts.get(backend) ?? 0) + 1);
+	});
 	return counts;
 }
 
 /** Who has live flows to the backends of these entries, as networks of their services' masks. */
 function clientsOf(
-	ending: readonly Ending[],
+	ending: readonly Entry[],
 	{maps, tables, settings}: SweepSeams,
 	jiffies: bigint,
 ): ByFamily<ReadonlyMap<BackendId, Clients>> {
 	const asked: ByFamily<Map<BackendId, Clients>> = {4: new Map(), 6: new Map()};
-	for (const {family, key, entry} of ending) {
-		const service = tables.services.get(key.service);
+	for (const {family, service: id, backend} of ending) {
+		const service = tables.services.get(id);
 		// an id that was given to another service since is not the client's backend any more
-		if (service === undefined || tables.backends.get(entry.backend)?.service !== key.service) continue;
+		if (service === undefined || tables.backends.get(backend)?.service !== id) continue;
 		const mask = addressIn({addr: service.persistenceMask, family});
-		if (!asked[family].has(entry.backend)) asked[family].set(entry.backend, new Clients(mask));
+		if (!asked[family].has(backend)) asked[family].set(backend, new Clients(mask));
 	}
 	findClients(maps.flows, settings, jiffies, asked);
 	return asked;
-}
-
-/** Lets an entry end later, unless a new connection has renewed it. */
-function extend({family, key, entry}: Ending, {settings, extenders}: SweepSeams, jiffies: bigint): void {
-	const from = entry.expires > jiffies ? entry.expires : jiffies;
-	const frame = new Uint8Array(FRAME_BYTES);
-	const view = new DataView(frame.buffer);
-	view.setBigUint64(0, entry.expires, true);
-	view.setBigUint64(8, from + BigInt(EXTENSION_S * settings.hz), true);
-	KEYS[family].encode(key, new DataView(frame.buffer, KEY_AT, KEYS[family].size));
-	extenders[family].testRun({data: frame});
-}
-
-/** Returns whether it is gone. */
-function removeIfOver({family, key, entry}: Ending, {maps}: SweepSeams, jiffies: bigint): boolean {
-	const persistence = maps.persistence[family];
-	const isOver = entry.expires <= jiffies && persistence.get(key)?.expires === entry.expires;
-	if (isOver) persistence.delete(key);
-	return isOver;
 }

@@ -1,9 +1,17 @@
 /** The pinned maps as an operator wants to see them, with or without a daemon. */
 import {BpfProgram, MapType} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
-import {endpointName, type Family, formatAddress, formatMac, maskPrefix, parseAddress} from '../net/address.js';
+import {
+	addressBytes,
+	endpointName,
+	type Family,
+	formatAddress,
+	formatMac,
+	maskPrefix,
+	parseAddress,
+} from '../net/address.js';
 import {isDrop, readTraffic, readVerdicts} from './counters.js';
-import {countFlows, type FlowCounts, flowStateName, liveFlows} from './flows.js';
+import {countFlows, type Entry, type FlowCounts, flowStateName, liveFlows, visitEntries} from './flows.js';
 import {
 	type Backend,
 	BackendState,
@@ -18,6 +26,7 @@ import {maps as layouts6} from './layout6.gen.js';
 import {leaseState} from './leases.js';
 import {type KernelTime, openPinnedMaps, readClock} from './load.js';
 import type {Maps} from './maps.js';
+import {deleteEntry} from './persistence.js';
 import {Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {addressIn, type BackendId, familyIn, familyOf, type ServiceId, type Tables} from './tables.js';
@@ -159,21 +168,52 @@ class PinnedView implements MapView {
 	}
 
 	async *persistence(): AsyncGenerator<PersistenceView> {
-		for (const [{client, service}, {backend, expires}] of await this.#persistenceEntries()) {
-			if (expires <= this.#now.jiffies) continue;
-			const prefix = this.#persistencePrefix(service);
+		const entries: Entry[] = [];
+		visitEntries(this.#maps.persistence, this.#settings, this.#now.jiffies, (_, read) => entries.push(read()));
+		for (const {client, service, backend, leftJiffies} of entries) {
 			yield {
-				client: prefix < client.length * 8 ? `${formatAddress(client)}/${prefix}` : formatAddress(client),
+				client: this.#clientName(service, client),
 				service: this.#serviceName(service),
 				backend: this.#backendName(backend),
-				expiresInS: this.#seconds(expires - this.#now.jiffies),
+				expiresInS: this.#seconds(leftJiffies),
 			};
 		}
 	}
 
-	async #persistenceEntries() {
-		const {persistence} = this.#maps;
-		return [...(await persistence[4].entries()), ...(await persistence[6].entries())];
+	forgetClient(service: string, client: string): string | null {
+		const [id, {family, persistenceMask}] = this.#serviceNamed(service);
+		const address = parseAddress(client.replace(/\/.*/, ''));
+		const bytes = address === undefined ? new Uint8Array() : addressBytes(address);
+		const mask = addressIn({addr: persistenceMask, family});
+		if (bytes.length !== mask.length) {
+			const hint = `one of IPv${family}, as in the list of lbctl persistence`;
+			throw new KernelError('delete persistence entry', client, 'no such client', hint, {exitCode: ExitCode.usage});
+		}
+		const network = bytes.map((byte, at) => byte & (mask[at] ?? 0));
+		const changers = {4: this.#program('change_entry4'), 6: this.#program('change_entry6')};
+		try {
+			const name = {family: familyIn({family}), client: network, service: id};
+			return deleteEntry(changers, name) ? this.#clientName(id, network) : null;
+		} finally {
+			for (const changer of Object.values(changers)) changer.close();
+		}
+	}
+
+	#program(name: string): BpfProgram {
+		return BpfProgram.openPinned(this.#pins.program(name));
+	}
+
+	#serviceNamed(name: string): [ServiceId, Service] {
+		const found = [...this.#tables.services].find(([, service]) => nameOf(service) === name);
+		if (found !== undefined) return found;
+		const known = [...this.#tables.services.values()].map(nameOf).join(' ');
+		throw new KernelError('look up service', name, 'ENOENT', `services are ${known}`, {exitCode: ExitCode.usage});
+	}
+
+	/** A client as persistence knows it: an address, or a network. */
+	#clientName(service: ServiceId, client: Uint8Array): string {
+		const prefix = this.#persistencePrefix(service);
+		return prefix < client.length * 8 ? `${formatAddress(client)}/${prefix}` : formatAddress(client);
 	}
 
 	/** Bits of a client's address that count. */

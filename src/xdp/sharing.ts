@@ -4,9 +4,9 @@
  * here makes an object for a flow.
  */
 import {BpfProgram} from 'libbpf-ts';
-import type {Family} from '../net/address.js';
+import {addressLength, type Family} from '../net/address.js';
 import {viewOf} from '../net/bytes.js';
-import {Ages, SHAPES, type Shape, stateIn} from './flows.js';
+import {Ages, type Entry, SHAPES, type Shape, stateIn, visitEntries} from './flows.js';
 import {
 	type Backend,
 	BackendState,
@@ -14,15 +14,13 @@ import {
 	CopyFlag,
 	FlowShift,
 	FlowState,
-	persistenceEntry,
-	persistenceKey,
 	type Service,
 	type Settings,
 	sharedFlow,
 	shareHead,
 	ticket as ticketCodec,
 } from './layout.gen.js';
-import {persistenceKey6, sharedFlow6} from './layout6.gen.js';
+import {sharedFlow6} from './layout6.gen.js';
 import {openPinnedMaps, readClock} from './load.js';
 import {type ByFamily, FLOW_SIZES, type Maps} from './maps.js';
 import {Pins} from './pins.js';
@@ -47,9 +45,8 @@ export interface Names {
 	readonly nics: ReadonlyMap<number, number>;
 }
 
-/** Bytes of a flow's record, and of that of a persistence entry. */
+/** Bytes of a flow's record. */
 const FLOW_BYTES: ByFamily<number> = {4: sharedFlow.size, 6: sharedFlow6.size};
-const CLIENT_KEYS: ByFamily<{readonly size: number}> = {4: persistenceKey, 6: persistenceKey6};
 /** Entries of a ring that are copied out at a time. */
 const NEWS_CHUNK = 1024;
 /** Buckets of a flow table, likewise. */
@@ -141,23 +138,23 @@ export class SharingPlane {
 	}
 
 	/** The persistence entries that hold, as struct client_copy, one behind the other. */
-	async clients(family: Family): Promise<Uint8Array> {
-		const {keys, values, count} = await this.#maps.persistence[family].raw.dump();
+	clients(family: Family): Uint8Array {
+		const entries: Entry[] = [];
 		const {jiffies} = readClock(this.#programs.clock);
-		const [keyBytes, address] = [CLIENT_KEYS[family].size, family === 4 ? 4 : 16];
-		const records = new Uint8Array(count * (address + 8));
-		const [from, to] = [viewOf(values), viewOf(records)];
-		let at = 0;
-		for (let n = 0; n < count; n++) {
-			const entry = n * persistenceEntry.size;
-			const left = from.getBigUint64(entry, true) - jiffies;
-			if (left <= 0n) continue;
-			records.set(keys.subarray(n * keyBytes, n * keyBytes + address), at);
-			to.setUint32(at + address, Math.min(0xffff_ffff, (Number(left) * 1000) / this.#settings.hz), true);
-			to.setUint16(at + address + 4, from.getUint16(entry + 8, true), true);
-			at += address + 8;
+		visitEntries(this.#maps.persistence, this.#settings, jiffies, (_, read) => entries.push(read()), [family]);
+		const {hz, coarseShift} = this.#settings;
+		const address = addressLength(family);
+		const records = new Uint8Array(entries.length * (address + 8));
+		const view = viewOf(records);
+		for (const [n, {client, leftJiffies, backend}] of entries.entries()) {
+			const at = n * (address + 8);
+			records.set(client, at);
+			// Until its last tick begins, so that it ends in the same one at the peer, and does not live on by being told to and fro.
+			const left = Math.max(0, leftJiffies - 2 ** coarseShift);
+			view.setUint32(at + address, Math.min(0xffff_ffff, (left * 1000) / hz), true);
+			view.setUint16(at + address + 4, backend, true);
 		}
-		return records.subarray(0, at);
+		return records;
 	}
 
 	/** Takes records of flows whose numbers of backends and NICs are ours. */

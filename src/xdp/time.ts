@@ -2,7 +2,7 @@
  * The data plane's clocks. It counts jiffies, whose rate is a build option of the kernel; flows keep coarser ticks, so
  * that a busy flow is written once in a while only.
  */
-import {FlowState, type FlowTimeouts} from './layout.gen.js';
+import {EntryState, EntryTimeout, FlowState, type FlowTimeouts} from './layout.gen.js';
 
 /** Half-open flows age in ticks of about this length, all others in ticks of about a second. */
 const FINE_TICK_S = 0.016;
@@ -80,5 +80,6 @@ export function flowTimeouts(timeouts: ConfiguredTimeouts, hz: number): FlowTime
 		const wanted = Math.ceil((seconds * hz) / tickJiffies(state, shifts));
 		ticks[state] = isHalfOpen(state) ? Math.min(wanted, FINE_TICKS_MAX) : wanted;
 	}
+	ticks[EntryState.ENTRY_LIVE] = EntryTimeout.ENTRY_TIMEOUT;
 	return {ticks};
 }

@@ -3,12 +3,15 @@
  * by its name and its layout before anything is touched.
  */
 import {MapType, type RawMap} from 'libbpf-ts';
-import type {MapDefinition} from 'libbpf-ts/btf';
+import type {MapDefinition, Shape, StructLayout} from 'libbpf-ts/btf';
 import {Bug} from '../errors.js';
 import {type Convert, converter, type MapLayouts, sameMeaning} from './layouts.js';
 
-/** What becomes of a map: it goes on, a new one gets what it holds, or a new one begins empty. */
-export type MapFate = 'kept' | 'carried over' | 'begun anew';
+/**
+ * What becomes of a map: it goes on, a new one gets what it holds, the program is told what it held (see `fieldsIn`), or a new
+ * one begins empty.
+ */
+export type MapFate = 'kept' | 'carried over' | 'told anew' | 'begun anew';
 
 interface Kind {
 	/**
@@ -22,6 +25,8 @@ interface Kind {
 	readonly enums?: readonly string[];
 	/** Packets change it while it is read, and one word means several things: nobody can carry it over. */
 	readonly packed?: true;
+	/** Fields of what earlier versions had in a hash, from which the program can be told it. */
+	readonly told?: readonly string[];
 	/** Fields by which others know its entries. */
 	readonly identity?: readonly string[];
 }
@@ -33,7 +38,13 @@ const PASSING: Kind = {role: 'passing', holds: 'what is over in seconds'};
 /** By the name of the map; that of IPv6 is of the same kind. */
 const KINDS: Readonly<Record<string, Kind>> = {
 	flows: FLOWS,
-	persistence: {role: 'state', holds: 'all persistence entries'},
+	persistence: {
+		role: 'state',
+		holds: 'all persistence entries',
+		enums: ['flow_shift', 'entry_state', 'entry_timeout'],
+		packed: true,
+		told: ['client', 'service', 'backend', 'expires'],
+	},
 	tickets: {role: 'state', holds: 'the place of every turn'},
 	services: {
 		...PLAN,
@@ -65,6 +76,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 	service_limits: PASSING,
 	source_limits: PASSING,
 	answers: PASSING,
+	new_flows: PASSING,
 	leases: PASSING,
 	shared_flows: {...PASSING, enums: ['flow_state', 'flow_shift'], packed: true},
 	share_heads: PASSING,
@@ -109,7 +121,7 @@ export async function planUpgrade(
 		if (role === 'plan' || role === 'passing') continue;
 		if (!hasIds && fates.has(name)) fates.set(name, 'begun anew');
 		const fate = fates.get(name);
-		if (role === 'count' || fate === 'kept' || fate === 'carried over') continue;
+		if (role === 'count' || (fate !== undefined && fate !== 'begun anew')) continue;
 		const map = pinned.get(name)?.map;
 		if (map === undefined) losses.push(`${name}: ${holds} (it is not pinned)`);
 		else if (!(await isEmpty(map))) losses.push(`${name}: ${holds} (${whyLost(fate, hasIds)})`);
@@ -127,13 +139,14 @@ function whyLost(fate: MapFate | undefined, hasIds: boolean): string {
 
 function fateOf(definition: MapDefinition, pinned: PinnedMap | undefined, now: MapLayouts, isSized: boolean): MapFate {
 	const {name} = definition;
-	const {enums = [], packed, identity = []} = kindOf(name);
+	const {enums = [], packed, told, identity = []} = kindOf(name);
 	const before = pinned?.layouts.maps.get(name);
 	if (pinned === undefined || before === undefined || !isMadeAs(pinned.map, before)) return 'begun anew';
 	const {map, layouts: old} = pinned;
 	if (!enums.every(one => sameMeaning(one, old, now))) return 'begun anew';
 	const isLargeEnough = isSized || map.maxEntries === definition.maxEntries;
 	if (isLargeEnough && sameLayout(before, old, definition, now)) return 'kept';
+	if (told?.every(field => isInHash(field, before, old))) return 'told anew';
 	if (packed || !isReadable(before.type) || !isReadable(definition.type)) return 'begun anew';
 	const isKnown = identity.every(field => hasField(field, before, old) && hasField(field, definition, now));
 	return isKnown && convertersOf(before, old, definition, now) !== null ? 'carried over' : 'begun anew';
@@ -165,7 +178,15 @@ function isReadable(type: number): boolean {
 }
 
 function hasField(field: string, {value}: MapDefinition, layouts: MapLayouts): boolean {
-	return value.kind === 'struct' && layouts.fields(value.name).some(({name}) => name === field);
+	return fieldsOf(value, layouts).some(({name}) => name === field);
+}
+
+function isInHash(field: string, {type, key, value}: MapDefinition, layouts: MapLayouts): boolean {
+	return type === MapType.hash && [key, value].some(shape => fieldsOf(shape, layouts).some(({name}) => name === field));
+}
+
+function fieldsOf(shape: Shape, layouts: MapLayouts): StructLayout['fields'] {
+	return shape.kind === 'struct' ? layouts.fields(shape.name) : [];
 }
 
 async function isEmpty(map: RawMap): Promise<boolean> {
@@ -198,6 +219,25 @@ export async function carryOver(
 	}
 	to.updateBatch(joined(fitting.map(([key]) => key)), joined(fitting.map(([, value]) => value)), fitting.length);
 	return used - fitting.length;
+}
+
+/** The bytes of an entry's fields, by their names. */
+export type Fields = ReadonlyMap<string, DataView>;
+
+/** What a map of structs holds, with the fields of key and value. */
+export async function fieldsIn(name: string, {map, layouts}: PinnedMap): Promise<readonly Fields[]> {
+	const definition = layouts.maps.get(name);
+	if (definition === undefined) throw new Bug(`${name} cannot be read`);
+	const {key, value} = definition;
+	const {keys, values, count} = await map.dump();
+	const parts = (bytes: Uint8Array, shape: Shape): [string, DataView][] =>
+		fieldsOf(shape, layouts).map(({name: field, offset, shape: {size}}) => [
+			field,
+			viewOf(bytes.subarray(offset, offset + size)),
+		]);
+	return Array.from({length: count}, (_, n) => {
+		return new Map([...parts(slice(keys, n, key.size), key), ...parts(slice(values, n, value.size), value)]);
+	});
 }
 
 function slice(bytes: Uint8Array, index: number, size: number): Uint8Array {

@@ -10,6 +10,9 @@ export interface MapView {
 	/** Flows that match, in no particular order. */
 	flows(filter: FlowFilter): AsyncIterable<FlowView>;
 	persistence(): AsyncIterable<PersistenceView>;
+	/** Removes the entry of a client, or of the network that has it. Returns its name, or null: there is none. KernelError for an
+	 * unknown service and for what is no address. */
+	forgetClient(service: string, client: string): string | null;
 	/** Packets that were not forwarded or passed on, answered or not, by service and verdict; no rows for zero. */
 	drops(): DropView[];
 	leases(): LeaseView[];

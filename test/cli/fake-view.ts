@@ -77,6 +77,10 @@ export class FakeView implements MapView {
 		return each(PERSISTENCE);
 	}
 
+	forgetClient(_service: string, client: string) {
+		return PERSISTENCE.some(entry => entry.client === client) ? client : null;
+	}
+
 	drops() {
 		return [
 			{service: null, verdict: 'drop-short', packets: 2},

@@ -108,7 +108,7 @@ static void publishing_leaves_a_strangers_lock_alone(void)
 		occupy(i, FLOW_ESTABLISHED, 1000);
 	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
 	EXPECT(flow_lock(&buckets[1]));
-	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, &(struct flow_start){.backend = 2, .now = now});
+	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, flow_beginning(&key, &(struct flow_start){.backend = 2, .now = now}));
 	EXPECT(slot_at(4)->word & FLOW_LOCK);
 	EXPECT(!(slot_at(0)->word & FLOW_LOCK));
 	EXPECT(flow_backend(slot_at(4)->word) == 2 && flow_state(slot_at(4)->word) == FLOW_SYN_RECV);
@@ -282,7 +282,7 @@ static void move_away(void)
 	if (moved == FLOW_CLAIMED) { /* for a stranger, whose primary bucket is another one */
 		struct flow_key stranger = {.addrs = {9}, .ports = 9};
 
-		flow_publish(&buckets[2], slot_at(0), &hit, &stranger, 1, &(struct flow_start){.backend = 2, .now = now});
+		flow_publish(&buckets[2], slot_at(0), &hit, &stranger, 1, flow_beginning(&key, &(struct flow_start){.backend = 2, .now = now}));
 	}
 	if (FLOW_TABLE_FAULT != 9)
 		flow_unlock(&buckets[0]);
@@ -304,7 +304,7 @@ static void insert_ours(void)
 	struct flow_hit hit;
 
 	if (claim(&hit) == FLOW_CLAIMED)
-		flow_publish(&buckets[0], slot_at(hit.slot), &hit, &key, 1, &(struct flow_start){.backend = 2, .now = now});
+		flow_publish(&buckets[0], slot_at(hit.slot), &hit, &key, 1, flow_beginning(&key, &(struct flow_start){.backend = 2, .now = now}));
 }
 
 static int slots_of_ours(void)

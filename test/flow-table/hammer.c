@@ -240,7 +240,7 @@ static enum flow_claim insert(const struct flow_key *key, struct flow_hit *hit)
 		__u16 backend = __atomic_fetch_add(&tickets, 1, __ATOMIC_RELAXED) % BACKENDS;
 		struct flow_start start = {.backend = backend, .now = now};
 
-		flow_publish(primary, slot_of(key, hit), hit, key, signature(key, backend), &start);
+		flow_publish(primary, slot_of(key, hit), hit, key, signature(key, backend), flow_beginning(key, &start));
 		count(&inserts);
 		check_single(slot_of(key, hit));
 	} else if (claim == FLOW_KEPT) {

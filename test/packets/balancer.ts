@@ -29,6 +29,7 @@ import {rolesBehind} from '../../src/plan/nics.js';
 import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
 import {endpointBucket} from '../../src/xdp/dataplane.js';
+import {type Entry, visitEntries} from '../../src/xdp/flows.js';
 import {
 	type Backend,
 	type BackendState,
@@ -48,6 +49,7 @@ import {
 import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
+import type {EntryChangers} from '../../src/xdp/persistence.js';
 import {SharingPlane} from '../../src/xdp/sharing.js';
 import {addressIn, emptyTables, familyOf, type Tables, virtualVerdicts} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
@@ -57,7 +59,7 @@ export const OBJECT_DIRECTORY = 'build';
 export const XDP = {aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4} as const;
 
 /** Flow ages are set by hand in tests, so any rate will do. */
-const HZ = 250;
+export const HZ = 250;
 export const FLOW_BUCKETS = 4096;
 /** Less than a daemon has, so that clearing it takes less time. */
 const ROOM = {services: 255, backends: 4095};
@@ -205,6 +207,19 @@ export class Balancer {
 			takeClients: programs('take_clients'),
 			clock: this.#objects.program('read_clock'),
 		});
+	}
+
+	/** Live persistence entries. */
+	entries(): Entry[] {
+		const settings = this.maps.settings.get(0);
+		if (settings === undefined) throw new Error('no settings');
+		const entries: Entry[] = [];
+		visitEntries(this.maps.persistence, settings, this.jiffies(), (_, read) => entries.push(read()));
+		return entries;
+	}
+
+	get entryChangers(): EntryChangers {
+		return {4: this.#objects.program('change_entry', 4), 6: this.#objects.program('change_entry', 6)};
 	}
 
 	/** Pins a program at a path of a bpffs. */
@@ -396,6 +411,7 @@ export class Balancer {
 			layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 			flowBucketMask: FLOW_BUCKETS - 1,
 			flow6BucketMask: FLOW_BUCKETS - 1,
+			persistenceBucketMask: maps.persistenceBuckets - 1,
 			services: maps.services.raw.maxEntries,
 			backends: maps.backends.raw.maxEntries,
 			fineShift: shifts.fine,

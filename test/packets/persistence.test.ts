@@ -1,12 +1,17 @@
 /** A client returns to its backend, for as long as the persistence timeout says. */
-import {addressBytes, endpointName} from '../../src/net/address.js';
+import {addressBytes, endpointName, formatAddress} from '../../src/net/address.js';
+import type {Entry} from '../../src/xdp/flows.js';
 import {BackendState, Event} from '../../src/xdp/layout.gen.js';
-import {type Balancer, balancer, packetTest} from './balancer.js';
+import {deleteEntry, putEntry} from '../../src/xdp/persistence.js';
+import {tickShifts} from '../../src/xdp/time.js';
+import {type Balancer, balancer, HZ, packetTest} from './balancer.js';
 import {Connection} from './connection.js';
 
 const VIP = '192.168.1.1:80';
 const [A, B] = ['10.0.0.71:80', '10.0.0.72:80'] as const;
 const JOB = [{at: VIP, backends: [A, B], persistenceS: 7200}];
+
+const TICK_JIFFIES = 2 ** tickShifts(HZ).coarse;
 
 let port = 1024;
 
@@ -17,11 +22,17 @@ function connect(b: Balancer, address: string, service = VIP): string {
 	return connection.backend;
 }
 
-function entryOf(b: Balancer, address: string) {
-	const key = {client: addressBytes(address), service: 1};
-	const entry = b.maps.persistence[4].get(key);
-	if (entry === undefined) throw new Error(`no entry of ${address}`);
-	return {key, entry};
+/** The only entry of a client, or of its network. */
+function entryOf(b: Balancer, address: string): Entry {
+	const [entry, second] = b.entries().filter(({client}) => formatAddress(client) === address);
+	if (entry === undefined || second !== undefined) throw new Error(`not one entry of ${address}`);
+	return entry;
+}
+
+/** Lets time pass for an entry. */
+function age(b: Balancer, entry: Entry, seconds: number): void {
+	const lastTick = entry.lastTick - Math.floor((seconds * HZ) / TICK_JIFFIES);
+	if (!putEntry(b.entryChangers, entry, {...entry, lastTick})) throw new Error('not put');
 }
 
 packetTest('a client sticks to its backend, others are dealt in turn', t => {
@@ -36,14 +47,16 @@ packetTest('a client sticks to its backend, others are dealt in turn', t => {
 packetTest('an entry whose time is up is dealt anew, and each new connection restarts it', t => {
 	const b = balancer(t, JOB);
 	connect(b, '10.1.0.1');
-	const {key, entry} = entryOf(b, '10.1.0.1');
-	b.maps.persistence[4].set(key, {...entry, expires: entry.expires - 7199n * 250n});
+	const entry = entryOf(b, '10.1.0.1');
+	t.true(entry.leftJiffies > 7199 * HZ && entry.leftJiffies <= 7200 * HZ + TICK_JIFFIES);
+	age(b, entry, 7198);
 	t.is(connect(b, '10.1.0.1'), A);
-	t.true(entryOf(b, '10.1.0.1').entry.expires >= entry.expires);
-	b.maps.persistence[4].set(key, {...entry, expires: entry.expires - 7201n * 250n});
+	t.true(entryOf(b, '10.1.0.1').lastTick >= entry.lastTick);
+	age(b, entry, 7202);
+	t.deepEqual(b.entries(), []);
 	t.is(connect(b, '10.1.0.1'), B);
 	t.is(connect(b, '10.1.0.1'), B);
-	t.is(entryOf(b, '10.1.0.1').entry.deals, 1);
+	t.is(entryOf(b, '10.1.0.1').backend, 2);
 });
 
 packetTest('the client of a failed backend is dealt anew, of a drained one not', t => {
@@ -89,12 +102,30 @@ packetTest('IPv6 clients: each its own entry, or all of one network the same', t
 		clients.map(address => connect(b, address, network)),
 		[A6, A6, B6, A6, A6],
 	);
-	const entry = b.maps.persistence[6].get({client: addressBytes('2001:db8:a:1::'), service: 3});
-	t.is(entry?.deals, 0);
-	t.is(b.maps.all().get('persistence')?.nextKey(), undefined, 'nothing among those of IPv4');
+	t.is(entryOf(b, '2001:db8:a:1::').service, 3);
+	t.deepEqual(
+		b.entries().map(entry => entry.family),
+		[6, 6, 6, 6, 6, 6],
+	);
 });
 
-packetTest('a full map is counted, and the connection is served', t => {
+packetTest('an entry can be put, extended and deleted from outside', t => {
+	const b = balancer(t, JOB);
+	const name = {family: 4, client: addressBytes('10.1.0.9'), service: 1} as const;
+	connect(b, '10.1.0.1');
+	const {lastTick} = entryOf(b, '10.1.0.1');
+	t.true(putEntry(b.entryChangers, name, {backend: 1, lastTick}));
+	t.deepEqual([connect(b, '10.1.0.9'), connect(b, '10.1.0.2'), connect(b, '10.1.0.9')], [A, B, A]);
+	t.true(putEntry(b.entryChangers, name, {backend: 2, lastTick: lastTick + 60}), 'in place of the one that there is');
+	t.like(entryOf(b, '10.1.0.9'), {backend: 2, lastTick: lastTick + 60});
+	t.is(connect(b, '10.1.0.9'), B);
+	t.true(deleteEntry(b.entryChangers, name));
+	t.false(deleteEntry(b.entryChangers, name));
+	t.is(connect(b, '10.1.0.9'), A);
+	t.is(b.entries().length, 3);
+});
+
+packetTest('a full table is counted, and the connection is served', t => {
 	const b = balancer(t, JOB, {persistenceEntries: 1});
 	const outcomes = Array.from({length: 300}, (_, n) => connect(b, `10.1.1.${n % 250}`));
 	t.true(outcomes.every(backend => backend === A || backend === B));
@@ -114,7 +145,7 @@ packetTest('with no backend up, the entry outlives the refusal', t => {
 packetTest('an entry whose backend id was given to another service is dealt anew', t => {
 	const b = balancer(t, [...JOB, {at: '192.168.1.2:80', backends: ['10.0.0.73:80']}]);
 	t.is(connect(b, '10.1.0.1'), A);
-	const {key, entry} = entryOf(b, '10.1.0.1');
-	b.maps.persistence[4].set(key, {...entry, backend: 3});
+	const entry = entryOf(b, '10.1.0.1');
+	putEntry(b.entryChangers, entry, {...entry, backend: 3});
 	t.is(connect(b, '10.1.0.1'), B);
 });

@@ -1,7 +1,9 @@
 /** What a balancer notes of its flows for its peer, and what becomes of flows that a peer tells of. */
-import {addressBytes, type Family} from '../../src/net/address.js';
+import {addressBytes, type Family, formatAddress} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
+import type {Entry} from '../../src/xdp/flows.js';
 import {BackendState, CopyFlag, FlowState, SettingFlag} from '../../src/xdp/layout.gen.js';
+import {deleteEntry} from '../../src/xdp/persistence.js';
 import type {SharingPlane} from '../../src/xdp/sharing.js';
 import {type Balancer, balancer, FLOW_BUCKETS, packetTest} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
@@ -70,6 +72,11 @@ const [NONE, TAKEN, KNOWN, REFUSED, STRANGE] = [
 	{refused: 1},
 	{strange: 1},
 ].map((fates, n) => (n === 0 ? fates : {taken: 0, known: 0, refused: 0, strange: 0, ...fates}));
+
+/** A client's persistence entry. */
+function entryOf(b: Balancer, address: string): Entry | undefined {
+	return b.entries().find(({client}) => formatAddress(client) === address);
+}
 
 packetTest('a TCP flow is noted when it is established and when it is over, and in no state between', t => {
 	const b = balancer(t, JOB);
@@ -240,18 +247,17 @@ packetTest(
 			),
 			{taken: 2},
 		);
-		const key = {client: addressBytes('10.1.0.1'), service: 1};
-		t.is(b.maps.persistence[4].get(key), undefined, 'a flow that is only repeated says nothing of its client');
+		t.is(entryOf(b, '10.1.0.1'), undefined, 'a flow that is only repeated says nothing of its client');
 		take(to, records);
-		t.is(b.maps.persistence[4].get(key)?.backend, a.maps.persistence[4].get(key)?.backend);
+		t.is(entryOf(b, '10.1.0.1')?.backend, entryOf(a, '10.1.0.1')?.backend);
 
-		b.maps.persistence[4].delete(key);
-		const clients = await from.clients(4);
+		deleteEntry(b.entryChangers, {family: 4, client: addressBytes('10.1.0.1'), service: 1});
+		const clients = from.clients(4);
 		t.is(clients.length, 2 * 12);
 		const {taken, known} = to.takeClients(4, clients, 2);
 		t.is(taken + known, 2);
-		const entry = b.maps.persistence[4].get(key);
-		t.true(Number((entry?.expires ?? 0n) - b.jiffies()) > 7190 * 250);
+		t.true((entryOf(b, '10.1.0.1')?.leftJiffies ?? 0) > 7190 * 250);
+		t.deepEqual(to.takeClients(4, from.clients(4), 2), {...NONE, known: 2}, 'told again, it does not grow');
 		const next = new Connection(b, '10.1.0.1:2000', VIPS[4]);
 		next.fromClient('S');
 		t.is(next.backend, before.backend, 'the client stays where it was');
@@ -270,11 +276,10 @@ packetTest('persistence entries: no longer than our service has it, none of stra
 	t.deepEqual(plane.takeClients(4, record(4000, 1000), 1), {...NONE, ...STRANGE});
 	t.deepEqual(plane.takeClients(4, record(7, 1000), 1), {...NONE, ...STRANGE}, 'a service without persistence');
 	t.deepEqual(plane.takeClients(4, record(1, 0xffff_ffff), 1), {...NONE, ...TAKEN});
-	const key = {client: addressBytes('10.1.0.7'), service: 1};
-	const entry = b.maps.persistence[4].get(key);
-	t.true(Number((entry?.expires ?? 0n) - b.jiffies()) <= 7200 * 250);
+	const {coarseShift = 0} = b.maps.settings.get(0) ?? {};
+	t.true((entryOf(b, '10.1.0.7')?.leftJiffies ?? Number.NaN) <= 7200 * 250 + 2 ** coarseShift);
 	t.deepEqual(plane.takeClients(4, record(2, 1000), 1), {...NONE, ...KNOWN}, 'ours lasts longer');
-	t.is(b.maps.persistence[4].get(key)?.backend, 1);
+	t.is(entryOf(b, '10.1.0.7')?.backend, 1);
 });
 
 packetTest('what was overwritten before it was read is counted', t => {

@@ -45,7 +45,8 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	const plane = await open(t, {name});
 	t.false(plane.adopted);
 	t.is(plane.maps.slots(4), SIZES.flows);
-	t.is(plane.maps.persistence[4].raw.maxEntries, SIZES.persistenceEntries);
+	t.is(plane.maps.persistenceEntries, SIZES.persistenceEntries);
+	t.is(plane.maps.persistence[6].size, 2 * plane.maps.persistence[4].size);
 	for (const {raw} of Object.values(plane.maps.fragments)) t.is(raw.maxEntries, SIZES.fragments);
 	t.true([100, 250, 300, 1000].includes(plane.settings.hz));
 	t.deepEqual(plane.maps.settings.get(0), plane.settings);
@@ -53,6 +54,7 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: plane.maps.buckets(4) - 1,
 		flow6BucketMask: plane.maps.buckets(6) - 1,
+		persistenceBucketMask: plane.maps.persistenceBuckets - 1,
 		services: plane.capacity.services,
 		backends: plane.capacity.backends,
 	});
@@ -60,8 +62,8 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	const {directory} = new Pins(name);
 	t.deepEqual(readdirSync(directory).sort(), ['links', 'maps', 'programs']);
 	t.deepEqual(readdirSync(`${directory}/maps`).sort(), [...MAP_NAMES].sort());
-	const shared = ['take_clients4', 'take_clients6', 'take_flows4', 'take_flows6'];
-	t.deepEqual(readdirSync(`${directory}/programs`).sort(), ['lb', 'read_clock', ...shared]);
+	const shared = ['change_entry4', 'change_entry6', 'take_clients4', 'take_clients6', 'take_flows4', 'take_flows6'];
+	t.deepEqual(readdirSync(`${directory}/programs`).sort(), ['lb', 'read_clock', ...shared].sort());
 });
 
 packetTest('the measured rate of jiffies is the one at which they pass', async t => {

@@ -9,6 +9,7 @@ const SETTINGS: Settings = {
 	layoutVersion: 1,
 	flowBucketMask: 0,
 	flow6BucketMask: 0,
+	persistenceBucketMask: 0,
 	services: 256,
 	backends: 4096,
 	fineShift: SHIFTS.fine,

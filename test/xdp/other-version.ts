@@ -102,7 +102,8 @@ async function fill(maps: ReadonlyMap<string, RawMap>, directory: string, like: 
 	const [theirs, ours] = [layoutsIn(directory), layoutsIn(OBJECT_DIRECTORY)];
 	for (const [name, map] of maps) {
 		const source = like.maps.all().get(name);
-		if (source === undefined || map.type === MapType.programArray) continue;
+		// Of another type are persistence entries, of which there are none yet.
+		if (source === undefined || source.type !== map.type || map.type === MapType.programArray) continue;
 		if (map.type === MapType.devmap)
 			for (const [slot, {ifindex}] of like.tables.nics) map.update(u32(slot), u32(ifindex));
 		else await carryOver(name, {map: source, layouts: ours}, map, theirs);

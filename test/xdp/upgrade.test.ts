@@ -91,22 +91,15 @@ async function goesOn(t: ExecutionContext, from: Scene, plane: DataPlane): Promi
 	);
 }
 
-packetTest('an earlier version as it was released: all that it holds goes on, or is refused by name', async t => {
+packetTest('an earlier version as it was released: all that it holds goes on', async t => {
 	const from = await scene(t, kept('layout4'));
 	t.deepEqual(new Set(from.homes), new Set(['10.0.0.71', '10.0.0.72', '10.0.0.73']));
 	const now = layoutsIn(OBJECT_DIRECTORY);
 	const pinned = openPinned(new Pins(from.name), now);
 	const {losses} = await planUpgrade(pinned, now, new Set(['flows', 'flows6']));
 	for (const {map} of pinned.values()) map.close();
-	if (losses.length === 0) return goesOn(t, from, await open(t, {name: from.name}));
-	const error = await t.throwsAsync(open(t, {name: from.name}), {instanceOf: KernelError});
-	for (const loss of losses) t.true(error?.message.includes(loss), loss);
-	t.is(linkOf(from).programId, from.program.id);
-	t.deepEqual(
-		from.homes.map((_, client) => homeOf(from.program, client)),
-		from.homes,
-		'which works on',
-	);
+	t.deepEqual(losses, []);
+	await goesOn(t, from, await open(t, {name: from.name}));
 });
 
 const NEWER: Parameters<typeof edited>[1] = [
