@@ -16,6 +16,8 @@ ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
 UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts sync vrrp,'build/test/$(area)/**/*.test.js')
+# What takes a minute, without root.
+LONG     := 'build/test/simulation/**/*.test.js'
 ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
 LAB      := 'build/test/lab/**/*.test.js'
 # Every object, and one test for each way through the program: in emulation, to load it takes seconds.
@@ -94,7 +96,7 @@ interop: setup-lab build ## VRRP through all events beside keepalived, compared 
 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table
-	$(AVA) $(UNIT)
+	$(AVA) --timeout=5m $(UNIT) $(LONG)
 	@# One that fails does not hide the other.
 	@$(MAKE) --no-print-directory -k test-root test-lab
 

@@ -16,13 +16,14 @@ test('lbd and keepalived end as two keepalived would, after comparable times', a
 	const results = await runMatrix(cases, 9);
 	t.deepEqual(differences(results), []);
 	for (const {played} of results) {
-		for (const {outcomes, lateness} of Object.values(played)) {
+		for (const {outcomes} of Object.values(played)) {
 			t.true(outcomes.length > 0);
-			t.true(
-				outcomes.every(({masters}) => masters.length === 1),
+			t.deepEqual(
+				outcomes.filter(({masters}) => masters.length !== 1),
+				[],
 				'one master after each event',
 			);
-			t.true(lateness.keepalived.length + lateness.ours.length > 0);
 		}
+		t.true(Object.values(played).some(({lateness}) => lateness.ours.length > 0));
 	}
 });

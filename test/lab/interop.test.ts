@@ -294,7 +294,7 @@ for (const [name, job] of [
 				wire.keepalived({priority: 200});
 				await wire.seesAddress(false, seen);
 				await wire.seesAdvert(THEIRS, wire.observations.length);
-				t.false(wire.weOwn());
+				await waitFor('we let go', async () => !wire.weOwn(), {timeoutMs: WAIT_MS});
 			},
 			job,
 		),

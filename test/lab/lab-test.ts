@@ -40,7 +40,9 @@ export async function startPrimary({lb1}: Lab): Promise<void> {
 	await lb1.start();
 	const isMaster = async () => {
 		const said = sentences(lb1, before);
-		const entered = ['external', 'internal'].every(name => said.includes(`(${name}) Entering MASTER STATE`));
+		const entered = ['external', 'internal'].every(name =>
+			said.some(line => line.startsWith(`(${name}) Entering MASTER STATE`)),
+		);
 		return entered && (await lb1.isMaster());
 	};
 	await waitFor('lb1 is master', isMaster, {timeoutMs: MASTER_MS, seen: () => lb1.log()});

@@ -536,7 +536,9 @@ function contentOfIpv4(frame: Uint8Array, at: number): Content | VerdictName {
 /** Behind extension headers, those of a first fragment and of one that is whole among them. */
 function contentOfIpv6(frame: Uint8Array, at: number): Content | VerdictName {
 	const {protocol, transport, isLater} = behindExtensions(frame, at, 0xfff8);
-	if (isLater) return 'V_PASS_FRAGMENT';
+	// A fragment of a fragment is no transport.
+	const isWithinFirst = behindExtensions(frame, at, 0xfff9).transport !== transport;
+	if (isLater) return isWithinFirst && at === ETHERNET ? 'V_PASS_PROTOCOL' : 'V_PASS_FRAGMENT';
 	return protocol === undefined ? 'V_PASS_PROTOCOL' : {protocol, transport};
 }
 

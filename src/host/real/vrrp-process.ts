@@ -8,20 +8,31 @@ import {MessageSocket} from './message-socket.js';
 const PROGRAM = fileURLToPath(new URL('../../vrrp/main.js', import.meta.url));
 /** Above ordinary work, below the kernel's own threads at 50. */
 const FIFO_PRIORITY = '10';
+/**
+ * A thread that computes for so long without ever sleeping is out of its senses, and in real time nobody else of its CPU gets
+ * to run: the kernel ends the process (SIGXCPU), and the next one goes on from its lease. Microseconds, see RLIMIT_RTTIME.
+ */
+const REAL_TIME_US = 2_000_000;
+
+/** A command that runs the one behind it in real time; every thread of it, V8's too, as it is so before Node makes any. */
+export const REAL_TIME = [
+	'prlimit',
+	`--rttime=${REAL_TIME_US}:${2 * REAL_TIME_US}`,
+	'chrt',
+	'-f',
+	FIFO_PRIORITY,
+] as const;
 
 /** What `ps` shows of the `lbd-vrrp` that listens on `socket`. */
 export function vrrpTitle(socket: string): string {
 	return `lbd-vrrp ${socket}`;
 }
 
-/**
- * `prefix` is a command that runs the command behind it, such as `nsenter --net=…`. Every thread of the process must be
- * real-time, V8's too, so `chrt` sets the class before Node makes any.
- */
+/** `prefix` is a command that runs the command behind it, such as `nsenter --net=…`. */
 export function realSubprocesses(prefix: readonly string[] = []): Subprocesses {
 	return {
 		startVrrp: ({socket, realTime, ...events}) => {
-			const scheduler = realTime ? ['chrt', '-f', FIFO_PRIORITY] : [];
+			const scheduler = realTime ? REAL_TIME : [];
 			return new Started([...prefix, ...scheduler, process.execPath, PROGRAM, socket], socket, events);
 		},
 		findVrrp: ({socket, ...events}) => new Found(socket, events),
