@@ -8,6 +8,7 @@ import {type BalancerName, clientNetwork6, externalVip6, internalVip6, macOf, no
 import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
 import {labOfFile, test} from './lab-test.js';
+import {sentences} from './observe.js';
 
 /** An IPv6 address of a client, see the laboratory's topology. */
 const CLIENT = clientNetwork6.replace('/48', '1');
@@ -131,11 +132,14 @@ async function setLink(state: 'up' | 'down'): Promise<void> {
 }
 
 test('an lbd that was killed is master with its IPv6 addresses when it starts again', async t => {
-	await lab().lb2.kill('SIGKILL');
+	const {lb2} = lab();
+	await lb2.kill('SIGKILL');
 	t.deepEqual(await held(lab(), 'lb2'), VIPS, 'nobody was left to take them off');
-	await lab().lb2.start();
+	const before = sentences(lb2).length;
+	await lb2.start();
+	await waitFor('lbd is ready', async () => sentences(lb2, before).includes('lbd is ready'), {timeoutMs: 15_000});
 	await master(lab(), 'lb2');
 	t.deepEqual(await held(lab(), 'lb2'), VIPS);
-	await lab().lb2.stop();
+	await lb2.stop();
 	t.deepEqual(await held(lab(), 'lb2'), []);
 });
