@@ -37,7 +37,8 @@ static __always_inline struct answer *get_answer(void)
 	return bpf_map_lookup_elem(&answers, &cpu);
 }
 
-/* Leaves word for the program that goes on with the packet, lb_answer or lb_virtual. A function of its own for the sake of its callers' stack. */
+/* Leaves word for the program that goes on with the packet, lb_answer or lb_virtual. A function of its own for the sake of
+ * its callers' stack. */
 __noinline int leave_word(__u32 verdict, __u32 service, __u32 mtu)
 {
 	struct answer *answer = get_answer();

@@ -402,7 +402,7 @@ struct virtual_router {
 /* A virtual router's lease on its addresses, see virtual.h. Times are CLOCK_MONOTONIC's; each word has one writer. */
 struct lease {
 	struct virtual_router router; /* ifindex 0: the entry is free */
-	__u64 sent_ns;        /* lbd-vrrp: when its last advert as a master left; 0: it is no master, and has let go of the addresses */
+	__u64 sent_ns;        /* lbd-vrrp: when its last advert as a master left; 0: it has let go of the addresses */
 	__u64 sent_until_ns;  /* lbd-vrrp: as long, that advert keeps backups from taking over; likewise */
 	__u64 heard_ns;       /* the program: when another router's last advert came */
 	__u64 heard_until_ns; /* the program: as long, that router counts as master */

@@ -76,7 +76,7 @@ static __always_inline struct virtual_address *virtual_at(const struct xdp_md *c
 }
 
 /* Whether whoever held the lease is dead or hangs, and another router is master now. */
-static __always_inline int has_lapsed(const struct lease *lease)
+static __always_inline int is_taken_over(const struct lease *lease)
 {
 	__u64 until = lease->sent_until_ns;
 	__u64 now = bpf_ktime_get_ns();
@@ -93,7 +93,7 @@ static __always_inline enum verdict asked_for(const struct xdp_md *ctx, const st
 	if (!known)
 		return verdict;
 	const struct lease *lease = bpf_map_lookup_elem(&leases, &known->lease);
-	return lease && has_lapsed(lease) ? V_DROP_LEASE : verdict;
+	return lease && is_taken_over(lease) ? V_DROP_LEASE : verdict;
 }
 
 #if FAMILY == 4
@@ -111,21 +111,19 @@ static __always_inline enum verdict judge_arp(const struct xdp_md *ctx, struct c
 }
 #endif
 
-static __always_inline int is_advert(__u8 proto)
-{
-	return proto == VRRP_PROTOCOL || proto == IPPROTO_AH;
-}
-
 /* Takes an advert, behind an authentication header or not; NULL: it is none. */
 static __always_inline struct advert *take_advert(struct cursor *cursor, __u8 proto)
 {
 	if (proto == IPPROTO_AH) {
 		struct authentication *header = TAKE(cursor, struct authentication);
 
-		if (!header || header->next_header != VRRP_PROTOCOL)
+		if (!header)
 			return NULL;
+		proto = header->next_header;
 		cursor->at = (void *)header + (header->words + 2) * AH_WORD;
 	}
+	if (proto != VRRP_PROTOCOL)
+		return NULL;
 	struct advert *advert = TAKE(cursor, struct advert);
 	return advert && (advert->version_and_type & 0xf) == VRRP_ADVERTISEMENT ? advert : NULL;
 }
@@ -152,17 +150,14 @@ static __always_inline struct lease *lease_of(const struct xdp_md *ctx, __u8 vri
 }
 
 /* Another router says that it is master, or no longer: our own adverts do not come in. */
-static __always_inline void note_advert(const struct xdp_md *ctx, struct cursor *cursor, const struct packet *p, __u8 proto)
+static __always_inline void note_advert(const struct xdp_md *ctx, const struct packet *p, const struct advert *advert)
 {
-	struct advert *advert = take_advert(cursor, proto);
-	struct lease *lease = advert ? lease_of(ctx, advert->vrid) : NULL;
+	struct lease *lease = lease_of(ctx, advert->vrid);
+	__u64 interval = interval_ns(advert);
 
-	if (!lease || (is_multicast(dest_of(p->ip)) && hops_left(p->ip) != VRRP_HOPS))
+	if (!lease || !interval || (is_multicast(dest_of(p->ip)) && hops_left(p->ip) != VRRP_HOPS))
 		return;
 	__u64 now = bpf_ktime_get_ns();
-	__u64 interval = interval_ns(advert);
-	if (!interval)
-		return;
 	lease->heard_ns = now;
 	lease->heard_until_ns = advert->priority ? now + DOWN_INTERVALS * interval : now;
 }
@@ -198,16 +193,19 @@ static __always_inline enum verdict judge_packet(struct xdp_md *ctx, struct curs
 
 	if (found == V_PASS_MALFORMED)
 		return verdict;
-	if (found == V_UNDECIDED && is_advert(proto)) {
-		note_advert(ctx, cursor, p, proto);
-		return verdict;
-	}
-	if (found == V_UNDECIDED && proto == IP_ICMP)
+	if (found == V_PASS_FRAGMENT)
+		return sent_to(ctx, p, verdict);
+	if (proto == IP_ICMP)
 		return judge_icmp(ctx, cursor, p, verdict);
-	return sent_to(ctx, p, verdict);
+	struct advert *advert = take_advert(cursor, proto);
+	if (!advert)
+		return sent_to(ctx, p, verdict);
+	note_advert(ctx, p, advert);
+	return verdict;
 }
 
-/* A frame that would leave with `verdict`, which is one of settings.virtual_verdicts. V_UNDECIDED: it is for IPv6's program. */
+/* A frame that would leave with `verdict`, which is one of settings.virtual_verdicts. V_UNDECIDED: it is for the program of
+ * IPv6. */
 static __always_inline enum verdict judge_frame(struct xdp_md *ctx, struct packet *p, enum verdict verdict)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};

@@ -5,8 +5,8 @@ import {isSame} from './same.js';
 
 /**
  * The ops that turn `actual` into `wanted`. What is added appears from the leaves up (NICs, backends, endpoints, the
- * filter, turns, services, service keys; leases, virtual addresses) and what goes disappears from the root down, so that nothing in force ever
- * names an entry that is not there.
+ * filter, turns, services, service keys; leases, virtual addresses) and what goes disappears from the root down, so that
+ * nothing in force ever names an entry that is not there.
  */
 export function diff(actual: Tables, wanted: Tables): Op[] {
 	return [...additions(actual, wanted), ...removals(actual, wanted)];

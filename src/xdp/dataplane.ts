@@ -466,7 +466,7 @@ export class DataPlane {
 	#putLease(index: number, router: VirtualRouter | null): void {
 		const {leases, leaseOfRouter} = this.maps;
 		const before = this.tables.leases.get(index);
-		if (before !== undefined) leaseOfRouter.delete(before);
+		if (before !== undefined && leaseOfRouter.get(before) === index) leaseOfRouter.delete(before);
 		leases.set(index, {...UNUSED_LEASE, router: router ?? UNUSED_LEASE.router});
 		if (router !== null) leaseOfRouter.set(router, index);
 	}

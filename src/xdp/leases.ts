@@ -11,7 +11,7 @@ const SENT = 8;
 const SENT_UNTIL = 16;
 const NS_PER_US = 1000n;
 
-/** Leases in the map that a daemon has pinned and fills; routers without one are passed over in silence, as `lbd` has told. */
+/** In the map that a daemon has pinned and fills. Routers without one are passed over in silence, as `lbd` has told of them. */
 export class PinnedLeases implements Leases {
 	#memory: MapMemory | null = null;
 	/** Where each router's was last, by its number. */
@@ -77,7 +77,7 @@ export class PinnedLeases implements Leases {
 	}
 }
 
-/** The lease as people see it, by the rules of bpf/virtual.h: has_lapsed(). */
+/** The lease as people see it, by the rules of bpf/virtual.h: is_taken_over(). */
 export function leaseState({sentUntilNs, heardNs, heardUntilNs}: Lease, nowNs: bigint): LeaseView['state'] {
 	if (sentUntilNs === 0n) return 'none';
 	if (nowNs <= sentUntilNs) return 'held';

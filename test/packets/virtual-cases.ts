@@ -40,7 +40,7 @@ const SECOND = 1_000_000_000n;
 const nowNs = (): bigint => process.hrtime.bigint();
 
 /** The daemon has been dead for some seconds, and another router advertises; of all leases, with changes. */
-export function lapse(b: Balancer, change: (now: bigint) => Parameters<Balancer['setLease']>[1] = () => ({})): void {
+export function takeOver(b: Balancer, change: (now: bigint) => Parameters<Balancer['setLease']>[1] = () => ({})): void {
 	const now = nowNs();
 	for (const index of VIRTUAL.keys()) {
 		const sentNs = now - 5n * SECOND;
@@ -111,7 +111,7 @@ const ends = (b: Balancer, from: string, to: string): Pick<UdpParts, 'toMac' | '
 const dropped = (description: string, frame: Case['frame']): Case => ({
 	description: `${description}, after another router has taken over`,
 	verdict: 'V_DROP_LEASE',
-	prepare: b => lapse(b),
+	prepare: b => takeOver(b),
 	frame,
 });
 
@@ -132,10 +132,10 @@ const asked: readonly Case[] = [
 const answered = (
 	description: string,
 	frame: Case['frame'],
-	change?: Parameters<typeof lapse>[1],
+	change?: Parameters<typeof takeOver>[1],
 	side: Side = 'external',
 	verdict: VerdictName = 'V_PASS_OTHER_MAC',
-): Case => ({description, verdict, side, prepare: b => lapse(b, change), frame});
+): Case => ({description, verdict, side, prepare: b => takeOver(b, change), frame});
 
 const left: readonly Case[] = [
 	...[(): Uint8Array => arp(VIP), (b: Balancer): Uint8Array => solicitation(b, VIP6)].flatMap((question, n) => {
@@ -217,7 +217,12 @@ const closed: readonly Case[] = [
 	{
 		description: 'an advert at a closed address',
 		verdict: 'V_PASS_PROTOCOL',
-		frame: b => packet(b, CLOSED, PROTOCOL.vrrp, new Uint8Array(16)),
+		frame: b => packet(b, CLOSED, PROTOCOL.vrrp, Uint8Array.of(0x21, ...new Uint8Array(15))),
+	},
+	{
+		description: 'what is authenticated and no advert',
+		verdict: 'V_DROP_CLOSED',
+		frame: b => packet(b, CLOSED, PROTOCOL.ah, Uint8Array.of(PROTOCOL.tcp, 4, ...new Uint8Array(42))),
 	},
 	{
 		description: 'an address that is not closed',

@@ -6,7 +6,7 @@ import {Seeded} from '../plan/random-job.js';
 import {Balancer, balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
 import {testCases} from './cases.js';
 import {describe, ETHERNET, ETHERTYPE, fragmented, ipFrame, mac, PROTOCOL, patched, tagged, untagged} from './frame.js';
-import {arp, lapse, solicitation, VIRTUAL, VIRTUAL_JOB, virtualCases} from './virtual-cases.js';
+import {arp, solicitation, takeOver, VIRTUAL, VIRTUAL_JOB, virtualCases} from './virtual-cases.js';
 
 testCases(virtualCases, VIRTUAL_JOB, {virtual: VIRTUAL});
 
@@ -117,7 +117,7 @@ function assertAnswers(t: ExecutionContext, b: Balancer, ipv4: boolean, ipv6: bo
 
 packetTest('a dead master answers until another one is heard, and again when that one has gone', t => {
 	const b = withRouters();
-	lapse(b, () => ({heardNs: 0n, heardUntilNs: 0n}));
+	takeOver(b, () => ({heardNs: 0n, heardUntilNs: 0n}));
 	assertAnswers(t, b, true, true);
 	b.send(advert());
 	assertAnswers(t, b, false, true);
@@ -172,7 +172,7 @@ packetTest(`random questions and adverts: only questions for a VIP are dropped: 
 	const others = [advert(), advert6(), advert({authenticated: true}), arp('192.168.1.10')];
 	let dropped = 0;
 	for (let n = 0; n < RANDOM_FRAMES; n++) {
-		lapse(b);
+		takeOver(b);
 		const pool = random.below(3) > 0 ? questions : others;
 		const chosen = pool[random.below(pool.length)] ?? arp('192.168.1.1');
 		const frame = mutated(random, random.below(4) === 0 ? tagged(chosen, random.below(4096)) : chosen);
