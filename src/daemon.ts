@@ -29,7 +29,7 @@ import {SyncWait} from './sync/wait.js';
 import {TrackerRunner} from './track/runner.js';
 import {Undo} from './undo.js';
 import {VrrpChild} from './vrrp/child.js';
-import type {Transition, VrrpConfig} from './vrrp/protocol.js';
+import {type Transition, vrrpConfig} from './vrrp/protocol.js';
 import {keepCounting} from './xdp/census.js';
 import {DataPlane} from './xdp/dataplane.js';
 
@@ -249,7 +249,7 @@ export class Daemon {
 		this.#syncWait.begin(this.#config.sharing?.waitUs ?? 0);
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
-		await this.#vrrp.configure(this.#vrrpConfig(this.#config));
+		await this.#vrrp.configure(vrrpConfig(this.#options.name, this.#config, this.#syncWait.waits));
 		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
 	}
 
@@ -323,7 +323,7 @@ export class Daemon {
 
 	async #enforce(config: Config): Promise<readonly string[]> {
 		this.#notifier.expect(config);
-		await this.#vrrp.configure(this.#vrrpConfig(config));
+		await this.#vrrp.configure(vrrpConfig(this.#options.name, config, this.#syncWait.waits));
 		this.#trackers.configure(config.trackers);
 		this.#checks.configure(config.services);
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
@@ -364,20 +364,6 @@ export class Daemon {
 			this.#options.log.error({error}, 'not everything could be taken back');
 			this.#end(code === ExitCode.ok ? ExitCode.failure : code);
 		}
-	}
-
-	#vrrpConfig(config: Config): VrrpConfig {
-		return {
-			daemon: this.#options.name,
-			instances: config.instances,
-			syncGroups: config.syncGroups,
-			multicastGroups: config.globals.multicastGroups,
-			statics: config.statics,
-			trackGroups: config.trackGroups,
-			dynamicInterfaces: config.globals.dynamicInterfaces,
-			graceUs: config.settings.vrrpGraceUs,
-			waits: this.#syncWait.waits,
-		};
 	}
 
 	#oneAtATime<T>(work: () => Promise<T>): Promise<T> {

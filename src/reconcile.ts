@@ -11,7 +11,7 @@ import {isVirtualMac} from './net/vrrp-mac.js';
 import {type Desired, desired} from './plan/desired.js';
 import {diff} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
-import {assignSlots, rolesBehind, type VirtualRouter} from './plan/nics.js';
+import {assignSlots, type RouterInterface, rolesBehind} from './plan/nics.js';
 import {Sequences} from './plan/schedulers.js';
 import type {VirtualInstance} from './plan/virtual.js';
 import type {NextHops} from './reach/next-hops.js';
@@ -162,11 +162,11 @@ export class Reconciler {
 
 	/** The NIC that packets routed to an interface leave by: a virtual router's is over one. */
 	#carrier(ifindex: number): number {
-		return virtualRouter(this.#links.get(ifindex))?.nic ?? ifindex;
+		return routerInterface(this.#links.get(ifindex))?.nic ?? ifindex;
 	}
 
-	#virtualRouters(): VirtualRouter[] {
-		return [...this.#links.values()].flatMap(link => virtualRouter(link) ?? []);
+	#routerInterfaces(): RouterInterface[] {
+		return [...this.#links.values()].flatMap(link => routerInterface(link) ?? []);
 	}
 
 	#relinkSoon(afterUs: number): void {
@@ -236,7 +236,7 @@ export class Reconciler {
 			actual: dataPlane.tables,
 			capacity: dataPlane.capacity,
 			nics,
-			routerRoles: rolesBehind(nics, this.#virtualRouters()),
+			routerRoles: rolesBehind(nics, this.#routerInterfaces()),
 			hz: dataPlane.settings.hz,
 			instances: config.instances.flatMap(instance => this.#onLinks(instance)),
 			isUp,
@@ -298,7 +298,7 @@ export class Reconciler {
 }
 
 /** What the interface of a virtual router says, or null for other ones. */
-function virtualRouter(link: Link | undefined): VirtualRouter | null {
+function routerInterface(link: Link | undefined): RouterInterface | null {
 	const mac = macBytes(link?.mac ?? '');
 	if (link === undefined || link.kind !== 'macvlan' || link.base === null) return null;
 	return mac !== undefined && isVirtualMac(mac) ? {nic: link.base, mac, isMaster: link.up} : null;

@@ -156,8 +156,7 @@ export interface Netlink {
 	close(): void;
 }
 
-/** A process that we started, with a channel of JSON messages; the end of the channel tells it that we are gone. */
-/** `lbd-vrrp`, as its daemon has it. */
+/** `lbd-vrrp`, as its daemon has it: a channel of JSON messages, whose end tells it that we are gone. */
 export interface Subprocess {
 	/** What a process that has just gone is told is lost; its exit is reported anyhow. */
 	send(message: object): void;

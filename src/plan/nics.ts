@@ -32,7 +32,7 @@ export function assignSlots(
 }
 
 /** An interface that has the MAC address of a virtual router (RFC 9568 §7.3). */
-export interface VirtualRouter {
+export interface RouterInterface {
 	/** Of the NIC below. */
 	readonly nic: number;
 	readonly mac: Uint8Array;
@@ -43,7 +43,7 @@ export interface VirtualRouter {
 /** The roles behind each NIC, by slot; none for NICs without virtual routers. */
 export function rolesBehind(
 	nics: ReadonlyMap<number, Nic>,
-	routers: readonly VirtualRouter[],
+	routers: readonly RouterInterface[],
 ): Map<number, RouterRoles> {
 	const bySlot = new Map<number, RouterRoles>();
 	for (const [slot, {ifindex}] of nics) {

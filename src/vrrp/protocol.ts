@@ -4,7 +4,7 @@
  * `handed-on`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
  * another `lbd`, and stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
+import type {Config, Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
@@ -26,6 +26,14 @@ export interface VrrpConfig {
 	readonly graceUs: number;
 	/** See `wait` below. */
 	readonly waits: boolean;
+}
+
+/** What the file says of VRRP, for the `lbd-vrrp` of a daemon. */
+export function vrrpConfig(daemon: string, config: Config, waits = false): VrrpConfig {
+	const {instances, syncGroups, statics, trackGroups, globals, settings} = config;
+	const {multicastGroups, dynamicInterfaces} = globals;
+	const graceUs = settings.vrrpGraceUs;
+	return {daemon, instances, syncGroups, multicastGroups, statics, trackGroups, dynamicInterfaces, graceUs, waits};
 }
 
 /** What an instance was in a process that has left everything as it was. */

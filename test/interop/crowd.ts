@@ -9,7 +9,7 @@ import {Node, type Program} from './node.js';
 import type {Cast} from './scenario.js';
 
 /** All that a segment can have (RFC 3768 §5.3.2). */
-export const VRIDS = 255;
+const VRIDS = 255;
 const ADVERT_MS = 1000;
 /** From the start of 255 instances, three adverts and their skew, on a busy machine. */
 const WAIT_MS = 30_000;

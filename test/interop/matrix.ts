@@ -6,7 +6,7 @@ import type {Program} from './node.js';
 import {type Cast, type Mode, type Outcome, Pair, type Setting, scenarios} from './scenario.js';
 
 /** The pair that the others are compared with, and the two that keepalived forms with us. */
-export const casts = {
+const casts = {
 	reference: {a: 'keepalived', b: 'keepalived'},
 	'ours is better': {a: 'ours', b: 'keepalived'},
 	'ours is worse': {a: 'keepalived', b: 'ours'},
@@ -33,7 +33,7 @@ export interface Result extends Case {
 }
 
 /** All that both programs have. */
-export const allSettings: readonly Setting[] = [
+const allSettings: readonly Setting[] = [
 	...(['multicast', 'unicast'] as const).flatMap(cast => [
 		{version: 2, family: 4, cast, auth: 'none'} as const,
 		{version: 2, family: 4, cast, auth: 'PASS'} as const,

@@ -8,6 +8,7 @@ import {readConfig} from '../../src/conf/read.js';
 import {realFiles} from '../../src/host/real/files.js';
 import {realHost} from '../../src/host/real/host.js';
 import {TrackerRunner} from '../../src/track/runner.js';
+import {vrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeLog} from '../fake/log.js';
 import {ended, killed, VrrpRouter} from '../lab/vrrp-router.js';
 import type {End} from './lan.js';
@@ -145,21 +146,8 @@ class Ours implements Router {
 		const router = new VrrpRouter(daemon, `${this.#path}.vrrp`, {realTime: false});
 		this.#process = router;
 		this.#trackers = new TrackerRunner({host: realHost, log: new FakeLog(), onReport: report => router.track(report)});
-		const {instances, syncGroups, statics, trackGroups, trackers, globals, settings} = config;
-		const {multicastGroups, dynamicInterfaces} = globals;
-		const graceUs = settings.vrrpGraceUs;
-		await router.put({
-			daemon,
-			instances,
-			syncGroups,
-			statics,
-			trackGroups,
-			multicastGroups,
-			dynamicInterfaces,
-			graceUs,
-			waits: false,
-		});
-		this.#trackers.configure(trackers);
+		await router.put(vrrpConfig(daemon, config));
+		this.#trackers.configure(config.trackers);
 	}
 
 	async stop(): Promise<void> {

@@ -5,28 +5,22 @@
 import type {ExecutionContext} from 'ava';
 import type {Balancer, Program} from '../../lab/balancer.js';
 import {interruption} from '../../lab/interruption.js';
-import {Lab} from '../../lab/lab.js';
+import type {Lab} from '../../lab/lab.js';
 import {Pings} from '../../lab/pings.js';
 import {externalVip, internalVip} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference} from './jobs.js';
-import {test} from './lab-test.js';
+import {inLab, test} from './lab-test.js';
 import {lbctl} from './observe.js';
 
 const PATIENCE_MS = 15_000;
 
-/** Builds a pair for one test, its primary master. */
-async function inLab(programs: Record<'lb1' | 'lb2', Program>, act: (lab: Lab) => Promise<void>): Promise<void> {
-	const lab = await Lab.create({configs: {lb1: reference.primary, lb2: reference.backup}, programs});
-	try {
-		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
-		await alone(lab, 'lb1');
-		await act(lab);
-	} finally {
-		await lab.destroy();
-	}
+/** The reference job, its primary master. */
+function inPair(programs: Record<'lb1' | 'lb2', Program>, act: (lab: Lab) => Promise<void>): Promise<void> {
+	const configs = {lb1: reference.primary, lb2: reference.backup};
+	return inLab({configs, programs}, lab => alone(lab, 'lb1'), act);
 }
 
 /** Resolves when one of the two has both addresses, and the other one none. */
@@ -94,7 +88,7 @@ async function external(balancer: Balancer): Promise<InstanceReport | undefined>
 }
 
 test('lbd and lbd: an orderly stop, a return, a release and its end lose nothing', async t => {
-	await inLab({lb1: 'lbd', lb2: 'lbd'}, async lab => {
+	await inPair({lb1: 'lbd', lb2: 'lbd'}, async lab => {
 		assertNothingLost(t, 'SIGTERM', await during(lab, () => lab.lb1.stop(), 'lb2'));
 		assertNothingLost(t, 'the better one returns', await during(lab, () => lab.lb1.start(), 'lb1'));
 
@@ -117,7 +111,7 @@ test('lbd and lbd: an orderly stop, a return, a release and its end lose nothing
 });
 
 test('lbd leaves to keepalived and comes back, and nothing is lost', async t => {
-	await inLab({lb1: 'lbd', lb2: 'keepalived'}, async lab => {
+	await inPair({lb1: 'lbd', lb2: 'keepalived'}, async lab => {
 		assertNothingLost(t, 'SIGTERM', await during(lab, () => lab.lb1.stop(), 'lb2'));
 		assertNothingLost(t, 'lbd returns', await during(lab, () => lab.lb1.start(), 'lb1'));
 		const release = () => lab.lb1.lbctl('vrrp', 'release', 'VRRP1');
@@ -126,7 +120,7 @@ test('lbd leaves to keepalived and comes back, and nothing is lost', async t => 
 });
 
 test('keepalived leaves to lbd as keepalived does, but where it comes back nothing is lost', async t => {
-	await inLab({lb1: 'keepalived', lb2: 'lbd'}, async lab => {
+	await inPair({lb1: 'keepalived', lb2: 'lbd'}, async lab => {
 		const stop = await during(lab, () => lab.lb1.stop(), 'lb2');
 		t.log(`keepalived stops: ${words(stop)}`);
 		t.true(stop.outside > 0, 'it breaks before it makes, or this test would notice nothing');
@@ -135,7 +129,7 @@ test('keepalived leaves to lbd as keepalived does, but where it comes back nothi
 });
 
 test('for comparison, keepalived and keepalived', async t => {
-	await inLab({lb1: 'keepalived', lb2: 'keepalived'}, async lab => {
+	await inPair({lb1: 'keepalived', lb2: 'keepalived'}, async lab => {
 		t.log(`SIGTERM: ${words(await during(lab, () => lab.lb1.stop(), 'lb2'))}`);
 		t.log(`the better one returns: ${words(await during(lab, () => lab.lb1.start(), 'lb1'))}`);
 		t.pass();

@@ -1,9 +1,9 @@
 /** The reference job while one half of the pair still is Debian's keepalived: people move over one box at a time. */
-import {Lab, type LabOptions} from '../../lab/lab.js';
+import type {Lab, LabOptions} from '../../lab/lab.js';
 import {vips} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {reference, variant} from './jobs.js';
-import {answers, inTurn, test} from './lab-test.js';
+import {answers, inLab, inTurn, test} from './lab-test.js';
 
 /** Three adverts and the backup's skew, and what a busy machine adds. */
 const TAKE_OVER_MS = 3609 + 1500;
@@ -13,16 +13,10 @@ const withHeaders = (text: string): string => variant(text, {auth_type: 'AH'});
 const HEADERS = {lb1: withHeaders(reference.primary), lb2: withHeaders(reference.backup)};
 const OTHER_HEADERS = {...HEADERS, lb2: withHeaders(WRONG_PASSWORD.lb2)};
 
-/** Builds a laboratory for one test, with both balancers running and the primary master. */
-async function inLab(options: LabOptions, act: (lab: Lab) => Promise<void>): Promise<void> {
-	const lab = await Lab.create({configs: {lb1: reference.primary, lb2: reference.backup}, ...options});
-	try {
-		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
-		await mastery(lab, 'lb1');
-		await act(lab);
-	} finally {
-		await lab.destroy();
-	}
+/** The reference job, unless `options` say otherwise, its primary master. */
+function inPair(options: LabOptions, act: (lab: Lab) => Promise<void>): Promise<void> {
+	const configs = {lb1: reference.primary, lb2: reference.backup};
+	return inLab({configs, ...options}, lab => mastery(lab, 'lb1'), act);
 }
 
 async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
@@ -37,7 +31,7 @@ async function loses(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
 }
 
 test('lbd is master, keepalived its backup: takes over on priority 0, and gives way again', async t => {
-	await inLab({programs: {lb2: 'keepalived'}}, async lab => {
+	await inPair({programs: {lb2: 'keepalived'}}, async lab => {
 		t.deepEqual(await lab.lb2.vips(), []);
 		t.deepEqual(answers(await lab.client.sequence(4)), inTurn('web1', 4));
 		await lab.lb1.stop();
@@ -50,7 +44,7 @@ test('lbd is master, keepalived its backup: takes over on priority 0, and gives 
 });
 
 test('keepalived is master, lbd its backup: takes over when it is killed, and serves', async t => {
-	await inLab({programs: {lb1: 'keepalived'}}, async lab => {
+	await inPair({programs: {lb1: 'keepalived'}}, async lab => {
 		t.deepEqual(await lab.lb2.vips(), []);
 		await lab.lb1.kill('SIGKILL');
 		await mastery(lab, 'lb2');
@@ -62,7 +56,7 @@ test('keepalived is master, lbd its backup: takes over when it is killed, and se
 });
 
 test('auth_type AH: each believes the other as a master, before and after a restart', async t => {
-	await inLab({programs: {lb2: 'keepalived'}, configs: HEADERS}, async lab => {
+	await inPair({programs: {lb2: 'keepalived'}, configs: HEADERS}, async lab => {
 		t.deepEqual(await lab.lb2.vips(), []);
 		await lab.lb1.stop();
 		await mastery(lab, 'lb2');
@@ -80,7 +74,7 @@ for (const [type, configs] of [
 	['AH', OTHER_HEADERS],
 ] as const) {
 	test(`${type}, another password on the same VRID is another router: each of the two goes its own way`, async t => {
-		await inLab({programs: {lb2: 'keepalived'}, configs}, async lab => {
+		await inPair({programs: {lb2: 'keepalived'}, configs}, async lab => {
 			await mastery(lab, 'lb2');
 			t.deepEqual((await lab.lb1.vips()).toSorted(), [...vips].toSorted());
 			t.deepEqual((await lab.lb2.vips()).toSorted(), [...vips].toSorted());

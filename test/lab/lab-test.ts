@@ -31,6 +31,22 @@ export function labOfFile(options: LabOptions, prepare: (lab: Lab) => Promise<vo
 	};
 }
 
+/** A laboratory for one test, with both balancers running; `act` begins when `isReady` has resolved. */
+export async function inLab(
+	options: LabOptions,
+	isReady: (lab: Lab) => Promise<void>,
+	act: (lab: Lab) => Promise<void>,
+): Promise<void> {
+	const lab = await Lab.create(options);
+	try {
+		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
+		await isReady(lab);
+		await act(lab);
+	} finally {
+		await lab.destroy();
+	}
+}
+
 /**
  * Starts the first balancer and waits until its VRRP is master. The addresses alone do not tell: those of a daemon that was
  * killed are still there when the next one starts.

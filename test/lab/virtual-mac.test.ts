@@ -3,11 +3,11 @@
  * the addresses. Beside keepalived, and as keepalived has it in the kernel's tables.
  */
 import type {Balancer, Program} from '../../lab/balancer.js';
-import {Lab} from '../../lab/lab.js';
+import type {Lab} from '../../lab/lab.js';
 import {externalVip, internalVip, type NodeName} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
-import {answers, inTurn, test} from './lab-test.js';
+import {answers, inLab, inTurn, test} from './lab-test.js';
 
 const MAC = {external: '00:00:5e:00:01:5b', internal: '00:00:5e:00:01:5c'} as const;
 /** Three adverts and the backup's skew, and what a busy machine adds. */
@@ -17,15 +17,8 @@ const PERIOD_MS = 20;
 const withVirtualMac = (text: string): string => text.replace(/^(\s*)virtual_router_id .*$/gm, '$&\n$1use_vmac');
 const configs = {lb1: withVirtualMac(reference.primary), lb2: withVirtualMac(reference.backup)};
 
-async function inLab(programs: {lb1?: Program; lb2?: Program}, act: (lab: Lab) => Promise<void>): Promise<void> {
-	const lab = await Lab.create({configs, programs});
-	try {
-		await Promise.all([lab.lb1.start(), lab.lb2.start()]);
-		await mastery(lab, 'lb1');
-		await act(lab);
-	} finally {
-		await lab.destroy();
-	}
+function inPair(programs: {lb1?: Program; lb2?: Program}, act: (lab: Lab) => Promise<void>): Promise<void> {
+	return inLab({configs, programs}, lab => mastery(lab, 'lb1'), act);
 }
 
 async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
@@ -62,7 +55,7 @@ async function macvlans(lab: Lab, {name}: Balancer): Promise<string[]> {
 
 for (const survivor of ['lbd', 'keepalived'] as const) {
 	test(`SIGKILL beside ${survivor}: everybody goes on sending to the same MAC address, and is served`, async t => {
-		await inLab({lb2: survivor}, async lab => {
+		await inPair({lb2: survivor}, async lab => {
 			t.deepEqual(answers(await lab.client.sequence(4)), inTurn('web1', 4));
 			t.is(await neighbour(lab, 'client', externalVip), MAC.external);
 			t.is(await neighbour(lab, 'web1', internalVip), MAC.internal);
@@ -94,7 +87,7 @@ for (const survivor of ['lbd', 'keepalived'] as const) {
 }
 
 test('beside keepalived: the same in the kernel, each master in its turn, and nothing is left behind', async t => {
-	await inLab({lb2: 'keepalived'}, async lab => {
+	await inPair({lb2: 'keepalived'}, async lab => {
 		const ours = await inKernel(lab, lab.lb1);
 		await lab.lb1.stop();
 		t.deepEqual(await macvlans(lab, lab.lb1), []);

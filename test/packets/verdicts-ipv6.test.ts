@@ -1,5 +1,5 @@
 /** Golden frames of IPv6: every verdict that its program can give. What is decided before it is in verdicts.test.ts. */
-import {BackendState, FlowShift, FlowState, RouterRole} from '../../src/xdp/layout.gen.js';
+import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {answerCases} from './answer-cases.js';
 import {type Balancer, CLIENT_MAC, type JobService, XDP} from './balancer.js';
 import {type Case, testCases} from './cases.js';
@@ -20,6 +20,7 @@ import {
 	translated,
 	udpFrame,
 } from './frame.js';
+import {routerCases} from './router-cases.js';
 
 const VIP = '[2001:db8:1::1]:80';
 const CLIENT = '[2001:db8:c::50]:40000';
@@ -360,37 +361,13 @@ const ICMP_ERRORS: readonly Case[] = [
 	},
 ];
 
-/** The MAC address of a virtual router (RFC 9568, 7.3). */
-const VIRTUAL_MAC = '00:00:5e:00:02:5b';
-const toRouter = (b: Balancer, router: string): Uint8Array => {
-	const frame = syn(b);
-	frame.set(mac(router));
-	return frame;
-};
-
 const CASES: readonly Case[] = [
-	{
-		description: 'to the MAC address of a virtual router, as its master',
-		verdict: 'V_FORWARD_NEW',
-		prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_MASTER),
-		frame: b => toRouter(b, VIRTUAL_MAC),
+	...routerCases({
+		router: '00:00:5e:00:02:5b',
+		strangers: ['00:00:5e:00:01:5b', '00:00:5e:00:02:5c', '00:00:5e:00:03:5b', '00:00:5e:01:02:5b'],
+		syn,
 		out: toFirst,
-		action: XDP.redirect,
-	},
-	{
-		description: 'to the MAC address of a virtual router, as its backup',
-		verdict: 'V_DROP_BACKUP',
-		prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_BACKUP),
-		frame: b => toRouter(b, VIRTUAL_MAC),
-	},
-	...['00:00:5e:00:01:5b', '00:00:5e:00:02:5c', '00:00:5e:00:03:5b', '00:00:5e:01:02:5b'].map(
-		(router): Case => ({
-			description: `to ${router}, a stranger`,
-			verdict: 'V_PASS_OTHER_MAC',
-			prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_MASTER),
-			frame: b => toRouter(b, router),
-		}),
-	),
+	}),
 	...MALFORMED,
 	...OTHER_PROTOCOLS,
 	...EXTENDED,

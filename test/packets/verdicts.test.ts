@@ -1,7 +1,7 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. Every verdict has a case. */
 import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
-import {BackendState, FlowShift, FlowState, RouterRole} from '../../src/xdp/layout.gen.js';
+import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
 import {answerCases} from './answer-cases.js';
 import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
@@ -22,6 +22,7 @@ import {
 	udpFrame,
 	withChecksums,
 } from './frame.js';
+import {routerCases} from './router-cases.js';
 import {virtualCases} from './virtual-cases.js';
 
 const VIP = '192.168.1.1:80';
@@ -142,37 +143,13 @@ const oneArmedReply = (b: Balancer): Uint8Array => {
 	return frame;
 };
 
-/** The MAC address of a virtual router (RFC 9568, 7.3). */
-const VIRTUAL_MAC = '00:00:5e:00:01:5b';
-const toRouter = (b: Balancer, router: string): Uint8Array => {
-	const frame = syn(b);
-	frame.set(mac(router));
-	return frame;
-};
-
 const CASES: readonly Case[] = [
-	{
-		description: 'to the MAC address of a virtual router, as its master',
-		verdict: 'V_FORWARD_NEW',
-		prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_MASTER),
-		frame: b => toRouter(b, VIRTUAL_MAC),
+	...routerCases({
+		router: '00:00:5e:00:01:5b',
+		strangers: ['00:00:5e:00:02:5b', '00:00:5e:00:01:5c', '00:00:5e:00:03:5b', '00:00:5e:01:01:5b'],
+		syn,
 		out: toFirst,
-		action: XDP.redirect,
-	},
-	{
-		description: 'to the MAC address of a virtual router, as its backup',
-		verdict: 'V_DROP_BACKUP',
-		prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_BACKUP),
-		frame: b => toRouter(b, VIRTUAL_MAC),
-	},
-	...['00:00:5e:00:02:5b', '00:00:5e:00:01:5c', '00:00:5e:00:03:5b', '00:00:5e:01:01:5b'].map(
-		(router): Case => ({
-			description: `to ${router}, a stranger`,
-			verdict: 'V_PASS_OTHER_MAC',
-			prepare: b => b.setRole(VIRTUAL_MAC, RouterRole.ROUTER_MASTER),
-			frame: b => toRouter(b, router),
-		}),
-	),
+	}),
 	{
 		description: 'a NIC that the daemon has not listed',
 		verdict: 'V_PASS_UNKNOWN_NIC',

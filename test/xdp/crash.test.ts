@@ -5,16 +5,15 @@
 import type {ExecutionContext} from 'ava';
 import {RawMap} from 'libbpf-ts';
 import type {Service as ConfService} from '../../src/conf/model.js';
-import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {turnStretch} from '../../src/plan/turns.js';
 import type {DataPlane} from '../../src/xdp/dataplane.js';
 import {readTables} from '../../src/xdp/read.js';
 import type {Tables} from '../../src/xdp/tables.js';
 import {packetTest, XDP} from '../packets/balancer.js';
-import {mac, tcpFrame} from '../packets/frame.js';
+import {tcpFrame} from '../packets/frame.js';
 import {backend, service} from '../plan/random-job.js';
-import {freshName, LOOPBACK, LOOPBACK_MAC, open, SIZES, send} from './plane.js';
+import {freshName, LOOPBACK_MAC, open, planFor, SIZES, send, tablesOf} from './plane.js';
 
 /** In all configurations; its backends are also those of others. */
 const STEADY = service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72')]);
@@ -47,19 +46,7 @@ const transitions: Readonly<Record<string, readonly [before: readonly ConfServic
 /** What the tables should be next, as a daemon computes it whose maps hold `actual`. */
 function next(plane: DataPlane, services: readonly ConfService[], actual: Tables): Tables {
 	const flows = plane.countFlows().byBackend;
-	const {tables, problems} = desired(services, {
-		actual,
-		capacity: plane.capacity,
-		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
-		routerRoles: new Map(),
-		instances: [],
-		hz: plane.settings.hz,
-		isUp: () => true,
-		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
-		liveFlows: id => flows.get(id) ?? 0,
-	});
-	if (problems.length > 0) throw new Error(problems.join('\n'));
-	return tables;
+	return tablesOf(planFor(plane, services, {actual, liveFlows: id => flows.get(id) ?? 0}));
 }
 
 /** As a new start does: what is in the maps is all that it knows. Twice, since removed backends go at the second look. */

@@ -5,10 +5,11 @@ import type {ExecutionContext} from 'ava';
 import {BpfProgram} from 'libbpf-ts';
 import type {Service} from '../../src/conf/model.js';
 import {realClock} from '../../src/host/real/clock.js';
-import {desired} from '../../src/plan/desired.js';
+import {type Circumstances, type Desired, desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import {DataPlane, type DataPlaneOptions} from '../../src/xdp/dataplane.js';
 import {Pins} from '../../src/xdp/pins.js';
+import type {Tables} from '../../src/xdp/tables.js';
 import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY} from '../packets/balancer.js';
 import {mac} from '../packets/frame.js';
@@ -49,9 +50,13 @@ export async function open(t: ExecutionContext, overrides: Partial<DataPlaneOpti
 	return plane;
 }
 
-/** Puts services in force, with loopback as the only NIC and one MAC address for all backends. */
-export function serve(plane: DataPlane, services: readonly Service[]): void {
-	const {tables, problems} = desired(services, {
+/** What the tables should be for these services, with loopback as the only NIC and one MAC address for all backends. */
+export function planFor(
+	plane: DataPlane,
+	services: readonly Service[],
+	circumstances: Partial<Pick<Circumstances, 'actual' | 'liveFlows'>> = {},
+): Desired {
+	return desired(services, {
 		actual: plane.tables,
 		capacity: plane.capacity,
 		nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
@@ -61,9 +66,19 @@ export function serve(plane: DataPlane, services: readonly Service[]): void {
 		isUp: () => true,
 		nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
 		liveFlows: () => 0,
+		...circumstances,
 	});
+}
+
+/** The tables of a plan that has no problems. */
+export function tablesOf({tables, problems}: Desired): Tables {
 	if (problems.length > 0) throw new Error(problems.join('\n'));
-	plane.apply(diff(plane.tables, tables));
+	return tables;
+}
+
+/** Puts services in force, see planFor(). */
+export function serve(plane: DataPlane, services: readonly Service[]): void {
+	plane.apply(diff(plane.tables, tablesOf(planFor(plane, services))));
 }
 
 /** Sends frames through the pinned program, as if they came in on loopback; what is forwarded leaves there too (XDP_TX). */

@@ -2,15 +2,13 @@
 import {isDeepStrictEqual} from 'node:util';
 import type {ExecutionContext} from 'ava';
 import type {Service} from '../../src/conf/model.js';
-import {desired} from '../../src/plan/desired.js';
 import {diff} from '../../src/plan/diff.js';
 import type {DataPlane} from '../../src/xdp/dataplane.js';
 import {readTables} from '../../src/xdp/read.js';
 import {openView} from '../../src/xdp/reader.js';
 import {packetTest} from '../packets/balancer.js';
-import {mac} from '../packets/frame.js';
 import {backend, service} from '../plan/random-job.js';
-import {freshName, LOOPBACK, LOOPBACK_MAC, open} from './plane.js';
+import {freshName, open, planFor} from './plane.js';
 
 const [SERVICES, BACKENDS] = [1000, 10];
 /** Several times what it takes on an idle machine, and a fraction of what it takes when something is quadratic. */
@@ -28,17 +26,7 @@ const LARGE = Array.from({length: SERVICES}, (_, n) => {
 /** What a look of the daemon does: plans, compares and applies. Returns how many entries changed. */
 function putInForce(t: ExecutionContext, plane: DataPlane, services: readonly Service[]): number {
 	const {result: ops, ms: planning} = timed(() => {
-		const {tables, problems} = desired(services, {
-			actual: plane.tables,
-			capacity: plane.capacity,
-			nics: new Map([[LOOPBACK, {ifindex: LOOPBACK, mac: mac(LOOPBACK_MAC), mtu: 1500}]]),
-			routerRoles: new Map(),
-			hz: plane.settings.hz,
-			instances: [],
-			isUp: () => true,
-			nextHop: () => ({mac: mac('02:00:00:00:00:71'), nic: LOOPBACK, source: null, isOnLink: true}),
-			liveFlows: () => 0,
-		});
+		const {tables, problems} = planFor(plane, services);
 		t.deepEqual(problems, []);
 		return diff(plane.tables, tables);
 	});
