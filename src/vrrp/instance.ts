@@ -367,13 +367,14 @@ export class InstanceRunner {
 
 	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
-		const {sourceAddress, family: of, unicast} = this.#instance;
+		const {sourceAddress, trackSourceAddress, family: of, unicast} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
 		const isThere = addresses.some(
 			entry =>
 				entry.address === sourceAddress && entry.usable && (entry.ifindex === ifindex || !isLinkLocal(sourceAddress)),
 		);
-		return (of === 4 && unicast === null) || isThere ? sourceAddress : null;
+		const isNeeded = of === 6 || unicast !== null || trackSourceAddress;
+		return isThere || !isNeeded ? sourceAddress : null;
 	}
 
 	/**
@@ -416,8 +417,8 @@ export class InstanceRunner {
 	}
 
 	#sourceText(): string {
-		const {family: of, sourceAddress, unicast} = this.#instance;
-		if (unicast !== null) return sourceAddress ?? `IPv${of}`;
+		const {family: of, sourceAddress, trackSourceAddress, unicast} = this.#instance;
+		if (unicast !== null || trackSourceAddress) return sourceAddress ?? `IPv${of}`;
 		return of === 4 ? 'IPv4' : 'IPv6 link-local';
 	}
 

@@ -770,3 +770,18 @@ test('a master with another password is one, too; who outranks us ends the alarm
 	t.deepEqual(a.roles(), ['backup']);
 	t.like(alarm(a, lan), {rival: null, total: 1});
 });
+
+test('track_src_ip: without its source address an instance is in fault, and recovers with it', async t => {
+	const {clock, lan, a} = await segment([200, 100]);
+	await a.configure([instance({priority: 200, sourceAddress: '192.168.1.77', trackSourceAddress: true})]);
+	t.deepEqual(a.roles(), ['fault']);
+	t.true(a.log.lines.includes('warn (external) interface eth0 has no usable 192.168.1.77 address'));
+	a.netlink.give(2, '192.168.1.77', 24);
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual(a.roles(), ['master']);
+	t.true(lan.adverts.length > 0);
+	a.netlink.take('192.168.1.77');
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+});

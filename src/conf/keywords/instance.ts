@@ -65,6 +65,7 @@ export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 	readonly garp: GarpDraft;
 	garpExtra: ExtraDraft | null;
 	multicastGroup: string | null;
+	trackSourceAddress: boolean;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
 	/** null: as `global_defs` has it. */
@@ -101,6 +102,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		virtualMac: null,
 		sendFromBase: false,
 		sourceAddress: null,
+		trackSourceAddress: false,
 		multicastGroup: null,
 		peers: [],
 		unicastTtl: null,
@@ -195,7 +197,9 @@ export const instance: Keywords<InstanceDraft> = {
 
 	...trackKeywords<InstanceDraft>(),
 	track_bfd: refused(because.noBfd),
-	track_src_ip: refused('a source address that goes away is not noticed'),
+	track_src_ip: full(none, draft => {
+		draft.trackSourceAddress = true;
+	}),
 	...virtualMacKeywords<InstanceDraft>(),
 	...extraKeywords<InstanceDraft>('garp_extra_if vmac_garp_intvl'),
 	...rfcKeywords<InstanceDraft>(''),
@@ -207,7 +211,7 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.strict = strict;
 	}),
 	no_accept: refused('virtual addresses always answer for themselves'),
-	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
+	auth_hmac: closed(refused('its trailer is of keepalived 2.4, which is in no distribution to check it with'), 'key active_key anti_replay time_window mode'),
 	lvs_sync_daemon_interface: accepted(because.noSharing),
 	accept: accepted('it is the default', none),
 	skip_check_adv_addr: accepted('every advert is checked in full', onOff),
@@ -287,6 +291,7 @@ export function toInstance(
 			draft.virtualMac !== null,
 		),
 		sourceAddress,
+		trackSourceAddress: resolveSourceTracking(draft, report),
 		multicastGroup: resolveGroup(draft, of, unicast, report),
 		unicast,
 		trackPrimary,
@@ -301,6 +306,13 @@ export function toInstance(
 function resolveFamily({nativeIpv6, sourceAddress, addresses, peers}: InstanceDraft): Family {
 	const telling = sourceAddress ?? addresses[0]?.draft.address ?? peers[0]?.draft.address;
 	return nativeIpv6 || (telling !== undefined && family(telling) === 6) ? 6 : 4;
+}
+
+function resolveSourceTracking(draft: InstanceDraft, report: Report): boolean {
+	if (!draft.trackSourceAddress || draft.sourceAddress !== null) return draft.trackSourceAddress;
+	const text = 'track_src_ip is ignored without mcast_src_ip or unicast_src_ip';
+	report.warning('missing', placeOf(draft, 'track_src_ip'), text, 'name the address, or remove it');
+	return false;
 }
 
 function resolveGroup(draft: InstanceDraft, of: Family, unicast: Unicast | null, report: Report): string | null {
