@@ -351,6 +351,8 @@ export interface Instance {
 	readonly garp: Garp;
 	/** Source address of adverts, or null for the interface's primary (IPv4) or link-local (IPv6) address. */
 	readonly sourceAddress: string | null;
+	/** It has to be there, although multicast of IPv4 could leave without (`track_src_ip`). */
+	readonly trackSourceAddress: boolean;
 	/** Where its adverts go: null for the group of all instances. */
 	readonly multicastGroup: string | null;
 	/** Whom its adverts go to, one by one, instead of a group; or null. */

@@ -110,6 +110,8 @@ export class InstanceRunner {
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
 	#attachment: Attachment | null = null;
+	/** What the attachment was opened for is not there any more. */
+	#isCutOff = false;
 	/** The interface with the virtual MAC address is up. */
 	#isRaised = false;
 	#since: Date;
@@ -438,13 +440,14 @@ export class InstanceRunner {
 
 	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
-		const {sourceAddress, family: of, unicast} = this.#instance;
+		const {sourceAddress, trackSourceAddress, family: of, unicast} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
 		const isThere = addresses.some(
 			entry =>
 				entry.address === sourceAddress && entry.usable && (entry.ifindex === ifindex || !isLinkLocal(sourceAddress)),
 		);
-		return (of === 4 && unicast === null) || isThere ? sourceAddress : null;
+		const isNeeded = of === 6 || unicast !== null || trackSourceAddress;
+		return isThere || !isNeeded ? sourceAddress : null;
 	}
 
 	/**
@@ -482,24 +485,28 @@ export class InstanceRunner {
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
 		if (this.#virtualLink() === undefined) return `interface ${this.#instance.virtualMac?.name} is gone`;
 		const lacking = this.#owner.lacks();
-		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
+		if (this.#attachment !== null && !this.#isCutOff) return lacking === null ? null : `${lacking} is gone`;
 		return `interface ${link.name} has no usable ${this.#sourceText()} address`;
 	}
 
 	#sourceText(): string {
-		const {family: of, sourceAddress, unicast} = this.#instance;
-		if (unicast !== null) return sourceAddress ?? `IPv${of}`;
+		const {family: of, sourceAddress, trackSourceAddress, unicast} = this.#instance;
+		if (unicast !== null || trackSourceAddress) return sourceAddress ?? `IPv${of}`;
 		return of === 4 ? 'IPv4' : 'IPv6 link-local';
 	}
 
 	/** Follows the interface, and tells the machine when its health has changed. */
 	#reattach(addresses: readonly AddressEntry[]): void {
+		const ends = this.#wantedEnds(addresses);
+		this.#isCutOff = ends === null;
 		try {
-			this.#attach(this.#wantedEnds(addresses));
+			// Who is cut off resigns by the sockets that it still has.
+			if (ends !== null) this.#attach(ends);
 		} catch (error) {
 			this.#log.error({error: String(error)}, `(${this.name}) cannot open sockets on ${this.#instance.interface}`);
 		}
 		this.reconsider();
+		if (ends === null) this.#detach();
 	}
 
 	/** Where adverts go by multicast, or null. */

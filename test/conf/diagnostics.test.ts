@@ -333,6 +333,11 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'instance',
+		'track_src_ip',
+		'7:1: warning: track_src_ip is ignored without mcast_src_ip or unicast_src_ip (name the address, or remove it)',
+	],
+	[
+		'instance',
 		'use_vmac vip 02:00:00:00:00',
 		'7:1: error: use_vmac 02:00:00:00:00:33 is not supported: only 00:00:5e:00:01:… and 00:00:5e:00:02:… (RFC 9568 §7.3) reach services (leave it out, and it is 00:00:5e:00:01:33)',
 	],

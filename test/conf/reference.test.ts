@@ -66,6 +66,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				lowerPriorityDelayUs: 5_000_000,
 			},
 			sourceAddress: null,
+			trackSourceAddress: false,
 			multicastGroup: null,
 			unicast: null,
 			trackPrimary: true,

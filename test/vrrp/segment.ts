@@ -78,6 +78,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 			lowerPriorityDelayUs: seconds(5),
 		},
 		sourceAddress: null,
+		trackSourceAddress: false,
 		multicastGroup: null,
 		unicast: null,
 		trackPrimary: true,

@@ -65,6 +65,7 @@ export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 	readonly garp: GarpDraft;
 	garpExtra: ExtraDraft | null;
 	multicastGroup: string | null;
+	trackSourceAddress: boolean;
 	trackPrimary: boolean;
 	readonly tracks: TrackDraft[];
 	accept: boolean | null;
@@ -102,6 +103,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		virtualMac: null,
 		sendFromBase: false,
 		sourceAddress: null,
+		trackSourceAddress: false,
 		multicastGroup: null,
 		peers: [],
 		unicastTtl: null,
@@ -197,7 +199,9 @@ export const instance: Keywords<InstanceDraft> = {
 
 	...trackKeywords<InstanceDraft>(),
 	track_bfd: refused(because.noBfd),
-	track_src_ip: refused('a source address that goes away is not noticed'),
+	track_src_ip: full(none, draft => {
+		draft.trackSourceAddress = true;
+	}),
 	...virtualMacKeywords<InstanceDraft>(),
 	...extraKeywords<InstanceDraft>('garp_extra_if vmac_garp_intvl'),
 	...rfcKeywords<InstanceDraft>(''),
@@ -296,6 +300,7 @@ export function toInstance(
 			draft.virtualMac !== null,
 		),
 		sourceAddress,
+		trackSourceAddress: resolveSourceTracking(draft, report),
 		multicastGroup: resolveGroup(draft, of, unicast, report),
 		unicast,
 		trackPrimary,
@@ -310,6 +315,13 @@ export function toInstance(
 function resolveFamily({nativeIpv6, sourceAddress, addresses, peers}: InstanceDraft): Family {
 	const telling = sourceAddress ?? addresses[0]?.draft.address ?? peers[0]?.draft.address;
 	return nativeIpv6 || (telling !== undefined && family(telling) === 6) ? 6 : 4;
+}
+
+function resolveSourceTracking(draft: InstanceDraft, report: Report): boolean {
+	if (!draft.trackSourceAddress || draft.sourceAddress !== null) return draft.trackSourceAddress;
+	const text = 'track_src_ip is ignored without mcast_src_ip or unicast_src_ip';
+	report.warning('missing', placeOf(draft, 'track_src_ip'), text, 'name the address, or remove it');
+	return false;
 }
 
 function resolveGroup(draft: InstanceDraft, of: Family, unicast: Unicast | null, report: Report): string | null {
