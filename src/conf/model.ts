@@ -141,6 +141,9 @@ export interface BackendNotify {
 	readonly mail: boolean;
 }
 
+/** Why a backend or a quorum went up or down, as those are told whom `notify_up` and the like name. */
+export type Occasion = 'check' | 'start' | 'removal' | 'shutdown';
+
 /** What all checks have in common, with all defaults resolved. */
 interface Checking {
 	readonly place: Place;
@@ -426,6 +429,15 @@ export interface TrackedProcess {
 	readonly downDelayUs: number;
 }
 
+/** One line of `interface_up_down_delays`: how long a change of a link must last before it counts. */
+export interface LinkDelay {
+	readonly place: Place;
+	/** Of the interface. */
+	readonly name: string;
+	readonly downUs: number;
+	readonly upUs: number;
+}
+
 /** What is watched for the instances, links apart. */
 export interface Trackers {
 	readonly scripts: readonly TrackedScript[];
@@ -582,6 +594,7 @@ export interface Config {
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
 	readonly trackers: Trackers;
+	readonly linkDelays: readonly LinkDelay[];
 	/** null: connections do not outlive their balancer. */
 	readonly sharing: Sharing | null;
 }

@@ -32,6 +32,7 @@ export function changes(before: Config, after: Config): readonly Change[] {
 	found.named('vrrp_script', before.trackers.scripts, after.trackers.scripts);
 	found.named('track_file', before.trackers.files, after.trackers.files);
 	found.named('vrrp_track_process', before.trackers.processes, after.trackers.processes);
+	found.named('interface_up_down_delays', before.linkDelays, after.linkDelays);
 	found.named('vrrp_sync_group', before.syncGroups, after.syncGroups);
 	found.named('vrrp_instance', before.instances, after.instances);
 	found.services(before.services, after.services);
@@ -88,6 +89,7 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 	'statics.routes': 'static_routes',
 	'statics.rules': 'static_rules',
 	sourceAddress: 'mcast_src_ip',
+	trackSourceAddress: 'track_src_ip',
 	'garp.masterRepeat': 'garp_master_repeat',
 	'garp.masterDelayUs': 'garp_master_delay',
 	'garp.masterRefreshUs': 'garp_master_refresh',

@@ -4,7 +4,16 @@
  * `handed-on`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
  * another `lbd`, and stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Config, Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
+import type {
+	Config,
+	Instance,
+	LinkDelay,
+	MulticastGroups,
+	Statics,
+	SyncGroup,
+	TrackerReport,
+	TrackGroup,
+} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
@@ -20,6 +29,7 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	readonly linkDelays: readonly LinkDelay[];
 	/** Interfaces that are not there yet are no error: instances wait for them in fault. */
 	readonly dynamicInterfaces: boolean;
 	/** How long `lbd-vrrp` goes on without `lbd`. */
@@ -30,10 +40,10 @@ export interface VrrpConfig {
 
 /** What the file says of VRRP, for the `lbd-vrrp` of a daemon. */
 export function vrrpConfig(daemon: string, config: Config, waits = false): VrrpConfig {
-	const {instances, syncGroups, statics, trackGroups, globals, settings} = config;
+	const {instances, syncGroups, statics, trackGroups, linkDelays, globals, settings} = config;
 	const {multicastGroups, dynamicInterfaces} = globals;
-	const graceUs = settings.vrrpGraceUs;
-	return {daemon, instances, syncGroups, multicastGroups, statics, trackGroups, dynamicInterfaces, graceUs, waits};
+	const blocks = {instances, syncGroups, statics, trackGroups, linkDelays};
+	return {daemon, ...blocks, multicastGroups, dynamicInterfaces, graceUs: settings.vrrpGraceUs, waits};
 }
 
 /** What an instance was in a process that has left everything as it was. */

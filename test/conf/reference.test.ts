@@ -169,6 +169,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
 		trackers: {scripts: [], files: [], processes: []},
+		linkDelays: [],
 	};
 }
 

@@ -42,6 +42,11 @@ const cases: readonly (readonly [extra: Extra, said: readonly string[]])[] = [
 	],
 	[{instance: 'priority 77'}, ['vrrp_instance VI_1: priority 100 → 77']],
 	[{instance: 'advert_int 3'}, ['vrrp_instance VI_1: advert_int 1 s → 3 s']],
+	[
+		{instance: 'mcast_src_ip 192.168.1.9\ntrack_src_ip'},
+		['vrrp_instance VI_1: mcast_src_ip none → 192.168.1.9', 'vrrp_instance VI_1: track_src_ip off → on'],
+	],
+	[{top: 'interface_up_down_delays {\neth0 1\n}'}, ['interface_up_down_delays eth0 added']],
 	[{top: 'static_ipaddress {\n10.9.9.9/32 dev eth0\n}'}, ['static_ipaddress 10.9.9.9/32 dev eth0 added']],
 	[{top: 'lbd {\nfailed_backend reset\n}'}, [`${SERVICE}: failed_backend drop → reset`]],
 	[{top: 'lbd {\nblock 192.0.2.0/24\n}'}, ['lbd: block 192.0.2.0/24 added']],
