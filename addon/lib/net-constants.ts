@@ -27,6 +27,7 @@ export const IP_TTL = 2;
 export const IP_HDRINCL = 3;
 export const IP_MTU_DISCOVER = 10;
 export const IP_FREEBIND = 15;
+export const IP_TRANSPARENT = 19;
 export const IP_MULTICAST_IF = 32;
 export const IP_MULTICAST_TTL = 33;
 export const IP_MULTICAST_LOOP = 34;

@@ -438,7 +438,7 @@ export class InstanceRunner {
 		});
 	}
 
-	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
+	/** As in keepalived, any IPv4 address may be the source of multicast, but otherwise only one that is there. */
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
 		const {sourceAddress, trackSourceAddress, family: of, unicast} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);

@@ -12,6 +12,7 @@ import {
 	IP_MULTICAST_TTL,
 	IP_PMTUDISC_DONT,
 	IP_TOS,
+	IP_TRANSPARENT,
 	IP_TTL,
 	IPV6_ADD_MEMBERSHIP,
 	IPV6_FREEBIND,
@@ -92,6 +93,8 @@ function openVrrp(options: VrrpOptions): AdvertSocket {
 /** On this interface and no other, not to ourselves, from the given address, never delayed. */
 function configureIpv4(socket: Socket, {group, ifindex, source, ttl, authenticated = false}: VrrpOptions): void {
 	if (authenticated) socket.setOption(SOL_IP, IP_HDRINCL, 1);
+	// From an address that is not there any more, or never was, as keepalived does.
+	socket.setOption(SOL_IP, IP_TRANSPARENT, 1);
 	socket.setOption(SOL_IP, IP_TOS, VRRP_TOS);
 	// Otherwise the kernel sets DF, which keepalived's adverts do not carry.
 	socket.setOption(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
