@@ -74,16 +74,35 @@ async function burst(requests: readonly Request[], concurrency: number): Promise
 	return outcomes;
 }
 
-const streams = new Map<number, NodeJS.Timeout>();
+interface Stream {
+	readonly timer: NodeJS.Timeout;
+	readonly underWay: Set<Promise<void>>;
+}
+
+const streams = new Map<number, Stream>();
 const connections = new Map<number, Agent>();
 
 function stream(id: number, requests: readonly Request[], periodMs: number): void {
 	let turn = 0;
+	const underWay = new Set<Promise<void>>();
 	const timer = setInterval(() => {
 		const request = requests[turn++ % requests.length];
-		if (request !== undefined) void ask(request, false).then(outcome => reply(id, [outcome], false));
+		if (request === undefined) return;
+		const answered = ask(request, false).then(outcome => {
+			underWay.delete(answered);
+			reply(id, [outcome], false);
+		});
+		underWay.add(answered);
 	}, periodMs);
-	streams.set(id, timer);
+	streams.set(id, {timer, underWay});
+}
+
+/** Starts no more requests, and waits for the answers to those that are under way. */
+async function endStream(id: number): Promise<void> {
+	const ending = streams.get(id);
+	streams.delete(id);
+	clearInterval(ending?.timer);
+	await Promise.all(ending?.underWay ?? []);
 }
 
 async function perform(command: Command): Promise<void> {
@@ -93,8 +112,7 @@ async function perform(command: Command): Promise<void> {
 		case 'stream':
 			return stream(command.id, command.requests, command.periodMs);
 		case 'stop':
-			clearInterval(streams.get(command.stream));
-			streams.delete(command.stream);
+			await endStream(command.stream);
 			return reply(command.id, []);
 		case 'hold': {
 			const connection = new Agent({keepAlive: true, maxSockets: 1});

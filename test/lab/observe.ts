@@ -85,6 +85,14 @@ export function sentences(balancer: Balancer, skip = 0): string[] {
 	return written.map(line => (/^\{.*\}$/.test(line) ? String(JSON.parse(line).msg) : line));
 }
 
+/** When the balancer's log said such a sentence, in ms of wall-clock time; of those after the first `skip`, the first. */
+export function saidAt(balancer: Balancer, sentence: string, skip = 0): number | null {
+	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n');
+	const written = lines.filter(line => line !== '').slice(skip);
+	const found = written.map(line => JSON.parse(line)).find(({msg}) => msg === sentence);
+	return found === undefined ? null : Date.parse(found.time);
+}
+
 /** What a daemon may leave behind. */
 export interface Traces {
 	readonly vips: readonly string[];
