@@ -700,7 +700,7 @@ export class InstanceRunner {
 		if (nearness <= 0.5 || this.#isSkewTold) return;
 		this.#isSkewTold = true;
 		const text = `the clock of ${source} is ${Math.abs(skewS)} s ${skewS > 0 ? 'behind' : 'ahead of'} ours`;
-		this.#log.warn({source, skewS}, `(${this.name}) ${text}: from ${authHmac?.windowS} s on its adverts are refused`);
+		this.#log.warn({source, skewS}, `(${this.name}) ${text}: beyond ${authHmac?.windowS} s its adverts are refused`);
 	}
 
 	// Two masters: what is heard after our own adverts have said who should be it

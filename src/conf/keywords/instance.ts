@@ -45,7 +45,7 @@ export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 	version: 2 | 3 | null;
 	nativeIpv6: boolean;
 	readonly authentication: AuthenticationDraft;
-	readonly authHmac: AuthHmacDraft;
+	authHmac: AuthHmacDraft | null;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
 	readonly routes: RouteDrafts;
@@ -81,7 +81,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		version: null,
 		nativeIpv6: false,
 		authentication: {...draftAt(place), type: null, password: null},
-		authHmac: newAuthHmac(place),
+		authHmac: null,
 		addresses: [],
 		excludedAddresses: [],
 		routes: [],
@@ -138,7 +138,10 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.nativeIpv6 = true;
 	}),
 	authentication: block(authentication, none, draft => draft.authentication),
-	auth_hmac: block(authHmac, none, draft => draft.authHmac),
+	auth_hmac: block(authHmac, none, (draft, _, place) => {
+		draft.authHmac ??= newAuthHmac(place);
+		return draft.authHmac;
+	}),
 	virtual_ipaddress: items(virtualAddressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
 	}),
@@ -263,10 +266,9 @@ export function toInstance(
 	const addresses = toAddresses(draft.addresses, device, report);
 	checkAddresses(addresses, of, report);
 	const advertUs = version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report);
-	const signs = draft.written.has('auth_hmac');
-	const hmac = signs ? toAuthHmac(draft.authHmac, advertUs, files, report) : null;
+	const hmac = draft.authHmac && toAuthHmac(draft.authHmac, advertUs, files, report);
 	// keepalived: a trailer is believed of peers only.
-	const unicast = toUnicast(draft, of, defaults.checkUnicastSource || signs, report);
+	const unicast = toUnicast(draft, of, defaults.checkUnicastSource || hmac !== null, report);
 	const most = (hmac === null || hmac.mode === 'receive-only' ? ADVERTISED_MAX : SIGNED_MAX)[of];
 	const advertised = addresses.slice(0, most);
 	const excess = addresses.slice(most);
@@ -367,7 +369,7 @@ function resolvePriority(draft: InstanceDraft, report: Report): number {
 }
 
 function resolveState(draft: InstanceDraft, priority: number, report: Report): 'master' | 'backup' {
-	const usesHeaders = draft.authentication.type === 'ah' && !draft.written.has('auth_hmac');
+	const usesHeaders = draft.authentication.type === 'ah' && draft.authHmac === null;
 	if (priority !== PRIORITY_OWNER && draft.state === 'master' && usesHeaders) {
 		const text = 'state MASTER is ignored with auth_type AH: a router has to hear the counter of the others first';
 		report.warning('contradiction', placeOf(draft.authentication, 'auth_type'), text, 'use state BACKUP');
@@ -409,11 +411,11 @@ function resolveAuthentication(
 	version: 2 | 3,
 	report: Report,
 ): Pick<Instance, 'password' | 'usesAuthHeader'> {
-	const {authentication, written} = draft;
-	const why = written.has('auth_hmac') ? ' with auth_hmac' : ': VRRP version 3 has none';
-	if (version === 2 && !written.has('auth_hmac'))
+	const {authentication, authHmac} = draft;
+	if (version === 2 && authHmac === null)
 		return {password: resolvePassword(authentication, report), usesAuthHeader: authentication.type === 'ah'};
-	if (written.has('authentication')) {
+	if (draft.written.has('authentication')) {
+		const why = authHmac === null ? ': VRRP version 3 has none' : ' with auth_hmac';
 		const place = placeOf(draft, 'authentication');
 		report.warning('contradiction', place, `authentication is ignored${why}`, 'remove it');
 	}
