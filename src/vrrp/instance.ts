@@ -132,7 +132,8 @@ export class InstanceRunner {
 	/** Of the last authentication header that was sent or believed. */
 	#sequence = 0;
 	readonly #trailers = new Trailers();
-	/** Whether it has been said that a sender's clock is nearly too far from ours. */
+	/** Since when clocks are nearly too far apart, and whether that has been said. */
+	#skewedSinceUs: number | null = null;
 	#isSkewTold = false;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
@@ -691,13 +692,20 @@ export class InstanceRunner {
 		else this.#hearRival({address: source, refused: null});
 	}
 
-	/** Before clocks are so far apart that adverts are refused. Said once, and again after a better time. */
+	/**
+	 * Before clocks are so far apart that adverts are refused. Said once, and again after a better time, but not of adverts that
+	 * have waited for us in the socket.
+	 */
 	#lookAtSkew(source: string): void {
-		const {authHmac} = this.#instance;
+		const {authHmac, advertUs} = this.#instance;
 		const {skewS} = this.#trailers;
 		const nearness = authHmac?.antiReplay === 'time' ? Math.abs(skewS) / authHmac.windowS : 0;
 		if (nearness <= 0.25) this.#isSkewTold = false;
+		if (nearness <= 0.5) this.#skewedSinceUs = null;
 		if (nearness <= 0.5 || this.#isSkewTold) return;
+		const nowUs = this.#host.clock.nowUs();
+		this.#skewedSinceUs ??= nowUs;
+		if (nowUs - this.#skewedSinceUs < advertUs) return;
 		this.#isSkewTold = true;
 		const text = `the clock of ${source} is ${Math.abs(skewS)} s ${skewS > 0 ? 'behind' : 'ahead of'} ours`;
 		this.#log.warn({source, skewS}, `(${this.name}) ${text}: beyond ${authHmac?.windowS} s its adverts are refused`);

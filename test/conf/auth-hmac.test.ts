@@ -3,7 +3,8 @@ import {configOf, read, sound} from './reading.js';
 
 const DIGITS = 'ab'.repeat(32);
 const KEY = `key 1 hex:${DIGITS}`;
-const FILES = {
+const FILES: Readonly<Record<string, string | Uint8Array>> = {
+	binary: new Uint8Array(32).fill(0xff),
 	digits: `hex:${DIGITS}\r\n`,
 	text: 'a passphrase of thirty-two bytes\n',
 	'open-key': `hex:${DIGITS}`,
@@ -45,7 +46,7 @@ test('all that can be said', t => {
 	t.deepEqual(ruleOf(`${KEY}\nkey 255 file:text\nactive_key 255\nanti_replay monotonic\nmode permissive`), {
 		keys: [
 			{id: 1, secret: DIGITS},
-			{id: 255, secret: Buffer.from(FILES.text.trim()).toString('hex')},
+			{id: 255, secret: Buffer.from('a passphrase of thirty-two bytes').toString('hex')},
 		],
 		activeKeyId: 255,
 		antiReplay: 'monotonic',
@@ -101,6 +102,10 @@ for (const [lines, ...printed] of [
 	[
 		`key 1 file:large\nactive_key 1`,
 		"8:1: error: key file 'large' is larger than 1024 bytes (it holds hex: and digits, or the key itself)",
+	],
+	[
+		`key 1 file:binary\nactive_key 1`,
+		"8:1: error: key file 'binary' holds no text (write its bytes as hex: and digits)",
 	],
 	[
 		`key 1 file:open-key\nactive_key 1`,

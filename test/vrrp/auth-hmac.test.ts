@@ -216,6 +216,17 @@ test('clocks that drift apart are told of before adverts are refused, once', asy
 	t.deepEqual(told(), [line, line]);
 });
 
+test('adverts that have waited while the machine hung are no clock that is wrong', async t => {
+	const {clock, a, b} = await pair({a: AUTH, b: AUTH});
+	b.station.stall();
+	clock.advance(seconds(4.5));
+	b.station.wake();
+	clock.advance(seconds(5));
+	t.false(b.log.lines.some(line => line.includes('clock')));
+	t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
+	t.deepEqual(refused(b), {});
+});
+
 test('no key is in the status or in the log', async t => {
 	const {clock, a, b, configure} = await pair({a: AUTH, b: {...AUTH, keys: [KEYS.other]}});
 	await configure(a, {...AUTH, keys: [KEYS.new], activeKeyId: 2});

@@ -151,5 +151,10 @@ function readKey(path: string, place: Place, files: Files, report: Report): stri
 		const text = `key file ${quote(file)} is open to others than its owner`;
 		report.warning('insecure', place, text, 'close it with: chmod 600');
 	}
-	return new TextDecoder().decode(bytes).replace(/[\r\n]+$/, '');
+	try {
+		return new TextDecoder('utf-8', {fatal: true}).decode(bytes).replace(/[\r\n]+$/, '');
+	} catch {
+		report.error('bad-value', place, `key file ${quote(file)} holds no text`, 'write its bytes as hex: and digits');
+		return null;
+	}
 }
