@@ -36,6 +36,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		resolver: new NameResolver(new IprouteNames(files), report),
 		priorities: new RulePriorities(),
 		virtualMacs: virtualMacNames(draft),
+		files,
 	};
 	const instances = instancesOf(draft, names, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);

@@ -6,6 +6,7 @@ import type {Family} from '../net/address.js';
 import type {IpRoute} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {NewAddress} from '../net/netlink/route.js';
+import type {AuthHmac} from '../net/vrrp-hmac.js';
 import type {Unicast} from '../net/vrrp-packet.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
@@ -340,6 +341,8 @@ export interface Instance {
 	readonly password: string | null;
 	/** The password is not sent: it is the key of authentication headers (`auth_type AH`). */
 	readonly usesAuthHeader: boolean;
+	/** null: no trailers behind its adverts. With one, there is no password. */
+	readonly authHmac: AuthHmac | null;
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];

@@ -81,6 +81,11 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 	vrid: 'virtual_router_id',
 	advertUs: 'advert_int',
 	password: 'auth_pass',
+	'authHmac.keys': 'auth_hmac key',
+	'authHmac.activeKeyId': 'auth_hmac active_key',
+	'authHmac.antiReplay': 'auth_hmac anti_replay',
+	'authHmac.windowS': 'auth_hmac time_window',
+	'authHmac.mode': 'auth_hmac mode',
 	'instance.addresses': 'virtual_ipaddress',
 	excludedAddresses: 'virtual_ipaddress_excluded',
 	'instance.routes': 'virtual_routes',
@@ -225,8 +230,10 @@ class Comparison {
 		}
 		for (const line of gone) this.#block(blocks, `${keyword} ${line}`, false, owner);
 		for (const line of come) this.#block(blocks, `${keyword} ${line}`, true, owner);
-		if (gone.length + come.length === 0)
-			this.#changed(blocks, `order of ${keyword}`, [...(old ?? [])].join(', '), [...(now ?? [])].join(', '), owner);
+		if (gone.length + come.length > 0) return;
+		const [was, is] = [[...(old ?? [])].join(', '), [...(now ?? [])].join(', ')];
+		// Lines that only a secret tells apart are not in another order.
+		this.#changed(blocks, was === is ? keyword : `order of ${keyword}`, was, is, owner);
 	}
 
 	#value(blocks: Blocks, what: string, before: unknown, after: unknown, owner: Owner): void {

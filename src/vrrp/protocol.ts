@@ -16,6 +16,7 @@ import type {
 } from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
+import type {TrailerMemory} from '../net/vrrp-hmac.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
 import type {OtherMaster} from './rival-watch.js';
@@ -53,6 +54,10 @@ export interface Legacy {
 	/** It is still master for so long, even if it says nothing: nobody takes over sooner. 0: it is not. */
 	readonly masterForUs: number;
 	readonly released: boolean;
+	/** Of the last authentication header that it has sent or believed; absent: of an older build. */
+	readonly sequence?: number;
+	/** Absent: of an older build. */
+	readonly trailers?: TrailerMemory;
 }
 
 export interface InstanceStatus {

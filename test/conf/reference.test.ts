@@ -32,6 +32,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			version: 2,
 			advertUs: 1_000_000,
 			usesAuthHeader: false,
+			authHmac: null,
 			password: '1215',
 			addresses: [
 				{

@@ -31,7 +31,7 @@ function packet(changes: Partial<Advert> = {}, sequence = 3, key = KEY): Uint8Ar
 }
 
 function receive(bytes: Uint8Array, {own = {}, key = KEY, sequence = 0} = {}): ReturnType<typeof receiveAdvert> {
-	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', null, {key, sequence});
+	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', {headers: {key, sequence}});
 }
 
 test('as keepalived has it, byte for byte', t => {
