@@ -89,9 +89,9 @@ export class VrrpAgent {
 		this.#waitForDaemon();
 	}
 
-	/** Tells the daemon of a fault of ours. */
-	complain(text: string): void {
-		this.#log.error({}, text);
+	/** Tells the daemon what is wrong with this process. */
+	complain(level: 'warn' | 'error', text: string): void {
+		this.#log[level]({}, text);
 	}
 
 	receive(message: ToVrrp): void {

@@ -3,7 +3,7 @@
  * `lbd` starts it and talks to it over the socket; when `lbd` dies, this goes on and waits some time for another one.
  */
 import {closeSync, writeSync} from 'node:fs';
-import {schedulingClass} from 'libbpf-ts/net';
+import {lockCode, schedulingClass} from 'libbpf-ts/net';
 import {ControlError, ExitCode} from '../errors.js';
 import {build} from '../host/real/build.js';
 import {realClock} from '../host/real/clock.js';
@@ -53,6 +53,11 @@ async function main(socket: string): Promise<void> {
 		disconnected: () => agent.disconnected(),
 	});
 	process.on('uncaughtException', fail);
+	try {
+		lockCode();
+	} catch (error) {
+		agent.complain('warn', `adverts may have to wait for a disk: ${(error as Error).message}`);
+	}
 	await ear.listen(socket);
 	writeSync(LISTENING_FD, '\n');
 	closeSync(LISTENING_FD);
@@ -61,7 +66,7 @@ async function main(socket: string): Promise<void> {
 		// The second one comes from the stopping itself.
 		if (exitCode === ExitCode.bug) process.exit(exitCode);
 		exitCode = ExitCode.bug;
-		agent.complain(`lbd-vrrp: ${error instanceof Error ? error.stack : String(error)}`);
+		agent.complain('error', `lbd-vrrp: ${error instanceof Error ? error.stack : String(error)}`);
 		agent.receive({kind: 'stop'});
 	}
 }
