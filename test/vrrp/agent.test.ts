@@ -3,7 +3,7 @@ import {ExitCode, KernelError} from '../../src/errors.js';
 import {VrrpAgent} from '../../src/vrrp/agent.js';
 import type {VrrpHost} from '../../src/vrrp/instance.js';
 import type {Taker} from '../../src/vrrp/outbox.js';
-import type {FromVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
+import type {FromVrrp, ToVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, FakeStation} from '../fake/lan.js';
 import {FakeLeases} from '../fake/leases.js';
@@ -25,6 +25,7 @@ function setUp(openHost?: () => VrrpHost) {
 		clock,
 		build: 'this',
 		realTime: true,
+		onFault: error => ends.push(String(error)),
 		onStopping: () => ends.push('stopping'),
 		onStopped: () => ends.push('stopped'),
 	});
@@ -225,4 +226,13 @@ test('what was handed on too long ago is no mastery', async t => {
 	agent.receive({kind: 'status', id: 1});
 	await kernelEvents();
 	t.false(netlink.owned().includes('192.168.1.1'));
+});
+
+test('a fault in a message is told, and the next message is carried out all the same', async t => {
+	const {agent, ends} = await master();
+	agent.receive({kind: 'tracked'} as unknown as ToVrrp);
+	agent.receive({kind: 'stop'});
+	await kernelEvents();
+	t.regex(ends[0] ?? '', /^TypeError/);
+	t.is(ends[1], 'stopping');
 });
