@@ -8,7 +8,7 @@ import {InstanceRunner, type VrrpHost} from './instance.js';
 import {type Inventory, type Scope, takeInventory} from './inventory.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
-import type {GroupStatus, InstanceStatus, Legacy, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
+import type {Legacy, PriorityChange, Rival, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
 import {SharedSockets} from './shared-sockets.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
@@ -41,6 +41,8 @@ export class Router {
 	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
 	readonly #tracked = new Map<string, TrackerReport>();
 	readonly #statics: StaticHoldings;
+	/** See VrrpStatus. */
+	readonly #deleted = {address: 0, route: 0, rule: 0};
 	readonly #promotion: Promotion;
 	readonly #virtualMacs: VirtualMacs;
 	/** Those in force. */
@@ -89,7 +91,7 @@ export class Router {
 		});
 	}
 
-	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
+	status(): Omit<VrrpStatus, 'realTime'> {
 		return {
 			instances: [...this.#runners.values()].map(runner => runner.status()),
 			groups: this.#groups.map(({name, role, members}) => ({
@@ -97,6 +99,7 @@ export class Router {
 				role,
 				instances: members.map(member => member.name),
 			})),
+			deleted: {...this.#deleted},
 		};
 	}
 
@@ -335,8 +338,9 @@ export class Router {
 		const isStale = await this.#virtualMacs.provide(this.#instances, found.links);
 		const inventory = isStale ? await takeInventory(this.#host.netlink, this.#scope) : found;
 		await this.#promotion.enforce(this.#promoting, inventory.links);
-		await this.#statics.observe(inventory);
-		for (const runner of this.#runners.values()) runner.observe(inventory);
+		const deleted = await this.#statics.observe(inventory);
+		const held = [...this.#runners.values()].flatMap(runner => runner.observe(inventory));
+		for (const {kind} of [...deleted, ...held]) this.#deleted[kind]++;
 	}
 
 	/** Nobody can tell whether these are what a killed run with another configuration left, or somebody else's. */
