@@ -47,9 +47,9 @@ test('a descriptor more with each episode is a leak, whoever dies meanwhile', t 
 	);
 });
 
-test('the first half minute of a life does not count', t => {
+test('the first two minutes of a life do not count', t => {
 	const rows = growthOfLives(
-		samples(3, n => ({lives: [life({ageMs: n * 20_000, residentBytes: (n === 0 ? 20 : 80) << 20})]})),
+		samples(3, n => ({lives: [life({ageMs: (n + 1) * 60_000, residentBytes: (n === 0 ? 20 : 80) << 20})]})),
 	);
 	t.true(rows.every(({isWithin}) => isWithin));
 });

@@ -23,13 +23,13 @@ const THINGS_MAY_GROW: Readonly<Record<string, (early: number) => number>> = {
 	// Short connections live for some seconds, as many as there are requests; held ones are always as many.
 	flows: early => 0.2 * early + 100,
 };
-/** V8 lets its heap grow before it collects. */
-const RESIDENT_MAY_GROW_MIB = 24;
+/** V8 lets its heap grow before it collects: a busy lbd's wanders by so much. */
+const RESIDENT_MAY_GROW_MIB = 32;
 const MIB = 1 << 20;
 /** A request of lbctl's or a check may be under way. */
 const DESCRIPTORS_MAY_GROW = 3;
 /** Younger programs are still being compiled and filled. */
-const GROWN_UP_MS = 30_000;
+const GROWN_UP_MS = 120_000;
 
 export interface Row {
 	readonly what: string;
@@ -41,6 +41,14 @@ export interface Row {
 export function median(values: readonly number[]): number {
 	const inOrder = values.toSorted((a, b) => a - b);
 	return inOrder[Math.floor(inOrder.length / 2)] ?? Number.NaN;
+}
+
+/** Closed connections are remembered for two minutes: before, flows become more. */
+const WARM_UP_MS = 150_000;
+
+/** What was measured after the beginning. */
+export function warm(samples: readonly Sample[]): Sample[] {
+	return samples.filter(({atMs}) => atMs >= (samples[0]?.atMs ?? 0) + WARM_UP_MS);
 }
 
 /** The first third of the samples beside the last one. */

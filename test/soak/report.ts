@@ -1,5 +1,5 @@
 /** What a soak came to, as text. */
-import {growthOfLives, growthOfThings, type Row} from './growth.js';
+import {growthOfLives, growthOfThings, type Row, warm} from './growth.js';
 import {describeEpisode} from './plan.js';
 import type {EpisodeReport, SoakReport} from './soak.js';
 
@@ -12,7 +12,8 @@ export interface Summary {
 }
 
 export function summary(report: SoakReport): Summary {
-	const rows = [...growthOfThings(report.samples), ...growthOfLives(report.samples)];
+	const samples = warm(report.samples);
+	const rows = [...growthOfThings(samples), ...growthOfLives(samples)];
 	const grown = rows
 		.filter(({isWithin}) => !isWithin)
 		.map(({what, early, late}) => `${what} grew from ${early} to ${late}`);
@@ -53,6 +54,7 @@ function worst(episodes: readonly EpisodeReport[]): string[] {
 }
 
 function growth(rows: readonly Row[]): string[] {
+	if (rows.length === 0) return ['', 'too short to tell whether anything grows'];
 	const lines = rows.map(
 		({what, early, late, isWithin}) =>
 			`  ${what.padEnd(36)}${String(early).padStart(8)}${String(late).padStart(8)}${isWithin ? '' : '  GREW'}`,

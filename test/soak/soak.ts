@@ -63,6 +63,8 @@ class Soak {
 	readonly #lateness = new Lateness();
 	readonly #story: string[] = [];
 	readonly #startMs = monotonicMs();
+	/** Of all episodes: a download tells of its troubles when it ends. */
+	readonly #allowed: Allowance[] = [];
 	readonly reports: EpisodeReport[] = [];
 	readonly samples: Sample[] = [];
 	readonly faults: string[] = [];
@@ -89,14 +91,14 @@ class Soak {
 	}
 
 	async run(): Promise<SoakReport> {
-		await this.#rest([]);
+		await this.#rest();
 		try {
 			for (const episode of this.#options.episodes) {
 				if (monotonicMs() - this.#startMs >= this.#options.durationMs) break;
 				await this.#play(episode);
 			}
 			await this.#load.end();
-			await this.#rest([]);
+			await this.#rest();
 		} catch (error) {
 			this.#wrong(this.faults, (error as Error).message);
 		}
@@ -113,19 +115,19 @@ class Soak {
 		const performed = await this.#stage.play(episode);
 		await this.#watch.settled();
 		const settledMs = monotonicMs();
-		const allowed = allowances(performed.map(action => ({...action, settledMs})));
-		await this.#rest(allowed, {episode, ms: settledMs - beganMs});
+		this.#allowed.push(...allowances(performed.map(action => ({...action, settledMs}))));
+		await this.#rest({episode, ms: settledMs - beganMs});
 	}
 
 	/** All is well: what did clients feel since the last time, and what is there now? */
-	async #rest(allowed: readonly Allowance[], of?: {episode: Episode; ms: number}): Promise<void> {
+	async #rest(of?: {episode: Episode; ms: number}): Promise<void> {
 		await pause(CALM_MS);
 		const latenessMs = this.#lateness.worstMs();
 		const {troubles, stream} = await this.#load.look(latenessMs);
 		const {sample, faults: found} = await this.#watch.look();
 		this.samples.push(sample);
 		const doubleMs = this.#watch.doubleMs();
-		const wrong = troubles.filter(trouble => !isAllowed(trouble, allowed, latenessMs));
+		const wrong = troubles.filter(trouble => !isAllowed(trouble, this.#allowed, latenessMs));
 		const faults = [...this.#stage.faults(), ...found, ...this.#words(wrong)];
 		if (doubleMs > DOUBLE_MASTER_MS + latenessMs) faults.push(`two masters for ${Math.round(doubleMs)} ms`);
 		const {ms: gapMs, lost} = interruption(stream);

@@ -129,6 +129,7 @@ export class Watch {
 			'files in /run': readdirSync(RUN_DIRECTORY).filter(file => file.startsWith(`${daemonName}.`)).length,
 			'persistence entries': entries.length,
 			flows: livingFlows.length,
+			'established flows': livingFlows.filter(({state}) => state === 'established').length,
 		};
 		for (const {map, entries} of maps) if (entries !== null) things[`entries of ${map}`] = entries;
 		const faults = [
