@@ -21,7 +21,7 @@ function life(fields: Partial<Life>): Life {
 	return {
 		program: 'lbd on lb1',
 		pid: 1,
-		ageMs: 60_000,
+		ageMs: 180_000,
 		residentBytes: 80 << 20,
 		descriptors: 40,
 		threads: 11,
