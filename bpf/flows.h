@@ -235,6 +235,12 @@ __noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, _
 	return word;
 }
 
+/* Whether the client of a flow has been looked for in the block list in this very tick, and the list has not changed since. */
+static __always_inline int is_cleared(__u64 word, __u32 now, const struct settings *set)
+{
+	return word & FLOW_CLIENT && is_current(word, now) && set->blocks_changed != now;
+}
+
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
 static __always_inline __u64 track_flow(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u32 number,
 					__u32 now)

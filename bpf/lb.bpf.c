@@ -105,18 +105,21 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	struct flow_hit hit = {};
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
-	enum verdict verdict = refuse_blocked(p, &key);
 
+	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
+		return refuse_blocked(p, &key);
+	int cleared = !(p->set->flags & SETTING_BLOCKED) || is_cleared(hit.word, now, p->set);
+	enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
 	if (verdict)
 		return verdict;
-	if (events == (FLOW_SYN | FLOW_OPENS))
-		return V_UNDECIDED;
-	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
-		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
 		return V_UNDECIDED;
 	struct backend *backend;
-	if (serving_backend(p, flow_backend(hit.word), &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
+	if (serving_backend(p, flow_backend(hit.word), &backend))
+		return V_UNDECIDED;
+	__u64 tracked = cleared ? track_flow(&key, &hit, events, acknowledged(p), now)
+				: update_flow(&key, &hit, events, acknowledged(p));
+	if (!tracked)
 		return V_UNDECIDED;
 	return send_to_backend(ctx, p, backend, &key) ?: V_FORWARD;
 }

@@ -335,6 +335,8 @@ export class DataPlane {
 		try {
 			await this.#blockList.change(changes);
 		} finally {
+			const tick = this.jiffies() >> BigInt(this.settings.coarseShift);
+			this.#putSettings({...this.settings, blocksChanged: Number(BigInt.asUintN(32, tick))});
 			this.#putAttention();
 		}
 	}
@@ -586,6 +588,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		...attention,
 		sharedPerCpu: maps.sharedPerCpu,
+		blocksChanged: settingsOf(maps).blocksChanged,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);
