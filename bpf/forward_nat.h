@@ -27,13 +27,13 @@ static __always_inline enum verdict find_serving_reply(struct packet *p, struct 
 	return verdict ?: serving_backend(p, flow_backend(reply->hit.word), &backend);
 }
 
-/* Writes both MAC addresses. struct nic keeps its own in three aligned halves. */
+/* Writes both MAC addresses, in two words; the NIC's own is read as one, with the two bytes behind it. */
 static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop, const struct nic *out)
 {
-	const __u16 *source = (const __u16 *)out->mac;
+	__u64 source = word_at(out->mac);
 
-	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | (__u64)source[0] << 48;
-	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
+	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | source << 48;
+	*(__u32 *)((void *)eth + sizeof(__u64)) = source >> 16;
 }
 
 /* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. */

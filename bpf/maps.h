@@ -96,9 +96,10 @@ enum program {
 	PROGRAM_FRAGMENT_NEW6,
 	PROGRAM_VIRTUAL, /* lb_virtual */
 	PROGRAM_VIRTUAL6,
-	PROGRAMS,      /* their number, and none of them */
+	PROGRAM_UNUSUAL, /* lb_unusual */
+	PROGRAM_UNUSUAL6,
+	PROGRAMS,      /* their number */
 };
-#define NO_PROGRAM PROGRAMS
 
 enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */

@@ -160,7 +160,9 @@ export const Program = {
 	PROGRAM_FRAGMENT_NEW6: 10,
 	PROGRAM_VIRTUAL: 11,
 	PROGRAM_VIRTUAL6: 12,
-	PROGRAMS: 13,
+	PROGRAM_UNUSUAL: 13,
+	PROGRAM_UNUSUAL6: 14,
+	PROGRAMS: 15,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -1169,7 +1171,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 13,
+		maxEntries: 15,
 		flags: 0,
 		key: u32,
 		value: u32,
