@@ -24,9 +24,9 @@ static __always_inline __be16 backend_port(const struct backend *backend, __be16
 /* States of a backend whose flows go on. */
 #define SERVING_STATES (1u << BACKEND_UP | 1u << BACKEND_DRAIN | 1u << BACKEND_KEPT)
 
-static __always_inline int is_serving(const struct backend *backend)
+static __always_inline int is_serving(__u8 backend_state)
 {
-	return SERVING_STATES >> (backend->state & 31) & 1;
+	return SERVING_STATES >> (backend_state & 31) & 1;
 }
 
 static __always_inline const struct service *get_service(__u32 id)
@@ -40,7 +40,7 @@ __noinline int fate_of_flows(__u32 backend_id)
 	struct backend *backend = get_backend(backend_id);
 	const struct service *service = backend ? get_service(backend->service) : NULL;
 
-	if (!backend || is_serving(backend))
+	if (!backend || is_serving(backend->state))
 		return FAILED_KEEP;
 	return service ? service->failed_backend : FAILED_DROP;
 }
