@@ -311,16 +311,22 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 	return found;
 }
 
+/* A look at the secondary bucket of a key after one at its primary bucket, which found `first`. */
+flow_inline enum flow_lookup flow_look_further(enum flow_lookup first, struct flow_bucket *secondary,
+					       const struct flow_key *key, struct flow_hit *hit)
+{
+	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+
+	return second == FLOW_MISS ? first : second;
+}
+
 /* One look at both buckets of a key, the primary one first: a flow that is moving is then never missed. */
 flow_inline enum flow_lookup flow_look(struct flow_bucket *primary, struct flow_bucket *secondary,
 				       const struct flow_key *key, struct flow_hit *hit)
 {
 	enum flow_lookup first = flow_probe(primary, 0, key, hit);
 
-	if (first == FLOW_HIT)
-		return FLOW_HIT;
-	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-	return second == FLOW_MISS ? first : second;
+	return first == FLOW_HIT ? FLOW_HIT : flow_look_further(first, secondary, key, hit);
 }
 
 /* A search for a flow that moves. */
