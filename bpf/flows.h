@@ -285,9 +285,15 @@ static __always_inline void replace_next_hop(const struct flow_key *key, const s
 		flow_cas(&slot->next_hop, hit->next_hop, next_hop);
 }
 
-__noinline int lock_bucket(struct flow_bucket *primary)
+/* Waits for the lock of a bucket that another CPU holds. */
+__noinline int await_lock(struct flow_bucket *primary)
 {
 	return primary ? flow_lock(primary) : 0;
+}
+
+static __always_inline int lock_bucket(struct flow_bucket *primary)
+{
+	return flow_try_lock(primary) || await_lock(primary);
 }
 
 /* One attempt to claim a slot, the primary bucket being locked; enum flow_claim. */
