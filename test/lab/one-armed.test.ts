@@ -2,8 +2,8 @@
  * Clients on both sides: some come by the external NIC, as ever, and some by the very NIC that leads to the backend, where
  * their packets leave as they came. For those the balancer has one arm.
  */
-import {createHash, randomBytes} from 'node:crypto';
-import {writeFileSync} from 'node:fs';
+import {randomBytes} from 'node:crypto';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip, externalVip6, internalVip, internalVip6, nodes} from '../../lab/topology.js';
 import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
@@ -33,6 +33,8 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 	for (const family of FAMILIES) {
 		await built.run('web1', 'ip', 'route', 'add', INSIDER[family], 'via', GATEWAYS[family], 'dev', 'eth0');
 	}
+	// What the balancer's kernel forwards itself, it tells the server a shorter way for; IPv4 is told not to.
+	await built.run('web1', 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_redirects=0');
 	await startPrimary(built);
 	const reachable = async () =>
 		((await built.lb1.lbctl('backends')) as BackendRow[]).filter(({nextHop}) => nextHop !== null);
@@ -47,25 +49,24 @@ async function counted(name: string): Promise<ServiceRow> {
 	return row;
 }
 
-/** The digest of the large file, as a client of the service gets it. */
-async function fetched(node: 'client' | 'web2', family: Family, from: string): Promise<string> {
+/** The large file, as a client of the service gets it. */
+async function fetched(node: 'client' | 'web2', family: Family, from: string): Promise<Buffer> {
 	const url = `http://${endpointName(VIPS[family], 80, 'tcp')}/big`;
-	const command = `curl -sS --fail -g --max-time ${LIMIT_S} --interface ${from} '${url}' | sha256sum`;
-	return (await lab().run(node, 'sh', '-c', command)).split(' ')[0] ?? '';
+	const file = join(lab().directory, `${node}-${family}`);
+	const limits = ['--fail', '-g', '--max-time', String(LIMIT_S)];
+	await lab().run(node, 'curl', '-sS', ...limits, '--interface', from, '--output', file, url);
+	return readFileSync(file);
 }
 
 for (const family of FAMILIES) {
 	test(`IPv${family}: clients of both NICs at once are served by the same server, through the program`, async t => {
 		const body = randomBytes(BYTES);
 		writeFileSync(join(lab().web1.directory, 'big'), body);
-		const sent = createHash('sha256').update(body).digest('hex');
 		const service = endpointName(VIPS[family], 80, 'tcp');
 		const before = await counted(service);
 		const outsider = lab().client.freshAddress(VIPS[family]);
-		t.deepEqual(await Promise.all([fetched('client', family, outsider), fetched('web2', family, INSIDER[family])]), [
-			sent,
-			sent,
-		]);
+		const both = [fetched('client', family, outsider), fetched('web2', family, INSIDER[family])];
+		for (const received of await Promise.all(both)) t.true(received.equals(body));
 		const after = await counted(service);
 		t.is(after.connections - before.connections, 2);
 		t.true(after.bytesOut - before.bytesOut > 2 * BYTES, 'both answers have come through the program');
