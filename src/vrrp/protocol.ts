@@ -4,9 +4,19 @@
  * `handed-on` and `stop`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
  * another `lbd`, and stops in good order, so that a dead daemon leaves no address behind.
  */
-import type {Config, Instance, MulticastGroups, Statics, SyncGroup, TrackerReport, TrackGroup} from '../conf/model.js';
+import type {
+	Config,
+	Instance,
+	LinkDelay,
+	MulticastGroups,
+	Statics,
+	SyncGroup,
+	TrackerReport,
+	TrackGroup,
+} from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
+import type {TrailerMemory} from '../net/vrrp-hmac.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
 import type {OtherMaster} from './rival-watch.js';
@@ -20,6 +30,7 @@ export interface VrrpConfig {
 	readonly multicastGroups: MulticastGroups;
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
+	readonly linkDelays: readonly LinkDelay[];
 	/** Interfaces that are not there yet are no error: instances wait for them in fault. */
 	readonly dynamicInterfaces: boolean;
 	/** How long `lbd-vrrp` goes on without `lbd`. */
@@ -30,10 +41,10 @@ export interface VrrpConfig {
 
 /** What the file says of VRRP, for the `lbd-vrrp` of a daemon. */
 export function vrrpConfig(daemon: string, config: Config, waits = false): VrrpConfig {
-	const {instances, syncGroups, statics, trackGroups, globals, settings} = config;
+	const {instances, syncGroups, statics, trackGroups, linkDelays, globals, settings} = config;
 	const {multicastGroups, dynamicInterfaces} = globals;
-	const graceUs = settings.vrrpGraceUs;
-	return {daemon, instances, syncGroups, multicastGroups, statics, trackGroups, dynamicInterfaces, graceUs, waits};
+	const blocks = {instances, syncGroups, statics, trackGroups, linkDelays};
+	return {daemon, ...blocks, multicastGroups, dynamicInterfaces, graceUs: settings.vrrpGraceUs, waits};
 }
 
 /** What an instance was in a process that has left everything as it was. */
@@ -43,6 +54,10 @@ export interface Legacy {
 	/** It is still master for so long, even if it says nothing: nobody takes over sooner. 0: it is not. */
 	readonly masterForUs: number;
 	readonly released: boolean;
+	/** Of the last authentication header that it has sent or believed; absent: of an older build. */
+	readonly sequence?: number;
+	/** Absent: of an older build. */
+	readonly trailers?: TrailerMemory;
 }
 
 export interface InstanceStatus {
@@ -94,6 +109,8 @@ export interface VrrpStatus {
 	readonly realTime: boolean;
 	readonly instances: readonly InstanceStatus[];
 	readonly groups: readonly GroupStatus[];
+	/** How much of what it holds somebody else has deleted. */
+	readonly deleted: Readonly<Record<'address' | 'route' | 'rule', number>>;
 }
 
 export interface Transition {

@@ -186,7 +186,13 @@ test('hands on: another process goes on from there, and nobody on the segment ca
 	const [last] = sent;
 	if (last?.kind !== 'handed-on') throw new Error(`no ${last?.kind}`);
 	const [legacy] = last.legacies;
-	t.deepEqual(legacy, {key: 'eth0/4/91//false', masterForUs: 3_000_000 - (4_500_000 - 3_609_375), released: false});
+	t.deepEqual(legacy, {
+		key: 'eth0/4/91//false',
+		masterForUs: 3_000_000 - (4_500_000 - 3_609_375),
+		released: false,
+		sequence: 0,
+		trailers: {sent: null, heard: []},
+	});
 	t.true(netlink.owned().includes('192.168.1.1'));
 	t.deepEqual(clock.timers(), []);
 
