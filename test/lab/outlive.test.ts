@@ -2,20 +2,25 @@
  * VRRP goes on while the daemon beside it does not, or has no time: adverts keep theirs, nobody takes over, nothing is
  * lost. One pair; lb1 is master and has the trouble.
  */
-import {appendFileSync, cpSync, mkdirSync, readdirSync, symlinkSync} from 'node:fs';
+import {appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync} from 'node:fs';
+import {connect} from 'node:net';
 import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import type {Balancer} from '../../lab/balancer.js';
 import {Daemon} from '../../lab/daemon.js';
 import {Pings} from '../../lab/pings.js';
+import {controlSocketOf, vrrpSocketOf} from '../../lab/record.js';
 import {externalVip, vips} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
+import {Limits} from '../../src/xdp/layout.gen.js';
+import {SharingPlane} from '../../src/xdp/sharing.js';
 import {reference, variant} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
-import {lbctl, sentences} from './observe.js';
+import {finish, lbctl, program, sentences} from './observe.js';
 
 const ADVERT_MS = 1000;
 const GRACE_S = 3;
@@ -124,8 +129,11 @@ test('SIGKILL of lbd and a start of another build: its lbd-vrrp goes on as maste
 const SERVICES = 1000;
 const BACKENDS = 10;
 
-/** A thousand services, each backend checked once a second. */
-const many = [primary, ...Array.from({length: SERVICES}, (_, n) => manyBackends(10_000 + n))].join('\n');
+/** A thousand services, each backend checked once a second; a start beside all that takes its time. */
+const many = [
+	variant(primary, {vrrp_grace: 30}),
+	...Array.from({length: SERVICES}, (_, n) => manyBackends(10_000 + n)),
+].join('\n');
 
 function manyBackends(port: number): string {
 	const check = 'TCP_CHECK {\nconnect_port 80\nconnect_timeout 1\n}';
@@ -142,19 +150,121 @@ function manyBackends(port: number): string {
 	}`;
 }
 
-test('10,000 checks a second, a reload of 1,000 services, a scrape: adverts keep their time', async t => {
+const FLOWS = 1_000_000;
+const COPIES = Limits.LIMIT_COPIES_MAX;
+/** Of a flow's record (struct flow_copy): its bytes, and where the client's address is. */
+const RECORD = {bytes: 32, client: 4} as const;
+/** Clients of the flows that a test makes up have addresses from here on. */
+const FIRST_CLIENT = 0x0b00_0000;
+
+/** Fills lb1's table with copies of a flow that it has, each of a client of its own. */
+function fillFlowTable(): void {
+	const plane = SharingPlane.open(lab().lb1.daemonName);
+	try {
+		const records = Buffer.concat(Array(COPIES).fill(oneFlow(plane)));
+		for (let n = 0; n < FLOWS; n++) {
+			records.writeUInt32BE(FIRST_CLIENT + n, (n % COPIES) * RECORD.bytes + RECORD.client);
+			if (n % COPIES === COPIES - 1) plane.takeFlows(4, records, COPIES);
+		}
+	} finally {
+		plane.close();
+	}
+}
+
+function oneFlow(plane: SharingPlane): Uint8Array {
+	const found: Uint8Array[] = [];
+	const emit = (words: Uint32Array, at: number) => {
+		found.push(new Uint8Array(words.slice(at, at + RECORD.bytes / 4).buffer));
+	};
+	plane.scanFlows(4, 0, {copies: false, slots: plane.slots(4)}, emit);
+	const [flow] = found;
+	if (flow === undefined) throw new Error('lb1 has no flow');
+	return flow;
+}
+
+/** `lbctl flows`, all of them; resolves to how many. */
+async function dumpFlows(): Promise<number> {
 	const {lb1} = lab();
+	const command = [...program('lbctl'), '--name', lb1.daemonName, 'flows', '--limit', '0'].join(' ');
+	const {stdout} = await finish(lb1, ['sh', '-c', `${command} | wc -l`]);
+	return Number(stdout) - 1;
+}
+
+test('10,000 checks, a dump of 1M flows, a reload of 1,000 services, a restart amid all that: adverts keep their time', async t => {
+	const {client, lb1} = lab();
+	const held = await client.hold();
+	fillFlowTable();
+	const seen: number[] = [];
 	await unnoticed(t, async () => {
 		lb1.configure(many);
+		const dump = dumpFlows();
 		t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
 		await lab().run('lb1', 'curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:9633/metrics');
+		seen.push(await dump);
+		const again = dumpFlows();
+		await lb1.killAlone();
+		const before = sentences(lb1).length;
+		await lb1.start();
+		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
+		seen.push(await again);
 	});
+	t.log(`flows in the dumps: ${seen.join(', ')}`);
+	for (const flows of seen) t.true(flows > 0.99 * FLOWS);
+	t.is((await held.ask()).body, held.first.body);
+	await held.close();
 	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
 	const [, lateness] = /lbd_vrrp_timer_lateness_max_seconds\{instance="external"\} (\S+)/.exec(page) ?? [];
 	t.log(`the latest timer of lbd-vrrp came ${Number(lateness) * 1000} ms late`);
 	t.true(Number(lateness) < 0.5);
 	lb1.configure(primary);
 	t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
+});
+
+/** What a stranger says on a socket of ours: nothing, nonsense, too much, what only lbd says. */
+const nonsense: readonly (string | Buffer)[] = [
+	'',
+	'{"kind":"hel',
+	'{"kind":"hello"}\n',
+	'{"kind":"stop"}\n',
+	'{"id":1,"call":"status","params":{"x":1}}\n',
+	Buffer.alloc(4096, 0xff),
+	Buffer.alloc(8 << 20, '['),
+];
+const STRANGERS = 2000;
+const AT_ONCE = 50;
+
+/** Strangers come to a socket, talk nonsense, do not read, and go when they are sent away or have had enough. */
+async function annoy(path: string): Promise<void> {
+	for (let n = 0; n < STRANGERS; n += AT_ONCE) {
+		const strangers = Array.from({length: AT_ONCE}, (_, of) => {
+			const stranger = connect(path).on('error', () => {});
+			stranger.write(nonsense[(n + of) % nonsense.length] ?? '');
+			return stranger;
+		});
+		await pause(1);
+		// Some of them stay until they are sent away.
+		for (const stranger of strangers.slice(n === 0 ? nonsense.length : 0)) stranger.destroy();
+	}
+}
+
+function residentBytes(pid: number): number {
+	const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+	return Number(kib) * 1024;
+}
+
+test('strangers on the sockets of lbd and lbd-vrrp by the thousand: adverts keep their time, and memory its size', async t => {
+	const {lb1} = lab();
+	const [process] = lb1.vrrpProcesses();
+	const before = residentBytes(process?.pid ?? 0);
+	await unnoticed(t, async () => {
+		await Promise.all([vrrpSocketOf(lb1.daemonName), controlSocketOf(lb1.daemonName)].map(annoy));
+	});
+	t.deepEqual(lb1.vrrpProcesses(), [process]);
+	const more = residentBytes(process?.pid ?? 0) - before;
+	t.log(`${Math.round(more / 1024)} KiB more in memory`);
+	t.true(more < 32 << 20);
+	const {code, stderr} = await lbctl(lb1, 'status');
+	t.is(code, ExitCode.ok, stderr);
 });
 
 test('SIGKILL of lbd and no new start: after the grace lbd-vrrp hands over and ends, and nothing is lost', async t => {
