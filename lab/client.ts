@@ -68,7 +68,7 @@ class Generator {
 		return {id, done};
 	}
 
-	/** Ends a stream: its outcomes up to now are all there are. */
+	/** Ends a stream: when the generator says so, all outcomes have come. */
 	async stop(stream: number): Promise<void> {
 		await this.call({kind: 'stop', stream}).done;
 		const pending = this.#pending.get(stream);

@@ -6,7 +6,8 @@ import {waitFor} from './wait.js';
 
 /** Loading the program is work for the verifier: seconds on a machine that is busy with other tests. */
 const START_MS = 60_000;
-const STOP_MS = 10_000;
+/** Longer than lbd waits for those who are told of its end. */
+const STOP_MS = 30_000;
 
 export interface DaemonOptions {
 	readonly name: string;

@@ -2,7 +2,7 @@
 import {readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference, variant} from './jobs.js';
@@ -173,7 +173,8 @@ test('a log on a full disk does not end the daemon', async t => {
 	lb1.configure(reference.primary);
 	const toFullDisk = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
 	const ended = lbd(['--name', lb1.daemonName, '-f', lb1.configFile], toFullDisk);
-	await waitFor('lb1 holds the VIPs', async () => (await lb1.vips()).length === 2, {timeoutMs: 10_000});
+	// Its start is in it, and the verifier's work.
+	await waitFor('lb1 holds the VIPs', async () => (await lb1.vips()).length === 2, {timeoutMs: 3 * PATIENCE_MS});
 	const {daemon} = (await lb1.lbctl('status')) as {readonly daemon: Status};
 	process.kill(daemon.pid, 'SIGTERM');
 	t.is((await ended).code, ExitCode.ok);
