@@ -59,7 +59,11 @@ test('of answers to one question only the latest waits', t => {
 	outbox.connect(taker);
 	outbox.send(line('before'));
 	for (let id = 1; id <= 3; id++)
-		outbox.send({kind: 'status', id, status: {realTime: true, instances: [], groups: []}});
+		outbox.send({
+			kind: 'status',
+			id,
+			status: {realTime: true, instances: [], groups: [], deleted: {address: 0, route: 0, rule: 0}},
+		});
 	reads(10);
 	outbox.flush();
 	t.deepEqual(texts(), ['before', 'status']);
