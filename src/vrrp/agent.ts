@@ -179,7 +179,7 @@ export class VrrpAgent {
 }
 
 /** Before there is a configuration. */
-const NOTHING: Omit<VrrpStatus, 'realTime'> = {
+export const NOTHING: Omit<VrrpStatus, 'realTime'> = {
 	instances: [],
 	groups: [],
 	deleted: {address: 0, route: 0, rule: 0},
