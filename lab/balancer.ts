@@ -102,6 +102,11 @@ export class Balancer {
 		await this.#daemon?.killAlone();
 	}
 
+	/** Ends the programs of the daemon that call themselves so, at once; the others live on. */
+	killProgram(title: string): void {
+		this.#daemon?.signalAll('SIGKILL', title);
+	}
+
 	/** Of lbd, whoever has started them. */
 	vrrpProcesses(): Identity[] {
 		return titled(`lbd-vrrp ${vrrpSocketOf(this.daemonName)}`);
