@@ -11,7 +11,6 @@ import {NameResolver} from './keywords/iproute-values.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
-import {toSharing} from './keywords/sharing.js';
 import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
@@ -21,6 +20,7 @@ import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/track
 import {VirtualMacNames} from './keywords/virtual-mac.js';
 import type {Statement} from './language/parser.js';
 import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
+import {toSharing} from './sharing.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';
@@ -48,7 +48,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
 		trackGroups: draft.trackGroups.map(toTrackGroup),
 		trackers: trackersOf(draft, instances, report),
-		sharing: toSharing(draft.globals.sharing, draft.settings.sharing, draft.instances, report),
+		...toSharing({daemon: draft.globals.sharing, block: draft.settings.sharing}, {services, instances}, report),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;
