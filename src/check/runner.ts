@@ -1,4 +1,4 @@
-import type {Backend, Check, Service} from '../conf/model.js';
+import type {Backend, Check, Occasion, Service} from '../conf/model.js';
 import {virtualServerName} from '../conf/words.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -25,9 +25,6 @@ export interface HealthChange {
 	readonly reason: string;
 	readonly atUs: number;
 }
-
-/** Why a backend or a quorum went up or down. */
-export type Occasion = 'check' | 'start' | 'removal' | 'shutdown';
 
 /** Hears of everything that somebody may want to be told of, what follows from a configuration included. */
 export interface HealthListener {

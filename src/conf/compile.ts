@@ -8,6 +8,7 @@ import {IprouteNames} from './iproute-names.js';
 import {toGlobals} from './keywords/globals.js';
 import {type InstanceDraft, PRIORITY_OWNER, type RoutingNames, toInstance} from './keywords/instance.js';
 import {NameResolver} from './keywords/iproute-values.js';
+import {toLinkDelays} from './keywords/link-delays.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
@@ -35,6 +36,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		resolver: new NameResolver(new IprouteNames(files), report),
 		priorities: new RulePriorities(),
 		virtualMacs: virtualMacNames(draft),
+		files,
 	};
 	const instances = instancesOf(draft, names, report);
 	const hasIpv6 = services.some(({address}) => family(address) === 6);
@@ -48,6 +50,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		syncGroups: draft.syncGroups.map(group => toSyncGroup(group, draft.globals, report)),
 		trackGroups: draft.trackGroups.map(toTrackGroup),
 		trackers: trackersOf(draft, instances, report),
+		linkDelays: toLinkDelays(draft.linkDelays, instances, report),
 		...toSharing({daemon: draft.globals.sharing, block: draft.settings.sharing}, {services, instances}, report),
 	};
 	crossCheck(config, draft, report);

@@ -6,6 +6,7 @@ import type {Family} from '../net/address.js';
 import type {IpRoute} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {NewAddress} from '../net/netlink/route.js';
+import type {AuthHmac} from '../net/vrrp-hmac.js';
 import type {Unicast} from '../net/vrrp-packet.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
@@ -140,6 +141,9 @@ export interface BackendNotify {
 	readonly down: Script | null;
 	readonly mail: boolean;
 }
+
+/** Why a backend or a quorum went up or down, as those are told whom `notify_up` and the like name. */
+export type Occasion = 'check' | 'start' | 'removal' | 'shutdown';
 
 /** What all checks have in common, with all defaults resolved. */
 interface Checking {
@@ -337,6 +341,8 @@ export interface Instance {
 	readonly password: string | null;
 	/** The password is not sent: it is the key of authentication headers (`auth_type AH`). */
 	readonly usesAuthHeader: boolean;
+	/** null: no trailers behind its adverts. With one, there is no password. */
+	readonly authHmac: AuthHmac | null;
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];
@@ -351,6 +357,8 @@ export interface Instance {
 	readonly garp: Garp;
 	/** Source address of adverts, or null for the interface's primary (IPv4) or link-local (IPv6) address. */
 	readonly sourceAddress: string | null;
+	/** It has to be there, although multicast of IPv4 could leave without (`track_src_ip`). */
+	readonly trackSourceAddress: boolean;
 	/** Where its adverts go: null for the group of all instances. */
 	readonly multicastGroup: string | null;
 	/** Whom its adverts go to, one by one, instead of a group; or null. */
@@ -422,6 +430,15 @@ export interface TrackedProcess {
 	readonly quorumMax: number;
 	readonly upDelayUs: number;
 	readonly downDelayUs: number;
+}
+
+/** One line of `interface_up_down_delays`: how long a change of a link must last before it counts. */
+export interface LinkDelay {
+	readonly place: Place;
+	/** Of the interface. */
+	readonly name: string;
+	readonly downUs: number;
+	readonly upUs: number;
 }
 
 /** What is watched for the instances, links apart. */
@@ -586,6 +603,7 @@ export interface Config {
 	readonly statics: Statics;
 	readonly trackGroups: readonly TrackGroup[];
 	readonly trackers: Trackers;
+	readonly linkDelays: readonly LinkDelay[];
 	/** null: connections do not outlive their balancer. */
 	readonly sharing: Sharing | null;
 	/** Why they do not, where nobody has decided it; null: they do, or somebody has, or there is nothing to share. */

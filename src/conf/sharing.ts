@@ -103,13 +103,15 @@ function pathOf({unicast, sourceAddress}: Instance): Pick<SharingDraft, 'peers' 
 }
 
 /**
- * A key of what VRRP authenticates itself with and never sends: the passwords of authentication headers. Whoever knows them
- * all can be master anyhow. null: there is none.
+ * A key of what VRRP authenticates itself with and never sends: the active keys of auth_hmac and the passwords of
+ * authentication headers. Whoever knows them all can be master anyhow. null: there is none.
  */
 function secretOf(instances: readonly Instance[]): string | null {
-	const secrets = instances.flatMap(({usesAuthHeader, password, vrid}) =>
-		usesAuthHeader && password !== null ? [`${vrid}:${password}`] : [],
-	);
+	const secrets = instances.flatMap(({vrid, authHmac, usesAuthHeader, password}) => {
+		const active = authHmac?.keys.find(({id}) => id === authHmac.activeKeyId)?.secret;
+		const secret = active ?? (usesAuthHeader ? password : null);
+		return secret === null ? [] : [`${vrid}:${secret}`];
+	});
 	if (secrets.length === 0) return null;
 	return createHmac('sha256', 'sharing of connections').update(JSON.stringify(secrets.toSorted())).digest('hex');
 }

@@ -1,10 +1,10 @@
 /**
  * The IP Authentication Header (RFC 2402) before VRRP messages of version 2 (RFC 2338 §5.3.6.3): HMAC-MD5-96 (RFC 2403)
- * over the whole IPv4 packet. keepalived zeroes fewer of the fields that may change on the way than RFC 2402 §3.3.3.1.1
- * has it: the time to live is covered, as adverts are not to be routed. The security parameters index is the sender.
+ * over the whole IPv4 packet. Of the fields that may change on the way (RFC 2402 §3.3.3.1.1) keepalived covers one, the
+ * time to live of multicast, which is not to be routed. The security parameters index is the sender.
  */
 import {createHmac, timingSafeEqual} from 'node:crypto';
-import {addressBytes} from './address.js';
+import {addressBytes, formatAddress, isMulticast} from './address.js';
 import {compareBytes, concatBytes, type Decoded, viewOf} from './bytes.js';
 import {encodeIpv4, type IpPacket, type Ipv4Fields, ipv4HeaderLength} from './ip.js';
 
@@ -14,12 +14,15 @@ export const AH_LENGTH = 24;
 const LENGTH_FIELD = AH_LENGTH / 4 - 2;
 const ICV_OFFSET = 12;
 const ICV_LENGTH = 12;
-/** Bytes of the IPv4 header that may change on the way: type of service, fragment, checksum. */
-const MUTABLE: readonly (readonly [from: number, to: number])[] = [
+type Bytes = readonly [from: number, to: number];
+/** Of the IPv4 header, what may change on the way: type of service, fragment, checksum. */
+const MUTABLE: readonly Bytes[] = [
 	[1, 2],
 	[6, 8],
 	[10, 12],
 ];
+const TTL: Bytes = [8, 9];
+const DESTINATION: Bytes = [16, 20];
 
 /** Why what comes behind a header is not believed. */
 export type AuthReason = 'bad-auth-header' | 'bad-password';
@@ -65,7 +68,8 @@ export function openAuthenticated(
 /** Of a packet whose authentication header is at `start`; what is there now does not matter. */
 function integrityValue(packet: Uint8Array, start: number, key: string): Uint8Array {
 	const covered = packet.slice();
-	for (const [from, to] of MUTABLE) covered.fill(0, from, to);
+	const isRouted = !isMulticast(formatAddress(packet.subarray(...DESTINATION)));
+	for (const [from, to] of isRouted ? [...MUTABLE, TTL] : MUTABLE) covered.fill(0, from, to);
 	covered.fill(0, start + ICV_OFFSET, start + ICV_OFFSET + ICV_LENGTH);
 	return createHmac('md5', key).update(covered).digest().subarray(0, ICV_LENGTH);
 }

@@ -1,5 +1,5 @@
 /** What can be told to scripts, FIFOs and people. The states are keepalived's words, as its scripts get them. */
-import type {Backend, Check, Service} from '../conf/model.js';
+import type {Backend, Check, Occasion, Service} from '../conf/model.js';
 
 export type State = 'MASTER' | 'BACKUP' | 'FAULT' | 'STOP' | 'DELETED';
 
@@ -10,9 +10,6 @@ export interface Standing {
 	readonly state: State;
 	readonly priority: number;
 }
-
-/** Why a real server or a quorum went up or down. */
-export type Occasion = 'check' | 'start' | 'removal' | 'shutdown';
 
 export type NotifyEvent =
 	| (Standing & {readonly kind: 'entered'})

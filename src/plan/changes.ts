@@ -32,6 +32,7 @@ export function changes(before: Config, after: Config): readonly Change[] {
 	found.named('vrrp_script', before.trackers.scripts, after.trackers.scripts);
 	found.named('track_file', before.trackers.files, after.trackers.files);
 	found.named('vrrp_track_process', before.trackers.processes, after.trackers.processes);
+	found.named('interface_up_down_delays', before.linkDelays, after.linkDelays);
 	found.named('vrrp_sync_group', before.syncGroups, after.syncGroups);
 	found.named('vrrp_instance', before.instances, after.instances);
 	found.services(before.services, after.services);
@@ -80,6 +81,11 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 	vrid: 'virtual_router_id',
 	advertUs: 'advert_int',
 	password: 'auth_pass',
+	'authHmac.keys': 'auth_hmac key',
+	'authHmac.activeKeyId': 'auth_hmac active_key',
+	'authHmac.antiReplay': 'auth_hmac anti_replay',
+	'authHmac.windowS': 'auth_hmac time_window',
+	'authHmac.mode': 'auth_hmac mode',
 	'instance.addresses': 'virtual_ipaddress',
 	excludedAddresses: 'virtual_ipaddress_excluded',
 	'instance.routes': 'virtual_routes',
@@ -88,6 +94,7 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 	'statics.routes': 'static_routes',
 	'statics.rules': 'static_rules',
 	sourceAddress: 'mcast_src_ip',
+	trackSourceAddress: 'track_src_ip',
 	'garp.masterRepeat': 'garp_master_repeat',
 	'garp.masterDelayUs': 'garp_master_delay',
 	'garp.masterRefreshUs': 'garp_master_refresh',
@@ -223,8 +230,10 @@ class Comparison {
 		}
 		for (const line of gone) this.#block(blocks, `${keyword} ${line}`, false, owner);
 		for (const line of come) this.#block(blocks, `${keyword} ${line}`, true, owner);
-		if (gone.length + come.length === 0)
-			this.#changed(blocks, `order of ${keyword}`, [...(old ?? [])].join(', '), [...(now ?? [])].join(', '), owner);
+		if (gone.length + come.length > 0) return;
+		const [was, is] = [[...(old ?? [])].join(', '), [...(now ?? [])].join(', ')];
+		// Lines that only a secret tells apart are not in another order.
+		this.#changed(blocks, was === is ? keyword : `order of ${keyword}`, was, is, owner);
 	}
 
 	#value(blocks: Blocks, what: string, before: unknown, after: unknown, owner: Owner): void {

@@ -295,6 +295,8 @@ export class VrrpChild {
 		this.#cancelTimeout();
 		this.#running.greeting = greeting;
 		this.#endSearch();
+		// One that has only begun could not be told yet.
+		if (this.#stopping !== null) return this.#tell({kind: 'stop'});
 		if (this.#proposed !== null || this.#accepted !== null) this.#greet();
 	}
 

@@ -16,6 +16,7 @@ import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import type {Path} from '../net/ip.js';
 import {encodeAuthenticated} from '../net/ip-auth.js';
+import {type Signature, Trailers} from '../net/vrrp-hmac.js';
 import {
 	type Advert,
 	type AuthHeaders,
@@ -110,6 +111,8 @@ export class InstanceRunner {
 	/** What ails it, or did last. */
 	#ailing: Ailment = 'interface-down';
 	#attachment: Attachment | null = null;
+	/** What the attachment was opened for is not there any more. */
+	#isCutOff = false;
 	/** The interface with the virtual MAC address is up. */
 	#isRaised = false;
 	#since: Date;
@@ -130,6 +133,10 @@ export class InstanceRunner {
 	#rivalSince: Date | null = null;
 	/** Of the last authentication header that was sent or believed. */
 	#sequence = 0;
+	readonly #trailers = new Trailers();
+	/** Since when clocks are nearly too far apart, and whether that has been said. */
+	#skewedSinceUs: number | null = null;
+	#isSkewTold = false;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
 	/** Why it is what it is. */
@@ -166,6 +173,7 @@ export class InstanceRunner {
 		this.#holdings = new Holdings(host.netlink, this.#log);
 		this.#announcer = new Announcer(host.sockets);
 		this.#since = host.clock.wall();
+		this.#trailers.configure(instance.authHmac, instance.unicast?.peers.length);
 	}
 
 	get name(): string {
@@ -199,7 +207,9 @@ export class InstanceRunner {
 		return untilUs === null ? 0 : Math.max(0, untilUs - this.#host.clock.nowUs());
 	}
 
-	#inherit({masterForUs, released}: Omit<Legacy, 'key'>): void {
+	#inherit({masterForUs, released, sequence = 0, trailers}: Omit<Legacy, 'key'>): void {
+		this.#sequence = sequence;
+		if (trailers !== undefined) this.#trailers.recall(trailers);
 		if (released) this.dispatch({kind: 'release'});
 		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
 		if (masterForUs === 0) return;
@@ -245,6 +255,7 @@ export class InstanceRunner {
 	reconfigure(instance: Instance, grouped: boolean, multicastGroup: string, inventory: Inventory): void {
 		this.#instance = instance;
 		this.#lines = new Wanted(instance);
+		this.#trailers.configure(instance.authHmac, instance.unicast?.peers.length);
 		this.#defaultGroup = multicastGroup;
 		this.#links = inventory.links;
 		const before = this.#priority;
@@ -279,7 +290,7 @@ export class InstanceRunner {
 		this.#detach();
 		this.#announcer.close();
 		await this.#holdings.settled();
-		return {masterForUs, released};
+		return {masterForUs, released, sequence: this.#sequence, trailers: this.#trailers.memory()};
 	}
 
 	/**
@@ -438,13 +449,14 @@ export class InstanceRunner {
 
 	/** The kernel lets us take any IPv4 address for the source of multicast, but otherwise only one that is there. */
 	#source(ifindex: number, addresses: readonly AddressEntry[]): string | null {
-		const {sourceAddress, family: of, unicast} = this.#instance;
+		const {sourceAddress, trackSourceAddress, family: of, unicast} = this.#instance;
 		if (sourceAddress === null) return this.#primaryAddress(ifindex, addresses);
 		const isThere = addresses.some(
 			entry =>
 				entry.address === sourceAddress && entry.usable && (entry.ifindex === ifindex || !isLinkLocal(sourceAddress)),
 		);
-		return (of === 4 && unicast === null) || isThere ? sourceAddress : null;
+		const isNeeded = of === 6 || unicast !== null || trackSourceAddress;
+		return isThere || !isNeeded ? sourceAddress : null;
 	}
 
 	/**
@@ -482,24 +494,28 @@ export class InstanceRunner {
 		if (this.#instance.trackPrimary && !link.running) return `interface ${link.name} is down`;
 		if (this.#virtualLink() === undefined) return `interface ${this.#instance.virtualMac?.name} is gone`;
 		const lacking = this.#owner.lacks();
-		if (this.#attachment !== null) return lacking === null ? null : `${lacking} is gone`;
+		if (this.#attachment !== null && !this.#isCutOff) return lacking === null ? null : `${lacking} is gone`;
 		return `interface ${link.name} has no usable ${this.#sourceText()} address`;
 	}
 
 	#sourceText(): string {
-		const {family: of, sourceAddress, unicast} = this.#instance;
-		if (unicast !== null) return sourceAddress ?? `IPv${of}`;
+		const {family: of, sourceAddress, trackSourceAddress, unicast} = this.#instance;
+		if (unicast !== null || trackSourceAddress) return sourceAddress ?? `IPv${of}`;
 		return of === 4 ? 'IPv4' : 'IPv6 link-local';
 	}
 
 	/** Follows the interface, and tells the machine when its health has changed. */
 	#reattach(addresses: readonly AddressEntry[]): void {
+		const ends = this.#wantedEnds(addresses);
+		this.#isCutOff = ends === null;
 		try {
-			this.#attach(this.#wantedEnds(addresses));
+			// Who is cut off resigns by the sockets that it still has.
+			if (ends !== null) this.#attach(ends);
 		} catch (error) {
 			this.#log.error({error: String(error)}, `(${this.name}) cannot open sockets on ${this.#instance.interface}`);
 		}
 		this.reconsider();
+		if (ends === null) this.#detach();
 	}
 
 	/** Where adverts go by multicast, or null. */
@@ -574,8 +590,8 @@ export class InstanceRunner {
 	}
 
 	/** What goes into the socket: with an authentication header, the whole packet. */
-	#encode(advert: Advert, path: Path, ttl: number): Uint8Array {
-		const message = encodeAdvert(advert, path);
+	#encode(advert: Advert, path: Path, ttl: number, signature: Signature | null): Uint8Array {
+		const message = encodeAdvert(advert, path, signature);
 		const {password, usesAuthHeader} = this.#instance;
 		if (!usesAuthHeader || password === null) return message;
 		this.#sequence++;
@@ -596,8 +612,9 @@ export class InstanceRunner {
 		const adverts = own ?? base;
 		const advert = this.#ownAdvert(priority);
 		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
+		const signature = this.#trailers.next(this.#host.clock.wall().getTime());
 		const sent = destinations.filter(to =>
-			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl), to)),
+			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl, signature), to)),
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
@@ -657,13 +674,11 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(
-			packet.bytes,
-			this.#ownAdvert(this.#priority),
-			own,
-			this.#instance.unicast,
-			this.#authHeaders(),
-		);
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, {
+			unicast: this.#instance.unicast,
+			headers: this.#authHeaders(),
+			distrusts: sealed => this.#trailers.check(sealed, this.#host.clock.wall().getTime()),
+		});
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			if (isRefusedMaster(received.reason)) this.#hearRival({address: packet.from, refused: received.reason});
@@ -671,6 +686,7 @@ export class InstanceRunner {
 		}
 		this.#advertsReceived++;
 		this.#sequence = received.value.sequence ?? this.#sequence;
+		this.#lookAtSkew(received.value.source);
 		this.#noteMaster(received.value);
 		const {advert, source} = received.value;
 		this.dispatch({
@@ -681,6 +697,25 @@ export class InstanceRunner {
 		});
 		if (advert.priority === 0) this.#endRival();
 		else this.#hearRival({address: source, refused: null});
+	}
+
+	/**
+	 * Before clocks are so far apart that adverts are refused. Said once, and again after a better time, but not of adverts that
+	 * have waited for us in the socket.
+	 */
+	#lookAtSkew(source: string): void {
+		const {authHmac, advertUs} = this.#instance;
+		const {skewS} = this.#trailers;
+		const nearness = authHmac?.antiReplay === 'time' ? Math.abs(skewS) / authHmac.windowS : 0;
+		if (nearness <= 0.25) this.#isSkewTold = false;
+		if (nearness <= 0.5) this.#skewedSinceUs = null;
+		if (nearness <= 0.5 || this.#isSkewTold) return;
+		const nowUs = this.#host.clock.nowUs();
+		this.#skewedSinceUs ??= nowUs;
+		if (nowUs - this.#skewedSinceUs < advertUs) return;
+		this.#isSkewTold = true;
+		const text = `the clock of ${source} is ${Math.abs(skewS)} s ${skewS > 0 ? 'behind' : 'ahead of'} ours`;
+		this.#log.warn({source, skewS}, `(${this.name}) ${text}: beyond ${authHmac?.windowS} s its adverts are refused`);
 	}
 
 	// Two masters: what is heard after our own adverts have said who should be it

@@ -5,7 +5,8 @@ import type {Log} from '../log.js';
 import {KEEPALIVED} from '../net/netlink/ip-route.js';
 import {virtualAddresses, Wanted} from './holdings.js';
 import {InstanceRunner, type VrrpHost} from './instance.js';
-import {type Inventory, type Scope, takeInventory} from './inventory.js';
+import {Inventory, type Scope, takeInventory} from './inventory.js';
+import {LinkDelays} from './link-delays.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
 import type {GroupStatus, InstanceStatus, Legacy, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
@@ -43,6 +44,7 @@ export class Router {
 	readonly #statics: StaticHoldings;
 	readonly #promotion: Promotion;
 	readonly #virtualMacs: VirtualMacs;
+	readonly #linkDelays: LinkDelays;
 	/** Those in force. */
 	#instances: readonly Instance[] = [];
 	/** Names of the interfaces with `promote_secondaries`. */
@@ -64,6 +66,7 @@ export class Router {
 		this.#statics = new StaticHoldings(host.netlink, log);
 		this.#promotion = new Promotion(host.netlink, log);
 		this.#virtualMacs = new VirtualMacs(host.netlink, log);
+		this.#linkDelays = new LinkDelays(host.clock, () => this.#askRefresh());
 		this.#cancelEvents = host.netlink.onEvent(event => this.#onNetlink(event));
 	}
 
@@ -132,7 +135,7 @@ export class Router {
 	 * The router is used up then.
 	 */
 	stop(): Promise<void> {
-		this.#cancelEvents();
+		this.#quiet();
 		return this.#inTurn(async () => {
 			const stopped: Promise<void>[] = [];
 			this.#together(() => stopped.push(...[...this.#runners.values()].map(runner => runner.stop({orderly: true}))));
@@ -145,7 +148,7 @@ export class Router {
 
 	/** Leaves everything as it is, without a word, for another process to go on with. The router is used up then. */
 	async handOn(): Promise<{legacies: Legacy[]; tracked: TrackerReport[]}> {
-		this.#cancelEvents();
+		this.#quiet();
 		let legacies: Legacy[] = [];
 		await this.#inTurn(async () => {
 			legacies = await Promise.all(
@@ -155,25 +158,31 @@ export class Router {
 		return {legacies, tracked: [...this.#tracked.values()]};
 	}
 
+	#quiet(): void {
+		this.#cancelEvents();
+		this.#linkDelays.stop();
+	}
+
 	/** Static addresses come first: an instance may need one to speak from. */
 	async #configure(config: VrrpConfig, legacies: ReadonlyMap<string, Legacy>): Promise<void> {
 		this.#openLeases(config.daemon);
 		this.#waits = config.waits;
 		const scope = scopeOf(config);
-		const found = await takeInventory(this.#host.netlink, this.#scope === null ? EVERYTHING : scope);
+		const found = await this.#look(this.#scope === null ? EVERYTHING : scope);
 		if (!config.dynamicInterfaces) requireInterfaces(config, found.links);
 		const statics = this.#statics.config;
 		await this.#virtualMacs.provide(config.instances, found.links);
 		await this.#statics.configure(config, found);
 		try {
-			await this.#configureInstances(config, legacies, await takeInventory(this.#host.netlink, scope));
+			await this.#configureInstances(config, legacies, await this.#look(scope));
 		} catch (error) {
-			await this.#statics.configure(statics, await takeInventory(this.#host.netlink, scope));
+			await this.#statics.configure(statics, await this.#look(scope));
 			await this.#virtualMacs.retire(this.#instances);
 			throw error;
 		}
 		await this.#virtualMacs.retire(config.instances);
 		this.#instances = config.instances;
+		this.#linkDelays.delays = config.linkDelays;
 		if (this.#scope === null) this.#reportStrangers(config, found);
 		this.#scope = scope;
 		const promoting = config.instances.filter(({promoteSecondaries}) => promoteSecondaries);
@@ -321,7 +330,11 @@ export class Router {
 	// late and repeated events all come to the same.
 
 	#onNetlink(event: NetlinkEvent): void {
-		if (this.#refreshAsked || !concerns(event, this.#scope ?? EVERYTHING)) return;
+		if (concerns(event, this.#scope ?? EVERYTHING)) this.#askRefresh();
+	}
+
+	#askRefresh(): void {
+		if (this.#refreshAsked) return;
 		this.#refreshAsked = true;
 		void this.#inTurn(() => this.#refresh()).catch((error: unknown) =>
 			this.#log.error({error: String(error)}, 'cannot read links, addresses and routes'),
@@ -331,12 +344,18 @@ export class Router {
 	async #refresh(): Promise<void> {
 		this.#refreshAsked = false;
 		if (this.#scope === null) return;
-		const found = await takeInventory(this.#host.netlink, this.#scope);
+		const found = await this.#look(this.#scope);
 		const isStale = await this.#virtualMacs.provide(this.#instances, found.links);
-		const inventory = isStale ? await takeInventory(this.#host.netlink, this.#scope) : found;
+		const inventory = isStale ? await this.#look(this.#scope) : found;
 		await this.#promotion.enforce(this.#promoting, inventory.links);
 		await this.#statics.observe(inventory);
 		for (const runner of this.#runners.values()) runner.observe(inventory);
+	}
+
+	/** What there is, with links that have changed for good. */
+	async #look(scope: Scope): Promise<Inventory> {
+		const {links, addresses, routes, rules} = await takeInventory(this.#host.netlink, scope);
+		return new Inventory(this.#linkDelays.settle(links), addresses, routes, rules);
 	}
 
 	/** Nobody can tell whether these are what a killed run with another configuration left, or somebody else's. */
@@ -389,11 +408,12 @@ function concerns(event: NetlinkEvent, scope: Scope): boolean {
 	return event.kind !== 'neighbour';
 }
 
-function requireInterfaces({instances, statics}: VrrpConfig, links: readonly Link[]): void {
+function requireInterfaces({instances, statics, linkDelays}: VrrpConfig, links: readonly Link[]): void {
 	const made = instances.flatMap(({virtualMac}) => virtualMac?.name ?? []);
 	const names = new Set([...links.map(link => link.name), ...made]);
 	const users = [
 		...devicesOf('static blocks', statics),
+		...linkDelays.map(({name, place}) => ({user: 'interface_up_down_delays', device: name, place})),
 		...instances.flatMap(instance => devicesOf(`instance ${instance.name}`, instance)),
 	];
 	for (const {user, device, place} of users) {

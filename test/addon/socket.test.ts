@@ -316,3 +316,85 @@ privileged('a packet socket sees the frames of its interface', async t => {
 		});
 	});
 });
+
+privileged('locked code stays in memory: its mappings are marked so', async t => {
+	const script = `
+		import {readFileSync} from 'node:fs';
+		import {lockCode} from ${JSON.stringify(NET)};
+		const marks = () => [...readFileSync('/proc/self/smaps', 'utf8').matchAll(/ r-xp .* \\/(?:.|\\n)*?VmFlags:(.*)/g)];
+		const locked = () => marks().filter(([, flags]) => flags.split(' ').includes('lo')).length;
+		const before = locked();
+		lockCode();
+		console.log(JSON.stringify({before, all: locked() === marks().length && marks().length > 1}));`;
+	const {stdout} = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+	t.deepEqual(JSON.parse(stdout), {before: 0, all: true});
+});
+
+/** In a network namespace of its own: what a socket's listener hears while its interface goes, and when that is long over. */
+async function heardAtTheEndOf(socket: string, change: string): Promise<{errors: string[]; later: number}> {
+	const script = `
+		import {execFileSync} from 'node:child_process';
+		import * as net from ${JSON.stringify(NET)};
+		const {AF_INET, AF_NETLINK, AF_PACKET, SOCK_RAW, SOL_IP, SOL_SOCKET} = net;
+		const ip = command => execFileSync('ip', command.split(' '));
+		ip('link add one type veth peer name two');
+		for (const name of ['one', 'two']) ip('link set ' + name + ' up');
+		const ifindex = JSON.parse(ip('-json link show one'))[0].ifindex;
+		const socket = ${socket};
+		let calls = 0;
+		const errors = [];
+		const receive = () => {
+			try {
+				return socket.receive() !== undefined;
+			} catch (error) {
+				errors.push(error.code);
+				return errors.length < 100;
+			}
+		};
+		socket.onReadable(() => {
+			calls++;
+			while (receive());
+		});
+		for (const command of ${JSON.stringify(change)}.split('; ')) ip(command);
+		// Whatever the kernel has to say of that is said by then; a listener that is called for nothing is so thousands of times.
+		await new Promise(resolve => setTimeout(resolve, 500));
+		const before = calls;
+		await new Promise(resolve => setTimeout(resolve, 300));
+		console.log(JSON.stringify({errors, later: calls - before}));
+		socket.close();`;
+	const argv = ['--net', process.execPath, '--input-type=module', '--eval', script];
+	const {stdout} = await promisify(execFile)('unshare', argv);
+	return JSON.parse(stdout);
+}
+
+const frames = `(() => {
+	const socket = new net.Socket(AF_PACKET, SOCK_RAW, 0);
+	socket.bind(net.sockaddrLl({ifindex, protocol: net.ETH_P_ALL}));
+	return socket;
+})()`;
+const adverts = `(() => {
+	const socket = new net.Socket(AF_INET, SOCK_RAW, 112);
+	socket.setOption(SOL_SOCKET, net.SO_BINDTODEVICE, Buffer.from('one\\0'));
+	socket.setOption(SOL_IP, net.IP_ADD_MEMBERSHIP, net.ipMreqn({group: Uint8Array.of(224, 0, 0, 18), ifindex}));
+	return socket;
+})()`;
+/** With the least room that there is. */
+const events = `(() => {
+	const socket = new net.Socket(AF_NETLINK, SOCK_RAW, net.NETLINK_ROUTE);
+	socket.setOption(SOL_SOCKET, net.SO_RCVBUFFORCE, 1);
+	socket.bind(net.sockaddrNl({groups: 0x11}));
+	return socket;
+})()`;
+const addresses = Array.from({length: 20}, (_, n) => `address add 10.9.9.${n}/32 dev one`).join('; ');
+
+for (const [what, socket, change, errors] of [
+	['frames, the interface goes down', frames, 'link set one down', ['ENETDOWN']],
+	['frames, the interface is deleted', frames, 'link delete one', ['ENETDOWN']],
+	['adverts, the interface goes down', adverts, 'link set one down', []],
+	['adverts, the interface is deleted', adverts, 'link delete one', []],
+	['events, more than there is room for', events, addresses, ['ENOBUFS']],
+] as const) {
+	privileged(`an error is heard once, and then there is silence: ${what}`, async t => {
+		t.deepEqual(await heardAtTheEndOf(socket, change), {errors: [...errors], later: 0});
+	});
+}

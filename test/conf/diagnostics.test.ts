@@ -333,6 +333,43 @@ const cases: readonly (readonly [where: keyof Extra, line: string, ...printed: s
 	],
 	[
 		'instance',
+		'track_src_ip',
+		'7:1: warning: track_src_ip is ignored without mcast_src_ip or unicast_src_ip (name the address, or remove it)',
+	],
+	// interface_up_down_delays
+	['top', 'interface_up_down_delays {\neth0 0 255\neth9 255 255\n}'],
+	[
+		'top',
+		'interface_up_down_delays {\neth0 1 2 3\n}',
+		"25:10: warning: interface_up_down_delays does not take '3'; ignored as keepalived does (put each keyword on a line of its own)",
+	],
+	[
+		'top',
+		'interface_up_down_delays {\neth0\n}',
+		"25:1: warning: no delay for eth0; ignored as keepalived does (write 'eth0 0.5', or remove it)",
+	],
+	[
+		'top',
+		'interface_up_down_delays {\neth0 256\n}',
+		"25:6: error: interface_up_down_delays '256' is outside 0-255 seconds",
+	],
+	[
+		'top',
+		'interface_up_down_delays {\neth0 1 -1\n}',
+		"25:8: error: interface_up_down_delays '-1' is not a time (write seconds, such as 5 or 0.5)",
+	],
+	[
+		'top',
+		'interface_up_down_delays {\neth0 1\neth0 0.5\n}',
+		'26:1: warning: the delays of eth0 replace those at lb.conf:25:1 (keep one)',
+	],
+	[
+		'top',
+		'interface_up_down_delays {\neth0 2\n}',
+		"25:1: warning: the delay of eth0 becomes 1.996094 s: vrrp_instance 'VI_1' must be in fault before its backup takes over (write less than two advert intervals)",
+	],
+	[
+		'instance',
 		'use_vmac vip 02:00:00:00:00',
 		'7:1: error: use_vmac 02:00:00:00:00:33 is not supported: only 00:00:5e:00:01:… and 00:00:5e:00:02:… (RFC 9568 §7.3) reach services (leave it out, and it is 00:00:5e:00:01:33)',
 	],

@@ -32,6 +32,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			version: 2,
 			advertUs: 1_000_000,
 			usesAuthHeader: false,
+			authHmac: null,
 			password: '1215',
 			addresses: [
 				{
@@ -66,6 +67,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 				lowerPriorityDelayUs: 5_000_000,
 			},
 			sourceAddress: null,
+			trackSourceAddress: false,
 			multicastGroup: null,
 			unicast: null,
 			trackPrimary: true,
@@ -171,6 +173,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
 		trackers: {scripts: [], files: [], processes: []},
+		linkDelays: [],
 	};
 }
 

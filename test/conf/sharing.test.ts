@@ -61,6 +61,16 @@ test('by default on the internal network, under a key made of the secret that VR
 	t.not(sharing({internal: AH, external: AH}).sharing?.key, found?.key, 'of all instances');
 });
 
+test('the active key of auth_hmac is such a secret; keys that wait change nothing', t => {
+	const [first, second] = ['11'.repeat(32), '22'.repeat(32)];
+	const hmac = (...lines: readonly string[]) => `version 3\nauth_hmac {\n${lines.join('\n')}\n}`;
+	const one = sharing({internal: hmac(`key 1 ${first}`, 'active_key 1')}).sharing;
+	t.like(one, {interface: 'eth1', keyFrom: 'vrrp'});
+	const two = [`key 1 ${first}`, `key 2 ${second}`] as const;
+	t.is(sharing({internal: hmac(...two, 'active_key 1')}).sharing?.key, one?.key);
+	t.not(sharing({internal: hmac(...two, 'active_key 2')}).sharing?.key, one?.key);
+});
+
 test('without a secret nothing is shared by default: a password that everybody on the link can read is none', t => {
 	const pass = AH.replace('AH', 'PASS');
 	for (const internal of ['', pass]) {

@@ -269,3 +269,14 @@ for (const [parts, complaint] of complaints) {
 		t.deepEqual(read(text(parts)).printed, [`lb.conf:${complaint}`]);
 	});
 }
+
+test('interface_up_down_delays: UP is 0 where it is not written, and DOWN ends before a backup takes over', t => {
+	const delays = (lines: string, instance = '') =>
+		config({trackers: `interface_up_down_delays {\n${lines}\n}`, instance}).linkDelays.map(
+			({name, downUs, upUs}) => `${name} ${downUs} ${upUs}`,
+		);
+	t.deepEqual(delays('eth0 1.5\neth1 200 255'), ['eth0 1500000 0', 'eth1 200000000 255000000']);
+	t.deepEqual(delays('eth0 9 9'), ['eth0 1996094 9000000']);
+	t.deepEqual(delays('eth0 9', 'advert_int 3'), ['eth0 5996094 0']);
+	t.deepEqual(delays('eth0 9', 'version 3\nadvert_int 0.5'), ['eth0 998047 0']);
+});

@@ -37,6 +37,7 @@ const allSettings: readonly Setting[] = [
 	...(['multicast', 'unicast'] as const).flatMap(cast => [
 		{version: 2, family: 4, cast, auth: 'none'} as const,
 		{version: 2, family: 4, cast, auth: 'PASS'} as const,
+		{version: 2, family: 4, cast, auth: 'AH'} as const,
 		{version: 3, family: 4, cast, auth: 'none'} as const,
 		{version: 3, family: 6, cast, auth: 'none'} as const,
 	]),

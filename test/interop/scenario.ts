@@ -9,7 +9,8 @@ export interface Setting {
 	readonly version: 2 | 3;
 	readonly family: 4 | 6;
 	readonly cast: 'multicast' | 'unicast';
-	readonly auth: 'none' | 'PASS';
+	/** The other two are version 2's for IPv4. */
+	readonly auth: 'none' | 'PASS' | 'AH';
 }
 
 export type Mode = 'preempt' | 'nopreempt' | 'preempt_delay';
@@ -22,7 +23,7 @@ export interface Outcome {
 	readonly event: string;
 	/** Who runs and has the addresses in the end: `a`, `b`, `ab` or nobody. */
 	readonly masters: string;
-	/** How long it took until the new master had announced itself; null where nobody was to. */
+	/** How long it took until the new master had announced itself; null where nobody was to, or an end of it was not seen. */
 	readonly ms: number | null;
 }
 
@@ -65,7 +66,7 @@ vrrp_instance external {
 	advert_int ${advertMs(setting) / 1000}
 	priority ${name === 'a' ? 200 : 100}
 	${lines[mode]}
-	${auth === 'PASS' ? 'authentication {\n\t\tauth_type PASS\n\t\tauth_pass 1215\n\t}' : ''}
+	${auth === 'none' ? '' : `authentication {\n\t\tauth_type ${auth}\n\t\tauth_pass 1215\n\t}`}
 	${cast === 'unicast' ? unicast : ''}
 	track_script {
 		health
@@ -121,9 +122,9 @@ export class Pair {
 		await act();
 		const atMs = await this.#announced(winner, from);
 		const loser = winner === 'a' ? 'b' : 'a';
-		const base = since === 'act' || atMs === null ? beganMs : (this.#lastWord(loser, atMs) ?? beganMs);
+		const baseMs = since === 'act' || atMs === null ? beganMs : this.#lastWord(loser, atMs);
 		await pause(GRACE_MS);
-		await this.#note(event, atMs === null ? null : Math.round(atMs - base));
+		await this.#note(event, atMs === null || baseMs === undefined ? null : Math.round(atMs - baseMs));
 	}
 
 	/** What is done must not change anything for as long as a backup waits, and an interval. */

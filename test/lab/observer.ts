@@ -9,7 +9,8 @@ import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress, formatMac} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
 import {decodeIp, type IpPacket} from '../../src/net/ip.js';
-import {decodeAdvert, VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
+import {AH_LENGTH, AH_PROTOCOL} from '../../src/net/ip-auth.js';
+import {ANY_TTL, decodeAdvert, VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 
 export type Observation =
 	| {readonly kind: 'ready'}
@@ -65,13 +66,21 @@ function observeArp(packet: Uint8Array): void {
 function observeIp(bytes: Uint8Array, mac: string): void {
 	const packet = decodeIp(bytes);
 	if (!packet.ok) return;
-	const {protocol, source, payload} = packet.value;
+	const inner = withoutAuthHeader(packet.value);
+	const {protocol, source, payload} = inner;
 	if (protocol === IGMP && payload[0] === IGMPV3_REPORT) {
 		tell({kind: 'join', source, group: formatAddress(payload.subarray(12, 16))});
 	}
 	if (protocol === ICMPV6) observeNeighbourAdvertisement(payload);
 	if (protocol === HOP_BY_HOP) observeMld(source, payload);
-	if (protocol === VRRP_PROTOCOL) observeAdvert(packet.value, mac, viewOf(bytes));
+	if (protocol === VRRP_PROTOCOL) observeAdvert(inner, mac, viewOf(bytes));
+}
+
+/** The packet that an authentication header (RFC 2402) vouches for; whether it does so rightly is not the observer's matter. */
+function withoutAuthHeader(packet: IpPacket): IpPacket {
+	const {protocol, payload} = packet;
+	if (protocol !== AH_PROTOCOL) return packet;
+	return {...packet, protocol: payload[0] ?? 0, payload: payload.subarray(AH_LENGTH)};
 }
 
 function observeNeighbourAdvertisement(message: Uint8Array): void {
@@ -87,7 +96,8 @@ function observeMld(source: string, extended: Uint8Array): void {
 }
 
 function observeAdvert(packet: IpPacket, mac: string, header: DataView): void {
-	const advert = decodeAdvert(packet);
+	// keepalived's unicast of IPv6 leaves with the kernel's own hop limit, 64.
+	const advert = decodeAdvert(packet, ANY_TTL);
 	if (!advert.ok) return;
 	const isIpv6 = header.getUint8(0) >> 4 === 6;
 	tell({

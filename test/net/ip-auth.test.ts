@@ -1,7 +1,7 @@
 import test from 'ava';
 import {decodeIp} from '../../src/net/ip.js';
 import {encodeAuthenticated, openAuthenticated} from '../../src/net/ip-auth.js';
-import {type Advert, encodeAdvert, receiveAdvert, VRRP_TOS} from '../../src/net/vrrp-packet.js';
+import {type Advert, ANY_TTL, encodeAdvert, receiveAdvert, VRRP_TOS} from '../../src/net/vrrp-packet.js';
 import {hex, mutations} from './wire.js';
 
 const KEY = 'secret12';
@@ -20,6 +20,10 @@ const ADVERT: Advert = {
 const KEEPALIVED = hex`45c0 0044 0003 0000 ff33 0000 c0a8010a e0000012 | 70 04 0000 c0a8010a 00000003 3892d615a123cdf17989def2
 	| 21 5b 96 02 02 01 c34c c0a80101 c0a80102 00000000 00000000`;
 
+/** Its second one to a unicast peer, with another key. */
+const KEEPALIVED_UNICAST = hex`45c0 0040 0002 0000 ff33 0000 c0a8010a c0a8010b | 70 04 0000 c0a8010a 00000002 beea11a0f9edc34168c3ad5a
+	| 21 5c c8 01 02 01 52f7 c0a80101 00000000 00000000`;
+
 function packet(changes: Partial<Advert> = {}, sequence = 3, key = KEY): Uint8Array {
 	const payload = encodeAdvert({...ADVERT, ...changes}, path);
 	const fields = {typeOfService: VRRP_TOS, identification: sequence};
@@ -27,12 +31,28 @@ function packet(changes: Partial<Advert> = {}, sequence = 3, key = KEY): Uint8Ar
 }
 
 function receive(bytes: Uint8Array, {own = {}, key = KEY, sequence = 0} = {}): ReturnType<typeof receiveAdvert> {
-	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', null, {key, sequence});
+	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', {headers: {key, sequence}});
 }
 
 test('as keepalived has it, byte for byte', t => {
 	t.deepEqual(packet(), KEEPALIVED);
 	t.like(receive(KEEPALIVED), {ok: true, value: {advert: {priority: 150}, source: '192.168.1.10', sequence: 3}});
+});
+
+test('to a unicast peer, as keepalived has it: a router on the way may take from the time to live', t => {
+	const ends = {source: '192.168.1.10', destination: '192.168.1.11'};
+	const advert = {...ADVERT, vrid: 92, priority: 200, addresses: ['192.168.1.1']};
+	const fields = {typeOfService: VRRP_TOS, identification: 2, protocol: 112, ttl: 255};
+	const sent = {...ends, ...fields, payload: encodeAdvert(advert, ends)};
+	t.deepEqual(encodeAuthenticated(sent, {key: '1215', sequence: 2}), KEEPALIVED_UNICAST);
+	const routed = KEEPALIVED_UNICAST.slice();
+	routed[8] = 64;
+	const unicast = {peers: [{address: '192.168.1.10', ttl: ANY_TTL}], checkSource: true, ttl: 255};
+	const received = receiveAdvert(routed, {...advert, priority: 100}, '192.168.1.11', unicast, {
+		key: '1215',
+		sequence: 1,
+	});
+	t.like(received, {ok: true, value: {advert: {priority: 200}, sequence: 2}});
 });
 
 test('what routers may change on the way is not covered', t => {

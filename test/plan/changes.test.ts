@@ -42,6 +42,11 @@ const cases: readonly (readonly [extra: Extra, said: readonly string[]])[] = [
 	],
 	[{instance: 'priority 77'}, ['vrrp_instance VI_1: priority 100 → 77']],
 	[{instance: 'advert_int 3'}, ['vrrp_instance VI_1: advert_int 1 s → 3 s']],
+	[
+		{instance: 'mcast_src_ip 192.168.1.9\ntrack_src_ip'},
+		['vrrp_instance VI_1: mcast_src_ip none → 192.168.1.9', 'vrrp_instance VI_1: track_src_ip off → on'],
+	],
+	[{top: 'interface_up_down_delays {\neth0 1\n}'}, ['interface_up_down_delays eth0 added']],
 	[{top: 'static_ipaddress {\n10.9.9.9/32 dev eth0\n}'}, ['static_ipaddress 10.9.9.9/32 dev eth0 added']],
 	[{top: 'lbd {\nfailed_backend reset\n}'}, [`${SERVICE}: failed_backend drop → reset`]],
 	[{top: 'lbd {\nblock 192.0.2.0/24\n}'}, ['lbd: block 192.0.2.0/24 added']],
@@ -76,6 +81,26 @@ test('services, backends and instances come and go as wholes, and the order of a
 		'vrrp_instance external removed',
 		'vrrp_instance internal removed',
 	]);
+});
+
+test('a key is never shown, also where it alone is another', t => {
+	const hmac = (lines: string) => configOf(sound({instance: `auth_hmac {\nactive_key 1\n${lines}\n}`}));
+	const keys = ['ab', 'cd'].map(digits => `hex:${digits.repeat(32)}`);
+	const before = hmac(`key 1 ${keys[0]}`);
+	const name = 'vrrp_instance VI_1';
+	t.deepEqual(between(before, hmac(`key 1 ${keys[1]}`)), [`${name}: auth_hmac key id 1 (secret) → id 1 (secret)`]);
+	t.deepEqual(between(before, hmac(`key 1 ${keys[0]}\nkey 2 ${keys[1]}\ntime_window 9\nmode permissive`)), [
+		`${name}: auth_hmac key id 2 (secret) added`,
+		`${name}: auth_hmac time_window 5 s → 9 s`,
+		`${name}: auth_hmac mode enforce → permissive`,
+	]);
+	t.deepEqual(between(before, hmac(`key 1 ${keys[0]}\nkey 2 ${keys[1]}\nactive_key 2`)), [
+		`${name}: auth_hmac key id 2 (secret) added`,
+		`${name}: auth_hmac active_key 1 → 2`,
+	]);
+	const [added = ''] = between(BASE, before);
+	t.regex(added, /^vrrp_instance VI_1: auth_hmac none → .*\(secret\)/);
+	t.notRegex(added, /abab/);
 });
 
 test('a password is never shown, and of a great many lines only their number is', t => {

@@ -415,3 +415,16 @@ test('releases and reclaims; a name that is not there is refused', async t => {
 	script(0).says({kind: 'released', id: 2, instances: []});
 	await t.throwsAsync(reclaimed, {code: 'no-instance', message: 'vrrp: there is no instance or sync group "nobody"'});
 });
+
+test('a stop while the process begins reaches it with its first word', async t => {
+	const {child, script} = setUp();
+	const configured = child.configure(config);
+	await nobodyFound();
+	const stopped = child.stop();
+	script(0).says(ready);
+	t.deepEqual(script(0).received.at(-1), {kind: 'stop'});
+	script(0).exits('exit code 0');
+	await stopped;
+	t.false(script(0).killed);
+	void configured;
+});

@@ -971,3 +971,33 @@ test('a master with another password is one, too; who outranks us ends the alarm
 	t.deepEqual(a.roles(), ['backup']);
 	t.like(alarm(a, lan), {rival: null, total: 1});
 });
+
+test('track_src_ip: without its source address an instance is in fault, and recovers with it', async t => {
+	const source = {sourceAddress: '192.168.1.77', trackSourceAddress: true};
+	const {clock, lan, balancers, a, b} = await segment([200, 100]);
+	await a.configure([instance({priority: 200, ...source})]);
+	t.deepEqual(a.roles(), ['fault']);
+	t.true(a.log.lines.includes('warn (external) interface eth0 has no usable 192.168.1.77 address'));
+	a.netlink.give(2, '192.168.1.77', 24);
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual(owners(balancers), ['a']);
+	const before = lan.adverts.length;
+	a.netlink.take('192.168.1.77');
+	await kernelEvents();
+	t.deepEqual(a.roles(), ['fault']);
+	const [last] = lan.adverts.slice(before);
+	t.is(last?.bytes[2], 0, 'it resigns with the address that it had');
+	clock.advance(milliseconds(700));
+	t.deepEqual(owners(balancers), ['b']);
+	a.netlink.give(2, '192.168.1.77', 24);
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual([owners(balancers), b.roles()], [['a'], ['backup']]);
+});
+
+test('without track_src_ip, IPv4 multicast goes on from an address that is not there, as keepalived does', async t => {
+	const {clock, a} = await segment([200, 100], {sourceAddress: '192.168.1.77'});
+	clock.advance(seconds(5));
+	t.deepEqual(a.roles(), ['master']);
+});

@@ -1,5 +1,5 @@
 import {setImmediate} from 'node:timers/promises';
-import type {Instance, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
+import type {Instance, LinkDelay, MulticastGroups, Place, SyncGroup, VirtualAddress} from '../../src/conf/model.js';
 import {family} from '../../src/net/address.js';
 import type {PriorityChange, Rival, Transition, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {Router} from '../../src/vrrp/router.js';
@@ -16,15 +16,21 @@ export const multicastGroups: MulticastGroups = {4: '224.0.0.18', 6: 'ff02::12'}
 /** Of a configuration without static blocks, whose interfaces must be there, and which waits for nobody's connections. */
 export const noStatics: Pick<
 	VrrpConfig,
-	'daemon' | 'statics' | 'trackGroups' | 'dynamicInterfaces' | 'graceUs' | 'waits'
+	'daemon' | 'statics' | 'trackGroups' | 'linkDelays' | 'dynamicInterfaces' | 'graceUs' | 'waits'
 > = {
 	daemon: 'test',
 	statics: {addresses: [], routes: [], rules: []},
 	trackGroups: [],
+	linkDelays: [],
 	dynamicInterfaces: false,
 	graceUs: seconds(10),
 	waits: false,
 };
+
+/** A line of `interface_up_down_delays`, in seconds. */
+export function linkDelay(name: string, down: number, up: number): LinkDelay {
+	return {place, name, downUs: seconds(down), upUs: seconds(up)};
+}
 
 export function virtualAddress(address: string, device: string): VirtualAddress {
 	const prefix = family(address) === 4 ? 24 : 64;
@@ -61,6 +67,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		advertUs: seconds(1),
 		password: '1215',
 		usesAuthHeader: false,
+		authHmac: null,
 		addresses: [virtualAddress('192.168.1.1', device)],
 		excludedAddresses: [],
 		routes: [],
@@ -78,6 +85,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 			lowerPriorityDelayUs: seconds(5),
 		},
 		sourceAddress: null,
+		trackSourceAddress: false,
 		multicastGroup: null,
 		unicast: null,
 		trackPrimary: true,

@@ -1,5 +1,5 @@
 import {none, one} from '../args.js';
-import type {Place} from '../model.js';
+import type {LinkDelay, Place} from '../model.js';
 import {
 	accepted,
 	block,
@@ -17,6 +17,7 @@ import * as because from './because.js';
 import {type GlobalsDraft, globals, newGlobals} from './globals.js';
 import {addLine, type GroupDraft, groupLineArgs, newGroup} from './group.js';
 import {type InstanceDraft, instance, newInstance} from './instance.js';
+import {linkDelayArgs} from './link-delays.js';
 import {staticRouteArgs} from './route.js';
 import {staticRuleArgs} from './rule.js';
 import {newService, type ServiceDraft, service, serviceArgs} from './service.js';
@@ -52,6 +53,7 @@ export interface ConfigDraft extends Draft {
 		readonly files: TrackedFileDraft[];
 		readonly processes: TrackedProcessDraft[];
 	};
+	readonly linkDelays: LinkDelay[];
 }
 
 export function newConfig(place: Place): ConfigDraft {
@@ -66,6 +68,7 @@ export function newConfig(place: Place): ConfigDraft {
 		statics: {addresses: [], routes: [], rules: []},
 		trackGroups: [],
 		trackers: {scripts: [], files: [], processes: []},
+		linkDelays: [],
 	};
 }
 
@@ -136,7 +139,9 @@ export const top: Keywords<ConfigDraft> = {
 		`neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop weight vrrp
 		checker`,
 	),
-	interface_up_down_delays: accepted('a link that changes counts at once'),
+	interface_up_down_delays: items(linkDelayArgs, ({linkDelays}: ConfigDraft, delay, place) => {
+		linkDelays.push({place, ...delay});
+	}),
 	...rows('net_namespace net_namespace_ipvs', refused('start lbd in the namespace, with ip netns exec')),
 	SSL: accepted('checks show no certificate of their own'),
 	garp_group: closed(accepted(because.noPacing), 'garp_interval gna_interval interface interfaces'),
