@@ -34,7 +34,10 @@ static __always_inline const struct service *get_service(__u32 id)
 	return bpf_map_lookup_elem(&services, &id);
 }
 
-/* What becomes of TCP flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. */
+/*
+ * What becomes of flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. One that is down although its
+ * service keeps flows is UDP's, or that of a service that has not kept them until now.
+ */
 __noinline int fate_of_flows(__u32 backend_id)
 {
 	struct backend *backend = get_backend(backend_id);
@@ -42,7 +45,7 @@ __noinline int fate_of_flows(__u32 backend_id)
 
 	if (!backend || is_serving(backend))
 		return FAILED_KEEP;
-	return service ? service->failed_backend : FAILED_DROP;
+	return service && service->failed_backend != FAILED_KEEP ? service->failed_backend : FAILED_DROP;
 }
 
 /* Whether a client's packet of a TCP flow with this fate is answered with a reset. */

@@ -3,7 +3,7 @@ import {connect} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Daemon, tail} from './daemon.js';
-import {type Identity, titled} from './proc.js';
+import {type Identity, titled, titleOf} from './proc.js';
 import {controlSocketOf, vrrpSocketOf} from './record.js';
 import {run} from './run.js';
 import {type BalancerName, type Device, nodes, port, vips} from './topology.js';
@@ -101,6 +101,13 @@ export class Balancer {
 	/** Of lbd, whoever has started them. */
 	vrrpProcesses(): Identity[] {
 		return titled(`lbd-vrrp ${vrrpSocketOf(this.daemonName)}`);
+	}
+
+	/** All living programs of the daemon, by what they call themselves. */
+	programs(): {readonly name: string; readonly identity: Identity}[] {
+		// lbd is called what Node calls itself.
+		const nameOf = (pid: number) => (pid === this.#daemon?.pid ? this.program : titleOf(pid));
+		return (this.#daemon?.programs() ?? []).map(identity => ({name: nameOf(identity.pid), identity}));
 	}
 
 	/** Orderly: SIGTERM, and wait for the end. */

@@ -164,9 +164,19 @@ export class Client {
 		const from = options.from ?? Array.from({length: STREAM_ADDRESSES}, () => this.freshAddress(options.to));
 		const timeoutMs = options.timeoutMs ?? STREAM_TIMEOUT_MS;
 		const requests = from.map(address => this.#request({...options, timeoutMs, from: address}));
+		return this.#stream({kind: 'stream', requests, periodMs: options.periodMs ?? 20});
+	}
+
+	/** A datagram every `periodMs`, all of one flow. */
+	datagrams(options: Omit<StreamOptions, 'from'>): Stream {
+		const request = this.#request({timeoutMs: STREAM_TIMEOUT_MS, ...options});
+		return this.#stream({kind: 'datagrams', request, periodMs: options.periodMs ?? 20});
+	}
+
+	#stream(command: WithoutId<Command>): Stream {
 		const generator = this.#next();
 		const outcomes: Outcome[] = [];
-		const {id, done} = generator.call({kind: 'stream', requests, periodMs: options.periodMs ?? 20}, outcomes);
+		const {id, done} = generator.call(command, outcomes);
 		// Who never stops the stream does not want to hear that the laboratory ended it.
 		done.catch(() => {});
 		const stop = async () => {

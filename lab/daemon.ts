@@ -70,6 +70,12 @@ export class Daemon {
 		for (const program of programs) signal(program, name);
 	}
 
+	/** All that are alive of it, its children and heirlooms. */
+	programs(): Identity[] {
+		const byPid = new Map(this.#family().map(identity => [identity.pid, identity]));
+		return [...byPid.values()].filter(isAlive);
+	}
+
 	/** Ends it with all its children at once, without a word of warning. */
 	async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
 		const victims = this.#family();

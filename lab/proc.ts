@@ -99,3 +99,23 @@ export function signal(identity: Identity, name: NodeJS.Signals): void {
 		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
 	}
 }
+
+/** What a running program takes, or null: it is gone. */
+export interface Usage {
+	/** Of its own, in RAM: without files and what it maps of the kernel's. */
+	readonly residentBytes: number;
+	readonly descriptors: number;
+	readonly threads: number;
+}
+
+export function usage(pid: number): Usage | null {
+	try {
+		const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+		const [, kib] = /^RssAnon:\s+(\d+) kB/m.exec(status) ?? [];
+		const [, threads] = /^Threads:\s+(\d+)/m.exec(status) ?? [];
+		const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+		return {residentBytes: Number(kib) * 1024, descriptors, threads: Number(threads)};
+	} catch {
+		return null;
+	}
+}

@@ -215,6 +215,7 @@ export class Daemon {
 		this.#checks.configure(this.#config.services);
 		await this.#block(this.#config);
 		await this.#reconciler.configure(this.#config);
+		await this.#dataPlane.finishUpgrade();
 		this.#reporter.configured(this.#config);
 		this.#undo.add(this.#reporter.keepSweeping());
 		this.#undo.add(keepCounting({dataPlane: this.#dataPlane, clock: host.clock, log}));
@@ -329,7 +330,10 @@ export class Daemon {
 		this.#dataPlane.setTimeouts(config.globals.timeoutsS);
 		await this.#block(config);
 		this.#share(config);
-		return this.#reconciler.configure(config);
+		const problems = await this.#reconciler.configure(config);
+		// Nobody may have been counted before: thresholds are to hold now, not from the next census on.
+		this.#dataPlane.takeCensus();
+		return problems;
 	}
 
 	#share({sharing, notSharing}: Config): void {

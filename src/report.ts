@@ -24,8 +24,8 @@ import type {
 import {Ids} from './plan/ids.js';
 import type {SharingChild} from './sync/child.js';
 import {VERSION} from './version.js';
-import type {VrrpChild} from './vrrp/child.js';
-import type {InstanceStatus} from './vrrp/protocol.js';
+import {isIdle, type VrrpChild} from './vrrp/child.js';
+import type {InstanceStatus, VrrpStatus} from './vrrp/protocol.js';
 import type {TrackStatus} from './vrrp/tracking.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
@@ -48,7 +48,7 @@ export interface ReporterSeams {
 	interfaces(): readonly Link[];
 	/** How notifications ended, by channel and outcome. */
 	notifications(): Snapshot['notifications'];
-	/** What somebody else has changed in the maps, by map. */
+	/** What somebody else has changed in maps, links and pins. */
 	drift(): Snapshot['drift'];
 }
 
@@ -181,7 +181,12 @@ export class Reporter {
 	}
 
 	async #instances(): Promise<readonly InstanceStatus[]> {
-		return this.#config?.instances.length === 0 ? [] : (await this.#seams.vrrp.status()).instances;
+		return (await this.#vrrp())?.instances ?? [];
+	}
+
+	/** null: nothing is asked of lbd-vrrp. */
+	async #vrrp(): Promise<VrrpStatus | null> {
+		return this.#config === null || isIdle(this.#config) ? null : this.#seams.vrrp.status();
 	}
 
 	#instanceReport(status: InstanceStatus): InstanceReport {
@@ -225,6 +230,7 @@ export class Reporter {
 		const {dataPlane} = this.#seams;
 		const {maps, settings} = dataPlane;
 		const flows = dataPlane.countFlows();
+		const vrrp = await this.#vrrp();
 		return {
 			build: {version: VERSION, layoutVersion: settings.layoutVersion},
 			services: this.#serviceSamples(flows),
@@ -233,9 +239,9 @@ export class Reporter {
 			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
 			persistenceEntriesMax: 2 * maps.persistenceEntries,
-			instances: (await this.#instances()).map(status => this.#instanceSample(status)),
+			instances: (vrrp?.instances ?? []).map(status => this.#instanceSample(status)),
 			notifications: this.#seams.notifications(),
-			drift: this.#seams.drift(),
+			drift: {...this.#seams.drift(), ...(vrrp === null ? {} : driftOf(vrrp))},
 			sharing: this.#seams.sharing.status(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
@@ -296,6 +302,12 @@ export class Reporter {
 			checks: health.checks.map(checkSample),
 		};
 	}
+}
+
+/** What was deleted of addresses, routes and rules. */
+function driftOf({deleted}: VrrpStatus): Snapshot['drift'] {
+	const counts = {addresses: deleted.address, routes: deleted.route, rules: deleted.rule};
+	return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
 function checkSample({kind, totals, lastDurationUs}: CheckHealth): CheckSample {

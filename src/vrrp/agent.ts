@@ -160,8 +160,7 @@ export class VrrpAgent {
 	}
 
 	#status(): VrrpStatus {
-		const {instances, groups} = this.#router?.status() ?? {instances: [], groups: []};
-		return {realTime: this.#realTime, instances, groups};
+		return {realTime: this.#realTime, ...(this.#router?.status() ?? NOTHING)};
 	}
 
 	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[], legacies: readonly Legacy[]): Promise<void> {
@@ -178,6 +177,13 @@ export class VrrpAgent {
 		}
 	}
 }
+
+/** Before there is a configuration. */
+export const NOTHING: Omit<VrrpStatus, 'realTime'> = {
+	instances: [],
+	groups: [],
+	deleted: {address: 0, route: 0, rule: 0},
+};
 
 /** Log lines go to the daemon, which writes all there are. */
 class MessageLog implements Log {

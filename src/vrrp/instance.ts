@@ -236,8 +236,11 @@ export class InstanceRunner {
 		}
 	}
 
-	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
-	observe(inventory: Inventory): void {
+	/**
+	 * Compares what the kernel has now with what the machine believes, and tells it the difference. Returns what somebody else
+	 * has deleted.
+	 */
+	observe(inventory: Inventory): readonly Holding[] {
 		this.#links = inventory.links;
 		// Somebody else took it down, or it is another one.
 		if (this.#virtualLink()?.up === false) this.#isRaised = false;
@@ -249,6 +252,7 @@ export class InstanceRunner {
 		if (lost.some(({kind}) => kind === 'address')) this.dispatch({kind: 'address-lost'});
 		// A route that went with its link, or that somebody took, is no reason to let go of the addresses.
 		if (this.#state.role === 'master') this.#holdings.addAll(this.#wanted().filter(({kind}) => kind !== 'address'));
+		return lost;
 	}
 
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */

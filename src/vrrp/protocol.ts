@@ -109,6 +109,8 @@ export interface VrrpStatus {
 	readonly realTime: boolean;
 	readonly instances: readonly InstanceStatus[];
 	readonly groups: readonly GroupStatus[];
+	/** How much of what it holds somebody else has deleted. */
+	readonly deleted: Readonly<Record<'address' | 'route' | 'rule', number>>;
 }
 
 export interface Transition {

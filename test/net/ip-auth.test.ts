@@ -48,10 +48,8 @@ test('to a unicast peer, as keepalived has it: a router on the way may take from
 	const routed = KEEPALIVED_UNICAST.slice();
 	routed[8] = 64;
 	const unicast = {peers: [{address: '192.168.1.10', ttl: ANY_TTL}], checkSource: true, ttl: 255};
-	const received = receiveAdvert(routed, {...advert, priority: 100}, '192.168.1.11', unicast, {
-		key: '1215',
-		sequence: 1,
-	});
+	const headers = {key: '1215', sequence: 1};
+	const received = receiveAdvert(routed, {...advert, priority: 100}, '192.168.1.11', {unicast, headers});
 	t.like(received, {ok: true, value: {advert: {priority: 200}, sequence: 2}});
 });
 

@@ -219,7 +219,7 @@ test('passes on what trackers find, and tells all of it to a process that starts
 
 test('asks for the status', async t => {
 	const {child, script} = await running();
-	const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+	const status: VrrpStatus = {realTime: true, instances: [], groups: [], deleted: {address: 0, route: 0, rule: 0}};
 	const asked = child.status();
 	script(0).says({kind: 'status', id: 1, status});
 	t.deepEqual(await asked, status);
@@ -303,7 +303,7 @@ test('whoever waits for a status learns that the process has died', async t => {
 
 // What an earlier daemon has left
 
-const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+const status: VrrpStatus = {realTime: true, instances: [], groups: [], deleted: {address: 0, route: 0, rule: 0}};
 
 test('a process of the same build goes on, with the configuration that holds now', async t => {
 	const {child, scripts, script, adopted, log} = setUp({left: true});

@@ -29,6 +29,7 @@ interface Scene {
 	readonly plane: DataPlane;
 	readonly reconciler: Reconciler;
 	readonly nic: {readonly name: string; readonly ifindex: number};
+	readonly clock: FakeClock;
 	/** What is repaired now, by map. */
 	repaired(): Promise<Readonly<Record<string, number>>>;
 }
@@ -58,7 +59,7 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		nextHops.close();
 	});
 	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
-	return {name, plane, reconciler, nic, repaired: async () => Object.fromEntries(await reconciler.repair())};
+	return {name, plane, reconciler, nic, clock, repaired: async () => Object.fromEntries(await reconciler.repair())};
 }
 
 packetTest('maps that are as they were written need no repair', async t => {
@@ -182,6 +183,18 @@ packetTest('a link that somebody has detached is made anew, and its NIC keeps it
 	t.teardown(() => again.close());
 	t.is(again.info().ifindex, nic.ifindex);
 	t.deepEqual(plane.tables.nics, slots);
+	t.deepEqual(await repaired(), {});
+});
+
+packetTest('a detached link that a look finds first is drift as well', async t => {
+	const {name, plane, nic, reconciler, clock, repaired} = await scene(t);
+	const link = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
+	link.detach();
+	link.close();
+	reconciler.request();
+	clock.advance(seconds(1));
+	t.deepEqual([...plane.attached().keys()], [nic.ifindex]);
+	t.deepEqual(await repaired(), {links: 1});
 	t.deepEqual(await repaired(), {});
 });
 
