@@ -96,6 +96,7 @@ export class SyncNode {
 	#want = 1;
 	#attempts = 1;
 	#lostBefore = 0;
+	#missing = 0;
 	#repairUs = 0;
 	readonly #asked = new Map<number, number>();
 	#bulk: Bulk | null = null;
@@ -301,8 +302,12 @@ export class SyncNode {
 		this.#enter('in-sync');
 	}
 
+	/** Asks for everything again if something is lost, and was a tick ago: what is only late may have come since. */
 	#repair(present: readonly Peer[], nowUs: number): void {
-		const lost = lostBy(present);
+		const missing = lostBy(present);
+		const lost = Math.min(missing, this.#missing);
+		this.#missing = missing;
+		this.#lostBefore = Math.min(this.#lostBefore, lost);
 		if (lost <= this.#lostBefore || nowUs < this.#repairUs) return;
 		this.#lostBefore = lost;
 		this.#repairUs = nowUs + REPAIR_GAP_US;
