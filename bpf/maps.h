@@ -96,9 +96,10 @@ enum program {
 	PROGRAM_FRAGMENT_NEW6,
 	PROGRAM_VIRTUAL, /* lb_virtual */
 	PROGRAM_VIRTUAL6,
-	PROGRAMS,      /* their number, and none of them */
+	PROGRAM_UNUSUAL, /* lb_unusual */
+	PROGRAM_UNUSUAL6,
+	PROGRAMS,      /* their number */
 };
-#define NO_PROGRAM PROGRAMS
 
 enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */
@@ -452,6 +453,8 @@ struct settings {
 	__u32 flags;            /* enum setting_flag */
 	__u32 shared_per_cpu;   /* index into `shared_flows` = cpu * shared_per_cpu + number % shared_per_cpu; a power of two */
 	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
+	__u32 blocks_changed;   /* coarse tick of the last change of a block list */
+	__u32 pad;
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
 };
 

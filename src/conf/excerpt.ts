@@ -5,7 +5,8 @@ import type {Place} from './model.js';
 const WIDTH = 100;
 const BEFORE = 60;
 /** A password or key behind its keyword, or a key by itself. That of a file's name is none. */
-const SECRET = /(?<=\b(?:auth_pass|password|key(?:\s+\d+)?)\s+)(?!\d+\s|file:)(?:"[^"]*"?|[^\s"{}]+)|hex:[\da-f]+/gi;
+const SECRET =
+	/(?<=\b(?:auth_pass|password|key\s{1,20}\d+)\s{1,20}|\bkey\s{1,20}(?!\d+\s))(?!file:)(?:"[^"]*"?|[^\s"{}]+)|hex:[\da-f]+/gi;
 
 /** Shows places as they stand in their files. */
 export class Excerpts {

@@ -343,6 +343,8 @@ export class DataPlane {
 		try {
 			await this.#blockList.change(changes);
 		} finally {
+			const tick = this.jiffies() >> BigInt(this.settings.coarseShift);
+			this.#putSettings({...this.settings, blocksChanged: Number(BigInt.asUintN(32, tick))});
 			this.#putAttention();
 		}
 	}
@@ -616,6 +618,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		...attention,
 		sharedPerCpu: maps.sharedPerCpu,
+		blocksChanged: settingsOf(maps).blocksChanged,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);

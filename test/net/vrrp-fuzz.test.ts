@@ -130,6 +130,7 @@ test(`${RUNS} random and damaged datagrams are adverts or have a reason: SEED=${
 		};
 		meet(randomBytes(random, below(random, 120)));
 		meet(datagramOf(sent, randomBytes(random, below(random, 120))));
+		meet(datagramOf(sent, encodeAdvert(sent.advert, sent.packet)));
 		for (const copy of mutations(datagramOf(sent), COPIES, below(random, 1e9))) meet(copy);
 		for (const copy of mutations(sent.packet.payload, COPIES, below(random, 1e9))) meet(datagramOf(sent, mended(copy)));
 	}
