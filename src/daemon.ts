@@ -343,7 +343,10 @@ export class Daemon {
 		return problems;
 	}
 
-	#share({sharing}: Config): void {
+	#share({sharing, notSharing}: Config): void {
+		if (notSharing !== null) {
+			this.#options.log.warn({}, `connections are not shared with the other balancers, as ${notSharing}`);
+		}
 		this.#dataPlane.setSharing(sharing !== null);
 		this.#sharing.configure(sharing === null ? null : {...sharing, daemon: this.#options.name});
 	}
