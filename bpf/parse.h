@@ -194,8 +194,8 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 
 /*
  * Takes the headers of a frame as nearly all are: untagged, to one of our NICs, TCP or UDP right behind an IP header without
- * options, whole and with nothing cut off. All of them lie at constant offsets then, so the program that goes on with it is a
- * third shorter than one that goes through parse(), which finds the very same. 0: it is another one.
+ * options, whole, in one buffer, and with nothing cut off. All of them lie at constant offsets then, and the program that goes on
+ * takes four fifths of the time of one that goes through parse(), which finds the very same. 0: it is another one.
  */
 static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 {

@@ -64,9 +64,9 @@ export class Daemon {
 		this.#child.kill(name);
 	}
 
-	/** Sends a signal to it and all its children, or to those of them that call themselves so; they may live on (SIGSTOP). */
+	/** Sends a signal to it and all its programs, or to those of them that call themselves so; they may live on (SIGSTOP). */
 	signalAll(name: NodeJS.Signals, title?: string): void {
-		const programs = tree(this.pid).filter(({pid}) => title === undefined || titleOf(pid) === title);
+		const programs = this.#family().filter(({pid}) => title === undefined || titleOf(pid) === title);
 		if (programs.length === 0) throw new Error(`${this.#options.name}: no program called ${title}`);
 		for (const program of programs) signal(program, name);
 	}

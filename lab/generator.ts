@@ -48,6 +48,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			port: request.port,
 			path: request.path,
 			localAddress: request.from,
+			localPort: request.fromPort,
 			agent,
 		});
 		const deadline = setTimeout(

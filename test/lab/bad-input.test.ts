@@ -206,7 +206,8 @@ test('a second daemon with the same name, or on the same NICs, changes nothing f
 	});
 	const busy = await lbd(['--name', rival, '-f', lb1.configFile]);
 	t.is(busy.code, ExitCode.kernel, busy.stderr);
-	t.regex(complaints(busy).join('\n'), /^lbd: attach program: eth0: EBUSY \(it carries another XDP program\b/);
+	const holder = `the daemon named "${lb1.daemonName}" has it: a NIC serves one daemon;`;
+	t.true(complaints(busy).join('\n').startsWith(`lbd: attach program: eth0: EBUSY (${holder}`), busy.stderr);
 	t.deepEqual(await traces(lb1), before);
 	t.like(await traces(lb1, rival), {pinned: false, socket: false});
 

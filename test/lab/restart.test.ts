@@ -100,6 +100,9 @@ test('a bad file changes nothing and says so', async t => {
 	t.is(impossible.code, ExitCode.noInterface);
 	t.regex(impossible.stdout, /^refused, nothing was changed: .*interface eth7: ENODEV/m);
 
+	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+	t.regex(page, /^lbd_last_reload_applied 0$/m);
+	t.regex(page, /^lbd_reloads_total\{outcome="refused"\} 3$/m);
 	t.deepEqual(await lb1.vips(), [...vips]);
 	t.deepEqual(await transitions(), before);
 	const [first = ''] = answers([await client.get()]);
