@@ -15,7 +15,7 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts sync vrrp,'build/test/$(area)/**/*.test.js')
+UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts soak sync vrrp,'build/test/$(area)/**/*.test.js')
 # What takes a minute, without root.
 LONG     := 'build/test/simulation/**/*.test.js'
 ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
@@ -24,7 +24,7 @@ LAB      := 'build/test/lab/**/*.test.js'
 OLDEST   := -m 'Linux *' -m 'a whole connection*' -m 'a conversation in datagrams*' -m 'V_REPLY_ICMP:*8 bytes*' \
             -m '*comes out of*' $(foreach file,objects life verdicts tunnel-devices,build/test/packets/$(file).test.js)
 
-.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench interop test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp fuzz-conf test-root test-lab test-6.1 lint fmt check lab-clean clean help
+.PHONY: build setup setup-lab setup-bench bpf addon gen ts demo bench interop soak test test-unit test-flow-table fuzz fuzz-flow-table fuzz-packets fuzz-vrrp fuzz-conf test-root test-lab test-6.1 lint fmt check lab-clean clean help
 
 build: bpf addon ts ## the program, the addon and the TypeScript
 
@@ -93,6 +93,9 @@ bench: setup-bench build build/bench/yardsticks.bpf.o ## how fast it is on this 
 
 interop: setup-lab build ## VRRP through all events beside keepalived, compared with two keepalived's: docs/interop.md, in some minutes
 	@node build/test/interop/main.js docs/interop.md
+
+soak: setup-lab build ## everything at once for ten minutes, with random kills, reloads and failovers; SOAK_MINUTES=10, SOAK_SEED=1, SOAK_EPISODE=7: only that one
+	@node build/test/soak/main.js $${SOAK_MINUTES:-10} $${SOAK_SEED:-$$(date +%s)} $${SOAK_EPISODE:-}
 
 test: setup-lab build ## everything
 	@$(MAKE) --no-print-directory lint test-flow-table

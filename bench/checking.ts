@@ -29,7 +29,7 @@ function configuration(port: number): string {
 
 function services(port: number): readonly Service[] {
 	const bytes = Buffer.from(configuration(port));
-	const {config} = readConfig('bench', {read: () => bytes, list: () => []});
+	const {config} = readConfig('bench', {read: () => bytes, isExposed: () => false, list: () => []});
 	if (config === null) throw new Error('the configuration of the bench has errors');
 	return config.services;
 }

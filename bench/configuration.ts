@@ -12,7 +12,7 @@ const NAME = `${SERVICES} services with ${BACKENDS} real servers each`;
 
 export async function configuration(_: Wiring, rounds: number): Promise<Figure[]> {
 	const bytes = new TextEncoder().encode(text());
-	const files = {read: () => bytes, list: () => []};
+	const files = {read: () => bytes, isExposed: () => false, list: () => []};
 	const sample = (): number => {
 		const start = performance.now();
 		const {config, diagnostics} = readConfig('bench.conf', files);

@@ -74,13 +74,9 @@ static __always_inline int is_dealt_to(__u32 id, const struct backend *backend)
 	return backend && backend->state == BACKEND_UP && backend->next_hop && !is_overloaded(id, backend);
 }
 
-/* Notes that a backend was dealt a connection, if its service is counted. */
-__noinline int count_opening(__u32 service, __u32 id)
+/* Notes that a backend of a counted service was dealt a connection. */
+__noinline int count_opening(__u32 id)
 {
-	const struct service *entry = get_service(service);
-
-	if (!entry || !(entry->flags & SERVICE_COUNTED))
-		return 0;
 	struct openings *ours = bpf_map_lookup_elem(&openings, &id);
 	struct backend *backend = get_backend(id);
 	if (!ours || !backend)

@@ -9,12 +9,13 @@
  *   addrs     client address | service address << 32              as the packet carries them; written only while BUSY;
  *             IPv6: two words of client, two of service address
  *   ports     client port | service port << 16 | protocol << 32   likewise
- *   word      stamp:32 | backend:16 | state:4 | copy:1 | unused:2 | lock:1 | generation:8   changed only atomically
+ *   word      stamp:32 | backend:16 | state:4 | copy:1 | unused:1 | client:1 | lock:1 | generation:8   changed only atomically
  *   next_hop  towards the client: MAC:48 | nic:8 | route generation:8; written while BUSY, a stale one replaced by CAS
  *
  * The stamp says when the flow was last heard of: in half-open states 16 bits of the fine clock below 16 bits of the
  * server's initial sequence number, in all others 32 bits of the coarse clock. A half-open slot that nobody touches for
- * 2^15 fine ticks (9 minutes) looks young again; harmless, because a half-open slot is never safe from eviction.
+ * 2^15 fine ticks (9 minutes) looks young again; harmless, because a half-open slot is never safe from eviction. The client bit
+ * says of an established flow that its client was heard of in the tick of the stamp, and not its server alone.
  *
  * Protocol
  *   read     as a seqlock whose sequence is the generation: word, key, next hop, word again
@@ -114,6 +115,7 @@ enum flow_shift {
 	FLOW_BACKEND_SHIFT = 32,
 	FLOW_STATE_SHIFT = 48,
 	FLOW_COPY_SHIFT = 52,
+	FLOW_CLIENT_SHIFT = 54,
 	FLOW_LOCK_SHIFT = 55,
 	FLOW_GENERATION_SHIFT = 56,
 	NEXT_HOP_NIC_SHIFT = 48,
@@ -124,6 +126,7 @@ enum flow_shift {
 #define FLOW_BACKEND_MASK (0xffffull << FLOW_BACKEND_SHIFT)
 #define FLOW_STATE_MASK (15ull << FLOW_STATE_SHIFT)
 #define FLOW_COPY (1ull << FLOW_COPY_SHIFT)
+#define FLOW_CLIENT (1ull << FLOW_CLIENT_SHIFT)
 #define FLOW_LOCK (1ull << FLOW_LOCK_SHIFT)
 #define FLOW_GENERATION_MASK (255ull << FLOW_GENERATION_SHIFT)
 #define FLOW_HALF_OPEN_STATES                                                                                   \
@@ -308,16 +311,22 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 	return found;
 }
 
+/* A look at the secondary bucket of a key after one at its primary bucket, which found `first`. */
+flow_inline enum flow_lookup flow_look_further(enum flow_lookup first, struct flow_bucket *secondary,
+					       const struct flow_key *key, struct flow_hit *hit)
+{
+	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+
+	return second == FLOW_MISS ? first : second;
+}
+
 /* One look at both buckets of a key, the primary one first: a flow that is moving is then never missed. */
 flow_inline enum flow_lookup flow_look(struct flow_bucket *primary, struct flow_bucket *secondary,
 				       const struct flow_key *key, struct flow_hit *hit)
 {
 	enum flow_lookup first = flow_probe(primary, 0, key, hit);
 
-	if (first == FLOW_HIT)
-		return FLOW_HIT;
-	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-	return second == FLOW_MISS ? first : second;
+	return first == FLOW_HIT ? FLOW_HIT : flow_look_further(first, secondary, key, hit);
 }
 
 /* A search for a flow that moves. */
@@ -712,6 +721,17 @@ flow_inline enum flow_state flow_next_state(enum flow_state state, __u32 event)
 	}
 }
 
+/* The word of an established flow, or of one that closes, that is heard of now. */
+flow_inline __u64 flow_heard(__u64 word, __u32 event, const struct flow_clock *now)
+{
+	__u64 client = event & FLOW_FROM_SERVER ? 0 : FLOW_CLIENT;
+	__s32 age = now->coarse - (__u32)word;
+
+	if (age > 0)
+		return (flow_with_stamp(word, now->coarse) & ~FLOW_CLIENT) | client;
+	return age < 0 ? word : word | client;
+}
+
 /* The word after a packet; the same word where nothing changes. `number`: the low half of the sequence number of a
  * server's packet, of the acknowledgement of a client's. */
 flow_function __u64 flow_next(__u64 word, __u32 event, __u16 number, const struct flow_clock *now)
@@ -722,8 +742,7 @@ flow_function __u64 flow_next(__u64 word, __u32 event, __u16 number, const struc
 		return flow_next_one_way(word, event, now);
 	if (FLOW_HALF_OPEN_STATES >> flow_state(word) & 1)
 		return flow_next_half_open(word, event, number, now);
-	word = flow_with_state(word, flow_next_state(flow_state(word), event));
-	return (__s32)(now->coarse - (__u32)word) > 0 ? flow_with_stamp(word, now->coarse) : word;
+	return flow_heard(flow_with_state(word, flow_next_state(flow_state(word), event)), event, now);
 }
 
 /* Carries a packet's event into its slot. Returns the word now in force, or 0 if the slot was reused: a miss. */

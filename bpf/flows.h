@@ -24,9 +24,9 @@ static __always_inline __be16 backend_port(const struct backend *backend, __be16
 /* States of a backend whose flows go on. */
 #define SERVING_STATES (1u << BACKEND_UP | 1u << BACKEND_DRAIN | 1u << BACKEND_KEPT)
 
-static __always_inline int is_serving(const struct backend *backend)
+static __always_inline int is_serving(__u8 backend_state)
 {
-	return SERVING_STATES >> (backend->state & 31) & 1;
+	return SERVING_STATES >> (backend_state & 31) & 1;
 }
 
 static __always_inline const struct service *get_service(__u32 id)
@@ -34,15 +34,18 @@ static __always_inline const struct service *get_service(__u32 id)
 	return bpf_map_lookup_elem(&services, &id);
 }
 
-/* What becomes of TCP flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. */
+/*
+ * What becomes of flows of a backend; enum failed_backend, FAILED_KEEP as long as they go on. One that is down although its
+ * service keeps flows is UDP's, or that of a service that has not kept them until now.
+ */
 __noinline int fate_of_flows(__u32 backend_id)
 {
 	struct backend *backend = get_backend(backend_id);
 	const struct service *service = backend ? get_service(backend->service) : NULL;
 
-	if (!backend || is_serving(backend))
+	if (!backend || is_serving(backend->state))
 		return FAILED_KEEP;
-	return service ? service->failed_backend : FAILED_DROP;
+	return service && service->failed_backend != FAILED_KEEP ? service->failed_backend : FAILED_DROP;
 }
 
 /* Whether a client's packet of a TCP flow with this fate is answered with a reset. */
@@ -62,6 +65,11 @@ struct flow_buckets {
 static __always_inline __u32 bucket_mask(const struct settings *set)
 {
 	return OF_FAMILY(set->flow_bucket_mask, set->flow6_bucket_mask);
+}
+
+static __always_inline struct flow_bucket *bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&flows, &index);
 }
 
 static __always_inline struct flow_buckets buckets_in(void *table, const struct flow_key *key, __u32 mask)
@@ -184,13 +192,31 @@ static __always_inline enum flow_lookup find_in(const struct flow_buckets *bucke
 	return found == FLOW_MOVING ? find_moving(buckets->primary, buckets->secondary, key, hit) : found;
 }
 
+/* One look for a flow. It is in its primary bucket as a rule, so the other one is not even asked for before. */
+static __always_inline enum flow_lookup look_for_flow(const struct flow_key *key, struct flow_hit *hit, __u32 mask)
+{
+	__u64 hash = flow_hash(key);
+	struct flow_bucket *primary = bucket_at(hash >> 32 & mask);
+
+	if (!primary)
+		return FLOW_MISS;
+	enum flow_lookup first = flow_probe(primary, 0, key, hit);
+	if (first == FLOW_HIT)
+		return first;
+	struct flow_bucket *secondary = bucket_at(hash & mask);
+	return secondary ? flow_look_further(first, secondary, key, hit) : FLOW_MISS;
+}
+
 /* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
 						      const struct settings *set, __u32 now)
 {
-	struct flow_buckets buckets = buckets_of(key, set);
-	enum flow_lookup found = find_in(&buckets, key, hit);
+	enum flow_lookup found = look_for_flow(key, hit, bucket_mask(set));
 
+	if (found == FLOW_MOVING) {
+		struct flow_buckets buckets = buckets_of(key, set);
+		found = find_moving(buckets.primary, buckets.secondary, key, hit);
+	}
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
 		return FLOW_MISS;
 	return found;
@@ -235,6 +261,12 @@ __noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, _
 	return word;
 }
 
+/* Whether the client of a flow has been looked for in the block list in this very tick, and the list has not changed since. */
+static __always_inline int is_cleared(__u64 word, __u32 now, const struct settings *set)
+{
+	return word & FLOW_CLIENT && is_current(word, now) && set->blocks_changed != now;
+}
+
 /* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
 static __always_inline __u64 track_flow(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u32 number,
 					__u32 now)
@@ -256,9 +288,15 @@ static __always_inline void replace_next_hop(const struct flow_key *key, const s
 		flow_cas(&slot->next_hop, hit->next_hop, next_hop);
 }
 
-__noinline int lock_bucket(struct flow_bucket *primary)
+/* Waits for the lock of a bucket that another CPU holds. */
+__noinline int await_lock(struct flow_bucket *primary)
 {
 	return primary ? flow_lock(primary) : 0;
+}
+
+static __always_inline int lock_bucket(struct flow_bucket *primary)
+{
+	return flow_try_lock(primary) || await_lock(primary);
 }
 
 /* One attempt to claim a slot, the primary bucket being locked; enum flow_claim. */

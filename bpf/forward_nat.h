@@ -14,7 +14,7 @@ static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, 
 		return V_DROP_LAYOUT;
 	p->service = (*backend)->service;
 	p->backend = id;
-	return is_serving(*backend) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
+	return is_serving((*backend)->state) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
 }
 
 /* Finds the flow that a packet from a backend answers, and the backend in `p`; V_UNDECIDED, or why the packet goes no
@@ -22,18 +22,21 @@ static __always_inline enum verdict serving_backend(struct packet *p, __u32 id, 
 static __always_inline enum verdict find_serving_reply(struct packet *p, struct reply *reply)
 {
 	enum verdict verdict = find_reply(p->set, reply);
-	struct backend *backend;
 
-	return verdict ?: serving_backend(p, flow_backend(reply->hit.word), &backend);
+	if (verdict)
+		return verdict;
+	p->service = reply->service;
+	p->backend = flow_backend(reply->hit.word);
+	return is_serving(reply->state) ? V_UNDECIDED : V_DROP_BACKEND_DOWN;
 }
 
-/* Writes both MAC addresses. struct nic keeps its own in three aligned halves. */
+/* Writes both MAC addresses, in two words; the NIC's own is read as one, with the two bytes behind it. */
 static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop, const struct nic *out)
 {
-	const __u16 *source = (const __u16 *)out->mac;
+	__u64 source = word_at(out->mac);
 
-	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | (__u64)source[0] << 48;
-	*(__u32 *)&eth->h_source[2] = source[1] | (__u32)source[2] << 16;
+	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | source << 48;
+	*(__u32 *)((void *)eth + sizeof(__u64)) = source >> 16;
 }
 
 /* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. */

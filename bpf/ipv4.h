@@ -45,6 +45,17 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 	return bpf_ntohs(ip->tot_len);
 }
 
+static __always_inline __u8 next_protocol(const ip_header *ip)
+{
+	return ip->protocol;
+}
+
+/* Whether nothing is between the IP header and the next one, and it is no fragment. */
+static __always_inline int is_plain(const ip_header *ip)
+{
+	return *(const __u8 *)ip == (IP_VERSION << 4 | IP_HEADER_WORDS) && !(ip->frag_off & bpf_htons(IP_FRAGMENT));
+}
+
 /* Takes the IP header and its options; `proto` becomes what follows. */
 static __always_inline enum verdict parse_ip(struct xdp_md *ctx __attribute__((unused)), struct cursor *cursor,
 					     struct packet *p, __u8 *proto)

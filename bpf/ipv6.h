@@ -45,6 +45,17 @@ static __always_inline __u32 packet_bytes(const ip_header *ip)
 	return sizeof(struct ipv6_header) + bpf_ntohs(ip->payload_length);
 }
 
+static __always_inline __u8 next_protocol(const ip_header *ip)
+{
+	return ip->next_header;
+}
+
+/* Whether it is one: extension headers show as its next protocol. */
+static __always_inline int is_plain(const ip_header *ip)
+{
+	return *(const __u8 *)ip >> 4 == IP_VERSION;
+}
+
 /* What extension headers begin with. */
 struct extension {
 	__u8 next_header;

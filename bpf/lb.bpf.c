@@ -98,67 +98,72 @@ static __always_inline enum verdict refuse_blocked(struct packet *p, const struc
 }
 
 /* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. A SYN is not
- * looked up here: whoever opens a flow has to do it again. */
+ * looked up here, as whoever opens a flow has to do it again; but its buckets are on their way from here on. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
 	struct flow_hit hit = {};
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
-	enum verdict verdict = refuse_blocked(p, &key);
 
+	if (events == (FLOW_SYN | FLOW_OPENS)) {
+		struct flow_buckets buckets = buckets_of(&key, p->set);
+		expect(&buckets);
+		return refuse_blocked(p, &key);
+	}
+	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
+		return refuse_blocked(p, &key);
+	int cleared = !(p->set->flags & SETTING_BLOCKED) || is_cleared(hit.word, now, p->set);
+	enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
 	if (verdict)
 		return verdict;
-	if (events == (FLOW_SYN | FLOW_OPENS))
-		return V_UNDECIDED;
-	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
-		return V_UNDECIDED;
 	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
 		return V_UNDECIDED;
 	struct backend *backend;
-	if (serving_backend(p, flow_backend(hit.word), &backend) || !track_flow(&key, &hit, events, acknowledged(p), now))
+	if (serving_backend(p, flow_backend(hit.word), &backend))
+		return V_UNDECIDED;
+	__u64 tracked = cleared ? track_flow(&key, &hit, events, acknowledged(p), now)
+				: update_flow(&key, &hit, events, acknowledged(p));
+	if (!tracked)
 		return V_UNDECIDED;
 	return send_to_backend(ctx, p, backend, &key) ?: V_FORWARD;
 }
 
-/* V_UNDECIDED: for lb_new. */
+/* Of a packet whose headers are known. V_UNDECIDED: for lb_new. */
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p)
 {
-	enum verdict verdict = parse(ctx, p) ?: reply_if_any(ctx, p);
+	enum verdict verdict = reply_if_any(ctx, p);
 
 	return verdict ?: forward_to_backend(ctx, p);
 }
 
-/* Goes on as another program. */
-static __always_inline int continue_as(struct xdp_md *ctx, const struct packet *p, int program)
+/* Goes on as another program. Its number has to be a constant on every path, or else the kernel takes an indirect jump. */
+static __always_inline int continue_as(struct xdp_md *ctx, const struct packet *p, const int program)
 {
-	bpf_tail_call(ctx, &programs, program);
+	bpf_tail_call_static(ctx, &programs, program);
 	return leave(p, V_DROP_LAYOUT); /* it is not there */
 }
 
-/* What goes on as another program, or else is no verdict. */
-static __always_inline int program_for(enum verdict verdict)
+/* NULL: the frame is too short. */
+static __always_inline const struct ethhdr *ethernet_of(const struct xdp_md *ctx)
 {
-	switch ((int)verdict) {
-	case V_UNDECIDED:
-		return OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6);
-	case V_PASS_ICMP:
-		return OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6);
-	case V_DROP_TTL:
-	case V_DROP_TOO_BIG:
-		return OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6);
-	case V_PASS_FRAGMENT:
-		return OF_FAMILY(PROGRAM_FRAGMENT, PROGRAM_FRAGMENT6);
-	default:
-		return NO_PROGRAM;
-	}
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+
+	return (void *)(eth + 1) <= (void *)(long)ctx->data_end ? eth : NULL;
 }
 
 static __always_inline int is_to_group(const struct xdp_md *ctx)
 {
-	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct ethhdr *eth = ethernet_of(ctx);
 
-	return (void *)(eth + 1) <= (void *)(long)ctx->data_end && eth->h_dest[0] & 1;
+	return eth && eth->h_dest[0] & 1;
+}
+
+static __always_inline int is_ipv6(const struct xdp_md *ctx)
+{
+	const struct ethhdr *eth = ethernet_of(ctx);
+
+	return eth && ethertype_of(eth) == bpf_htons(ETH_P_IPV6);
 }
 
 /* Leaves; what is about virtual addresses, by way of lb_virtual. Frames that a switch has flooded are not. */
@@ -170,19 +175,47 @@ static __always_inline int leave_unless_virtual(struct xdp_md *ctx, const struct
 	return continue_as(ctx, p, OF_FAMILY(PROGRAM_VIRTUAL, PROGRAM_VIRTUAL6));
 }
 
+/* Leaves, or goes on as the program for what is no verdict yet. */
+static __always_inline int leave_or_continue(struct xdp_md *ctx, const struct packet *p, enum verdict verdict)
+{
+	switch ((int)verdict) {
+	case V_UNDECIDED:
+		return continue_as(ctx, p, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
+	case V_PASS_ICMP:
+		return continue_as(ctx, p, OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6));
+	case V_DROP_TTL:
+	case V_DROP_TOO_BIG:
+		leave_word(verdict, p->service, p->mtu);
+		return continue_as(ctx, p, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
+	case V_PASS_FRAGMENT:
+		return continue_as(ctx, p, OF_FAMILY(PROGRAM_FRAGMENT, PROGRAM_FRAGMENT6));
+	default:
+		return leave_unless_virtual(ctx, p, verdict);
+	}
+}
+
+/* What nearly all packets take: of a frame that is not plain, nothing but its family is looked at here. */
 SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
 	if (!p.set) /* cannot be: the map has one entry */
 		return XDP_PASS;
-	enum verdict verdict = balance(ctx, &p);
-	int program = program_for(verdict);
-	if (program == NO_PROGRAM)
-		return leave_unless_virtual(ctx, &p, verdict);
-	if (program == OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6))
-		leave_word(verdict, p.service, p.mtu);
-	return continue_as(ctx, &p, program);
+	if (take_plain(ctx, &p))
+		return leave_or_continue(ctx, &p, balance(ctx, &p));
+	if (FAMILY == 4 && is_ipv6(ctx))
+		return continue_as(ctx, &p, PROGRAM_IPV6);
+	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
+}
+
+/* The same for frames that are not plain. */
+SEC("xdp.frags") int lb_unusual(struct xdp_md *ctx)
+{
+	struct packet p = {.set = get_settings()};
+
+	if (!p.set)
+		return XDP_PASS;
+	return leave_or_continue(ctx, &p, parse(ctx, &p) ?: balance(ctx, &p));
 }
 
 /*
@@ -217,7 +250,7 @@ static __always_inline enum verdict flow_of_client(struct packet *p, struct new_
 		return V_FORWARD;
 	enum verdict verdict = open_flow(new);
 	p->service = new->service;
-	if (verdict == V_FORWARD_NEW && !disambiguate(new))
+	if (verdict == V_FORWARD_NEW && is_shared(flow_backend(new->hit.word)) && !disambiguate(new))
 		return V_DROP_AMBIGUOUS;
 	return verdict;
 }

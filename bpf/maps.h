@@ -96,9 +96,10 @@ enum program {
 	PROGRAM_FRAGMENT_NEW6,
 	PROGRAM_VIRTUAL, /* lb_virtual */
 	PROGRAM_VIRTUAL6,
-	PROGRAMS,      /* their number, and none of them */
+	PROGRAM_UNUSUAL, /* lb_unusual */
+	PROGRAM_UNUSUAL6,
+	PROGRAMS,      /* their number */
 };
-#define NO_PROGRAM PROGRAMS
 
 enum backend_state {
 	BACKEND_UNUSED,  /* the entry is free; flows that still name it are refused */
@@ -452,13 +453,16 @@ struct settings {
 	__u32 flags;            /* enum setting_flag */
 	__u32 shared_per_cpu;   /* index into `shared_flows` = cpu * shared_per_cpu + number % shared_per_cpu; a power of two */
 	__u64 virtual_verdicts; /* a bit for each verdict: what lb_virtual sees before the kernel does */
+	__u32 blocks_changed;   /* coarse tick of the last change of a block list */
+	__u32 pad;
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
 };
 
 /*
  * What a peer is to know of a flow, as it was at that moment. Each CPU writes into a ring of its own, over its oldest entry
  * and without asking whether anybody reads: `next` of `share_heads` says how many it has written, so a reader that is too
- * late knows how many it has missed. An entry is there before `next` counts it.
+ * late knows how many it has missed. An entry is there before `next` counts it. `read` is the reader's: how many it has
+ * read, for the reader that comes after it.
  */
 struct shared_flow {
 	__u64 addrs[FLOW_ADDR_WORDS]; /* these four as in struct flow_slot */
@@ -469,7 +473,8 @@ struct shared_flow {
 
 struct share_head {
 	__u64 next;
-	__u64 pad[7]; /* one writer: a cache line of its own */
+	__u64 read;
+	__u64 pad[6]; /* a cache line of its own */
 };
 
 /* Of a copy. */

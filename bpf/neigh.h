@@ -34,8 +34,8 @@ static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct fl
 	ask_route(&fib, key_service(key), key_client(key));
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
-	int nic = nic_index(fib.ifindex);
-	return nic < 0 ? 0 : next_hop_of(fib.dmac, nic, generation);
+	__u32 index;
+	return find_nic(fib.ifindex, &index) ? next_hop_of(fib.dmac, index, generation) : 0;
 }
 
 /*

@@ -10,7 +10,7 @@
 
 /* What recall() knows of a client: the word of its entry, with this bit of no meaning there if its backend still takes it; or
  * 0. */
-#define REMEMBERED_WELL (1ull << (FLOW_LOCK_SHIFT - 1))
+#define REMEMBERED_WELL FLOW_CLIENT
 
 /* Whether a persistence entry may go on naming this backend; one that is only drained keeps its clients. An entry that
  * is older than its backend may name an id that has been given to another service since. */

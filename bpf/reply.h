@@ -14,7 +14,9 @@ struct reply {
 	__be16 port;
 	__u16 bucket; /* of its endpoint */
 	__u32 next;   /* entry of the bucket from which on it is looked for */
-	__u32 pad;
+	__u16 service; /* these two: of its backend, once the flow is found */
+	__u8 state;
+	__u8 pad;
 };
 
 /* A packet as a reply from the backend it comes from. */
@@ -43,18 +45,15 @@ static __always_inline __u32 find_endpoint(struct endpoint_bucket *bucket, __u32
 }
 
 /*
- * Finds the flow of a reply by the next entry of its endpoint, with its port or with all ports; enum verdict,
+ * Finds the flow of a reply by the next entry of its endpoint, with its port or with all ports; V_UNDECIDED when found,
  * V_PASS_NOT_OURS where there is no further entry. The entry gives a service that the backend works for, and so a key; the
- * flow must have chosen that very endpoint. One lookup only, because the verifier would walk a loop of them turn by turn.
+ * flow must have chosen that very endpoint.
  */
-__noinline int find_reply_at(struct reply *reply, int all_ports)
+static __always_inline enum verdict look_for_reply(const struct settings *set, struct reply *reply, int all_ports)
 {
-	struct settings *set = get_settings();
-
-	if (!reply || !set)
-		return V_PASS_NOT_OURS;
 	__be16 port = all_ports ? 0 : reply->port;
 	__u32 index = reply->bucket; /* 6.1 wants keys on the stack */
+
 	if (all_ports)
 		index = endpoint_bucket_of(local_hash(&reply->addr, 0, flow_proto(&reply->key)));
 	struct endpoint_bucket *bucket = bpf_map_lookup_elem(&endpoints, &index);
@@ -74,15 +73,22 @@ __noinline int find_reply_at(struct reply *reply, int all_ports)
 	struct backend *backend = get_backend(flow_backend(reply->hit.word));
 	if (!backend || !same_address(address_in(backend->addr), &reply->addr) || backend->port != port)
 		return V_PASS_BACKEND_NO_FLOW;
+	reply->service = backend->service;
+	reply->state = backend->state;
 	return V_UNDECIDED;
 }
 
-/* The same by all entries. */
-static __always_inline enum verdict find_reply_among(struct reply *reply, int all_ports)
+/* One look only, because the verifier would walk a loop of them turn by turn; enum verdict. */
+__noinline int find_reply_at(struct reply *reply, int all_ports)
 {
-	enum verdict verdict = V_PASS_NOT_OURS;
+	struct settings *set = get_settings();
 
-	reply->next = 0;
+	return reply && set ? look_for_reply(set, reply, all_ports) : V_PASS_NOT_OURS;
+}
+
+/* The same by all further entries; `verdict` is what the ones before have come to. */
+static __always_inline enum verdict find_reply_further(struct reply *reply, int all_ports, enum verdict verdict)
+{
 	for (int i = 0; i < ENDPOINTS_PER_BUCKET; i++) {
 		enum verdict at = find_reply_at(reply, all_ports);
 
@@ -95,15 +101,18 @@ static __always_inline enum verdict find_reply_among(struct reply *reply, int al
 	return verdict;
 }
 
-/* Finds the flow of a reply, or says why there is none; V_UNDECIDED when found. */
+/* Finds the flow of a reply, or says why there is none; V_UNDECIDED when found. The first look, which nearly all replies
+ * are content with, is inlined. */
 static __always_inline enum verdict find_reply(const struct settings *set, struct reply *reply)
 {
-	enum verdict verdict = find_reply_among(reply, 0);
+	enum verdict verdict = look_for_reply(set, reply, 0);
 
+	if (verdict == V_PASS_BACKEND_NO_FLOW)
+		verdict = find_reply_further(reply, 0, verdict);
 	if (!(set->flags & SETTING_ALL_PORTS) || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
 		return verdict;
-	enum verdict among_all = find_reply_among(reply, 1);
-	return among_all == V_PASS_NOT_OURS ? verdict : among_all;
+	reply->next = 0;
+	return find_reply_further(reply, 1, verdict);
 }
 
 static __always_inline int is_endpoint(const struct address *addr, __be16 port, __u8 proto)

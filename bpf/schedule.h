@@ -51,16 +51,23 @@ __noinline int is_rival(const struct flow_key *key, __u32 backend, __u32 n)
 	       backend_port(theirs, service_port) == port;
 }
 
+/* Whether several services have a backend's address and port. */
+static __always_inline int is_shared(__u32 id)
+{
+	struct backend *backend = get_backend(id);
+
+	return backend && backend->shared;
+}
+
 /*
  * Whether this client port reaches the same backend through another service already: a reply could then belong to
  * either. Looked for after our own flow is published, so of two CPUs that do so at once at least one sees the other.
  */
 static __always_inline int is_ambiguous(const struct flow_key *key, __u32 backend)
 {
-	struct backend *ours = get_backend(backend);
 	struct settings *set = get_settings();
 
-	if (!key || !ours || !ours->shared || !set)
+	if (!key || !set || !is_shared(backend))
 		return 0;
 	int entries = set->flags & SETTING_ALL_PORTS ? 2 * ENDPOINTS_PER_BUCKET : ENDPOINTS_PER_BUCKET;
 	for (int n = 0; n < 2 * ENDPOINTS_PER_BUCKET && n < entries; n++)
@@ -176,8 +183,11 @@ __noinline int open_flow(struct new_flow *new)
 /* Counts a flow that was opened, once its first packet has a way. */
 static __always_inline void count_new(const struct settings *set, __u32 service, __u32 backend)
 {
+	const struct service *entry = get_service(service);
+
 	count_connection(set, backend);
-	count_opening(service, backend);
+	if (entry && entry->flags & SERVICE_COUNTED)
+		count_opening(backend);
 }
 
 #endif

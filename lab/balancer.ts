@@ -3,7 +3,7 @@ import {connect} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Daemon, tail} from './daemon.js';
-import {type Identity, titled} from './proc.js';
+import {type Identity, titled, titleOf} from './proc.js';
 import {controlSocketOf, vrrpSocketOf} from './record.js';
 import {run} from './run.js';
 import {type BalancerName, type Device, nodes, port, vips} from './topology.js';
@@ -63,14 +63,18 @@ export class Balancer {
 		writeFileSync(this.configFile, text);
 	}
 
-	/** Starts the daemon; resolves when it answers (lbd: on its control socket; keepalived: with its VRRP child's pid file). */
-	async start(): Promise<void> {
+	/**
+	 * Starts the daemon; resolves when it answers (lbd: on its control socket; keepalived: with its VRRP child's pid file), or
+	 * is as far as `isThere` says.
+	 */
+	async start(isThere?: (pid: number) => boolean): Promise<void> {
 		if (this.running) throw new Error(`${this.name}: runs already`);
 		this.#daemon = await Daemon.start({
 			name: `${this.program} on ${this.name}`,
 			namespace: this.namespace,
 			logFile: this.#logFile,
 			...(this.program === 'lbd' ? this.#lbd() : this.#keepalived()),
+			...(isThere === undefined ? {} : {isReady: isThere}),
 		});
 	}
 
@@ -98,9 +102,21 @@ export class Balancer {
 		await this.#daemon?.killAlone();
 	}
 
+	/** Ends the programs of the daemon that call themselves so, at once; the others live on. */
+	killProgram(title: string): void {
+		this.#daemon?.signalAll('SIGKILL', title);
+	}
+
 	/** Of lbd, whoever has started them. */
 	vrrpProcesses(): Identity[] {
 		return titled(`lbd-vrrp ${vrrpSocketOf(this.daemonName)}`);
+	}
+
+	/** All living programs of the daemon, by what they call themselves. */
+	programs(): {readonly name: string; readonly identity: Identity}[] {
+		// lbd is called what Node calls itself.
+		const nameOf = (pid: number) => (pid === this.#daemon?.pid ? this.program : titleOf(pid));
+		return (this.#daemon?.programs() ?? []).map(identity => ({name: nameOf(identity.pid), identity}));
 	}
 
 	/** Orderly: SIGTERM, and wait for the end. */

@@ -1,4 +1,4 @@
-/** What datagram-client.ts and datagram-server.ts say to each other. */
+/** What the clients of datagram-server.ts and itself say to each other. */
 
 /** Begins every datagram of a client's. */
 export const QUESTION = Buffer.from('who?');

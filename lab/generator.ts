@@ -2,7 +2,9 @@
  * The traffic generator: runs inside the client's namespace, pinned to one CPU, and does what `protocol.ts` says. The
  * receiving side of a veth pair works on the sender's CPU, so one generator per CPU makes every CPU of a balancer receive.
  */
+import {createSocket} from 'node:dgram';
 import {Agent, request as httpRequest} from 'node:http';
+import {QUESTION} from './datagram.js';
 import type {Command, Outcome, Reply, Request} from './protocol.js';
 import {monotonicMs} from './wait.js';
 
@@ -19,8 +21,16 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 	return new Promise(resolve => {
 		let body = '';
 		let bytes = 0;
+		let heardMs = startedMs;
+		let stall = {startedMs, ms: 0};
+		const heard = () => {
+			const nowMs = monotonicMs();
+			if (nowMs - heardMs > stall.ms) stall = {startedMs: heardMs, ms: nowMs - heardMs};
+			heardMs = nowMs;
+		};
 		const finish = (status: number | null, error: string | null) => {
 			clearTimeout(deadline);
+			heard();
 			const firstLine = body.split(/[\n\0]/, 1)[0] ?? '';
 			resolve({
 				from: request.from,
@@ -30,6 +40,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 				error,
 				startedMs,
 				ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
+				stall,
 			});
 		};
 		const outgoing = httpRequest({
@@ -37,6 +48,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			port: request.port,
 			path: request.path,
 			localAddress: request.from,
+			localPort: request.fromPort,
 			agent,
 		});
 		const deadline = setTimeout(
@@ -47,6 +59,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 		outgoing.once('error', fail);
 		outgoing.once('response', incoming => {
 			incoming.on('data', (chunk: Buffer) => {
+				heard();
 				bytes += chunk.length;
 				if (body.length < BODY_BYTES) body += chunk.toString('latin1', 0, BODY_BYTES);
 			});
@@ -61,7 +74,8 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 async function askAgain(request: Request, agent: Agent): Promise<Outcome> {
 	if (Object.keys(agent.freeSockets).length > 0) return ask(request, agent);
 	const startedMs = monotonicMs();
-	return {from: request.from, status: null, body: '', bytes: 0, error: 'ECONNRESET', startedMs, ms: 0};
+	const stall = {startedMs, ms: 0};
+	return {from: request.from, status: null, body: '', bytes: 0, error: 'ECONNRESET', startedMs, ms: 0, stall};
 }
 
 async function burst(requests: readonly Request[], concurrency: number): Promise<Outcome[]> {
@@ -74,16 +88,65 @@ async function burst(requests: readonly Request[], concurrency: number): Promise
 	return outcomes;
 }
 
-const streams = new Map<number, NodeJS.Timeout>();
+/** What ends each stream: it resolves when no request can be under way any more. */
+const streams = new Map<number, () => void | Promise<void>>();
 const connections = new Map<number, Agent>();
 
 function stream(id: number, requests: readonly Request[], periodMs: number): void {
 	let turn = 0;
+	const underWay = new Set<Promise<void>>();
 	const timer = setInterval(() => {
 		const request = requests[turn++ % requests.length];
-		if (request !== undefined) void ask(request, false).then(outcome => reply(id, [outcome], false));
+		if (request === undefined) return;
+		const answered = ask(request, false).then(outcome => {
+			underWay.delete(answered);
+			reply(id, [outcome], false);
+		});
+		underWay.add(answered);
 	}, periodMs);
-	streams.set(id, timer);
+	streams.set(id, async () => {
+		clearInterval(timer);
+		await Promise.all(underWay);
+	});
+}
+
+/** Sends a numbered datagram every period; an answer repeats the number behind the server's name. */
+function datagrams(id: number, request: Request, periodMs: number): void {
+	const socket = createSocket('udp4');
+	const waiting = new Map<number, {readonly startedMs: number; readonly deadline: NodeJS.Timeout}>();
+	let last = 0;
+	const finish = (number: number, status: number | null, body: string) => {
+		const asked = waiting.get(number);
+		if (asked === undefined) return;
+		clearTimeout(asked.deadline);
+		waiting.delete(number);
+		const {startedMs} = asked;
+		const ms = monotonicMs() - startedMs;
+		const error = status === null ? 'ETIMEDOUT' : null;
+		reply(id, [{from: request.from, status, body, bytes: 0, error, startedMs, ms, stall: {startedMs, ms}}], false);
+	};
+	const send = () => {
+		const number = ++last;
+		const deadline = setTimeout(() => finish(number, null, ''), request.timeoutMs);
+		waiting.set(number, {startedMs: monotonicMs(), deadline});
+		socket.send([QUESTION, Buffer.from(` ${number}`)]);
+	};
+	socket.on('message', answer => {
+		const [name = '', number = ''] = answer.toString().split(' ');
+		finish(Number(number), 200, name);
+	});
+	// A port that nobody listens on is an answer that does not come.
+	socket.on('error', () => {});
+	socket.bind(0, request.from, () => {
+		socket.connect(request.port, request.to, () => {
+			const timer = setInterval(send, periodMs);
+			streams.set(id, () => {
+				clearInterval(timer);
+				for (const {deadline} of waiting.values()) clearTimeout(deadline);
+				socket.close();
+			});
+		});
+	});
 }
 
 async function perform(command: Command): Promise<void> {
@@ -92,8 +155,10 @@ async function perform(command: Command): Promise<void> {
 			return reply(command.id, await burst(command.requests, command.concurrency));
 		case 'stream':
 			return stream(command.id, command.requests, command.periodMs);
+		case 'datagrams':
+			return datagrams(command.id, command.request, command.periodMs);
 		case 'stop':
-			clearInterval(streams.get(command.stream));
+			await streams.get(command.stream)?.();
 			streams.delete(command.stream);
 			return reply(command.id, []);
 		case 'hold': {

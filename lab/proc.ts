@@ -1,4 +1,5 @@
 import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+import {constants} from 'node:os';
 
 /** A running program that cannot be mistaken for a later one with the same pid. */
 export interface Identity {
@@ -90,6 +91,12 @@ export function titleOf(pid: number): string {
 	return readFileSync(`/proc/${pid}/comm`, 'latin1').trim().split(' ')[0] ?? '';
 }
 
+/** Whether a signal is heard by the program that has this pid, and does not just end it (`SigCgt`, proc(5)). */
+export function hears(pid: number, name: NodeJS.Signals): boolean {
+	const [, caught = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+	return (BigInt(`0x${caught}`) & (1n << BigInt(constants.signals[name] - 1))) !== 0n;
+}
+
 /** Sends `signal` unless the program is gone already. */
 export function signal(identity: Identity, name: NodeJS.Signals): void {
 	if (!isAlive(identity)) return;
@@ -97,5 +104,25 @@ export function signal(identity: Identity, name: NodeJS.Signals): void {
 		process.kill(identity.pid, name);
 	} catch (error) {
 		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+	}
+}
+
+/** What a running program takes, or null: it is gone. */
+export interface Usage {
+	/** Of its own, in RAM: without files and what it maps of the kernel's. */
+	readonly residentBytes: number;
+	readonly descriptors: number;
+	readonly threads: number;
+}
+
+export function usage(pid: number): Usage | null {
+	try {
+		const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+		const [, kib] = /^RssAnon:\s+(\d+) kB/m.exec(status) ?? [];
+		const [, threads] = /^Threads:\s+(\d+)/m.exec(status) ?? [];
+		const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+		return {residentBytes: Number(kib) * 1024, descriptors, threads: Number(threads)};
+	} catch {
+		return null;
 	}
 }

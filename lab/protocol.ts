@@ -2,13 +2,15 @@
 
 export interface Request {
 	readonly from: string;
+	/** Of its own; default: the system's choice. */
+	readonly fromPort?: number | undefined;
 	readonly to: string;
 	readonly port: number;
 	readonly path: string;
 	readonly timeoutMs: number;
 }
 
-/** How one HTTP request went. */
+/** How one HTTP request went, or a datagram: then an answer is status 200. */
 export interface Outcome {
 	readonly from: string;
 	/** null when no answer came. */
@@ -22,6 +24,8 @@ export interface Outcome {
 	readonly startedMs: number;
 	/** Until the answer was complete, or failed. */
 	readonly ms: number;
+	/** The longest time in it in which nothing came, and when that began. */
+	readonly stall: {readonly startedMs: number; readonly ms: number};
 }
 
 export type Command =
@@ -29,6 +33,8 @@ export type Command =
 	| {readonly kind: 'burst'; readonly id: number; readonly requests: readonly Request[]; readonly concurrency: number}
 	/** One of `requests` every `periodMs`, in turn and each on a connection of its own, until `stop`. */
 	| {readonly kind: 'stream'; readonly id: number; readonly requests: readonly Request[]; readonly periodMs: number}
+	/** A datagram every `periodMs`, all of one flow, until `stop`; the port of its own is the system's choice. */
+	| {readonly kind: 'datagrams'; readonly id: number; readonly request: Request; readonly periodMs: number}
 	| {readonly kind: 'stop'; readonly id: number; readonly stream: number}
 	/** A connection that stays; `ask` uses it again, `close` ends it. */
 	| {readonly kind: 'hold'; readonly id: number; readonly request: Request}

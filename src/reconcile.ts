@@ -62,6 +62,8 @@ export class Reconciler {
 	#problems = '';
 	/** NICs that have refused the program, so that each is reported once. */
 	#refused: ReadonlySet<number> = new Set();
+	/** How often a look, before `repair`, has put the program back on a NIC. */
+	#reattached = 0;
 
 	constructor(seams: ReconcilerSeams) {
 		this.#seams = seams;
@@ -102,6 +104,8 @@ export class Reconciler {
 	async repair(): Promise<ReadonlyMap<string, number>> {
 		const {dataPlane} = this.#seams;
 		const repaired = new Map(dataPlane.restore(new Set(this.#links.keys())));
+		if (this.#reattached > 0) repaired.set('links', (repaired.get('links') ?? 0) + this.#reattached);
+		this.#reattached = 0;
 		const actual = await dataPlane.readBack();
 		const ops = actual === null || this.#closed ? [] : diff(actual, dataPlane.tables);
 		dataPlane.apply(ops);
@@ -249,9 +253,10 @@ export class Reconciler {
 	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
 	#attach(): ReadonlyMap<number, Nic> {
 		const {dataPlane} = this.#seams;
-		dataPlane.forgetGone();
+		const gone = dataPlane.forgetGone();
 		const wanted = this.interfaces();
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
+		this.#reattached += wanted.filter(({ifindex}) => gone.has(ifindex) && !this.#refused.has(ifindex)).length;
 		return this.#slots(wanted);
 	}
 

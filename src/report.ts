@@ -7,6 +7,7 @@ import type {
 	HealthReport,
 	InstanceReport,
 	ReloadReport,
+	SharingReport,
 	Status,
 	VrrpReport,
 } from './control/protocol.js';
@@ -23,8 +24,8 @@ import type {
 import {Ids} from './plan/ids.js';
 import type {SharingChild} from './sync/child.js';
 import {VERSION} from './version.js';
-import type {VrrpChild} from './vrrp/child.js';
-import type {InstanceStatus} from './vrrp/protocol.js';
+import {isIdle, type VrrpChild} from './vrrp/child.js';
+import type {InstanceStatus, VrrpStatus} from './vrrp/protocol.js';
 import type {TrackStatus} from './vrrp/tracking.js';
 import {readTraffic, readVerdicts} from './xdp/counters.js';
 import type {DataPlane} from './xdp/dataplane.js';
@@ -47,7 +48,7 @@ export interface ReporterSeams {
 	interfaces(): readonly Link[];
 	/** How notifications ended, by channel and outcome. */
 	notifications(): Snapshot['notifications'];
-	/** What somebody else has changed in the maps, by map. */
+	/** What somebody else has changed in maps, links and pins. */
 	drift(): Snapshot['drift'];
 }
 
@@ -108,9 +109,18 @@ export class Reporter {
 			}),
 			health: this.health(),
 			vrrp: await this.vrrp(),
-			sharing: this.#seams.sharing.status(),
+			sharing: this.#sharing(),
+			notSharing: this.#config?.notSharing ?? null,
 			lastReload: this.#lastReload,
 		};
+	}
+
+	#sharing(): SharingReport | null {
+		const status = this.#seams.sharing.status();
+		const config = this.#config?.sharing ?? null;
+		return status === null || config === null
+			? null
+			: {...status, interface: config.interface, keyFrom: config.keyFrom};
 	}
 
 	health(): HealthReport {
@@ -171,7 +181,12 @@ export class Reporter {
 	}
 
 	async #instances(): Promise<readonly InstanceStatus[]> {
-		return this.#config?.instances.length === 0 ? [] : (await this.#seams.vrrp.status()).instances;
+		return (await this.#vrrp())?.instances ?? [];
+	}
+
+	/** null: nothing is asked of lbd-vrrp. */
+	async #vrrp(): Promise<VrrpStatus | null> {
+		return this.#config === null || isIdle(this.#config) ? null : this.#seams.vrrp.status();
 	}
 
 	#instanceReport(status: InstanceStatus): InstanceReport {
@@ -215,6 +230,7 @@ export class Reporter {
 		const {dataPlane} = this.#seams;
 		const {maps, settings} = dataPlane;
 		const flows = dataPlane.countFlows();
+		const vrrp = await this.#vrrp();
 		return {
 			build: {version: VERSION, layoutVersion: settings.layoutVersion},
 			services: this.#serviceSamples(flows),
@@ -223,9 +239,9 @@ export class Reporter {
 			flowSlots: maps.slots(4) + maps.slots(6),
 			persistenceEntries: this.#persistenceEntries,
 			persistenceEntriesMax: 2 * maps.persistenceEntries,
-			instances: (await this.#instances()).map(status => this.#instanceSample(status)),
+			instances: (vrrp?.instances ?? []).map(status => this.#instanceSample(status)),
 			notifications: this.#seams.notifications(),
-			drift: this.#seams.drift(),
+			drift: {...this.#seams.drift(), ...(vrrp === null ? {} : driftOf(vrrp))},
 			sharing: this.#seams.sharing.status(),
 			reloads: {...this.#reloads, lastApplied: this.#lastReload?.applied ?? true},
 		};
@@ -286,6 +302,12 @@ export class Reporter {
 			checks: health.checks.map(checkSample),
 		};
 	}
+}
+
+/** What was deleted of addresses, routes and rules. */
+function driftOf({deleted}: VrrpStatus): Snapshot['drift'] {
+	const counts = {addresses: deleted.address, routes: deleted.route, rules: deleted.rule};
+	return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
 function checkSample({kind, totals, lastDurationUs}: CheckHealth): CheckSample {

@@ -38,8 +38,9 @@ class FakeDataPlane {
 		return 'native';
 	}
 
-	forgetGone(): void {
+	forgetGone(): ReadonlySet<number> {
 		this.looks++;
+		return new Set();
 	}
 
 	apply(ops: readonly Op[]): void {

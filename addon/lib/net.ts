@@ -32,6 +32,7 @@ interface NativeSocket {
 interface NativeNet {
 	openSocket(domain: number, type: number, protocol: number): NativeSocket | Status;
 	schedulingClass(): {policy: number; priority: number} | Status;
+	lockCode(): Status;
 }
 
 let loaded: NativeNet | undefined;
@@ -175,4 +176,13 @@ export function schedulingClass(): {policy: SchedulingPolicy; priority: number} 
 	const scheduling = native().schedulingClass();
 	if (typeof scheduling === 'number') throw new NetError('scheduling class', 'this thread', -scheduling);
 	return {policy: POLICIES[scheduling.policy] ?? 'other', priority: scheduling.priority};
+}
+
+/**
+ * Keeps the program and its libraries in memory, page by page from their first use on (mlock2(2), MLOCK_ONFAULT), so that
+ * code that has run once never waits for a disk again. Throws `NetError` when the limit for locked memory is too low.
+ */
+export function lockCode(): void {
+	const status = native().lockCode();
+	if (status < 0) throw new NetError('lock memory', 'program and libraries', -status);
 }

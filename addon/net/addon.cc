@@ -1,7 +1,12 @@
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+#include <string>
 
 #include <napi.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include "args.h"
 #include "socket.h"
@@ -20,9 +25,23 @@ Napi::Value SchedulingClass(const Napi::CallbackInfo& info) {
   return scheduling;
 }
 
+/** lockCode(): status. Locks what is mapped of files (proc(5), /proc/pid/maps), as it is touched. */
+Napi::Value LockCode(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t from, to;
+    uint64_t inode;
+    if (sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %" SCNu64, &from, &to, &inode) != 3) continue;
+    if (inode != 0 && mlock2(reinterpret_cast<void*>(from), to - from, MLOCK_ONFAULT)) return Status(env, -errno);
+  }
+  return Status(env, 0);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(Socket::Define(env))));
   exports["openSocket"] = Napi::Function::New<Socket::Open>(env, "openSocket");
+  exports["lockCode"] = Napi::Function::New<LockCode>(env, "lockCode");
   exports["schedulingClass"] = Napi::Function::New<SchedulingClass>(env, "schedulingClass");
   return exports;
 }

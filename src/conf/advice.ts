@@ -47,8 +47,8 @@ function checkReturnPath(
 	const warned = new Set<string>();
 	for (const {address, name, backends} of services) {
 		const front = owners.get(address);
-		const nat = backends.filter(({forwarding}) => forwarding.method === 'nat');
 		if (front === undefined) continue;
+		const nat = backends.filter(({forwarding}) => forwarding.method === 'nat');
 		for (const back of instances) {
 			const pair = `${front.name}\n${back.name}`;
 			if (back === front || warned.has(pair) || !nat.some(backend => isGateway(back, backend))) continue;

@@ -14,6 +14,7 @@ const exitCodes = {
 	'include-cycle': ExitCode.badSyntax,
 	'include-limit': ExitCode.badSyntax,
 	'list-unreadable': ExitCode.badValue,
+	'key-unreadable': ExitCode.badValue,
 	'line-too-long': ExitCode.badSyntax,
 	'not-text': ExitCode.badSyntax,
 	undefined: ExitCode.badSyntax,

@@ -4,6 +4,9 @@ import type {Place} from './model.js';
 /** Columns that an excerpt may take, and how many of them come before what it is about. */
 const WIDTH = 100;
 const BEFORE = 60;
+/** A password or key behind its keyword, or a key by itself. That of a file's name is none. */
+const SECRET =
+	/(?<=\b(?:auth_pass|password|key\s{1,20}\d+)\s{1,20}|\bkey\s{1,20}(?!\d+\s))(?!file:)(?:"[^"]*"?|[^\s"{}]+)|hex:[\da-f]+/gi;
 
 /** Shows places as they stand in their files. */
 export class Excerpts {
@@ -16,7 +19,7 @@ export class Excerpts {
 
 	/** The line of a place, and a second one that points to the word; none if the file cannot be read any more. */
 	of({file, line, column}: Pick<Place, 'file' | 'line' | 'column'>): readonly string[] {
-		const text = this.#linesOf(file)[line - 1];
+		const text = this.#linesOf(file)[line - 1]?.replace(SECRET, secret => '*'.repeat(secret.length));
 		if (text === undefined) return [];
 		const from = Math.max(0, column - 1 - BEFORE);
 		const shown = text.slice(from, from + WIDTH).replace(/\p{C}/gu, character => (character === '\t' ? ' ' : '?'));

@@ -8,6 +8,8 @@ export interface Files {
 	 * executable files: keepalived skips them when a glob matches them.
 	 */
 	read(path: string, sizeMax: number): Uint8Array | FileReason;
+	/** Whether others than the owner of a file may read or change it. */
+	isExposed(path: string): boolean;
 	/** The names in a directory in any order; none when it cannot be read. */
 	list(directory: string): readonly string[];
 }

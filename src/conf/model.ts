@@ -6,6 +6,7 @@ import type {Family} from '../net/address.js';
 import type {IpRoute} from '../net/netlink/ip-route.js';
 import type {IpRule} from '../net/netlink/ip-rule.js';
 import type {NewAddress} from '../net/netlink/route.js';
+import type {AuthHmac} from '../net/vrrp-hmac.js';
 import type {Unicast} from '../net/vrrp-packet.js';
 
 /** Where something stands in the configuration: 1-based line and column. */
@@ -340,6 +341,8 @@ export interface Instance {
 	readonly password: string | null;
 	/** The password is not sent: it is the key of authentication headers (`auth_type AH`). */
 	readonly usesAuthHeader: boolean;
+	/** null: no trailers behind its adverts. With one, there is no password. */
+	readonly authHmac: AuthHmac | null;
 	readonly addresses: readonly VirtualAddress[];
 	/** Of either family. */
 	readonly excludedAddresses: readonly VirtualAddress[];
@@ -569,8 +572,12 @@ export interface Settings {
 /** Where and how flows, turns and persistence are shared with the other balancers (`lvs_sync_daemon`). */
 export interface Sharing {
 	readonly interface: string;
-	/** IPv4 multicast. */
+	/** IPv4 multicast, unless there are peers. */
 	readonly group: string;
+	/** Addresses of the other balancers, IPv4, which are told one by one and of which alone anything is taken; empty: the group. */
+	readonly peers: readonly string[];
+	/** Our own address towards them; null: the interface's first one. */
+	readonly source: string | null;
 	readonly port: number;
 	/** Balancers of another number are none of ours. */
 	readonly id: number;
@@ -579,6 +586,8 @@ export interface Sharing {
 	readonly datagramMax: number;
 	/** null: whoever is on the link is believed. */
 	readonly key: string | null;
+	/** Whether the key was said, or is made of what VRRP authenticates itself with. */
+	readonly keyFrom: 'sync' | 'vrrp' | null;
 	/** How long a balancer that starts waits at most, to know the others' connections, before it preempts. */
 	readonly waitUs: number;
 }
@@ -597,4 +606,6 @@ export interface Config {
 	readonly linkDelays: readonly LinkDelay[];
 	/** null: connections do not outlive their balancer. */
 	readonly sharing: Sharing | null;
+	/** Why they do not, where nobody has decided it; null: they do, or somebody has, or there is nothing to share. */
+	readonly notSharing: string | null;
 }

@@ -2,12 +2,12 @@ const NEWLINE = 0x0a;
 
 /** Cuts a byte stream into lines, holding at most `bytesMax` of an unfinished one. */
 export class LineReader {
-	readonly #bytesMax: number;
+	bytesMax: number;
 	#chunks: Uint8Array[] = [];
 	#length = 0;
 
 	constructor(bytesMax: number) {
-		this.#bytesMax = bytesMax;
+		this.bytesMax = bytesMax;
 	}
 
 	/** The lines that are complete now, or null when one is longer than it may be. */
@@ -26,7 +26,7 @@ export class LineReader {
 
 	#keep(bytes: Uint8Array): boolean {
 		this.#length += bytes.length;
-		if (this.#length > this.#bytesMax) return false;
+		if (this.#length > this.bytesMax) return false;
 		if (bytes.length > 0) this.#chunks.push(bytes);
 		return true;
 	}

@@ -37,7 +37,7 @@ export type Cancel = () => void;
 export interface Clock {
 	/** CLOCK_MONOTONIC. */
 	nowUs(): number;
-	/** Wall-clock time, for people and mail only. */
+	/** Wall-clock time: for people, mail, and adverts that are signed with it. */
 	wall(): Date;
 	/** Calls `fn` once, `us` from now. `name` is for diagnostics. */
 	after(us: number, name: string, fn: () => void): Cancel;
@@ -180,7 +180,7 @@ export interface Subprocesses {
 }
 
 /** Datagrams of a multicast group on one link. */
-export interface GroupSocket {
+export interface SyncSocket {
 	/** false: the kernel did not take it. */
 	send(bytes: Uint8Array): boolean;
 	close(): void;

@@ -189,7 +189,7 @@ export const FAMILIES: readonly Family[] = [
 	},
 	{
 		name: 'lbd_drift_total',
-		help: 'Map entries, links and pins that somebody else had changed and that were put right, by map.',
+		help: 'What somebody else had changed and was put right: map entries by map; links, pins, addresses, routes and rules.',
 		type: 'counter',
 		labels: ['map'],
 		samples: ({drift}) => byLabel(NONE, 'map', drift),

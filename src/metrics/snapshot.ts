@@ -12,7 +12,7 @@ export interface Snapshot {
 	readonly instances: readonly InstanceSample[];
 	/** By channel, then by outcome. */
 	readonly notifications: Readonly<Record<string, Readonly<Record<string, number>>>>;
-	/** Entries that somebody else has changed, by map. */
+	/** What somebody else has changed: entries by map; links, pins, addresses, routes, rules. */
 	readonly drift: Readonly<Record<string, number>>;
 	/** null: nothing is shared. */
 	readonly sharing: SharingSample | null;

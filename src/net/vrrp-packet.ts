@@ -3,6 +3,7 @@ import {concatBytes, type Decoded, viewOf} from './bytes.js';
 import {internetChecksum} from './checksum.js';
 import {checksumOnPath, decodeIp, IPV6_HEADER_LENGTH, type IpPacket, type Path} from './ip.js';
 import {AH_LENGTH, AH_PROTOCOL, type AuthReason, openAuthenticated} from './ip-auth.js';
+import {encodeTrailer, type Sealed, type Signature, TRAILER_LENGTH, type TrailerReason} from './vrrp-hmac.js';
 
 export const VRRP_PROTOCOL = 112;
 /** RFC 3768 §5.2.3, RFC 9568 §5.1.2.3: a smaller value proves that the packet was routed here from elsewhere. */
@@ -75,13 +76,13 @@ export type AcceptReason =
 	| 'bad-password'
 	| 'advert-interval'
 	| 'address-list';
-export type RefusalReason = DecodeReason | AcceptReason | AuthReason | 'bad-ip-header';
+export type RefusalReason = DecodeReason | AcceptReason | AuthReason | TrailerReason | 'bad-ip-header';
 
-/** The VRRP message without an IP header, checksum filled in. */
-export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
+/** The VRRP message without an IP header, checksum filled in; behind it, if it is to be signed, the trailer. */
+export function encodeAdvert(advert: Advert, path: Path, signature: Signature | null = null): Uint8Array {
 	const body = concatBytes(...advert.addresses.map(addressBytes));
-	const trailer = advert.version === 2 ? passwordBytes(advert.password) : new Uint8Array();
-	const message = concatBytes(new Uint8Array(HEADER_LENGTH), body, trailer);
+	const password = advert.version === 2 ? passwordBytes(advert.password) : new Uint8Array();
+	const message = concatBytes(new Uint8Array(HEADER_LENGTH), body, password);
 	const view = viewOf(message);
 	view.setUint8(0, (advert.version << 4) | ADVERTISEMENT);
 	view.setUint8(1, advert.vrid);
@@ -93,38 +94,55 @@ export function encodeAdvert(advert: Advert, path: Path): Uint8Array {
 	} else {
 		view.setUint16(4, Math.round(advert.advertUs / CENTISECOND_US));
 	}
-	view.setUint16(6, checksum(message, advert.version, path));
-	return message;
+	const {version, vrid} = advert;
+	const signed = {version, vrid, source: path.source, message};
+	const whole = signature === null ? message : concatBytes(message, encodeTrailer(signed, signature));
+	viewOf(whole).setUint16(6, checksum(whole, message.length, version, path));
+	return whole;
+}
+
+/** What an advertisement says, for who only listens: a trailer behind it is not looked at. */
+export function decodeAdvert(packet: IpPacket, ttl: TtlRange = ON_LINK): Decoded<Advert, DecodeReason> {
+	const decoded = decodeSealed(packet, ttl);
+	return decoded.ok ? {ok: true, value: decoded.value.advert} : decoded;
+}
+
+/** A well-formed advertisement, and what of it is signed. */
+interface SealedAdvert {
+	readonly advert: Advert;
+	readonly sealed: Sealed;
 }
 
 /** Reads an advertisement from outside in: once a field has passed, nothing behind it looks at it again. */
-export function decodeAdvert(packet: IpPacket, [ttlMin, ttlMax] = ON_LINK): Decoded<Advert, DecodeReason> {
-	const message = packet.payload;
+function decodeSealed(packet: IpPacket, [ttlMin, ttlMax]: TtlRange): Decoded<SealedAdvert, DecodeReason> {
+	const {payload} = packet;
 	if (packet.ttl < ttlMin || packet.ttl > ttlMax) return {ok: false, reason: 'bad-ttl'};
-	if (message.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
-	const view = viewOf(message);
+	if (payload.length < HEADER_LENGTH) return {ok: false, reason: 'bad-length'};
+	const view = viewOf(payload);
 	const of = family(packet.source);
 	const version = versionOf(view.getUint8(0) >> 4, of);
 	if (version === null) return {ok: false, reason: 'bad-version'};
 	if ((view.getUint8(0) & 0x0f) !== ADVERTISEMENT) return {ok: false, reason: 'bad-type'};
 	const addressesEnd = HEADER_LENGTH + view.getUint8(3) * addressLength(of);
-	if (message.length !== addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0)) return {ok: false, reason: 'bad-length'};
-	if (checksum(message, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
+	const end = addressesEnd + (version === 2 ? PASSWORD_LENGTH : 0);
+	if (payload.length !== end && payload.length !== end + TRAILER_LENGTH) return {ok: false, reason: 'bad-length'};
+	if (checksum(payload, end, version, packet) !== 0) return {ok: false, reason: 'bad-checksum'};
 	const auth = version === 2 ? view.getUint8(4) : AUTH_NONE;
 	if (auth > AUTH_HEADER) return {ok: false, reason: 'bad-auth-type'};
-	return {
-		ok: true,
-		value: {
-			version,
-			vrid: view.getUint8(1),
-			priority: view.getUint8(2),
-			// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.6).
-			advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
-			addresses: readAddresses(message.subarray(HEADER_LENGTH, addressesEnd), addressLength(of)),
-			password: auth === AUTH_PASS ? passwordText(message.subarray(addressesEnd)) : null,
-			...(auth === AUTH_HEADER && {inAuthHeader: true}),
-		},
+	const vrid = view.getUint8(1);
+	const advert: Advert = {
+		version,
+		vrid,
+		priority: view.getUint8(2),
+		// The four high bits beside version 3's interval are reserved and ignored (RFC 9568 §5.2.6).
+		advertUs: version === 2 ? view.getUint8(5) * SECOND_US : (view.getUint16(4) & 0x0fff) * CENTISECOND_US,
+		addresses: readAddresses(payload.subarray(HEADER_LENGTH, addressesEnd), addressLength(of)),
+		password: auth === AUTH_PASS ? passwordText(payload.subarray(addressesEnd, end)) : null,
+		...(auth === AUTH_HEADER && {inAuthHeader: true}),
 	};
+	const trailer = payload.length === end ? null : payload.subarray(end);
+	const sealed = {version, vrid, source: packet.source, message: payload.subarray(0, end), trailer};
+	return {ok: true, value: {advert, sealed}};
 }
 
 /** An advertisement that has passed every check, and who sent it. */
@@ -135,17 +153,28 @@ export interface ReceivedAdvert {
 	readonly sequence?: number;
 }
 
+/** What else an instance goes by in believing adverts. */
+export interface Reception {
+	/** null: they come by multicast. */
+	readonly unicast?: Unicast | null;
+	/** null: they come without. */
+	readonly headers?: AuthHeaders | null;
+	/** Why one is not believed for what is behind its message; by default, nothing may be. */
+	readonly distrusts?: (sealed: Sealed) => TrailerReason | null;
+}
+
+const expectsNoTrailer = ({trailer}: Sealed): TrailerReason | null => (trailer === null ? null : 'unexpected-trailer');
+
 /**
  * Takes a datagram, IP header included, through every check of the instance that would send `own` from `ownSource`
- * itself, by `unicast` if that is not null. Other routers' instances share the wire, so the VRID is looked at first and refuses without suspicion. The set
+ * itself. Other routers' instances share the wire, so the VRID is looked at first and refuses without suspicion. The set
  * of refused packets is keepalived 2.2.7's: two kinds of router must agree on who is master.
  */
 export function receiveAdvert(
 	datagram: Uint8Array,
 	own: Advert,
 	ownSource: string,
-	unicast: Unicast | null = null,
-	headers: AuthHeaders | null = null,
+	{unicast = null, headers = null, distrusts = expectsNoTrailer}: Reception = {},
 ): Decoded<ReceivedAdvert, RefusalReason> {
 	const packet = decodeIp(datagram);
 	if (!packet.ok) return packet;
@@ -157,11 +186,12 @@ export function receiveAdvert(
 	if (ttl === undefined) return {ok: false, reason: 'unknown-peer'};
 	const opened = headers === null ? null : openAuthenticated(datagram, packet.value, headers.key);
 	if (opened?.ok === false) return opened;
-	const decoded = decodeAdvert(opened?.value.inner ?? packet.value, ttl);
+	const decoded = decodeSealed(opened?.value.inner ?? packet.value, ttl);
 	if (!decoded.ok) return decoded;
+	const {advert, sealed} = decoded.value;
 	const sequence = opened && {sequence: opened.value.sequence};
-	const reason = refusal(decoded.value, own) ?? (isReplayed(sequence, headers) ? 'replayed' : null);
-	return reason === null ? {ok: true, value: {advert: decoded.value, source, ...sequence}} : {ok: false, reason};
+	const reason = distrusts(sealed) ?? refusal(advert, own) ?? (isReplayed(sequence, headers) ? 'replayed' : null);
+	return reason === null ? {ok: true, value: {advert, source, ...sequence}} : {ok: false, reason};
 }
 
 /** All routers of a VRID count on from the highest they have heard, so that a lower one has been sent before. */
@@ -230,7 +260,11 @@ function passwordText(bytes: Uint8Array): string {
 	return Buffer.from(bytes).toString('utf8').replace(/\0+$/, '');
 }
 
-/** Version 3 sums a pseudo header as well (RFC 9568 §5.2.8; for IPv4 too, as keepalived does), version 2 does not. */
-function checksum(message: Uint8Array, version: 2 | 3, path: Path): number {
-	return version === 2 ? internetChecksum(message) : checksumOnPath(message, VRRP_PROTOCOL, path);
+/**
+ * Version 3 sums a pseudo header as well (RFC 9568 §5.2.8; for IPv4 too, as keepalived does), version 2 does not. A trailer,
+ * from `end` on, counts in IPv6 alone, where keepalived leaves the sum to the kernel.
+ */
+function checksum(payload: Uint8Array, end: number, version: 2 | 3, path: Path): number {
+	const summed = family(path.source) === 6 ? payload : payload.subarray(0, end);
+	return version === 2 ? internetChecksum(summed) : checksumOnPath(summed, VRRP_PROTOCOL, path);
 }

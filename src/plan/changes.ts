@@ -81,6 +81,11 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 	vrid: 'virtual_router_id',
 	advertUs: 'advert_int',
 	password: 'auth_pass',
+	'authHmac.keys': 'auth_hmac key',
+	'authHmac.activeKeyId': 'auth_hmac active_key',
+	'authHmac.antiReplay': 'auth_hmac anti_replay',
+	'authHmac.windowS': 'auth_hmac time_window',
+	'authHmac.mode': 'auth_hmac mode',
 	'instance.addresses': 'virtual_ipaddress',
 	excludedAddresses: 'virtual_ipaddress_excluded',
 	'instance.routes': 'virtual_routes',
@@ -115,6 +120,7 @@ const PLACE = 'place';
 const NAMES: ReadonlySet<string> = new Set([PLACE, 'name', 'realServer', 'backends', 'checks', 'sorryServer']);
 
 type Blocks = readonly string[];
+type Struct = Readonly<Record<string, unknown>>;
 type Owner = Pick<Change, 'service' | 'backend'>;
 
 const NOBODY: Owner = {service: null, backend: null};
@@ -131,7 +137,7 @@ class Comparison {
 				const owner = {service: name, backend: null};
 				if (old === undefined || now === undefined)
 					this.#block([], `virtual_server ${name}`, now !== undefined, owner, true);
-				else if (!isSame(old, now, PLACE)) this.#service(old, now, [`virtual_server ${name}`], owner);
+				else this.#service(old, now, [`virtual_server ${name}`], owner);
 			},
 		);
 	}
@@ -152,10 +158,9 @@ class Comparison {
 			after,
 			({name}) => name,
 			(old, now, name) => {
-				const of = {...owner, backend: name};
+				const of = {service: owner.service, backend: name};
 				const title = `${word} ${name}`;
 				if (old === undefined || now === undefined) return this.#block(blocks, title, now !== undefined, of, true);
-				if (isSame(old, now, PLACE)) return;
 				this.fields([...blocks, title], old, now, '', of);
 				this.#checks(old.checks, now.checks, [...blocks, title], of);
 			},
@@ -198,14 +203,13 @@ class Comparison {
 		within = blocks.length === 0 ? 'statics' : '',
 		owner = NOBODY,
 	): void {
-		for (const field of new Set([...Object.keys(before), ...Object.keys(after)])) {
-			if (NAMES.has(field)) continue;
-			this.#field(blocks, field, [Reflect.get(before, field), Reflect.get(after, field)], within, owner);
-		}
+		const [old, now] = [before as Struct, after as Struct];
+		for (const field in old) this.#field(blocks, field, old[field], now[field], within, owner);
+		for (const field in now) if (!(field in old)) this.#field(blocks, field, undefined, now[field], within, owner);
 	}
 
-	#field(blocks: Blocks, field: string, [old, now]: readonly [unknown, unknown], within: string, owner: Owner): void {
-		if (isSame(old, now, PLACE)) return;
+	#field(blocks: Blocks, field: string, old: unknown, now: unknown, within: string, owner: Owner): void {
+		if (NAMES.has(field) || isSame(old, now, PLACE)) return;
 		const keyword = keywordOf(within, field);
 		if (Array.isArray(old) && Array.isArray(now)) return this.#lines(blocks, keyword, old, now, owner);
 		if (isStruct(old) && isStruct(now) && haveSameFields(old, now)) return this.fields(blocks, old, now, field, owner);
@@ -225,8 +229,10 @@ class Comparison {
 		}
 		for (const line of gone) this.#block(blocks, `${keyword} ${line}`, false, owner);
 		for (const line of come) this.#block(blocks, `${keyword} ${line}`, true, owner);
-		if (gone.length + come.length === 0)
-			this.#changed(blocks, `order of ${keyword}`, [...(old ?? [])].join(', '), [...(now ?? [])].join(', '), owner);
+		if (gone.length + come.length > 0) return;
+		const [was, is] = [[...(old ?? [])].join(', '), [...(now ?? [])].join(', ')];
+		// Lines that only a secret tells apart are not in another order.
+		this.#changed(blocks, was === is ? keyword : `order of ${keyword}`, was, is, owner);
 	}
 
 	#value(blocks: Blocks, what: string, before: unknown, after: unknown, owner: Owner): void {
@@ -235,11 +241,11 @@ class Comparison {
 	}
 
 	#changed(blocks: Blocks, what: string, before: string, after: string, owner: Owner): void {
-		this.changes.push({blocks, kind: 'changed', what, before, after, ...owner, itself: false});
+		this.changes.push({blocks, kind: 'changed', what, before, after, itself: false, ...owner});
 	}
 
 	#block(blocks: Blocks, what: string, isNew: boolean, owner: Owner, itself = false): void {
-		this.changes.push({blocks, kind: isNew ? 'added' : 'removed', what, before: null, after: null, ...owner, itself});
+		this.changes.push({blocks, kind: isNew ? 'added' : 'removed', what, before: null, after: null, itself, ...owner});
 	}
 
 	/** Visits all of two lists by their keys: first what was there, then what is new. */
@@ -249,7 +255,8 @@ class Comparison {
 		keyOf: (value: T) => string,
 		visit: (old: T | undefined, now: T | undefined, key: string) => void,
 	): void {
-		const rest = new Map(after.map(value => [keyOf(value), value]));
+		const rest = new Map<string, T>();
+		for (const value of after) rest.set(keyOf(value), value);
 		for (const old of before) {
 			const key = keyOf(old);
 			visit(old, rest.get(key), key);

@@ -103,8 +103,9 @@ class Draft implements Desired {
 		}
 		const key = {addr: addressBytes(service.address), port: service.port, proto: protocolNumber(service.protocol)};
 		this.tables.services.set(id, {
-			...key,
 			addr: withRoom(key.addr),
+			port: key.port,
+			proto: key.proto,
 			family: family(service.address),
 			scheduler: SCHEDULERS[service.scheduler].number,
 			turn: 0n,

@@ -9,9 +9,18 @@ export function isSame(a: unknown, b: unknown, but?: string): boolean {
 	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
 	if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
 	if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((one, n) => isSame(one, b[n], but));
+	return areSameStructs(a as Struct, b as Struct, but);
+}
+
+type Struct = Readonly<Record<string, unknown>>;
+
+function areSameStructs(a: Struct, b: Struct, but: string | undefined): boolean {
+	let names = 0;
 	for (const name in a) {
-		if (name !== but && !isSame(Reflect.get(a, name), Reflect.get(b, name), but)) return false;
+		if (name === but) continue;
+		if (!isSame(a[name], b[name], but) || !(name in b)) return false;
+		names++;
 	}
-	for (const name in b) if (name !== but && !(name in a)) return false;
-	return true;
+	for (const name in b) if (name !== but) names--;
+	return names === 0;
 }

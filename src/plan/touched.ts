@@ -35,10 +35,10 @@ export function touched(
 		const isNew = change.itself && change.kind === 'added';
 		const touches = !isNew && (service !== null || concernsAll(change));
 		return {
-			...change,
 			connections: touches ? connections(service, backend) : 0,
 			persistenceEntries: touches ? persistenceEntries(service, backend) : 0,
 			fate: fateOf(change, service === null ? undefined : policies.get(service)),
+			...change,
 		};
 	});
 }

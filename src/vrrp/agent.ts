@@ -19,6 +19,7 @@ export class VrrpAgent {
 	readonly #log: Log = new MessageLog(message => this.#outbox.send(message));
 	readonly #build: string;
 	readonly #realTime: boolean;
+	readonly #onFault: (error: unknown) => void;
 	readonly #onStopping: () => void;
 	readonly #onStopped: () => void;
 	#work: Promise<void> = Promise.resolve();
@@ -32,7 +33,8 @@ export class VrrpAgent {
 	#cancelGrace: Cancel = () => {};
 
 	/**
-	 * `openHost` is called for the first configuration; what it throws refuses that. At `onStopping` the ear is to
+	 * `openHost` is called for the first configuration; what it throws refuses that. `onFault`: of ours; it may tell us to
+	 * stop. At `onStopping` the ear is to
 	 * close: no other daemon is wanted.
 	 */
 	constructor(options: {
@@ -40,6 +42,7 @@ export class VrrpAgent {
 		clock: Clock;
 		build: string;
 		realTime: boolean;
+		onFault: (error: unknown) => void;
 		onStopping: () => void;
 		onStopped: () => void;
 	}) {
@@ -47,6 +50,7 @@ export class VrrpAgent {
 		this.#clock = options.clock;
 		this.#build = options.build;
 		this.#realTime = options.realTime;
+		this.#onFault = options.onFault;
 		this.#onStopping = options.onStopping;
 		this.#onStopped = options.onStopped;
 		this.#waitForDaemon();
@@ -85,13 +89,13 @@ export class VrrpAgent {
 		this.#waitForDaemon();
 	}
 
-	/** Tells the daemon of a fault of ours. */
-	complain(text: string): void {
-		this.#log.error({}, text);
+	/** Tells the daemon what is wrong with this process. */
+	complain(level: 'warn' | 'error', text: string): void {
+		this.#log[level]({}, text);
 	}
 
 	receive(message: ToVrrp): void {
-		this.#work = this.#work.then(() => this.#carryOut(message));
+		this.#work = this.#work.then(() => this.#carryOut(message)).catch(this.#onFault);
 	}
 
 	#waitForDaemon(): void {
@@ -156,8 +160,7 @@ export class VrrpAgent {
 	}
 
 	#status(): VrrpStatus {
-		const {instances, groups} = this.#router?.status() ?? {instances: [], groups: []};
-		return {realTime: this.#realTime, instances, groups};
+		return {realTime: this.#realTime, ...(this.#router?.status() ?? NOTHING)};
 	}
 
 	async #configure(config: VrrpConfig, tracked: readonly TrackerReport[], legacies: readonly Legacy[]): Promise<void> {
@@ -174,6 +177,13 @@ export class VrrpAgent {
 		}
 	}
 }
+
+/** Before there is a configuration. */
+export const NOTHING: Omit<VrrpStatus, 'realTime'> = {
+	instances: [],
+	groups: [],
+	deleted: {address: 0, route: 0, rule: 0},
+};
 
 /** Log lines go to the daemon, which writes all there are. */
 class MessageLog implements Log {

@@ -295,6 +295,8 @@ export class VrrpChild {
 		this.#cancelTimeout();
 		this.#running.greeting = greeting;
 		this.#endSearch();
+		// One that has only begun could not be told yet.
+		if (this.#stopping !== null) return this.#tell({kind: 'stop'});
 		if (this.#proposed !== null || this.#accepted !== null) this.#greet();
 	}
 
@@ -412,8 +414,11 @@ const UNHEARD: VrrpEvents = {
 
 const NOTHING: Estate = {legacies: [], tracked: []};
 
-/** Whether it asks for nothing. */
-function isIdle({instances, statics: {addresses, routes, rules}}: VrrpConfig): boolean {
+/** Whether it asks for nothing of lbd-vrrp. */
+export function isIdle({
+	instances,
+	statics: {addresses, routes, rules},
+}: Pick<VrrpConfig, 'instances' | 'statics'>): boolean {
 	return [instances, addresses, routes, rules].every(({length}) => length === 0);
 }
 

@@ -16,6 +16,7 @@ import {addressBytes, family, isLinkLocal} from '../net/address.js';
 import {compareBytes} from '../net/bytes.js';
 import type {Path} from '../net/ip.js';
 import {encodeAuthenticated} from '../net/ip-auth.js';
+import {type Signature, Trailers} from '../net/vrrp-hmac.js';
 import {
 	type Advert,
 	type AuthHeaders,
@@ -132,6 +133,10 @@ export class InstanceRunner {
 	#rivalSince: Date | null = null;
 	/** Of the last authentication header that was sent or believed. */
 	#sequence = 0;
+	readonly #trailers = new Trailers();
+	/** Since when clocks are nearly too far apart, and whether that has been said. */
+	#skewedSinceUs: number | null = null;
+	#isSkewTold = false;
 	readonly #refused: Partial<Record<RefusalReason, number>> = {};
 	readonly #transitions: Partial<Record<Role, number>> = {};
 	/** Why it is what it is. */
@@ -168,6 +173,7 @@ export class InstanceRunner {
 		this.#holdings = new Holdings(host.netlink, this.#log);
 		this.#announcer = new Announcer(host.sockets);
 		this.#since = host.clock.wall();
+		this.#trailers.configure(instance.authHmac, instance.unicast?.peers.length);
 	}
 
 	get name(): string {
@@ -201,7 +207,9 @@ export class InstanceRunner {
 		return untilUs === null ? 0 : Math.max(0, untilUs - this.#host.clock.nowUs());
 	}
 
-	#inherit({masterForUs, released}: Omit<Legacy, 'key'>): void {
+	#inherit({masterForUs, released, sequence = 0, trailers}: Omit<Legacy, 'key'>): void {
+		this.#sequence = sequence;
+		if (trailers !== undefined) this.#trailers.recall(trailers);
 		if (released) this.dispatch({kind: 'release'});
 		this.#resumableUntilUs = this.#host.clock.nowUs() + masterForUs;
 		if (masterForUs === 0) return;
@@ -228,8 +236,11 @@ export class InstanceRunner {
 		}
 	}
 
-	/** Compares what the kernel has now with what the machine believes, and tells it the difference. */
-	observe(inventory: Inventory): void {
+	/**
+	 * Compares what the kernel has now with what the machine believes, and tells it the difference. Returns what somebody else
+	 * has deleted.
+	 */
+	observe(inventory: Inventory): readonly Holding[] {
 		this.#links = inventory.links;
 		// Somebody else took it down, or it is another one.
 		if (this.#virtualLink()?.up === false) this.#isRaised = false;
@@ -241,12 +252,14 @@ export class InstanceRunner {
 		if (lost.some(({kind}) => kind === 'address')) this.dispatch({kind: 'address-lost'});
 		// A route that went with its link, or that somebody took, is no reason to let go of the addresses.
 		if (this.#state.role === 'master') this.#holdings.addAll(this.#wanted().filter(({kind}) => kind !== 'address'));
+		return lost;
 	}
 
 	/** Puts a changed configuration of the same VRID on the same interface in force, keeping state and counters. */
 	reconfigure(instance: Instance, grouped: boolean, multicastGroup: string, inventory: Inventory): void {
 		this.#instance = instance;
 		this.#lines = new Wanted(instance);
+		this.#trailers.configure(instance.authHmac, instance.unicast?.peers.length);
 		this.#defaultGroup = multicastGroup;
 		this.#links = inventory.links;
 		const before = this.#priority;
@@ -281,7 +294,7 @@ export class InstanceRunner {
 		this.#detach();
 		this.#announcer.close();
 		await this.#holdings.settled();
-		return {masterForUs, released};
+		return {masterForUs, released, sequence: this.#sequence, trailers: this.#trailers.memory()};
 	}
 
 	/**
@@ -581,8 +594,8 @@ export class InstanceRunner {
 	}
 
 	/** What goes into the socket: with an authentication header, the whole packet. */
-	#encode(advert: Advert, path: Path, ttl: number): Uint8Array {
-		const message = encodeAdvert(advert, path);
+	#encode(advert: Advert, path: Path, ttl: number, signature: Signature | null): Uint8Array {
+		const message = encodeAdvert(advert, path, signature);
 		const {password, usesAuthHeader} = this.#instance;
 		if (!usesAuthHeader || password === null) return message;
 		this.#sequence++;
@@ -603,8 +616,9 @@ export class InstanceRunner {
 		const adverts = own ?? base;
 		const advert = this.#ownAdvert(priority);
 		const destinations = group === null ? (this.#instance.unicast?.peers ?? []).map(({address}) => address) : [group];
+		const signature = this.#trailers.next(this.#host.clock.wall().getTime());
 		const sent = destinations.filter(to =>
-			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl), to)),
+			this.#sends(() => adverts.send(this.#encode(advert, {source, destination: to}, ttl, signature), to)),
 		);
 		if (sent.length === 0) return;
 		this.#advertsSent++;
@@ -664,13 +678,11 @@ export class InstanceRunner {
 	#receive(packet: Packet): void {
 		if (this.#attachment === null) return;
 		const own = this.#attachment.source;
-		const received = receiveAdvert(
-			packet.bytes,
-			this.#ownAdvert(this.#priority),
-			own,
-			this.#instance.unicast,
-			this.#authHeaders(),
-		);
+		const received = receiveAdvert(packet.bytes, this.#ownAdvert(this.#priority), own, {
+			unicast: this.#instance.unicast,
+			headers: this.#authHeaders(),
+			distrusts: sealed => this.#trailers.check(sealed, this.#host.clock.wall().getTime()),
+		});
 		if (!received.ok) {
 			this.#refused[received.reason] = (this.#refused[received.reason] ?? 0) + 1;
 			if (isRefusedMaster(received.reason)) this.#hearRival({address: packet.from, refused: received.reason});
@@ -678,6 +690,7 @@ export class InstanceRunner {
 		}
 		this.#advertsReceived++;
 		this.#sequence = received.value.sequence ?? this.#sequence;
+		this.#lookAtSkew(received.value.source);
 		this.#noteMaster(received.value);
 		const {advert, source} = received.value;
 		this.dispatch({
@@ -688,6 +701,25 @@ export class InstanceRunner {
 		});
 		if (advert.priority === 0) this.#endRival();
 		else this.#hearRival({address: source, refused: null});
+	}
+
+	/**
+	 * Before clocks are so far apart that adverts are refused. Said once, and again after a better time, but not of adverts that
+	 * have waited for us in the socket.
+	 */
+	#lookAtSkew(source: string): void {
+		const {authHmac, advertUs} = this.#instance;
+		const {skewS} = this.#trailers;
+		const nearness = authHmac?.antiReplay === 'time' ? Math.abs(skewS) / authHmac.windowS : 0;
+		if (nearness <= 0.25) this.#isSkewTold = false;
+		if (nearness <= 0.5) this.#skewedSinceUs = null;
+		if (nearness <= 0.5 || this.#isSkewTold) return;
+		const nowUs = this.#host.clock.nowUs();
+		this.#skewedSinceUs ??= nowUs;
+		if (nowUs - this.#skewedSinceUs < advertUs) return;
+		this.#isSkewTold = true;
+		const text = `the clock of ${source} is ${Math.abs(skewS)} s ${skewS > 0 ? 'behind' : 'ahead of'} ours`;
+		this.#log.warn({source, skewS}, `(${this.name}) ${text}: beyond ${authHmac?.windowS} s its adverts are refused`);
 	}
 
 	// Two masters: what is heard after our own adverts have said who should be it

@@ -3,7 +3,7 @@
  * `lbd` starts it and talks to it over the socket; when `lbd` dies, this goes on and waits some time for another one.
  */
 import {closeSync, writeSync} from 'node:fs';
-import {schedulingClass} from 'libbpf-ts/net';
+import {lockCode, schedulingClass} from 'libbpf-ts/net';
 import {ControlError, ExitCode} from '../errors.js';
 import {build} from '../host/real/build.js';
 import {realClock} from '../host/real/clock.js';
@@ -13,7 +13,7 @@ import {VrrpEar} from '../host/real/vrrp-ear.js';
 import {vrrpTitle} from '../host/real/vrrp-process.js';
 import {PinnedLeases} from '../xdp/leases.js';
 import {VrrpAgent} from './agent.js';
-import type {ToVrrp} from './protocol.js';
+import {parseToVrrp} from './protocol.js';
 
 /** A pipe from `lbd`, which waits for a byte of it before it connects. */
 const LISTENING_FD = 3;
@@ -38,25 +38,37 @@ async function main(socket: string): Promise<void> {
 		clock: realClock,
 		build: build(),
 		realTime: isRealTime(),
+		onFault: fail,
 		onStopping: () => ear.close(),
 		onStopped: () => void ear.flush().then(() => process.exit(exitCode)),
 	});
 	const ear = new VrrpEar({
 		connected: send => agent.connected(send),
-		message: message => agent.receive(message as ToVrrp),
+		message: said => {
+			const message = parseToVrrp(said);
+			if (message !== null) agent.receive(message);
+			return message !== null;
+		},
 		drained: () => agent.drained(),
 		disconnected: () => agent.disconnected(),
 	});
-	process.on('uncaughtException', error => {
-		// The second one comes from the stopping itself.
-		if (exitCode === ExitCode.bug) process.exit(exitCode);
-		exitCode = ExitCode.bug;
-		agent.complain(`lbd-vrrp: ${error.stack}`);
-		agent.receive({kind: 'stop'});
-	});
+	process.on('uncaughtException', fail);
+	try {
+		lockCode();
+	} catch (error) {
+		agent.complain('warn', `adverts may have to wait for a disk: ${(error as Error).message}`);
+	}
 	await ear.listen(socket);
 	writeSync(LISTENING_FD, '\n');
 	closeSync(LISTENING_FD);
+
+	function fail(error: unknown): void {
+		// The second one comes from the stopping itself.
+		if (exitCode === ExitCode.bug) process.exit(exitCode);
+		exitCode = ExitCode.bug;
+		agent.complain('error', `lbd-vrrp: ${error instanceof Error ? error.stack : String(error)}`);
+		agent.receive({kind: 'stop'});
+	}
 }
 
 const [, , socket] = process.argv;

@@ -23,12 +23,18 @@ export class Outbox {
 	disconnect(): void {
 		this.#taker = null;
 		// Answers were for the one that asked.
-		const news = this.#waiting.filter(({kind}) => NEWS.has(kind));
-		this.#waiting.splice(0, Number.POSITIVE_INFINITY, ...news);
+		this.#drop(({kind}) => !NEWS.has(kind));
+	}
+
+	#drop(isOld: (message: FromVrrp) => boolean): void {
+		const rest = this.#waiting.filter(message => !isOld(message));
+		this.#waiting.splice(0, Number.POSITIVE_INFINITY, ...rest);
 	}
 
 	send(message: FromVrrp): void {
 		if (this.#taker === null && !NEWS.has(message.kind)) return;
+		// Whoever asks for it again does not wait for the one before any more.
+		if (message.kind === 'status') this.#drop(({kind}) => kind === 'status');
 		this.#waiting.push(message);
 		this.flush();
 		if (this.#waiting.length <= NEWS_MAX) return;

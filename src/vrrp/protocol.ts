@@ -1,7 +1,7 @@
 /**
  * What `lbd` and `lbd-vrrp` say to each other over `lbd-vrrp`'s socket: one JSON object a line. `lbd` begins with `hello`
- * and is answered `ready`. Both ends are of the same build but for the messages `hello`, `ready`, `hand-on` and
- * `handed-on`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
+ * and is answered `ready`. Both ends are of the same build but for the messages `hello`, `ready`, `hand-on`,
+ * `handed-on` and `stop`, whose form must therefore stay. The end of the connection is a message too: `lbd-vrrp` then waits some time for
  * another `lbd`, and stops in good order, so that a dead daemon leaves no address behind.
  */
 import type {
@@ -16,6 +16,7 @@ import type {
 } from '../conf/model.js';
 import type {ExitCode} from '../errors.js';
 import type {Family} from '../net/address.js';
+import type {TrailerMemory} from '../net/vrrp-hmac.js';
 import type {RefusalReason} from '../net/vrrp-packet.js';
 import type {Cause, Role} from './machine.js';
 import type {OtherMaster} from './rival-watch.js';
@@ -53,6 +54,10 @@ export interface Legacy {
 	/** It is still master for so long, even if it says nothing: nobody takes over sooner. 0: it is not. */
 	readonly masterForUs: number;
 	readonly released: boolean;
+	/** Of the last authentication header that it has sent or believed; absent: of an older build. */
+	readonly sequence?: number;
+	/** Absent: of an older build. */
+	readonly trailers?: TrailerMemory;
 }
 
 export interface InstanceStatus {
@@ -104,6 +109,8 @@ export interface VrrpStatus {
 	readonly realTime: boolean;
 	readonly instances: readonly InstanceStatus[];
 	readonly groups: readonly GroupStatus[];
+	/** How much of what it holds somebody else has deleted. */
+	readonly deleted: Readonly<Record<'address' | 'route' | 'rule', number>>;
 }
 
 export interface Transition {
@@ -151,6 +158,43 @@ export type ToVrrp =
 	/** Nobody preempts a master before its connections are known here; who hears no master takes over all the same. */
 	| {readonly kind: 'wait'; readonly waits: boolean}
 	| {readonly kind: 'stop'};
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+const areObjects = (value: unknown): boolean => Array.isArray(value) && value.every(isObject);
+const always = (): boolean => true;
+const isAboutName = ({id, name}: Fields): boolean => typeof id === 'number' && typeof name === 'string';
+
+function isConfig(config: unknown): boolean {
+	if (!isObject(config)) return false;
+	const {instances, syncGroups, trackGroups, statics, multicastGroups, graceUs} = config;
+	const lists = [instances, syncGroups, trackGroups];
+	return (
+		lists.every(areObjects) && [statics, multicastGroups].every(isObject) && typeof graceUs === 'number' && graceUs >= 0
+	);
+}
+
+/** What the fields of each kind must be. Only the surface of a configuration is looked at: lbd has checked the rest. */
+const FORMS: Readonly<Record<ToVrrp['kind'], (message: Fields) => boolean>> = {
+	hello: always,
+	configure: ({config, tracked, legacies}) => isConfig(config) && areObjects(tracked) && areObjects(legacies),
+	tracked: ({tracked}) => areObjects(tracked),
+	status: ({id}) => typeof id === 'number',
+	release: isAboutName,
+	reclaim: isAboutName,
+	'hand-on': always,
+	wait: ({waits}) => typeof waits === 'boolean',
+	stop: always,
+};
+
+/** What somebody has said to `lbd-vrrp`; null if no lbd says such a thing. */
+export function parseToVrrp(said: object): ToVrrp | null {
+	const message = said as Fields;
+	const {kind} = message;
+	if (typeof kind !== 'string' || !Object.hasOwn(FORMS, kind)) return null;
+	return FORMS[kind as ToVrrp['kind']](message) ? (said as ToVrrp) : null;
+}
 
 export type FromVrrp =
 	/** The program runs and listens; the first word to each daemon. `status`: of what an earlier daemon has configured. */

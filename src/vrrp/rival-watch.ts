@@ -10,12 +10,19 @@ export interface OtherMaster {
 /** Of its advert intervals: an honest master is given up after three. */
 const SILENT_INTERVALS = 3.5;
 
-/** Refused adverts that a router of our own VRID sends which is master by other rules or another password. */
+/** Refused adverts that a router of our own VRID sends which is master by other rules, another key or another clock. */
 const REFUSED_MASTERS: ReadonlySet<RefusalReason> = new Set([
 	'bad-version',
 	'bad-auth-type',
 	'bad-password',
 	'bad-auth-header',
+	'missing-trailer',
+	'unexpected-trailer',
+	'bad-trailer',
+	'stale',
+	'unknown-key',
+	'bad-hmac',
+	'replayed',
 	'advert-interval',
 	'address-list',
 ]);

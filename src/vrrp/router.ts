@@ -9,7 +9,7 @@ import {Inventory, type Scope, takeInventory} from './inventory.js';
 import {LinkDelays} from './link-delays.js';
 import type {Role} from './machine.js';
 import {Promotion} from './promotion.js';
-import type {GroupStatus, InstanceStatus, Legacy, PriorityChange, Rival, Transition, VrrpConfig} from './protocol.js';
+import type {Legacy, PriorityChange, Rival, Transition, VrrpConfig, VrrpStatus} from './protocol.js';
 import {SharedSockets} from './shared-sockets.js';
 import {StaticHoldings} from './statics.js';
 import {decideGroup} from './sync-group.js';
@@ -42,6 +42,8 @@ export class Router {
 	/** What is known of the trackers other than links, by `trackerName`; it holds until something newer is heard. */
 	readonly #tracked = new Map<string, TrackerReport>();
 	readonly #statics: StaticHoldings;
+	/** See VrrpStatus. */
+	readonly #deleted = {address: 0, route: 0, rule: 0};
 	readonly #promotion: Promotion;
 	readonly #virtualMacs: VirtualMacs;
 	readonly #linkDelays: LinkDelays;
@@ -92,7 +94,7 @@ export class Router {
 		});
 	}
 
-	status(): {instances: InstanceStatus[]; groups: GroupStatus[]} {
+	status(): Omit<VrrpStatus, 'realTime'> {
 		return {
 			instances: [...this.#runners.values()].map(runner => runner.status()),
 			groups: this.#groups.map(({name, role, members}) => ({
@@ -100,6 +102,7 @@ export class Router {
 				role,
 				instances: members.map(member => member.name),
 			})),
+			deleted: {...this.#deleted},
 		};
 	}
 
@@ -348,8 +351,9 @@ export class Router {
 		const isStale = await this.#virtualMacs.provide(this.#instances, found.links);
 		const inventory = isStale ? await this.#look(this.#scope) : found;
 		await this.#promotion.enforce(this.#promoting, inventory.links);
-		await this.#statics.observe(inventory);
-		for (const runner of this.#runners.values()) runner.observe(inventory);
+		const deleted = await this.#statics.observe(inventory);
+		const held = [...this.#runners.values()].flatMap(runner => runner.observe(inventory));
+		for (const {kind} of [...deleted, ...held]) this.#deleted[kind]++;
 	}
 
 	/** What there is, with links that have changed for good. */

@@ -42,11 +42,12 @@ export class StaticHoldings {
 		await this.#addAll(inventory);
 	}
 
-	/** Puts back what is missing. */
-	async observe(inventory: Inventory): Promise<void> {
+	/** Puts back what is missing; returns what somebody else has deleted. */
+	async observe(inventory: Inventory): Promise<readonly Holding[]> {
 		const lost = this.#holdings.noticeLost(inventory);
 		if (lost.length > 0) this.#log.warn({lost: lost.map(({text}) => text)}, 'static blocks: deleted by somebody else');
 		await this.#addAll(inventory);
+		return lost;
 	}
 
 	/** What the track groups of an instance miss, or null. */

@@ -5,7 +5,7 @@
  */
 import {existsSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
-import {BpfError, type BpfProgram} from 'libbpf-ts';
+import {BpfError, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -37,7 +37,7 @@ import {
 	type Sizes,
 } from './load.js';
 import {MAP_NAMES, Maps} from './maps.js';
-import {countPersistence, type EntryChangers, retellEntries, sweepPersistence} from './persistence.js';
+import {countPersistence, type EntryChangers, Retelling, sweepPersistence} from './persistence.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {SharingPlane} from './sharing.js';
@@ -52,7 +52,7 @@ import {
 	withRoom,
 } from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
-import {carryOver, type Fields, fieldsIn, type PinnedMap, planUpgrade} from './upgrade.js';
+import {carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -146,6 +146,8 @@ export class DataPlane {
 	readonly #clockReader: BpfProgram;
 	readonly #attachments: Attachments;
 	readonly #blockList: BlockList;
+	#retellings: readonly Retelling[];
+	readonly #log: Log;
 	/** How often something was applied. */
 	#writes = 0;
 	#sharing = false;
@@ -160,6 +162,8 @@ export class DataPlane {
 		objects: Objects;
 		attachments: Attachments;
 		blockList: BlockList;
+		retellings: readonly Retelling[];
+		log: Log;
 	}) {
 		this.maps = parts.maps;
 		this.settings = parts.settings;
@@ -171,6 +175,8 @@ export class DataPlane {
 		this.#clockReader = parts.objects.program('read_clock');
 		this.#attachments = parts.attachments;
 		this.#blockList = parts.blockList;
+		this.#retellings = parts.retellings;
+		this.#log = parts.log;
 	}
 
 	/**
@@ -215,10 +221,10 @@ export class DataPlane {
 
 	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
-		const {objects, isUpgrade, told} = adopted
+		const {objects, isUpgrade, retellings} = adopted
 			? await loadPinned(options, pins)
-			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false, told: NOTHING_TOLD};
-		const closeables: {close(): void}[] = [objects];
+			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false, retellings: []};
+		const closeables: {close(): void}[] = [objects, ...retellings];
 		try {
 			const maps = new Maps(name => objects.map(name));
 			closeables.push(maps);
@@ -229,7 +235,7 @@ export class DataPlane {
 			closeables.push(attachments);
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
-			retellPersistence(objects, told, inForce, log);
+			await retell(retellings, objects, inForce, log);
 			objects.connect(maps);
 			return new DataPlane({
 				maps,
@@ -241,6 +247,8 @@ export class DataPlane {
 				objects,
 				attachments,
 				blockList,
+				retellings,
+				log,
 			});
 		} catch (error) {
 			for (const closeable of closeables) closeable.close();
@@ -335,6 +343,8 @@ export class DataPlane {
 		try {
 			await this.#blockList.change(changes);
 		} finally {
+			const tick = this.jiffies() >> BigInt(this.settings.coarseShift);
+			this.#putSettings({...this.settings, blocksChanged: Number(BigInt.asUintN(32, tick))});
 			this.#putAttention();
 		}
 	}
@@ -357,17 +367,28 @@ export class DataPlane {
 		return this.#attachments.attach(ifindex, nic);
 	}
 
+	/** Once every NIC has the program: takes over what another version has noted until then. */
+	async finishUpgrade(): Promise<void> {
+		await retell(this.#retellings, this.#objects, this.settings, this.#log);
+		for (const retelling of this.#retellings) retelling.close();
+		this.#retellings = [];
+	}
+
 	/** Interface indexes that carry the program, with the mode. */
 	attached(): ReadonlyMap<number, AttachMode> {
 		return this.#attachments.modes();
 	}
 
-	/** Lets go of NICs that are gone, and of their slots: the kernel has taken their ports out of `nic_ports`. */
-	forgetGone(): void {
+	/**
+	 * Lets go of NICs that are gone, or from which somebody has taken the program, and of their slots: the kernel has taken the
+	 * ports of those that are gone out of `nic_ports`. Returns their indexes.
+	 */
+	forgetGone(): ReadonlySet<number> {
 		const gone = this.#attachments.forgetGone();
 		for (const [index, {ifindex}] of this.tables.nics) {
 			if (gone.has(ifindex)) this.apply([{map: 'nics', index, value: null}]);
 		}
+		return gone;
 	}
 
 	/** What the maps hold by themselves, for comparison; null when somebody of us has written to them meanwhile. */
@@ -473,6 +494,7 @@ export class DataPlane {
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
 	close(): void {
+		for (const retelling of this.#retellings) retelling.close();
 		this.#attachments.close();
 		this.maps.close();
 		this.#objects.close();
@@ -498,11 +520,9 @@ interface Loaded {
 	readonly objects: Objects;
 	/** Some maps of the earlier run are not the program's. */
 	readonly isUpgrade: boolean;
-	/** What maps held whose entries the program has to be told, once there are settings. */
-	readonly told: ReadonlyMap<string, readonly Fields[]>;
+	/** Of maps whose entries the program has to be told, once there are settings. */
+	readonly retellings: readonly Retelling[];
 }
-
-const NOTHING_TOLD: Loaded['told'] = new Map();
 
 /**
  * Loads the program for what is pinned. Maps of another version go on, or have what they hold carried over; what would be
@@ -520,18 +540,16 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 			[...pinned].filter(([name]) => fates.get(name) === 'kept').map(([name, {map}]) => [name, map]),
 		);
 		const objects = new Objects(objectDirectory, wanted, others);
-		const told = new Map<string, readonly Fields[]>();
 		try {
 			for (const [name, fate] of fates) {
 				if (fate !== 'kept') log.warn({map: name, fate}, 'a map of an earlier run is not what this version needs');
 				const from = pinned.get(name);
-				if (fate === 'told anew' && from !== undefined) told.set(name, await fieldsIn(name, from));
 				if (fate !== 'carried over' || from === undefined) continue;
 				const lost = await carryOver(name, from, objects.map(name), now);
 				if (lost > 0) log.warn({map: name, entries: lost}, UNFIT);
 			}
 			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
-			return {objects, isUpgrade: others.size < now.maps.size, told};
+			return {objects, isUpgrade: others.size < now.maps.size, retellings: retellingsOf(pinned, fates, pins)};
 		} catch (error) {
 			objects.close();
 			throw error;
@@ -543,14 +561,28 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 
 const UNFIT = 'entries do not fit any more and are lost';
 
-function retellPersistence(objects: Objects, told: Loaded['told'], {coarseShift}: Settings, log: Log): void {
+function retellingsOf(
+	pinned: ReadonlyMap<string, PinnedMap>,
+	fates: ReadonlyMap<string, MapFate>,
+	pins: Pins,
+): Retelling[] {
+	const told = [...pinned].filter(([name]) => fates.get(name) === 'told anew');
+	return told.map(([name, {layouts}]) => {
+		const family = name.endsWith('6') ? 6 : 4;
+		return new Retelling(name, family, {map: RawMap.openPinned(pins.map(name)), layouts});
+	});
+}
+
+async function retell(
+	retellings: readonly Retelling[],
+	objects: Objects,
+	{coarseShift}: Settings,
+	log: Log,
+): Promise<void> {
 	const {jiffies} = readClock(objects.program('read_clock'));
-	for (const [map, family] of [
-		['persistence', 4],
-		['persistence6', 6],
-	] as const) {
-		const lost = retellEntries(changersOf(objects), family, told.get(map) ?? [], {coarseShift, jiffies});
-		if (lost > 0) log.warn({map, entries: lost}, UNFIT);
+	for (const retelling of retellings) {
+		const lost = await retelling.tell(changersOf(objects), {coarseShift, jiffies});
+		if (lost > 0) log.warn({map: retelling.name, entries: lost}, UNFIT);
 	}
 }
 
@@ -586,6 +618,7 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
 		...attention,
 		sharedPerCpu: maps.sharedPerCpu,
+		blocksChanged: settingsOf(maps).blocksChanged,
 		timeouts: flowTimeouts(timeouts, hz),
 	};
 	maps.settings.set(0, value);

@@ -86,6 +86,7 @@ export const FlowShift = {
 	FLOW_BACKEND_SHIFT: 32,
 	FLOW_STATE_SHIFT: 48,
 	FLOW_COPY_SHIFT: 52,
+	FLOW_CLIENT_SHIFT: 54,
 	FLOW_LOCK_SHIFT: 55,
 	FLOW_GENERATION_SHIFT: 56,
 	NEXT_HOP_NIC_SHIFT: 48,
@@ -159,7 +160,9 @@ export const Program = {
 	PROGRAM_FRAGMENT_NEW6: 10,
 	PROGRAM_VIRTUAL: 11,
 	PROGRAM_VIRTUAL6: 12,
-	PROGRAMS: 13,
+	PROGRAM_UNUSUAL: 13,
+	PROGRAM_UNUSUAL6: 14,
+	PROGRAMS: 15,
 } as const;
 export type Program = (typeof Program)[keyof typeof Program];
 
@@ -789,7 +792,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 120 bytes. */
+/** struct settings, 128 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -804,11 +807,12 @@ export interface Settings {
 	readonly flags: number;
 	readonly sharedPerCpu: number;
 	readonly virtualVerdicts: bigint;
+	readonly blocksChanged: number;
 	readonly timeouts: FlowTimeouts;
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 120,
+	size: 128,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -823,7 +827,9 @@ export const settings: Codec<Settings> = {
 		putU32(view, 40, value.flags, 'settings.flags');
 		putU32(view, 44, value.sharedPerCpu, 'settings.shared_per_cpu');
 		putU64(view, 48, value.virtualVerdicts, 'settings.virtual_verdicts');
-		put(view, 56, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putU32(view, 56, value.blocksChanged, 'settings.blocks_changed');
+		putPad(view, 60, 4);
+		put(view, 64, flowTimeouts, value.timeouts, 'settings.timeouts');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -839,23 +845,27 @@ export const settings: Codec<Settings> = {
 		flags: view.getUint32(40, true),
 		sharedPerCpu: view.getUint32(44, true),
 		virtualVerdicts: view.getBigUint64(48, true),
-		timeouts: take(view, 56, flowTimeouts),
+		blocksChanged: view.getUint32(56, true),
+		timeouts: take(view, 64, flowTimeouts),
 	}),
 };
 
 /** struct share_head, 64 bytes. */
 export interface ShareHead {
 	readonly next: bigint;
+	readonly read: bigint;
 }
 export const shareHead: Codec<ShareHead> = {
 	name: 'share_head',
 	size: 64,
 	encode(value, view) {
 		putU64(view, 0, value.next, 'share_head.next');
-		putPad(view, 8, 56);
+		putU64(view, 8, value.read, 'share_head.read');
+		putPad(view, 16, 48);
 	},
 	decode: view => ({
 		next: view.getBigUint64(0, true),
+		read: view.getBigUint64(8, true),
 	}),
 };
 
@@ -1164,7 +1174,7 @@ export const maps = {
 	programs: {
 		name: 'programs',
 		type: MapType.programArray,
-		maxEntries: 13,
+		maxEntries: 15,
 		flags: 0,
 		key: u32,
 		value: u32,

@@ -58,6 +58,7 @@ const CONTINUATIONS = [
 	['lb_answer', Program.PROGRAM_ANSWER, Program.PROGRAM_ANSWER6],
 	['lb_fragment', Program.PROGRAM_FRAGMENT, Program.PROGRAM_FRAGMENT6],
 	['lb_virtual', Program.PROGRAM_VIRTUAL, Program.PROGRAM_VIRTUAL6],
+	['lb_unusual', Program.PROGRAM_UNUSUAL, Program.PROGRAM_UNUSUAL6],
 	['lb_fragment_new', Program.PROGRAM_FRAGMENT_NEW, Program.PROGRAM_FRAGMENT_NEW6],
 ] as const;
 

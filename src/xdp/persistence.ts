@@ -2,11 +2,12 @@
 import type {BpfProgram} from 'libbpf-ts';
 import {Bug} from '../errors.js';
 import type {Family} from '../net/address.js';
+import {bytesKey} from '../net/bytes.js';
 import {Clients, type Entry, findClients, visitEntries} from './flows.js';
 import {EntryChange, type Settings} from './layout.gen.js';
 import {type ByFamily, FLOW_SIZES, type Maps} from './maps.js';
 import {addressIn, type BackendId, type ServiceId, type Tables} from './tables.js';
-import type {Fields} from './upgrade.js';
+import {type Fields, fieldsIn, type PinnedMap} from './upgrade.js';
 
 /** How often the daemon sweeps. */
 export const SWEEP_S = 10;
@@ -76,21 +77,48 @@ function change(
 const ADDRESSES_BYTES: ByFamily<number> = {4: FLOW_SIZES[4].slot - 24, 6: FLOW_SIZES[6].slot - 32};
 
 /**
- * Makes the entries that an earlier version had in a hash (up to layout 4): by `client` and `service`, with `backend` and the
- * jiffy at which they end, `expires`. Returns how many of those that still hold there is no room for.
+ * Makes the entries that an earlier version has in a hash (up to layout 4): by `client` and `service`, with `backend` and the
+ * jiffy at which they end, `expires`. That version goes on with it until the present one is on all NICs.
  */
-export function retellEntries(
-	changers: EntryChangers,
-	family: Family,
-	told: readonly Fields[],
-	moment: {readonly coarseShift: number; readonly jiffies: bigint},
-): number {
-	const entries = told.map(fields => hashedEntry(family, fields)).filter(({expires}) => expires > moment.jiffies);
-	const refused = entries.filter(({name, backend, expires}) => {
-		const lastTick = Number(BigInt.asUintN(32, expires >> BigInt(moment.coarseShift)));
-		return !putEntry(changers, name, {backend, lastTick});
-	});
-	return refused.length;
+export class Retelling {
+	/** Of the map. */
+	readonly name: string;
+	readonly #family: Family;
+	readonly #from: PinnedMap;
+	/** What was told of each entry. */
+	readonly #told = new Map<string, string>();
+
+	constructor(name: string, family: Family, from: PinnedMap) {
+		this.name = name;
+		this.#family = family;
+		this.#from = from;
+	}
+
+	/** Tells what holds and has not been told so. Returns how many entries there is no room for. */
+	async tell(
+		changers: EntryChangers,
+		moment: {readonly coarseShift: number; readonly jiffies: bigint},
+	): Promise<number> {
+		let refused = 0;
+		for (const fields of await fieldsIn(this.name, this.#from)) {
+			const {name, backend, expires} = hashedEntry(this.#family, fields);
+			if (expires <= moment.jiffies || !this.#isNews(name, `${backend} ${expires}`)) continue;
+			const lastTick = Number(BigInt.asUintN(32, expires >> BigInt(moment.coarseShift)));
+			if (!putEntry(changers, name, {backend, lastTick})) refused++;
+		}
+		return refused;
+	}
+
+	#isNews({client, service}: EntryName, content: string): boolean {
+		const entry = `${service} ${bytesKey(client)}`;
+		const isNews = this.#told.get(entry) !== content;
+		this.#told.set(entry, content);
+		return isNews;
+	}
+
+	close(): void {
+		this.#from.map.close();
+	}
 }
 
 function hashedEntry(family: Family, fields: Fields): {name: EntryName; backend: BackendId; expires: bigint} {

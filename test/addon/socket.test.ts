@@ -39,7 +39,7 @@ const LOCALHOST = Uint8Array.of(127, 0, 0, 1);
 const LOCALHOST_IPV6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const NET = import.meta.resolve('libbpf-ts/net');
 
-/** A UDP socket on loopback, at a port that no other test uses. */
+/** A UDP socket on loopback, at a port that no other test uses and the kernel gives nobody (ip_local_port_range). */
 function receiver(t: ExecutionContext, port: number): Socket {
 	const socket = new Socket(AF_INET, SOCK_DGRAM, 0);
 	t.teardown(() => socket.close());
@@ -62,11 +62,11 @@ function refusal(code: string, message: RegExp): {instanceOf: typeof NetError; c
 }
 
 test('a datagram arrives with its sender and its time', async t => {
-	const socket = receiver(t, 40_001);
+	const socket = receiver(t, 20_001);
 	socket.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	t.is(socket.receive(), undefined, 'nothing waits yet');
 	const before = BigInt(Date.now()) * 1_000_000n;
-	t.is(sender(t).send(Uint8Array.of(1, 2, 3), sockaddrIn(LOCALHOST, 40_001)), 3);
+	t.is(sender(t).send(Uint8Array.of(1, 2, 3), sockaddrIn(LOCALHOST, 20_001)), 3);
 	await readable(socket);
 	const datagram = socket.receive();
 	t.deepEqual(datagram?.bytes, Uint8Array.of(1, 2, 3));
@@ -77,8 +77,8 @@ test('a datagram arrives with its sender and its time', async t => {
 });
 
 test('without the option there is no time, and an empty datagram is one', async t => {
-	const socket = receiver(t, 40_002);
-	sender(t).send(new Uint8Array(), sockaddrIn(LOCALHOST, 40_002));
+	const socket = receiver(t, 20_002);
+	sender(t).send(new Uint8Array(), sockaddrIn(LOCALHOST, 20_002));
 	await readable(socket);
 	t.like(socket.receive(), {bytes: new Uint8Array(), timestampNs: null, truncated: false});
 });
@@ -88,7 +88,7 @@ test('what the options of a socket ask for comes beside the datagram', async t =
 	t.teardown(() => socket.close());
 	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
 	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
-	const to = sockaddrIn6(LOCALHOST_IPV6, {port: 40_010});
+	const to = sockaddrIn6(LOCALHOST_IPV6, {port: 20_010});
 	socket.bind(to);
 	const out = new Socket(AF_INET6, SOCK_DGRAM, 0);
 	t.teardown(() => out.close());
@@ -106,9 +106,9 @@ test('what the options of a socket ask for comes beside the datagram', async t =
 });
 
 test('a datagram longer than the room for it is cut, and says so', async t => {
-	const socket = receiver(t, 40_003);
+	const socket = receiver(t, 20_003);
 	const out = sender(t);
-	for (const length of [10, 4]) out.send(new Uint8Array(length).fill(length), sockaddrIn(LOCALHOST, 40_003));
+	for (const length of [10, 4]) out.send(new Uint8Array(length).fill(length), sockaddrIn(LOCALHOST, 20_003));
 	await readable(socket);
 	t.like(socket.receive(4), {bytes: new Uint8Array(4).fill(10), truncated: true});
 	t.like(socket.receive(4), {bytes: new Uint8Array(4).fill(4), truncated: false});
@@ -117,9 +117,9 @@ test('a datagram longer than the room for it is cut, and says so', async t => {
 });
 
 test('the listener is called again while something is left, and can be replaced', async t => {
-	const socket = receiver(t, 40_004);
+	const socket = receiver(t, 20_004);
 	const out = sender(t);
-	for (const byte of [1, 2, 3]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 40_004));
+	for (const byte of [1, 2, 3]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 20_004));
 	const bytes: (number | undefined)[] = [];
 	socket.onReadable(() => t.fail('this listener is replaced'));
 	await new Promise<void>(resolve => {
@@ -133,9 +133,9 @@ test('the listener is called again while something is left, and can be replaced'
 });
 
 test('a socket may be closed by its own listener', async t => {
-	const socket = receiver(t, 40_005);
+	const socket = receiver(t, 20_005);
 	const out = sender(t);
-	for (const byte of [1, 2]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 40_005));
+	for (const byte of [1, 2]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 20_005));
 	let calls = 0;
 	await new Promise<void>(resolve => {
 		socket.onReadable(() => {
@@ -162,8 +162,8 @@ test('a closed socket refuses everything by name, closing again is fine', t => {
 });
 
 test('what the kernel refuses has its code', t => {
-	const socket = receiver(t, 40_006);
-	t.throws(() => receiver(t, 40_006), refusal('EADDRINUSE', /^bind: inet datagram socket, protocol 0: EADDRINUSE/));
+	const socket = receiver(t, 20_006);
+	t.throws(() => receiver(t, 20_006), refusal('EADDRINUSE', /^bind: inet datagram socket, protocol 0: EADDRINUSE/));
 	t.throws(() => socket.bind(Uint8Array.of(1)), refusal('EINVAL', /^bind/));
 	t.throws(() => socket.send(new Uint8Array(70_000), sockaddrIn(LOCALHOST, 9)), refusal('EMSGSIZE', /^send/));
 	t.throws(() => socket.setOption(SOL_IP, 9999, 1), refusal('ENOPROTOOPT', /^set option 0\/9999/));
@@ -306,7 +306,7 @@ privileged('a packet socket sees the frames of its interface', async t => {
 	const socket = new Socket(AF_PACKET, SOCK_RAW, 0);
 	t.teardown(() => socket.close());
 	socket.bind(sockaddrLl({ifindex: 1, protocol: ETH_P_ALL}));
-	sender(t).send(new TextEncoder().encode('sluice'), sockaddrIn(LOCALHOST, 40_009));
+	sender(t).send(new TextEncoder().encode('sluice'), sockaddrIn(LOCALHOST, 20_009));
 	await new Promise<void>(resolve => {
 		socket.onReadable(() => {
 			const frame = socket.receive();
@@ -316,3 +316,85 @@ privileged('a packet socket sees the frames of its interface', async t => {
 		});
 	});
 });
+
+privileged('locked code stays in memory: its mappings are marked so', async t => {
+	const script = `
+		import {readFileSync} from 'node:fs';
+		import {lockCode} from ${JSON.stringify(NET)};
+		const marks = () => [...readFileSync('/proc/self/smaps', 'utf8').matchAll(/ r-xp .* \\/(?:.|\\n)*?VmFlags:(.*)/g)];
+		const locked = () => marks().filter(([, flags]) => flags.split(' ').includes('lo')).length;
+		const before = locked();
+		lockCode();
+		console.log(JSON.stringify({before, all: locked() === marks().length && marks().length > 1}));`;
+	const {stdout} = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+	t.deepEqual(JSON.parse(stdout), {before: 0, all: true});
+});
+
+/** In a network namespace of its own: what a socket's listener hears while its interface goes, and when that is long over. */
+async function heardAtTheEndOf(socket: string, change: string): Promise<{errors: string[]; later: number}> {
+	const script = `
+		import {execFileSync} from 'node:child_process';
+		import * as net from ${JSON.stringify(NET)};
+		const {AF_INET, AF_NETLINK, AF_PACKET, SOCK_RAW, SOL_IP, SOL_SOCKET} = net;
+		const ip = command => execFileSync('ip', command.split(' '));
+		ip('link add one type veth peer name two');
+		for (const name of ['one', 'two']) ip('link set ' + name + ' up');
+		const ifindex = JSON.parse(ip('-json link show one'))[0].ifindex;
+		const socket = ${socket};
+		let calls = 0;
+		const errors = [];
+		const receive = () => {
+			try {
+				return socket.receive() !== undefined;
+			} catch (error) {
+				errors.push(error.code);
+				return errors.length < 100;
+			}
+		};
+		socket.onReadable(() => {
+			calls++;
+			while (receive());
+		});
+		for (const command of ${JSON.stringify(change)}.split('; ')) ip(command);
+		// Whatever the kernel has to say of that is said by then; a listener that is called for nothing is so thousands of times.
+		await new Promise(resolve => setTimeout(resolve, 500));
+		const before = calls;
+		await new Promise(resolve => setTimeout(resolve, 300));
+		console.log(JSON.stringify({errors, later: calls - before}));
+		socket.close();`;
+	const argv = ['--net', process.execPath, '--input-type=module', '--eval', script];
+	const {stdout} = await promisify(execFile)('unshare', argv);
+	return JSON.parse(stdout);
+}
+
+const frames = `(() => {
+	const socket = new net.Socket(AF_PACKET, SOCK_RAW, 0);
+	socket.bind(net.sockaddrLl({ifindex, protocol: net.ETH_P_ALL}));
+	return socket;
+})()`;
+const adverts = `(() => {
+	const socket = new net.Socket(AF_INET, SOCK_RAW, 112);
+	socket.setOption(SOL_SOCKET, net.SO_BINDTODEVICE, Buffer.from('one\\0'));
+	socket.setOption(SOL_IP, net.IP_ADD_MEMBERSHIP, net.ipMreqn({group: Uint8Array.of(224, 0, 0, 18), ifindex}));
+	return socket;
+})()`;
+/** With the least room that there is. */
+const events = `(() => {
+	const socket = new net.Socket(AF_NETLINK, SOCK_RAW, net.NETLINK_ROUTE);
+	socket.setOption(SOL_SOCKET, net.SO_RCVBUFFORCE, 1);
+	socket.bind(net.sockaddrNl({groups: 0x11}));
+	return socket;
+})()`;
+const addresses = Array.from({length: 20}, (_, n) => `address add 10.9.9.${n}/32 dev one`).join('; ');
+
+for (const [what, socket, change, errors] of [
+	['frames, the interface goes down', frames, 'link set one down', ['ENETDOWN']],
+	['frames, the interface is deleted', frames, 'link delete one', ['ENETDOWN']],
+	['adverts, the interface goes down', adverts, 'link set one down', []],
+	['adverts, the interface is deleted', adverts, 'link delete one', []],
+	['events, more than there is room for', events, addresses, ['ENOBUFS']],
+] as const) {
+	privileged(`an error is heard once, and then there is silence: ${what}`, async t => {
+		t.deepEqual(await heardAtTheEndOf(socket, change), {errors: [...errors], later: 0});
+	});
+}

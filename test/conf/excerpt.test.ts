@@ -18,6 +18,21 @@ test('a long line is cut around the word', t => {
 
 test('a terminal is not played tricks on', t => t.is(excerpts.of(at(5, 1))[0], '    5 | nul? é?'));
 
+test('a secret is not shown, and what points to a word still does', t => {
+	const lines = [
+		'auth_pass 1215 x',
+		'key 1 hex:00ff',
+		'key 12 "a b c" 9',
+		'$K=hex:00ff',
+		'key 1 file:/etc/k',
+		'key "a b"',
+	];
+	const secrets = new Excerpts(new MemoryFiles({f: lines.join('\n')}));
+	t.deepEqual(secrets.of(at(1, 16)), ['    1 | auth_pass **** x', '      |                ^']);
+	const shown = lines.map((_, index) => secrets.of(at(index + 1, 1))[0]?.slice(8));
+	t.deepEqual(shown.slice(1), ['key 1 ********', 'key 12 ******* 9', '$K=********', 'key 1 file:/etc/k', 'key *****']);
+});
+
 test('what is not there is not shown', t => {
 	t.deepEqual(excerpts.of(at(99, 1)), []);
 	t.deepEqual(excerpts.of({file: 'gone', line: 1, column: 1}), []);

@@ -1,7 +1,7 @@
 import {posix} from 'node:path';
 import type {FileReason, Files} from '../../src/conf/files.js';
 
-/** A disk of `path: content`; a content may also be the reason why the file cannot be read. */
+/** A disk of `path: content`; a content may also be the reason why the file cannot be read. Who is called `open` is open to all. */
 export class MemoryFiles implements Files {
 	readonly #contents: ReadonlyMap<string, string | Uint8Array>;
 	readonly #refused: ReadonlyMap<string, FileReason>;
@@ -21,6 +21,10 @@ export class MemoryFiles implements Files {
 		if (content === undefined) return this.list(path).length > 0 ? 'not-regular' : 'missing';
 		const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
 		return bytes.length > sizeMax ? 'too-large' : bytes;
+	}
+
+	isExposed(path: string): boolean {
+		return posix.basename(path).startsWith('open');
 	}
 
 	list(directory: string): readonly string[] {

@@ -6,7 +6,7 @@ import {MemoryFiles} from './memory-files.js';
 /** What `readConfig` makes of a text, with the complaints as they are printed; `lists` are other files. */
 export function read(
 	text: string | Uint8Array,
-	lists: Readonly<Record<string, string>> = {},
+	lists: Readonly<Record<string, string | Uint8Array>> = {},
 ): {readonly config: Config | null; readonly printed: readonly string[]} {
 	const {config, diagnostics} = readConfig('lb.conf', new MemoryFiles({...lists, 'lb.conf': text}));
 	return {config, printed: diagnostics.map(formatDiagnostic)};
@@ -60,7 +60,7 @@ ${extra.top ?? ''}
 }
 
 /** The configuration of a text that must have one; `lists` are other files. */
-export function configOf(text: string, lists: Readonly<Record<string, string>> = {}): Config {
+export function configOf(text: string, lists: Readonly<Record<string, string | Uint8Array>> = {}): Config {
 	const {config, printed} = read(text, lists);
 	if (config === null) throw new Error(printed.join('\n'));
 	return config;

@@ -32,6 +32,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			version: 2,
 			advertUs: 1_000_000,
 			usesAuthHeader: false,
+			authHmac: null,
 			password: '1215',
 			addresses: [
 				{
@@ -107,6 +108,9 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 	return {
 		file,
 		sharing: null,
+		notSharing:
+			'VRRP has no secret to use as a key, as auth_type PASS sends its password in the clear: write \'sync { key "…" }\' ' +
+			"into the lbd block of all balancers, or 'sync { off }'",
 		globals: {
 			routerId: null,
 			mail: {

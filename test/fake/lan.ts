@@ -173,6 +173,8 @@ export class FakeStation implements Sockets {
 	readonly #readables: (() => void)[] = [];
 	#stalled = false;
 	dead = false;
+	/** How far the machine's wall clock is ahead of the others'. */
+	wallAheadS = 0;
 	/** Interfaces on which the kernel refuses sockets. */
 	readonly forbidden = new Set<string>();
 
@@ -185,7 +187,7 @@ export class FakeStation implements Sockets {
 	/** The machine's clock; its timers wait while the process is stalled and never come once it is dead. */
 	readonly clock: Clock = {
 		nowUs: () => this.#clock.nowUs(),
-		wall: () => this.#clock.wall(),
+		wall: () => new Date(this.#clock.wall().getTime() + this.wallAheadS * 1000),
 		after: (us, name, fn) => this.#after(us, name, fn),
 	};
 

@@ -469,6 +469,30 @@ static void states_follow_the_packets(void)
 	}
 }
 
+/* What a packet of either side makes of a stamp and of the client bit. */
+static void the_client_bit_is_of_the_stamps_tick(void)
+{
+	static const struct {
+		__u32 stamp;
+		__u64 bit;
+		__u32 event;
+		__u32 next_stamp;
+		__u64 next_bit;
+	} cases[] = {
+		{999, 0, FLOW_ACK, 1000, FLOW_CLIENT},
+		{999, FLOW_CLIENT, FLOW_ACK | FLOW_FROM_SERVER, 1000, 0},
+		{1000, 0, FLOW_ACK, 1000, FLOW_CLIENT},
+		{1000, FLOW_CLIENT, FLOW_ACK | FLOW_FROM_SERVER, 1000, FLOW_CLIENT},
+		{1001, 0, FLOW_ACK, 1001, 0}, /* another CPU is a tick ahead */
+	};
+
+	for (__u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 next = flow_next(word_of(FLOW_ESTABLISHED, cases[i].stamp) | cases[i].bit, cases[i].event, 0, &now);
+
+		EXPECT(next == (word_of(FLOW_ESTABLISHED, cases[i].next_stamp) | cases[i].next_bit));
+	}
+}
+
 int main(void)
 {
 	busy_slot_does_not_hide_our_own();
@@ -483,6 +507,7 @@ int main(void)
 	timeout_zero_means_never();
 	update_of_a_reused_slot_is_a_miss();
 	states_follow_the_packets();
+	the_client_bit_is_of_the_stamps_tick();
 	a_flow_moves_to_its_secondary_bucket();
 	nothing_moves_where_nothing_is_free();
 	a_moving_flow_is_never_missed_nor_doubled_nor_loses_an_update();

@@ -12,6 +12,7 @@ function stream(course: string): Outcome[] {
 		error: went === 'x' ? 'ETIMEDOUT' : null,
 		startedMs: 1000 + n * 20,
 		ms: went === '.' ? 2 : 900,
+		stall: {startedMs: 1000 + n * 20, ms: went === '.' ? 2 : 900},
 	}));
 }
 

@@ -31,7 +31,7 @@ function packet(changes: Partial<Advert> = {}, sequence = 3, key = KEY): Uint8Ar
 }
 
 function receive(bytes: Uint8Array, {own = {}, key = KEY, sequence = 0} = {}): ReturnType<typeof receiveAdvert> {
-	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', null, {key, sequence});
+	return receiveAdvert(bytes, {...ADVERT, priority: 100, ...own}, '192.168.1.20', {headers: {key, sequence}});
 }
 
 test('as keepalived has it, byte for byte', t => {
@@ -48,10 +48,8 @@ test('to a unicast peer, as keepalived has it: a router on the way may take from
 	const routed = KEEPALIVED_UNICAST.slice();
 	routed[8] = 64;
 	const unicast = {peers: [{address: '192.168.1.10', ttl: ANY_TTL}], checkSource: true, ttl: 255};
-	const received = receiveAdvert(routed, {...advert, priority: 100}, '192.168.1.11', unicast, {
-		key: '1215',
-		sequence: 1,
-	});
+	const headers = {key: '1215', sequence: 1};
+	const received = receiveAdvert(routed, {...advert, priority: 100}, '192.168.1.11', {unicast, headers});
 	t.like(received, {ok: true, value: {advert: {priority: 200}, sequence: 2}});
 });
 

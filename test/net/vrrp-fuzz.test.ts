@@ -3,6 +3,7 @@ import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
 import {encodeIpv6, type IpPacket} from '../../src/net/ip.js';
+import {type AuthHmac, type Signature, Trailers} from '../../src/net/vrrp-hmac.js';
 import {
 	type Advert,
 	decodeAdvert,
@@ -33,9 +34,19 @@ function randomBytes(random: Random, length: number): Uint8Array {
 	return Uint8Array.from({length}, () => below(random, 256));
 }
 
+interface Kind {
+	readonly family: 4 | 6;
+	readonly version: 2 | 3;
+	readonly password: string | null;
+	readonly isSigned?: boolean;
+}
+
 /** One of each kind that there is; a new kind of authentication is a new line here. */
-const kinds: readonly {readonly family: 4 | 6; readonly version: 2 | 3; readonly password: string | null}[] = [
+const kinds: readonly Kind[] = [
 	{family: 4, version: 2, password: null},
+	{family: 4, version: 2, password: null, isSigned: true},
+	{family: 4, version: 3, password: null, isSigned: true},
+	{family: 6, version: 3, password: null, isSigned: true},
 	{family: 4, version: 2, password: 'sekret'},
 	{family: 4, version: 2, password: '12345678'},
 	{family: 4, version: 3, password: null},
@@ -46,10 +57,29 @@ interface Sent {
 	readonly family: 4 | 6;
 	readonly advert: Advert;
 	readonly packet: IpPacket;
+	readonly isSigned: boolean;
+}
+
+const WALL_MS = 1_790_000_000_000;
+const SECRET = Buffer.alloc(32, 0x5a);
+const AUTH_HMAC: AuthHmac = {
+	keys: [{id: 1, secret: SECRET.toString('hex')}],
+	activeKeyId: 1,
+	antiReplay: 'time',
+	windowS: 5,
+	mode: 'enforce',
+};
+const SIGNATURE: Signature = {keyId: 1, secret: SECRET, sequence: BigInt(WALL_MS / 1000) << 32n};
+
+/** What the receiver of a kind of advert makes of a datagram. */
+function receive(datagram: Uint8Array, own: Advert, {family, isSigned}: Sent): ReturnType<typeof receiveAdvert> {
+	const trailers = new Trailers();
+	trailers.configure(isSigned ? AUTH_HMAC : null);
+	return receiveAdvert(datagram, own, RECEIVER[family], {distrusts: sealed => trailers.check(sealed, WALL_MS)});
 }
 
 function randomAdvert(random: Random): Sent {
-	const {family, version, password} = pick(random, kinds);
+	const {family, version, password, isSigned = false} = pick(random, kinds);
 	const length = family === 4 ? 4 : 16;
 	const address = (): string => formatAddress(randomBytes(random, length));
 	const advert: Advert = {
@@ -62,8 +92,8 @@ function randomAdvert(random: Random): Sent {
 	};
 	const source = family === 4 ? `10.${below(random, 256)}.1.1` : `fe80::${1 + below(random, 9)}:1`;
 	const destination = pick(random, family === 4 ? ['224.0.0.18', RECEIVER[4]] : ['ff02::12', RECEIVER[6]]);
-	const payload = encodeAdvert(advert, {source, destination});
-	return {family, advert, packet: {source, destination, protocol: VRRP_PROTOCOL, ttl: VRRP_TTL, payload}};
+	const payload = encodeAdvert(advert, {source, destination}, isSigned ? SIGNATURE : null);
+	return {family, advert, isSigned, packet: {source, destination, protocol: VRRP_PROTOCOL, ttl: VRRP_TTL, payload}};
 }
 
 function datagramOf({family, packet}: Sent, payload = packet.payload): Uint8Array {
@@ -91,7 +121,7 @@ test(`${RUNS} random and damaged datagrams are adverts or have a reason: SEED=${
 	for (let run = 0; run < RUNS; run += 2 * COPIES + 2) {
 		const sent = randomAdvert(random);
 		const meet = (datagram: Uint8Array, own = sent.advert): void => {
-			const received = receiveAdvert(datagram, own, RECEIVER[sent.family]);
+			const received = receive(datagram, own, sent);
 			const outcome = received.ok ? 'accepted' : received.reason;
 			outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
 			if (!received.ok) return;
@@ -100,6 +130,7 @@ test(`${RUNS} random and damaged datagrams are adverts or have a reason: SEED=${
 		};
 		meet(randomBytes(random, below(random, 120)));
 		meet(datagramOf(sent, randomBytes(random, below(random, 120))));
+		meet(datagramOf(sent, encodeAdvert(sent.advert, sent.packet)));
 		for (const copy of mutations(datagramOf(sent), COPIES, below(random, 1e9))) meet(copy);
 		for (const copy of mutations(sent.packet.payload, COPIES, below(random, 1e9))) meet(datagramOf(sent, mended(copy)));
 	}
@@ -111,6 +142,8 @@ test(`${RUNS} random and damaged datagrams are adverts or have a reason: SEED=${
 		'bad-length',
 		'bad-checksum',
 		'bad-type',
+		'missing-trailer',
+		'bad-hmac',
 	]) {
 		t.true((outcomes.get(reason) ?? 0) > 0, `no datagram was ${reason}`);
 	}
@@ -122,7 +155,7 @@ test('what is encoded is decoded to the same, also by the receiver it is for', t
 	for (let run = 0; run < RUNS / 20; run++) {
 		const sent = randomAdvert(random);
 		t.deepEqual(decodeAdvert(sent.packet), {ok: true, value: sent.advert});
-		const received = receiveAdvert(datagramOf(sent), sent.advert, RECEIVER[sent.family]);
+		const received = receive(datagramOf(sent), sent.advert, sent);
 		const silent = sent.advert.version === 3 && sent.advert.advertUs === 0;
 		t.deepEqual(
 			received,
@@ -133,16 +166,17 @@ test('what is encoded is decoded to the same, also by the receiver it is for', t
 	}
 });
 
-test('one flipped bit anywhere in the message is a refusal', t => {
+test('one flipped bit anywhere in the message or its trailer is a refusal', t => {
 	const random = seeded(SEED);
 	for (let run = 0; run < RUNS; ) {
-		const {packet, advert} = randomAdvert(random);
+		const sent = randomAdvert(random);
+		const {packet, advert} = sent;
 		const bits = Math.min(packet.payload.length * 8, 2000);
 		for (let bit = 0; bit < bits; bit++, run++) {
 			const payload = packet.payload.slice();
 			payload[bit >> 3] = (payload[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-			const decoded = decodeAdvert({...packet, payload});
-			if (decoded.ok) t.fail(`bit ${bit} of ${JSON.stringify(advert)} may be anything`);
+			const received = receive(datagramOf(sent, payload), advert, sent);
+			if (received.ok) t.fail(`bit ${bit} of ${JSON.stringify(advert)} may be anything`);
 		}
 	}
 	t.pass();

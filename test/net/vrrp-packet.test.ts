@@ -183,7 +183,7 @@ for (const [what, ttl, source, checkSource, reason] of [
 			{address: '192.168.0.3', ttl: [250, 255]},
 		];
 		const packet = ipv4(source, '192.168.0.9', V2_BYTES, {ttl});
-		const received = receiveAdvert(packet, V2, '192.168.0.9', {peers, ttl: 255, checkSource});
+		const received = receiveAdvert(packet, V2, '192.168.0.9', {unicast: {peers, ttl: 255, checkSource}});
 		t.is(received.ok ? null : received.reason, reason);
 	});
 }

@@ -299,8 +299,9 @@ export class Balancer {
 	block(prefix: string): void {
 		const [address = '', length] = prefix.split('/');
 		this.maps.blocked[family(address)].set({length: Number(length), addr: addressBytes(address)}, 1);
-		this.changeSettings(({flags}) => ({
+		this.changeSettings(({flags, coarseShift}) => ({
 			flags: flags | (family(address) === 4 ? SettingFlag.SETTING_BLOCKS : SettingFlag.SETTING_BLOCKS6),
+			blocksChanged: Number(BigInt.asUintN(32, this.jiffies() >> BigInt(coarseShift))),
 		}));
 	}
 
@@ -421,6 +422,7 @@ export class Balancer {
 			flags: [...tables.services.values()].some(({port}) => port === 0) ? SettingFlag.SETTING_ALL_PORTS : 0,
 			virtualVerdicts: virtualVerdicts(tables),
 			sharedPerCpu: maps.sharedPerCpu,
+			blocksChanged: 0,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);

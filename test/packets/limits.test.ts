@@ -116,3 +116,31 @@ packetTest('a flood of sources forgets nobody who owes more than they, and refus
 	t.is(refused, 0);
 	t.is(connect(b, '10.1.0.1', A), 'V_DROP_RATE_SOURCE');
 });
+
+packetTest('an established flow is looked for in the block list in every tick, and when the list has changed', t => {
+	const b = balancer(t, [{at: A, backends: ['10.0.0.71:80']}]);
+	const flow = new Connection(b, '10.1.0.1:1', A);
+	for (const flags of ['S', 'A'] as const) {
+		flow.fromClient(flags);
+		if (flags === 'S') flow.fromServer('SA');
+	}
+	b.block('10.9.0.0/16');
+	t.is(flow.fromClient('A').verdict, 'V_FORWARD');
+	flow.fromServer('A');
+	b.block('10.1.0.0/16');
+	flow.fromServer('A');
+	t.is(flow.fromClient('A').verdict, 'V_DROP_BLOCKED', 'at once, whoever keeps the flow current');
+
+	b.unblock('10.1.0.0/16');
+	b.changeSettings(() => ({blocksChanged: 0}));
+	t.is(flow.fromClient('A').verdict, 'V_FORWARD');
+	b.maps.blocked[4].set({length: 16, addr: Uint8Array.of(10, 1, 0, 0)}, 1);
+	age(b);
+	flow.fromServer('A');
+	t.is(flow.fromClient('A').verdict, 'V_DROP_BLOCKED', 'in the next tick without being told');
+});
+
+/** Lets a tick pass for all flows. */
+function age(b: Balancer): void {
+	b.changeFlows(slot => (slot.word === 0n ? slot : {...slot, word: slot.word - 1n}));
+}

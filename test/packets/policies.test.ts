@@ -58,6 +58,19 @@ for (const {of, vip, from, backends} of FAMILIES) {
 		t.is(c.backend, second);
 	});
 
+	for (const failedBackend of ['drop', 'keep', 'reset', 'reschedule'] as const) {
+		packetTest(`${of}, ${failedBackend}: a datagram of a failed backend's client is dealt anew all the same`, t => {
+			const b = balancer(t, [{at: vip, protocol: 'udp', backends, policy: {failedBackend}}]);
+			const c = new Connection(b, from, vip, 'udp');
+			c.assertForwarded(t, c.request(), 'V_FORWARD_NEW');
+			t.is(c.backend, first);
+			b.setState(address, BackendState.BACKEND_DOWN);
+			c.assertForwarded(t, c.request(), 'V_FORWARD_NEW');
+			t.is(c.backend, second);
+			c.assertReplied(t, c.answer());
+		});
+	}
+
 	packetTest(
 		`${of}, reset: the client is told at its next packet, and again if it asks, and begins again at once`,
 		t => {

@@ -83,6 +83,26 @@ test('services, backends and instances come and go as wholes, and the order of a
 	]);
 });
 
+test('a key is never shown, also where it alone is another', t => {
+	const hmac = (lines: string) => configOf(sound({instance: `auth_hmac {\nactive_key 1\n${lines}\n}`}));
+	const keys = ['ab', 'cd'].map(digits => `hex:${digits.repeat(32)}`);
+	const before = hmac(`key 1 ${keys[0]}`);
+	const name = 'vrrp_instance VI_1';
+	t.deepEqual(between(before, hmac(`key 1 ${keys[1]}`)), [`${name}: auth_hmac key id 1 (secret) → id 1 (secret)`]);
+	t.deepEqual(between(before, hmac(`key 1 ${keys[0]}\nkey 2 ${keys[1]}\ntime_window 9\nmode permissive`)), [
+		`${name}: auth_hmac key id 2 (secret) added`,
+		`${name}: auth_hmac time_window 5 s → 9 s`,
+		`${name}: auth_hmac mode enforce → permissive`,
+	]);
+	t.deepEqual(between(before, hmac(`key 1 ${keys[0]}\nkey 2 ${keys[1]}\nactive_key 2`)), [
+		`${name}: auth_hmac key id 2 (secret) added`,
+		`${name}: auth_hmac active_key 1 → 2`,
+	]);
+	const [added = ''] = between(BASE, before);
+	t.regex(added, /^vrrp_instance VI_1: auth_hmac none → .*\(secret\)/);
+	t.notRegex(added, /abab/);
+});
+
 test('a password is never shown, and of a great many lines only their number is', t => {
 	const instances = (password: string) => BASE.instances.map(instance => ({...instance, password}));
 	const said = between({...BASE, instances: instances('old')}, {...BASE, instances: instances('new')});

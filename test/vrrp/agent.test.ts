@@ -3,7 +3,7 @@ import {ExitCode, KernelError} from '../../src/errors.js';
 import {VrrpAgent} from '../../src/vrrp/agent.js';
 import type {VrrpHost} from '../../src/vrrp/instance.js';
 import type {Taker} from '../../src/vrrp/outbox.js';
-import type {FromVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
+import type {FromVrrp, ToVrrp, VrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, FakeStation} from '../fake/lan.js';
 import {FakeLeases} from '../fake/leases.js';
@@ -25,6 +25,7 @@ function setUp(openHost?: () => VrrpHost) {
 		clock,
 		build: 'this',
 		realTime: true,
+		onFault: error => ends.push(String(error)),
 		onStopping: () => ends.push('stopping'),
 		onStopped: () => ends.push('stopped'),
 	});
@@ -185,7 +186,13 @@ test('hands on: another process goes on from there, and nobody on the segment ca
 	const [last] = sent;
 	if (last?.kind !== 'handed-on') throw new Error(`no ${last?.kind}`);
 	const [legacy] = last.legacies;
-	t.deepEqual(legacy, {key: 'eth0/4/91//false', masterForUs: 3_000_000 - (4_500_000 - 3_609_375), released: false});
+	t.deepEqual(legacy, {
+		key: 'eth0/4/91//false',
+		masterForUs: 3_000_000 - (4_500_000 - 3_609_375),
+		released: false,
+		sequence: 0,
+		trailers: {sent: null, heard: []},
+	});
 	t.true(netlink.owned().includes('192.168.1.1'));
 	t.deepEqual(clock.timers(), []);
 
@@ -219,4 +226,13 @@ test('what was handed on too long ago is no mastery', async t => {
 	agent.receive({kind: 'status', id: 1});
 	await kernelEvents();
 	t.false(netlink.owned().includes('192.168.1.1'));
+});
+
+test('a fault in a message is told, and the next message is carried out all the same', async t => {
+	const {agent, ends} = await master();
+	agent.receive({kind: 'tracked'} as unknown as ToVrrp);
+	agent.receive({kind: 'stop'});
+	await kernelEvents();
+	t.regex(ends[0] ?? '', /^TypeError/);
+	t.is(ends[1], 'stopping');
 });

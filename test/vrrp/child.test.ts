@@ -219,7 +219,7 @@ test('passes on what trackers find, and tells all of it to a process that starts
 
 test('asks for the status', async t => {
 	const {child, script} = await running();
-	const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+	const status: VrrpStatus = {realTime: true, instances: [], groups: [], deleted: {address: 0, route: 0, rule: 0}};
 	const asked = child.status();
 	script(0).says({kind: 'status', id: 1, status});
 	t.deepEqual(await asked, status);
@@ -303,7 +303,7 @@ test('whoever waits for a status learns that the process has died', async t => {
 
 // What an earlier daemon has left
 
-const status: VrrpStatus = {realTime: true, instances: [], groups: []};
+const status: VrrpStatus = {realTime: true, instances: [], groups: [], deleted: {address: 0, route: 0, rule: 0}};
 
 test('a process of the same build goes on, with the configuration that holds now', async t => {
 	const {child, scripts, script, adopted, log} = setUp({left: true});
@@ -414,4 +414,17 @@ test('releases and reclaims; a name that is not there is refused', async t => {
 	t.deepEqual(script(0).received.at(-1), {kind: 'reclaim', id: 2, name: 'nobody'});
 	script(0).says({kind: 'released', id: 2, instances: []});
 	await t.throwsAsync(reclaimed, {code: 'no-instance', message: 'vrrp: there is no instance or sync group "nobody"'});
+});
+
+test('a stop while the process begins reaches it with its first word', async t => {
+	const {child, script} = setUp();
+	const configured = child.configure(config);
+	await nobodyFound();
+	const stopped = child.stop();
+	script(0).says(ready);
+	t.deepEqual(script(0).received.at(-1), {kind: 'stop'});
+	script(0).exits('exit code 0');
+	await stopped;
+	t.false(script(0).killed);
+	void configured;
 });

@@ -126,6 +126,7 @@ test('a route that somebody removes is put back at once, and the addresses stay'
 	t.deepEqual(balancer.roles(), ['master']);
 	t.deepEqual(netlink.forwarding().sort(), [ROUTE, RULE].sort());
 	t.true(balancer.log.lines.includes('warn (external) deleted by somebody else'));
+	t.deepEqual(balancer.router.status().deleted, {address: 0, route: 1, rule: 0});
 });
 
 test('no_track: what somebody removes comes back with the next mastery only', async t => {
@@ -228,6 +229,7 @@ test('static blocks are put back when somebody takes from them', async t => {
 	await kernelEvents();
 	t.true(balancer.owns('10.7.0.1'));
 	t.deepEqual(netlink.forwarding().sort(), [ROUTE, RULE].sort());
+	t.deepEqual(balancer.router.status().deleted, {address: 1, route: 1, rule: 0});
 });
 
 test('what happens while the first configuration is put in force is not missed', async t => {

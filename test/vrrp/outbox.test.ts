@@ -1,4 +1,5 @@
 import test from 'ava';
+import {NOTHING} from '../../src/vrrp/agent.js';
 import {Outbox, type Taker} from '../../src/vrrp/outbox.js';
 import type {FromVrrp} from '../../src/vrrp/protocol.js';
 
@@ -51,4 +52,15 @@ test('the latest thousand wait, and how many were lost is said first', t => {
 	t.is(texts().length, 1001);
 	outbox.send(line('and on'));
 	t.is(texts().at(-1), 'and on');
+});
+
+test('of answers to one question only the latest waits', t => {
+	const outbox = new Outbox();
+	const {taker, texts, reads} = daemon(0);
+	outbox.connect(taker);
+	outbox.send(line('before'));
+	for (let id = 1; id <= 3; id++) outbox.send({kind: 'status', id, status: {realTime: true, ...NOTHING}});
+	reads(10);
+	outbox.flush();
+	t.deepEqual(texts(), ['before', 'status']);
 });

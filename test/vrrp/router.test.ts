@@ -461,6 +461,7 @@ test('an address deleted by somebody else is back after the skew time', async t 
 	t.deepEqual(a.roles(), ['backup']);
 	clock.advance(milliseconds(219));
 	t.deepEqual(owners(balancers), ['a']);
+	t.is(a.router.status().deleted.address, 1);
 });
 
 test('lost events of the kernel are made up for', async t => {

@@ -67,6 +67,7 @@ export function instance(changes: Partial<Instance> = {}): Instance {
 		advertUs: seconds(1),
 		password: '1215',
 		usesAuthHeader: false,
+		authHmac: null,
 		addresses: [virtualAddress('192.168.1.1', device)],
 		excludedAddresses: [],
 		routes: [],

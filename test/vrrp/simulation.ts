@@ -1,4 +1,5 @@
 import type {Track, TrackerReport} from '../../src/conf/model.js';
+import type {AuthHmac} from '../../src/net/vrrp-hmac.js';
 import {ANY_TTL, type Unicast} from '../../src/net/vrrp-packet.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLan, type FakeStation, seeded} from '../fake/lan.js';
@@ -29,6 +30,11 @@ const LINGER_MARGIN_US = milliseconds(250);
 const ADVERT_SECONDS = {2: [1, 1, 1, 2, 5, 20, 255], 3: [0.1, 0.1, 1, 1, 1, 5, 40.95]} as const;
 type Interface = keyof typeof INTERFACES;
 
+function authHmacFor(advertUs: number): AuthHmac {
+	const windowS = Math.min(300, Math.max(5, (3 * advertUs) / seconds(1)));
+	return {keys: [{id: 1, secret: '5a'.repeat(32)}], activeKeyId: 1, antiReplay: 'time', windowS, mode: 'enforce'};
+}
+
 /** What is drawn once for a run; all routers agree in it. */
 interface Setting {
 	readonly version: 2 | 3;
@@ -36,6 +42,8 @@ interface Setting {
 	readonly unicast: boolean;
 	readonly advertUs: number;
 	readonly grouped: boolean;
+	/** By `auth_hmac`. */
+	readonly signed: boolean;
 	readonly lans: Readonly<Partial<Record<Interface, FakeLan>>> & {readonly eth0: FakeLan};
 }
 
@@ -118,6 +126,7 @@ export class Simulation {
 			unicast: !grouped && this.#random() < 0.3,
 			advertUs: seconds(this.#pick(ADVERT_SECONDS[version])),
 			grouped,
+			signed: seed % 2 === 0,
 			lans: grouped ? {eth0, eth1: new FakeLan(this.#clock, seed + 1)} : {eth0},
 		};
 		for (const lan of this.#lans()) lan.latencyUs = milliseconds(this.#pick([0.1, 1, 20]));
@@ -301,10 +310,19 @@ export class Simulation {
 	}
 
 	#configure(seat: Seat, balancer: Balancer): Promise<void> {
-		const {version, family, grouped} = this.#setting;
-		const password = version === 2 ? '1215' : null;
+		const {version, family, grouped, signed} = this.#setting;
+		const password = version === 2 && !signed ? '1215' : null;
+		const authHmac = signed ? authHmacFor(seat.advertUs) : null;
 		const unicast = this.#setting.unicast ? this.#othersThan(seat) : null;
-		const common = {...seat.wish, advertUs: seat.advertUs, version, password, tracks: tracksOf(seat), unicast};
+		const common = {
+			...seat.wish,
+			advertUs: seat.advertUs,
+			version,
+			password,
+			authHmac,
+			tracks: tracksOf(seat),
+			unicast,
+		};
 		const external = family === 4 ? instance(common) : instance6(common);
 		return balancer.configure(grouped ? [external, internal(common)] : [external], grouped ? [group] : []);
 	}

@@ -29,6 +29,7 @@ interface Scene {
 	readonly plane: DataPlane;
 	readonly reconciler: Reconciler;
 	readonly nic: {readonly name: string; readonly ifindex: number};
+	readonly clock: FakeClock;
 	/** What is repaired now, by map. */
 	repaired(): Promise<Readonly<Record<string, number>>>;
 }
@@ -58,7 +59,7 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		nextHops.close();
 	});
 	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
-	return {name, plane, reconciler, nic, repaired: async () => Object.fromEntries(await reconciler.repair())};
+	return {name, plane, reconciler, nic, clock, repaired: async () => Object.fromEntries(await reconciler.repair())};
 }
 
 packetTest('maps that are as they were written need no repair', async t => {
@@ -185,6 +186,18 @@ packetTest('a link that somebody has detached is made anew, and its NIC keeps it
 	t.deepEqual(await repaired(), {});
 });
 
+packetTest('a detached link that a look finds first is drift as well', async t => {
+	const {name, plane, nic, reconciler, clock, repaired} = await scene(t);
+	const link = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
+	link.detach();
+	link.close();
+	reconciler.request();
+	clock.advance(seconds(1));
+	t.deepEqual([...plane.attached().keys()], [nic.ifindex]);
+	t.deepEqual(await repaired(), {links: 1});
+	t.deepEqual(await repaired(), {});
+});
+
 packetTest('the watch looks from time to time, logs what it finds and counts it', async t => {
 	const {plane, reconciler} = await scene(t);
 	const [clock, log] = [new FakeClock(), new FakeLog()];
@@ -219,12 +232,6 @@ packetTest('a comparison of 1,000 services of 10 backends each', async t => {
 	await reconciler.configure({...configOf(sound()), instances: [], services});
 	t.is(plane.tables.backends.size, 10_000 + 1);
 	t.deepEqual(Object.fromEntries(await reconciler.repair()), {});
-	const before = process.cpuUsage();
-	const begin = performance.now();
-	t.deepEqual(Object.fromEntries(await reconciler.repair()), {});
-	const {user, system} = process.cpuUsage(before);
-	t.log(`${Math.round((user + system) / 1000)} ms of CPU time, in ${Math.round(performance.now() - begin)} ms`);
-	t.true(user + system < 1_000_000);
 });
 
 function index(number: number): Uint8Array {

@@ -19,6 +19,7 @@ const SETTINGS: Settings = {
 	routeGeneration: 0,
 	flags: 0,
 	sharedPerCpu: 4096,
+	blocksChanged: 0,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
 };
 /** Both clocks have wrapped around since boot. */

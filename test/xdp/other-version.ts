@@ -1,95 +1,59 @@
-/** Another version of the program, of which nothing is known but its objects: on a NIC, with its own maps, as it would be found. */
-import {execFileSync} from 'node:child_process';
-import {cpSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+/** Another version of the program, of which nothing is known but its objects: with its own maps, pinned as it would be found. */
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {brotliDecompressSync} from 'node:zlib';
-import type {ExecutionContext} from 'ava';
-import {BpfLink, BpfObject, type BpfProgram, MapType, type RawMap} from 'libbpf-ts';
-import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {BpfObject, type BpfProgram, MapType, type RawMap} from 'libbpf-ts';
 import {layoutsIn, mapSizes} from '../../src/xdp/load.js';
-import {Pins} from '../../src/xdp/pins.js';
+import type {Pins} from '../../src/xdp/pins.js';
 import {carryOver} from '../../src/xdp/upgrade.js';
-import {scratch} from '../addon/fixture.js';
-import {OBJECT_DIRECTORY} from '../packets/balancer.js';
-import {SIZES} from './plane.js';
 
-const OBJECTS = {4: 'lb.bpf.o', 6: 'lb6.bpf.o'} as const;
+export const OBJECTS = {4: 'lb.bpf.o', 6: 'lb6.bpf.o'} as const;
+const PRESENT = fileURLToPath(new URL('../..', import.meta.url));
+/** Whatever the sizes are, these maps have them. */
+const SIZED = [
+	...mapSizes({services: 1, backends: 1, flows: 1, flows6: 1, persistenceEntries: 1, fragments: 1}).keys(),
+];
 
-/** The directory of a version that is kept beside this file. */
-export function kept(name: string): string {
-	const directory = scratch(name);
-	mkdirSync(directory, {recursive: true});
-	for (const object of Object.values(OBJECTS)) {
-		const file = fileURLToPath(new URL(`../../../test/xdp/${name}/${object}.br`, import.meta.url));
-		writeFileSync(join(directory, object), brotliDecompressSync(readFileSync(file)));
-	}
-	return directory;
-}
-
-/** The directory of the present version with its sources changed: each edit must find what it replaces. */
-export function edited(name: string, edits: readonly (readonly [file: string, from: string, to: string])[]): string {
-	const directory = scratch(name);
-	cpSync('bpf', directory, {recursive: true});
-	for (const [file, from, to] of edits) {
-		const path = join(directory, file);
-		const source = readFileSync(path, 'utf8');
-		if (!source.includes(from)) throw new Error(`${file} has no ${from}`);
-		writeFileSync(path, source.replace(from, to));
-	}
-	const triplet = execFileSync('gcc', ['-print-multiarch'], {encoding: 'utf8'}).trim();
-	const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-std=gnu11', '-fno-strict-aliasing'];
-	for (const [family, object] of Object.entries(OBJECTS)) {
-		const target = [`-DFAMILY=${family}`, `-I/usr/include/${triplet}`, '-c', join(directory, 'lb.bpf.c')];
-		execFileSync('clang', [...flags, ...target, '-o', join(directory, object)], {
-			stdio: ['ignore', 'ignore', 'inherit'],
-		});
-	}
-	return directory;
-}
-
+/** Its programs work on as long as they are attached or pinned. */
 export interface OtherVersion {
 	readonly maps: ReadonlyMap<string, RawMap>;
-	/** The program on its NIC. */
+	/** The program for NICs. */
 	readonly program: BpfProgram;
-	readonly linkId: number;
+	/** Pins all of it as a daemon would that has nothing pinned. */
+	pin(pins: Pins): void;
+	close(): void;
 }
 
-/** Loads a version, fills its maps as those of a plane of ours are, pins all under a name and puts it on a NIC. */
-export async function runOther(
-	t: ExecutionContext,
-	directory: string,
-	name: string,
-	like: DataPlane,
-	ifindex: number,
-): Promise<OtherVersion> {
+/** Loads the version in a directory, with maps that are as large as those of the present version and hold the same. */
+export async function loadOther(directory: string, like: ReadonlyMap<string, RawMap>): Promise<OtherVersion> {
 	const objects = {4: BpfObject.open(join(directory, OBJECTS[4])), 6: BpfObject.open(join(directory, OBJECTS[6]))};
-	t.teardown(() => {
-		for (const object of Object.values(objects)) object.close();
-	});
-	for (const [map, entries] of mapSizes(SIZES))
-		for (const {maps} of [objects[4], objects[6]]) maps.get(map)?.setMaxEntries(entries);
+	for (const name of SIZED) {
+		const {maxEntries} = like.get(name) ?? {};
+		if (maxEntries === undefined) continue;
+		for (const {maps} of [objects[4], objects[6]]) maps.get(name)?.setMaxEntries(maxEntries);
+	}
 	objects[4].load();
-	for (const [map, own] of objects[6].maps) {
-		const shared = objects[4].maps.get(map);
+	for (const [name, own] of objects[6].maps) {
+		const shared = objects[4].maps.get(name);
 		if (shared !== undefined) own.reuse(shared);
 	}
 	objects[6].load();
 	const {maps: defined} = layoutsIn(directory);
 	// Not the constants of the program, which the kernel calls a map as well.
-	const maps = new Map([...objects[6].maps, ...objects[4].maps].filter(([map]) => defined.has(map)));
+	const maps = new Map([...objects[6].maps, ...objects[4].maps].filter(([name]) => defined.has(name)));
 	await fill(maps, directory, like);
 	connect(maps, directory, objects);
-
-	const pins = new Pins(name);
-	pins.create();
-	for (const program of ['lb', 'read_clock']) named(objects[4], program).pin(pins.program(program));
-	pins.pinMaps([...maps.keys()], (map, path) => maps.get(map)?.pin(path));
-	const link = BpfLink.attachXdp(named(objects[4], 'lb'), ifindex, 'native');
-	link.pin(pins.link(ifindex, 'native'));
-	const {id: linkId} = link.info();
-	link.close();
-	return {maps, program: named(objects[4], 'lb'), linkId};
+	return {
+		maps,
+		program: named(objects[4], 'lb'),
+		pin: pins => {
+			pins.create();
+			for (const program of ['lb', 'read_clock']) named(objects[4], program).pin(pins.program(program));
+			pins.pinMaps([...maps.keys()], (name, path) => maps.get(name)?.pin(path));
+		},
+		close: () => {
+			for (const object of Object.values(objects)) object.close();
+		},
+	};
 }
 
 function named({programs}: BpfObject, name: string): BpfProgram {
@@ -98,15 +62,25 @@ function named({programs}: BpfObject, name: string): BpfProgram {
 	return program;
 }
 
-async function fill(maps: ReadonlyMap<string, RawMap>, directory: string, like: DataPlane): Promise<void> {
-	const [theirs, ours] = [layoutsIn(directory), layoutsIn(OBJECT_DIRECTORY)];
+async function fill(
+	maps: ReadonlyMap<string, RawMap>,
+	directory: string,
+	like: ReadonlyMap<string, RawMap>,
+): Promise<void> {
+	const [theirs, ours] = [layoutsIn(directory), layoutsIn(PRESENT)];
 	for (const [name, map] of maps) {
-		const source = like.maps.all().get(name);
+		const source = like.get(name);
 		// Of another type are persistence entries, of which there are none yet.
 		if (source === undefined || source.type !== map.type || map.type === MapType.programArray) continue;
-		if (map.type === MapType.devmap)
-			for (const [slot, {ifindex}] of like.tables.nics) map.update(u32(slot), u32(ifindex));
+		if (map.type === MapType.devmap) copyPorts(source, map);
 		else await carryOver(name, {map: source, layouts: ours}, map, theirs);
+	}
+}
+
+function copyPorts(from: RawMap, to: RawMap): void {
+	for (let slot = 0; slot < from.maxEntries; slot++) {
+		const port = from.lookup(u32(slot));
+		if (port !== undefined) to.update(u32(slot), port);
 	}
 }
 

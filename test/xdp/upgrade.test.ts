@@ -10,8 +10,9 @@ import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY, packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
 import {backend, service} from '../plan/random-job.js';
-import {edited, kept, type OtherVersion, runOther} from './other-version.js';
+import {loadOther, type OtherVersion} from './other-version.js';
 import {freshName, LOOPBACK, LOOPBACK_MAC, open, serve, veth} from './plane.js';
+import {edited, kept, NEWER} from './versions.js';
 
 const CLIENTS = 9;
 const JOB = [
@@ -35,6 +36,7 @@ function homeOf(program: BpfProgram, client: number, port = 1024): string {
 
 interface Scene extends OtherVersion {
 	readonly name: string;
+	readonly linkId: number;
 	readonly nic: {readonly name: string; readonly ifindex: number};
 	/** Of each client. */
 	readonly homes: readonly string[];
@@ -46,9 +48,16 @@ async function scene(t: ExecutionContext, directory: string): Promise<Scene> {
 	const nic = veth(t);
 	const model = await open(t);
 	serve(model, JOB);
-	const other = await runOther(t, directory, name, model, nic.ifindex);
+	const other = await loadOther(directory, model.maps.all());
+	t.teardown(other.close);
+	const pins = new Pins(name);
+	other.pin(pins);
+	const link = BpfLink.attachXdp(other.program, nic.ifindex, 'native');
+	link.pin(pins.link(nic.ifindex, 'native'));
+	const {id: linkId} = link.info();
+	link.close();
 	const homes = Array.from({length: CLIENTS}, (_, client) => homeOf(other.program, client));
-	return {...other, name, nic, homes};
+	return {...other, name, linkId, nic, homes};
 }
 
 function linkOf({name, nic}: Scene): {readonly id: number; readonly programId: number} {
@@ -99,19 +108,17 @@ packetTest('an earlier version as it was released: all that it holds goes on', a
 	const {losses} = await planUpgrade(pinned, now, new Set(['flows', 'flows6']));
 	for (const {map} of pinned.values()) map.close();
 	t.deepEqual(losses, []);
-	await goesOn(t, from, await open(t, {name: from.name}));
-});
+	const plane = await open(t, {name: from.name});
+	await goesOn(t, from, plane);
 
-const NEWER: Parameters<typeof edited>[1] = [
-	['maps.h', '#define LAYOUT_VERSION', '#define LAYOUT_VERSION 9000 + '],
-	['maps.h', 'struct backend {', 'struct backend {\n\t__u64 novelty;'],
-	[
-		'maps.h',
-		'struct ticket {\n\t__u64 next;\n\t__u64 pad[7];',
-		'struct ticket {\n\t__u64 novelty;\n\t__u64 next;\n\t__u64 pad[6];',
-	],
-	['maps.h', '/* by CPU */', 'HASH(novelties, 16, __u32, __u32);\n/* by CPU */'],
-];
+	const late = Array.from({length: CLIENTS}, (_, n) => homeOf(from.program, 200 + n));
+	await plane.finishUpgrade();
+	t.deepEqual(
+		late.map((_, n) => homeOf(plane.program, 200 + n, 2048)),
+		late,
+		'clients that came while the earlier version was still on the NICs',
+	);
+});
 
 packetTest(
 	'a version with other layouts, downwards: what has a name is carried over, and what is unknown is not dropped silently',

@@ -28,8 +28,6 @@ export interface BackendDraft extends Draft, CheckOptions {
 
 export function newBackend(address: string, port: number | null, place: Place): BackendDraft {
 	return {
-		...draftAt(place),
-		...newCheckOptions(),
 		address,
 		port,
 		forwarding: null,
@@ -40,6 +38,9 @@ export function newBackend(address: string, port: number | null, place: Place): 
 		virtualHost: null,
 		checks: [],
 		notify: newBackendNotify(),
+		// Last, here and wherever there are ten thousand: what follows a spread costs V8 ten times as much.
+		...draftAt(place),
+		...newCheckOptions(),
 	};
 }
 

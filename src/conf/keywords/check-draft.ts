@@ -61,11 +61,11 @@ export function checkBlock<D extends CheckDraft, L extends CheckList>(kind: {
 }
 
 export function newCheck(place: Place): CheckDraft {
-	return {...draftAt(place), ...newCheckOptions(), logAllFailures: null};
+	return {logAllFailures: null, ...draftAt(place), ...newCheckOptions()};
 }
 
 export function newTarget(place: Place): TargetDraft {
-	return {...newCheck(place), connectAddress: null, connectPort: null, bindAddress: null, bindPort: 0};
+	return {connectAddress: null, connectPort: null, bindAddress: null, bindPort: 0, ...newCheck(place)};
 }
 
 /** Of a check that speaks to nobody itself. */

@@ -2,21 +2,11 @@ import {type Family, family, isLinkLocal} from '../../net/address.js';
 import type {Unicast} from '../../net/vrrp-packet.js';
 import {none, one, onOff} from '../args.js';
 import {quote, type Report} from '../diagnostics.js';
+import type {Files} from '../files.js';
 import type {Instance, Place, VirtualAddress} from '../model.js';
-import {
-	accepted,
-	block,
-	closed,
-	type Draft,
-	draftAt,
-	full,
-	items,
-	type Keywords,
-	placeOf,
-	refused,
-	rows,
-} from '../table.js';
+import {accepted, block, type Draft, draftAt, full, items, type Keywords, placeOf, refused, rows} from '../table.js';
 import {integer, interfaceName, ip, multicast, oneOf, seconds, word} from '../values.js';
+import {type AuthHmacDraft, authHmac, newAuthHmac, toAuthHmac} from './auth-hmac.js';
 import * as because from './because.js';
 import type {GlobalsDraft} from './globals.js';
 import type {NameResolver} from './iproute-values.js';
@@ -55,6 +45,7 @@ export interface InstanceDraft extends UnicastDraft, VirtualMacDraft {
 	version: 2 | 3 | null;
 	nativeIpv6: boolean;
 	readonly authentication: AuthenticationDraft;
+	authHmac: AuthHmacDraft | null;
 	readonly addresses: AddressDrafts;
 	readonly excludedAddresses: AddressDrafts;
 	readonly routes: RouteDrafts;
@@ -91,6 +82,7 @@ export function newInstance(name: string, place: Place): InstanceDraft {
 		version: null,
 		nativeIpv6: false,
 		authentication: {...draftAt(place), type: null, password: null},
+		authHmac: null,
 		addresses: [],
 		excludedAddresses: [],
 		routes: [],
@@ -148,6 +140,10 @@ export const instance: Keywords<InstanceDraft> = {
 		draft.nativeIpv6 = true;
 	}),
 	authentication: block(authentication, none, draft => draft.authentication),
+	auth_hmac: block(authHmac, none, (draft, _, place) => {
+		draft.authHmac ??= newAuthHmac(place);
+		return draft.authHmac;
+	}),
 	virtual_ipaddress: items(virtualAddressArgs, ({addresses}, draft, place) => {
 		addresses.push({place, draft});
 	}),
@@ -218,7 +214,6 @@ export const instance: Keywords<InstanceDraft> = {
 	no_accept: full(none, draft => {
 		draft.accept = false;
 	}),
-	auth_hmac: closed(refused('only passwords authenticate adverts'), 'key active_key anti_replay time_window mode'),
 	lvs_sync_daemon_interface: accepted(
 		"'lvs_sync_daemon' says by which interface connections are shared, for all instances",
 	),
@@ -238,6 +233,8 @@ const PRIORITY_DEFAULT = 100;
 const PASSWORD_BYTES_MAX = 8;
 /** The advert counts its addresses in a byte, and must fit into a frame of 1,500 bytes: keepalived advertises no more. */
 const ADVERTISED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 90};
+/** With the trailer of `auth_hmac` in the same frame. */
+const SIGNED_MAX: Readonly<Record<Family, number>> = {4: 255, 6: 89};
 
 /** What instances that say nothing themselves take from `global_defs`. */
 type InstanceDefaults = Pick<GlobalsDraft, 'garp' | 'garpExtra' | 'strict' | 'vrrpVersion' | 'checkUnicastSource'> &
@@ -248,6 +245,8 @@ export interface RoutingNames {
 	readonly resolver: NameResolver;
 	readonly priorities: RulePriorities;
 	readonly virtualMacs: VirtualMacNames;
+	/** Where keys are. */
+	readonly files: Files;
 }
 
 /** An instance's tracks by its own blocks and its group's. */
@@ -257,7 +256,7 @@ type ToTracks = (draft: InstanceDraft, priority: number) => Instance['tracks'];
 export function toInstance(
 	draft: InstanceDraft,
 	defaults: InstanceDefaults,
-	{resolver, priorities, virtualMacs}: RoutingNames,
+	{resolver, priorities, virtualMacs, files}: RoutingNames,
 	tracksOf: ToTracks,
 	report: Report,
 ): Instance | null {
@@ -270,10 +269,14 @@ export function toInstance(
 	const version = resolveVersion(draft, of, defaults.vrrpVersion, report);
 	const addresses = toAddresses(draft.addresses, device, report);
 	checkAddresses(addresses, of, report);
-	const unicast = toUnicast(draft, of, defaults.checkUnicastSource, report);
-	const advertised = addresses.slice(0, ADVERTISED_MAX[of]);
-	const excess = addresses.slice(ADVERTISED_MAX[of]);
-	reportExcess(excess, ADVERTISED_MAX[of], report);
+	const advertUs = version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report);
+	const hmac = draft.authHmac && toAuthHmac(draft.authHmac, advertUs, files, report);
+	// keepalived: a trailer is believed of peers only.
+	const unicast = toUnicast(draft, of, defaults.checkUnicastSource || hmac !== null, report);
+	const most = (hmac === null || hmac.mode === 'receive-only' ? ADVERTISED_MAX : SIGNED_MAX)[of];
+	const advertised = addresses.slice(0, most);
+	const excess = addresses.slice(most);
+	reportExcess(excess, most, report);
 	const instance: Instance = {
 		place,
 		name,
@@ -284,9 +287,9 @@ export function toInstance(
 		priority,
 		family: of,
 		version,
-		advertUs: version === 2 ? resolveSeconds(draft, report) : resolveCentiseconds(draft, report),
-		usesAuthHeader: version === 2 && draft.authentication.type === 'ah',
-		password: version === 2 ? resolvePassword(draft.authentication, report) : refusePassword(draft, report),
+		advertUs,
+		...resolveAuthentication(draft, version, report),
+		authHmac: hmac,
 		addresses: advertised,
 		excludedAddresses: [...excess, ...toAddresses(draft.excludedAddresses, device, report)],
 		routes: toRoutes(draft.routes, resolver, report),
@@ -378,7 +381,8 @@ function resolvePriority(draft: InstanceDraft, report: Report): number {
 }
 
 function resolveState(draft: InstanceDraft, priority: number, report: Report): 'master' | 'backup' {
-	if (priority !== PRIORITY_OWNER && draft.state === 'master' && draft.authentication.type === 'ah') {
+	const usesHeaders = draft.authentication.type === 'ah' && draft.authHmac === null;
+	if (priority !== PRIORITY_OWNER && draft.state === 'master' && usesHeaders) {
 		const text = 'state MASTER is ignored with auth_type AH: a router has to hear the counter of the others first';
 		report.warning('contradiction', placeOf(draft.authentication, 'auth_type'), text, 'use state BACKUP');
 		return 'backup';
@@ -413,12 +417,21 @@ function resolveCentiseconds(draft: InstanceDraft, report: Report): number {
 	return roundedUs;
 }
 
-function refusePassword(draft: InstanceDraft, report: Report): null {
+/** That of version 2 (RFC 2338 §5.3.6), which neither version 3 nor `auth_hmac` leaves room for. */
+function resolveAuthentication(
+	draft: InstanceDraft,
+	version: 2 | 3,
+	report: Report,
+): Pick<Instance, 'password' | 'usesAuthHeader'> {
+	const {authentication, authHmac} = draft;
+	if (version === 2 && authHmac === null)
+		return {password: resolvePassword(authentication, report), usesAuthHeader: authentication.type === 'ah'};
 	if (draft.written.has('authentication')) {
-		const text = 'authentication is ignored: VRRP version 3 has none';
-		report.warning('contradiction', placeOf(draft, 'authentication'), text, 'remove it');
+		const why = authHmac === null ? ': VRRP version 3 has none' : ' with auth_hmac';
+		const place = placeOf(draft, 'authentication');
+		report.warning('contradiction', place, `authentication is ignored${why}`, 'remove it');
 	}
-	return null;
+	return {password: null, usesAuthHeader: false};
 }
 
 function resolvePassword(draft: AuthenticationDraft, report: Report): string | null {

@@ -42,8 +42,9 @@ export function toBackends(
 	return backends;
 }
 
-/** A backend but for what depends on the service. `ownPort` is 0 where it has that of the service. */
-interface RealServer extends Omit<Backend, 'name' | 'port'> {
+/** A backend as its checks see it, and the port that is written: 0 where it has that of the service. */
+interface RealServer {
+	readonly backend: Backend;
 	readonly ownPort: number;
 }
 
@@ -57,15 +58,17 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 	}
 	const ownPort = forwarding.method === 'nat' ? (draft.port ?? 0) : 0;
 	const port = checkedPort(ownPort, served);
-	return {
+	const name = endpointName(address, port, served.protocol);
+	const {upperThreshold, lowerThreshold} = resolveThresholds(draft, report);
+	const backend = {
 		place,
-		realServer: endpointName(address, port, served.protocol),
+		realServer: name,
 		address,
-		ownPort,
 		forwarding,
 		weight: draft.weight ?? defaults.weight,
 		inhibitOnFailure: draft.inhibitOnFailure ?? defaults.inhibitOnFailure,
-		...resolveThresholds(draft, report),
+		upperThreshold,
+		lowerThreshold,
 		notify: toBackendNotify(draft.notify, served.globals),
 		alpha: draft.checks.some(check => inherit('alpha', check.draft, draft, defaults) ?? false),
 		checks: draft.checks.flatMap(check =>
@@ -79,7 +82,10 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 				report,
 			}),
 		),
+		name,
+		port,
 	};
+	return {backend, ownPort};
 }
 
 /** The one port that it is reached at, or 0 if there are many. */
@@ -94,9 +100,9 @@ function backendPort(ownPort: number, servicePort: number): number {
 	return servicePort === 0 ? 0 : ownPort || servicePort;
 }
 
-function atPort({ownPort, ...realServer}: RealServer, servicePort: number, protocol: Protocol): Backend {
+function atPort({backend, ownPort}: RealServer, servicePort: number, protocol: Protocol): Backend {
 	const port = backendPort(ownPort, servicePort);
-	return {...realServer, name: endpointName(realServer.address, port, protocol), port};
+	return port === backend.port ? backend : {...backend, name: endpointName(backend.address, port, protocol), port};
 }
 
 function checkFamilies({address, place}: BackendDraft, {method}: Forwarding, served: Served, report: Report): void {

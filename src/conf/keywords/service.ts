@@ -48,8 +48,6 @@ export interface ServiceDraft extends Draft, CheckOptions {
 
 export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 	return {
-		...draftAt(place),
-		...newCheckOptions(),
 		target,
 		family: null,
 		protocol: null,
@@ -71,6 +69,8 @@ export function newService(target: ServiceTarget, place: Place): ServiceDraft {
 		sorryServer: null,
 		sorryInhibit: false,
 		sorryForwarding: null,
+		...draftAt(place),
+		...newCheckOptions(),
 	};
 }
 

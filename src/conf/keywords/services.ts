@@ -46,24 +46,28 @@ export function toServices(
 	const backends = toBackends(draft.backends, draft, served, report);
 	const sorryServers = toSorryServers(draft, served, backends, report);
 	const persistence = resolvePersistence(draft, endpoints, report);
-	const common = {
+	const {hashPort, hashFallback, haSuspend} = draft;
+	const {quorum, hysteresis} = resolveQuorum(draft, backends[0] ?? [], report);
+	const notify = toServiceNotify(draft.notify, globals);
+	return endpoints.map(({place, name, address, port}, index) => ({
+		place,
+		name,
+		address,
+		port,
 		group,
 		protocol,
 		scheduler,
-		hashPort: draft.hashPort,
-		hashFallback: draft.hashFallback,
-		haSuspend: draft.haSuspend,
-		...resolveQuorum(draft, backends[0] ?? [], report),
-		notify: toServiceNotify(draft.notify, globals),
-	};
-	return endpoints.map((endpoint, index) => ({
-		...endpoint,
-		...common,
+		hashPort,
+		hashFallback,
+		haSuspend,
+		quorum,
+		hysteresis,
+		notify,
 		persistence: persistence && {
 			timeoutS: persistence.timeoutS,
-			granularity: persistence.granularity?.prefix ?? addressBits(family(endpoint.address)),
+			granularity: persistence.granularity?.prefix ?? addressBits(family(address)),
 		},
-		...policyOf({...endpoint, ...common}, settings),
+		...policyOf({address, port, protocol, group}, settings),
 		backends: backends[index] ?? [],
 		sorryServer: sorryServers[index] ?? null,
 	}));

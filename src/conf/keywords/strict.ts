@@ -33,6 +33,11 @@ export function toStrict(instance: Instance, draft: Draft, report: Report): Inst
 		report.error('contradiction', placeOf(draft, 'unicast_peer'), text, 'remove them, or vrrp_strict');
 		return null;
 	}
+	if (instance.authHmac !== null && instance.authHmac.mode !== 'enforce') {
+		const text = `mode ${instance.authHmac.mode} of auth_hmac believes adverts that strict mode does not allow`;
+		report.error('contradiction', placeOf(draft, 'auth_hmac'), text, `write 'mode enforce', or remove vrrp_strict`);
+		return null;
+	}
 	if (instance.password !== null) ignore('authentication', 'the RFC has none');
 	if (instance.virtualMac?.sendFromBase) ignore('vmac_xmit_base', "adverts have the virtual router's MAC address");
 	if (instance.preemptDelayUs > 0) ignore('preempt_delay', 'the RFC has none');

@@ -9,17 +9,25 @@ const WAITING_BYTES_MAX = 1024 * 1024;
 /** JSON objects over a stream socket, one a line, both ways. */
 export class MessageSocket {
 	readonly #socket: Socket;
+	readonly #lines: LineReader;
 	#fault: string | null = null;
 
-	/** `closed` comes once, last, with a reason for people; `drained` when there is room again that there was none. */
+	/**
+	 * `closed` comes once, last, with a reason for people; `drained` when there is room again that there was none. No message
+	 * may have more than `bytesMax` until `admit`.
+	 */
 	constructor(
 		socket: Socket,
 		on: {message: (message: object) => void; closed: (why: string) => void; drained?: () => void},
+		bytesMax = MESSAGE_BYTES_MAX,
 	) {
 		this.#socket = socket;
-		const lines = new LineReader(MESSAGE_BYTES_MAX);
+		this.#lines = new LineReader(bytesMax);
 		socket.on('data', bytes => {
-			for (const line of lines.push(bytes) ?? ['']) {
+			// One who talks without end must not keep timers from their time: what follows is read in the loop's next round.
+			socket.pause();
+			setImmediate(() => socket.resume());
+			for (const line of this.#lines.push(bytes) ?? ['']) {
 				const message = this.#fault === null ? parse(line) : null;
 				if (message === null) return this.close('it does not say one JSON object a line');
 				on.message(message);
@@ -30,6 +38,11 @@ export class MessageSocket {
 			this.#fault ??= error.message;
 		});
 		socket.once('close', () => on.closed(this.#fault ?? 'the connection ended'));
+	}
+
+	/** Who is at the other end is known: its messages may be as long as a configuration. */
+	admit(): void {
+		this.#lines.bytesMax = MESSAGE_BYTES_MAX;
 	}
 
 	/** False: the other end does not read, and nothing was sent. */

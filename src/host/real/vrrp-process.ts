@@ -48,10 +48,19 @@ interface Events {
 class Found implements Subprocess {
 	readonly #path: string;
 	readonly #link: MessageSocket;
+	/** Those that were there then; the one that is to take the place of a found one listens there, too. */
+	readonly #pids: ReadonlySet<number>;
+	#left = false;
 
 	constructor(path: string, {onMessage, onExit}: Events) {
 		this.#path = path;
-		this.#link = new MessageSocket(connect(path), {message: onMessage, closed: onExit});
+		this.#pids = new Set(processesOf(path));
+		const closed = (how: string): void => {
+			// One that lives on, but does not let us in, would be in the way of the next.
+			if (!this.#left) this.#end();
+			onExit(how);
+		};
+		this.#link = new MessageSocket(connect(path), {message: onMessage, closed});
 		this.send({kind: 'hello'});
 	}
 
@@ -60,12 +69,17 @@ class Found implements Subprocess {
 	}
 
 	kill(): void {
-		for (const pid of processesOf(this.#path)) process.kill(pid, 'SIGKILL');
+		this.#end();
 		this.leave();
 	}
 
 	leave(): void {
+		this.#left = true;
 		this.#link.close('left');
+	}
+
+	#end(): void {
+		for (const pid of processesOf(this.#path)) if (this.#pids.has(pid)) killIfThere(pid);
 	}
 }
 
@@ -118,6 +132,15 @@ class Started implements Subprocess {
 		if (this.#link !== null) return;
 		this.#onExit?.(how);
 		this.#onExit = null;
+	}
+}
+
+/** It may end by itself at the same moment. */
+function killIfThere(pid: number): void {
+	try {
+		process.kill(pid, 'SIGKILL');
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
 	}
 }
 

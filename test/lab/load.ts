@@ -1,0 +1,159 @@
+/** Load on a balancer, of all kinds at once, and what it felt: the measure of whether anything was lost. */
+import {fileURLToPath} from 'node:url';
+import type {Balancer} from '../../lab/balancer.js';
+import type {HeldConnection, Stream} from '../../lab/client.js';
+import type {Lab} from '../../lab/lab.js';
+import type {Outcome} from '../../lab/protocol.js';
+import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
+import {layoutsIn, openPinned} from '../../src/xdp/load.js';
+import {Pins} from '../../src/xdp/pins.js';
+import type {PinnedMap} from '../../src/xdp/upgrade.js';
+
+const OBJECT_DIRECTORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Connections that are open all the time. */
+export const CONNECTIONS = 1000;
+const DOWNLOADS = 20;
+/** A download ends by this deadline, or by a fault. */
+const DOWNLOAD_MS = 6000;
+const STREAM_MS = 10;
+/** Connections that are opened, or asked, at a time. */
+const BATCH = 50;
+
+/** What clients and counters have seen of anything but what they should have. */
+export interface Harm {
+	/** Open connections that another server answered. */
+	readonly moved: number;
+	readonly reset: number;
+	/** Packets of services that went nowhere. */
+	readonly lost: number;
+	/** New connections without an answer. */
+	readonly failed: number;
+	/** Persistent clients that were not always served by one server. */
+	readonly strayed: number;
+	/** Downloads that ended before their time, or stood still. */
+	readonly broken: number;
+	/** Connections that are missing in the balancer's counters. Some that were about to be answered at the end may be too many. */
+	readonly uncounted: number;
+}
+
+export const NO_HARM: Harm = {moved: 0, reset: 0, lost: 0, failed: 0, strayed: 0, broken: 0, uncounted: 0};
+
+/** 1,000 open connections, downloads, and new connections all the time, of clients that come back: the first port is persistent. */
+export class Load {
+	readonly #lab: Lab;
+	readonly #held: readonly HeldConnection[];
+	readonly #stream: Stream;
+	readonly #downloads: Promise<readonly Outcome[]>;
+	readonly #before: Counters;
+
+	private constructor(lab: Lab, held: readonly HeldConnection[], before: Counters) {
+		this.#lab = lab;
+		this.#held = held;
+		this.#before = before;
+		this.#stream = lab.client.stream({periodMs: STREAM_MS});
+		this.#downloads = lab.client.burst(DOWNLOADS, {
+			path: '/slow',
+			timeoutMs: DOWNLOAD_MS,
+			concurrency: DOWNLOADS,
+		});
+	}
+
+	/** The open connections are dealt to the ports of the virtual address; all else goes to the first. */
+	static async begin(lab: Lab, ports: readonly number[] = [80]): Promise<Load> {
+		const before = await countersOf(lab.lb1);
+		const held: HeldConnection[] = [];
+		for (let batch = 0; held.length < CONNECTIONS; batch++) {
+			const port = ports[batch % ports.length] ?? 80;
+			held.push(...(await Promise.all(Array.from({length: BATCH}, () => lab.client.hold({port})))));
+		}
+		return new Load(lab, held, before);
+	}
+
+	/** Ends it. */
+	async end(): Promise<Harm> {
+		let [moved, reset] = [0, 0];
+		for (let at = 0; at < this.#held.length; at += BATCH) {
+			const asked = this.#held.slice(at, at + BATCH).map(async held => [held.first, await held.ask()] as const);
+			for (const [first, now] of await Promise.all(asked)) {
+				if (now.error !== null) reset++;
+				else if (now.body !== first.body) moved++;
+			}
+		}
+		const streamed = await this.#stream.stop();
+		const broken = (await this.#downloads).filter(isBroken).length;
+		const {lost, connections} = await countersOf(this.#lab.lb1);
+		await Promise.all(this.#held.map(connection => connection.close()));
+		return {
+			moved,
+			reset,
+			lost: lost - this.#before.lost,
+			failed: streamed.filter(({error}) => error !== null).length,
+			strayed: strayed(streamed),
+			broken,
+			uncounted: Math.max(0, CONNECTIONS + DOWNLOADS + streamed.length - (connections - this.#before.connections)),
+		};
+	}
+}
+
+/** How many have been served by several. */
+function strayed(outcomes: readonly Outcome[]): number {
+	const homes = new Map<string, Set<string>>();
+	for (const {from, body} of outcomes.filter(({error}) => error === null))
+		homes.set(from, (homes.get(from) ?? new Set()).add(body));
+	return [...homes.values()].filter(({size}) => size > 1).length;
+}
+
+function isBroken({error, bytes}: Outcome): boolean {
+	return error !== 'ETIMEDOUT' || bytes < SLOW_BYTES_PER_SECOND;
+}
+
+/** Since the maps were made. */
+interface Counters {
+	readonly lost: number;
+	readonly connections: number;
+}
+
+/** As they are pinned, whichever version has made them. */
+async function countersOf({daemonName}: Balancer): Promise<Counters> {
+	const pinned = openPinned(new Pins(daemonName), layoutsIn(OBJECT_DIRECTORY));
+	try {
+		const verdicts = named(pinned, 'verdicts');
+		const drops = [...verdicts.layouts.values('verdict')].filter(([name]) => /^V_(DROP|ANSWER)_/.test(name));
+		const {maxEntries: services} = named(pinned, 'services').map;
+		const packets = await numbers(verdicts, 'verdicts', 'packets');
+		const connections = await numbers(named(pinned, 'traffic'), 'traffic', 'connections');
+		return {
+			// Of no service is number 0, on each CPU.
+			lost: sum(packets.flatMap((counts, at) => (at % services === 0 ? [] : drops.map(([, n]) => counts[Number(n)])))),
+			connections: sum(connections.flat()),
+		};
+	} finally {
+		for (const {map} of pinned.values()) map.close();
+	}
+}
+
+function named(pinned: ReadonlyMap<string, PinnedMap>, name: string): PinnedMap {
+	const found = pinned.get(name);
+	if (found === undefined) throw new Error(`no map ${name} is pinned`);
+	return found;
+}
+
+/** The 64-bit numbers in one field of each entry of an array. */
+async function numbers({map, layouts}: PinnedMap, name: string, field: string): Promise<number[][]> {
+	const shape = layouts.maps.get(name)?.value;
+	const fields = shape?.kind === 'struct' ? layouts.fields(shape.name) : [];
+	const found = fields.find(one => one.name === field);
+	if (found === undefined) throw new Error(`the map ${name} has no ${field}`);
+	const {values, count} = await map.dump();
+	const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+	return Array.from({length: count}, (_, entry) =>
+		Array.from({length: found.shape.size / 8}, (__, n) =>
+			Number(view.getBigUint64(entry * map.valueSize + found.offset + 8 * n, true)),
+		),
+	);
+}
+
+function sum(counts: readonly (number | undefined)[]): number {
+	return counts.reduce<number>((total, count) => total + (count ?? 0), 0);
+}
