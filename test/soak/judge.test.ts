@@ -136,6 +136,12 @@ test('a stopped server costs its own connections and clients, and a failed check
 	t.false(allows(fail, {...moved, who: 'held connection', server: 'web2'}));
 });
 
+test('a failed check costs a flow of datagrams the answer that is on its way', t => {
+	const fail: Action = {kind: 'fail-check', server: 'web1', forMs: 6000};
+	t.true(allows(fail, trouble({who: 'datagrams', afterMs: 2000, forMs: 20})));
+	t.false(allows(fail, trouble({who: 'datagrams', afterMs: 2000, forMs: 2000})));
+});
+
 test('nobody notices a stopped server while nobody checks', t => {
 	const stop: Action = {kind: 'stop-server', server: 'web1', forMs: 6000};
 	const late = trouble({afterMs: 6000, forMs: 3000});

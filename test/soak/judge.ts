@@ -16,6 +16,8 @@ const MOVE_MS = 1500;
 const CHECK_MS = 5000;
 /** The age from which on a connection is known to the other balancer. */
 const YOUNG_MS = 100;
+/** What a busy server may take for an answer. */
+const LAST_ANSWER_MS = 100;
 /** Drift is looked for every 10 s. */
 export const REPAIR_MS = 10_000 + 3000;
 /** Two masters that hear each other are so for one advert interval; and what a busy machine adds. */
@@ -135,6 +137,11 @@ function patienceMs(who: Who, outageMs: number): number {
 	return lasts(who) ? 2 * outageMs + 1000 : outageMs;
 }
 
+/** A flow of datagrams is dealt anew when its server fails; an answer that is on its way then is lost. */
+function isLastAnswer({who, fromMs, untilMs}: Trouble): boolean {
+	return who === 'datagrams' && untilMs - fromMs <= LAST_ANSWER_MS;
+}
+
 /** Whether a trouble is one that was allowed. `latenessMs`: by how much the machine itself was late at that time. */
 export function isAllowed(trouble: Trouble, allowed: readonly Allowance[], latenessMs: number): boolean {
 	return allowed.some(allowance => {
@@ -157,7 +164,7 @@ export function isAllowed(trouble: Trouble, allowed: readonly Allowance[], laten
 					isOf && lasts(trouble.who) && trouble.openedMs <= allowance.untilMs && trouble.untilMs >= allowance.fromMs
 				);
 			case 'away':
-				return isOf && trouble.what === 'moved' && overlaps;
+				return isOf && overlaps && (trouble.what === 'moved' || isLastAnswer(trouble));
 		}
 		return allowance satisfies never;
 	});

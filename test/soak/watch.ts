@@ -30,12 +30,17 @@ export interface Look {
 	readonly faults: readonly string[];
 }
 
-/** Keys that come twice in two looks after one another: what moves within a table may be seen twice in one. */
-async function doubles(read: () => Promise<readonly string[]>): Promise<string[]> {
-	const first = twiceOf(await read());
+/** Keys that come twice, in a second look as well: what moves within a table may be seen twice in one. */
+async function doubles(keys: readonly string[], lookAgain: () => Promise<readonly string[]>): Promise<string[]> {
+	const first = twiceOf(keys);
 	if (first.size === 0) return [];
-	const second = twiceOf(await read());
+	const second = twiceOf(await lookAgain());
 	return [...first].filter(key => second.has(key));
+}
+
+/** What a flow or an entry of persistence is found by. */
+function keysOf(rows: readonly {readonly client: string; readonly service: string}[]): string[] {
+	return rows.map(({client, service}) => `${client} to ${service}`);
 }
 
 function twiceOf(keys: readonly string[]): Set<string> {
@@ -133,10 +138,8 @@ export class Watch {
 		};
 		for (const {map, entries} of maps) if (entries !== null) things[`entries of ${map}`] = entries;
 		const faults = [
-			...(await doubles(async () => (await flows()).map(({client, service}) => `flow ${client} to ${service}`))),
-			...(await doubles(async () =>
-				(await persistence()).map(({client, service}) => `persistence of ${client} to ${service}`),
-			)),
+			...(await doubles(keysOf(livingFlows), async () => keysOf(await flows()))),
+			...(await doubles(keysOf(entries), async () => keysOf(await persistence()))),
 		].map(key => `${name}: twice in its table: ${key}`);
 		faults.push(...(await this.#countersOf(balancer)));
 		return {
