@@ -28,6 +28,8 @@ const ROWS: readonly Row[] = [
 	{name: 'established, 1 flow, to another NIC'},
 	{name: 'established, 1 flow, 64K networks blocked', yardsticks: ['established, 1 flow']},
 	{name: 'blocked, 1 flow'},
+	{name: 'first fragment, 1 flow', yardsticks: ['established, 1 flow']},
+	{name: 'later fragment, 1 flow', yardsticks: ['established, 1 flow']},
 	{
 		name: 'established, 64K flows',
 		yardsticks: ['one cold line, 64K flows'],
@@ -116,6 +118,8 @@ function established(few: Load, many: Load, wiring: Wiring): Case[] {
 				return ns;
 			},
 		},
+		{name: 'first fragment, 1 flow', sample: () => few.timeFragment(ONE, 'first')},
+		{name: 'later fragment, 1 flow', sample: () => few.timeFragment(ONE, 'later')},
 		{name: 'established, 64K flows', sample: () => few.timeEstablished(FLOWS_64K)},
 		{name: 'established, 1M flows', sample: () => many.timeEstablished(FLOWS_1M)},
 		{name: 'reply, 1 flow', sample: () => few.timeReply(ONE)},

@@ -129,13 +129,14 @@ class Bench {
 			seal: new Seal(KEY, 0),
 			node: number + 1,
 			datagramMax: DATAGRAM_MAX,
+			senders: null,
 			send: bytes => socket.send(bytes, to) > 0,
 			interfaces: async () => new Map(Object.values(this.#wiring).map(({ifindex, name}) => [ifindex, name])),
 			onState: () => {},
 		});
 		socket.onReadable(() => {
 			for (let received = socket.receive(); received !== undefined; received = socket.receive())
-				node.receive(received.bytes);
+				node.receive(received.bytes, 0);
 		});
 		this.#nodes.push(node);
 		await node.start();

@@ -4,10 +4,19 @@
  */
 import {BpfLink, type BpfProgram} from 'libbpf-ts';
 import {type Figure, figures, type Row} from '../src/bench/figure.js';
-import {FIRST_CLIENT, Plane, type Port, SERVERS_OF_SERVICE, SERVICE} from '../src/bench/plane.js';
+import {
+	FIRST_CLIENT,
+	Plane,
+	type Port,
+	SERVERS_OF_SERVICE,
+	SERVERS_OF_SERVICE6,
+	SERVICE,
+	SERVICE6,
+} from '../src/bench/plane.js';
 import {type Case, interleave, median} from '../src/bench/statistics.js';
-import {type Flows, type FromClient, HANDSHAKE, type Path, REQUEST, SYN, Traffic} from '../src/bench/traffic.js';
+import {type Flows, type FromClient, HANDSHAKE, REQUEST, type Step, SYN, Traffic} from '../src/bench/traffic.js';
 import {realClock} from '../src/host/real/clock.js';
+import type {Family} from '../src/net/address.js';
 import {dnat, type Wiring} from './wiring.js';
 import {Yardsticks} from './yardsticks.js';
 
@@ -31,6 +40,7 @@ const DNAT = 'nftables DNAT';
 /** What is sent, and what it is to be measured by. */
 interface Offer {
 	readonly name: string;
+	readonly family: Family;
 	readonly flows: Flows;
 	readonly step: FromClient;
 	/** Shares of the limit, and multiples of nftables, to be reached. */
@@ -39,16 +49,24 @@ interface Offer {
 }
 
 const OFFERS: readonly Offer[] = [
-	{name: '1 flow', flows: flows(1), step: REQUEST, limitShare: 0.9, dnatMultiple: 5},
-	{name: '64K flows', flows: flows(K64), step: REQUEST, limitShare: 0.5, dnatMultiple: 4},
-	{name: '1M flows', flows: flows(M1), step: REQUEST, limitShare: 0.5, dnatMultiple: 4},
+	{name: '1 flow', family: 4, flows: flows(1), step: REQUEST, limitShare: 0.9, dnatMultiple: 5},
+	{name: '64K flows', family: 4, flows: flows(K64), step: REQUEST, limitShare: 0.5, dnatMultiple: 4},
+	{name: '1M flows', family: 4, flows: flows(M1), step: REQUEST, limitShare: 0.5, dnatMultiple: 4},
 	{
 		name: 'new connections',
+		family: 4,
 		flows: {count: ENDLESS, firstClient: FIRST_STRANGER},
 		step: SYN,
 		dnatMultiple: 4,
 	},
+	{name: '1 flow, IPv6', family: 6, flows: flows(1), step: REQUEST, limitShare: 0.9, dnatMultiple: 5},
+	{name: '64K flows, IPv6', family: 6, flows: flows(K64), step: REQUEST, limitShare: 0.5, dnatMultiple: 4},
 ];
+
+const SERVICES = {
+	4: {service: SERVICE, servers: SERVERS_OF_SERVICE},
+	6: {service: SERVICE6, servers: SERVERS_OF_SERVICE6},
+} as const;
 
 function flows(count: number): Flows {
 	return {count, firstClient: FIRST_CLIENT};
@@ -56,20 +74,22 @@ function flows(count: number): Flows {
 
 /** Measures what arrives, in millions of packets a second. */
 export async function wires(wiring: Wiring, rounds: number): Promise<Figure[]> {
-	const open = (connections: number): Promise<Plane> => Plane.open(wiring, {clock: realClock, connections});
-	const [few, many] = [await open(K64), await open(M1)];
-	const bench = new Wires(wiring, new Yardsticks(1), new Traffic());
+	const open = (connections: number, family: Family): Promise<Plane> =>
+		Plane.open(wiring, {clock: realClock, connections, family});
+	const [few, many, few6] = [await open(K64, 4), await open(M1, 4), await open(K64, 6)];
+	const bench = new Wires(wiring, new Yardsticks(1));
+	const planeOf = (offer: Offer): Plane => (offer.family === 6 ? few6 : offer.flows.count <= K64 ? few : many);
 	try {
-		dnat(SERVICE, SERVERS_OF_SERVICE);
-		bench.establish(few, flows(K64));
-		bench.establish(many, flows(M1));
+		for (const {service, servers} of Object.values(SERVICES)) dnat(service, servers);
+		bench.establish(few, 4, flows(K64));
+		bench.establish(many, 4, flows(M1));
+		bench.establish(few6, 6, flows(K64));
 		for (const offer of OFFERS) bench.track(offer);
-		const cases = OFFERS.flatMap(offer => bench.cases(offer, offer.flows.count <= K64 ? few : many));
+		const cases = OFFERS.flatMap(offer => bench.cases(offer, planeOf(offer)));
 		return figures('delivered over veth, one CPU', 'Mpps', await interleave(cases, rounds), OFFERS.flatMap(rows));
 	} finally {
 		bench.close();
-		few.close();
-		many.close();
+		for (const plane of [few, many, few6]) plane.close();
 	}
 }
 
@@ -90,32 +110,36 @@ function rows({name, limitShare, dnatMultiple}: Offer): Row[] {
 class Wires {
 	readonly #wiring: Wiring;
 	readonly #yardsticks: Yardsticks;
-	readonly #traffic: Traffic;
-	readonly #path: Path;
+	readonly #traffic = {4: new Traffic(4), 6: new Traffic(6)} as const;
 	readonly #sinks: readonly BpfLink[];
 
-	constructor(wiring: Wiring, yardsticks: Yardsticks, traffic: Traffic) {
-		const {client, external, server} = wiring;
+	constructor(wiring: Wiring, yardsticks: Yardsticks) {
+		const {client, server} = wiring;
 		this.#wiring = wiring;
 		this.#yardsticks = yardsticks;
-		this.#traffic = traffic;
-		this.#path = {fromMac: client.mac, toMac: external.mac, service: SERVICE};
 		this.#sinks = [client, server].map(({ifindex}) => BpfLink.attachXdp(yardsticks.sink, ifindex, 'native'));
 	}
 
+	/** The generator of a family's packets, set to steps of these flows. */
+	#generate(family: Family, which: Flows, steps: readonly Step[]): Traffic {
+		const {client, external} = this.#wiring;
+		const path = {fromMac: client.mac, toMac: external.mac, service: SERVICES[family].service};
+		this.#traffic[family].choose(which, path, steps);
+		return this.#traffic[family];
+	}
+
 	/** Opens flows in the data plane, handshake and all; no wire is needed for it. */
-	establish(plane: Plane, which: Flows): void {
-		this.#traffic.choose(which, this.#path, HANDSHAKE);
+	establish(plane: Plane, family: Family, which: Flows): void {
+		const traffic = this.#generate(family, which, HANDSHAKE);
 		plane.expect('V_FORWARD_NEW', which.count, () =>
-			this.#traffic.offer(plane.program, this.#wiring.external.ifindex, which.count * HANDSHAKE.length),
+			traffic.offer(plane.program, this.#wiring.external.ifindex, which.count * HANDSHAKE.length),
 		);
 	}
 
 	/** Makes the flows known to the kernel's connection tracking, unless they are to be new. */
-	track({flows: which, step}: Offer): void {
+	track({family, flows: which, step}: Offer): void {
 		if (step === SYN) return;
-		this.#traffic.choose(which, this.#path, [step]);
-		this.#traffic.transmit(this.#wiring.client.ifindex, Math.max(which.count, 2));
+		this.#generate(family, which, [step]).transmit(this.#wiring.client.ifindex, Math.max(which.count, 2));
 	}
 
 	cases(offer: Offer, plane: Plane): Case[] {
@@ -134,20 +158,19 @@ class Wires {
 	}
 
 	/** Lets every flow be of this second, or nearly so, as they are in steady traffic (see flow_table.h, the stamp). */
-	#hearOfAll({flows: which, step}: Offer, plane: Plane): void {
+	#hearOfAll({family, flows: which, step}: Offer, plane: Plane): void {
 		if (step === SYN) return;
-		this.#traffic.choose(which, this.#path, [step]);
-		this.#traffic.offer(plane.program, this.#wiring.external.ifindex, Math.max(which.count, 2));
+		this.#generate(family, which, [step]).offer(plane.program, this.#wiring.external.ifindex, Math.max(which.count, 2));
 	}
 
 	/** Millions of packets a second that arrive when the balancer's NIC carries the program, or none. */
-	#deliver({flows: which, step}: Offer, program: BpfProgram | null): number {
+	#deliver({family, flows: which, step}: Offer, program: BpfProgram | null): number {
 		const {client, external} = this.#wiring;
 		const link = program === null ? null : BpfLink.attachXdp(program, external.ifindex, 'native');
 		try {
-			this.#traffic.choose(which, this.#path, [step]);
+			const traffic = this.#generate(family, which, [step]);
 			const before = this.#yardsticks.delivered();
-			const ns = Array.from({length: chunksOf(which)}, () => this.#traffic.transmit(client.ifindex, CHUNK));
+			const ns = Array.from({length: chunksOf(which)}, () => traffic.transmit(client.ifindex, CHUNK));
 			const share = (this.#yardsticks.delivered() - before) / (CHUNK * ns.length);
 			return (share * 1e3) / median(ns);
 		} finally {
@@ -157,7 +180,7 @@ class Wires {
 
 	close(): void {
 		for (const link of this.#sinks) link.close();
-		this.#traffic.close();
+		for (const traffic of Object.values(this.#traffic)) traffic.close();
 		this.#yardsticks.close();
 	}
 }

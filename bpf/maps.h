@@ -461,7 +461,8 @@ struct settings {
 /*
  * What a peer is to know of a flow, as it was at that moment. Each CPU writes into a ring of its own, over its oldest entry
  * and without asking whether anybody reads: `next` of `share_heads` says how many it has written, so a reader that is too
- * late knows how many it has missed. An entry is there before `next` counts it.
+ * late knows how many it has missed. An entry is there before `next` counts it. `read` is the reader's: how many it has
+ * read, for the reader that comes after it.
  */
 struct shared_flow {
 	__u64 addrs[FLOW_ADDR_WORDS]; /* these four as in struct flow_slot */
@@ -472,7 +473,8 @@ struct shared_flow {
 
 struct share_head {
 	__u64 next;
-	__u64 pad[7]; /* one writer: a cache line of its own */
+	__u64 read;
+	__u64 pad[6]; /* a cache line of its own */
 };
 
 /* Of a copy. */

@@ -63,14 +63,18 @@ export class Balancer {
 		writeFileSync(this.configFile, text);
 	}
 
-	/** Starts the daemon; resolves when it answers (lbd: on its control socket; keepalived: with its VRRP child's pid file). */
-	async start(): Promise<void> {
+	/**
+	 * Starts the daemon; resolves when it answers (lbd: on its control socket; keepalived: with its VRRP child's pid file), or
+	 * is as far as `isThere` says.
+	 */
+	async start(isThere?: (pid: number) => boolean): Promise<void> {
 		if (this.running) throw new Error(`${this.name}: runs already`);
 		this.#daemon = await Daemon.start({
 			name: `${this.program} on ${this.name}`,
 			namespace: this.namespace,
 			logFile: this.#logFile,
 			...(this.program === 'lbd' ? this.#lbd() : this.#keepalived()),
+			...(isThere === undefined ? {} : {isReady: isThere}),
 		});
 	}
 
@@ -96,6 +100,11 @@ export class Balancer {
 	/** Ends lbd alone, at once; lbd-vrrp lives on. */
 	async killAlone(): Promise<void> {
 		await this.#daemon?.killAlone();
+	}
+
+	/** Ends the programs of the daemon that call themselves so, at once; the others live on. */
+	killProgram(title: string): void {
+		this.#daemon?.signalAll('SIGKILL', title);
 	}
 
 	/** Of lbd, whoever has started them. */

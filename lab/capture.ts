@@ -2,7 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {createInterface} from 'node:readline';
 import {inside} from './namespace.js';
-import {monotonicMs, waitFor} from './wait.js';
+import {monotonicMs, PATIENCE_MS, waitFor} from './wait.js';
 
 export interface Frame {
 	/** CLOCK_MONOTONIC, from the kernel's time stamp of the frame. */
@@ -18,11 +18,11 @@ export interface Frame {
 export class Capture {
 	readonly frames: Frame[] = [];
 	readonly #child: ChildProcess;
-	readonly #exited: Promise<unknown>;
+	readonly #closed: Promise<unknown>;
 
 	private constructor(child: ChildProcess) {
 		this.#child = child;
-		this.#exited = once(child, 'exit');
+		this.#closed = once(child, 'close');
 	}
 
 	/** Resolves when frames are being watched. `filter` is tcpdump's, e.g. `arp or vrrp`. */
@@ -35,6 +35,8 @@ export class Capture {
 		const capture = new Capture(child);
 		const wallAheadMs = Date.now() - monotonicMs();
 		createInterface(child.stdout).on('line', line => {
+			// It takes leave with an empty one.
+			if (line === '') return;
 			const space = line.indexOf(' ');
 			const atMs = Number(line.slice(0, space)) * 1000 - wallAheadMs;
 			capture.frames.push({atMs, text: line.slice(space + 1)});
@@ -47,7 +49,7 @@ export class Capture {
 			if (child.exitCode !== null) throw new Error(`tcpdump: exit ${child.exitCode}: ${complaints.trim()}`);
 			return complaints.includes('listening on');
 		};
-		await waitFor(`tcpdump listens on ${device} in ${namespace}`, look, {timeoutMs: 5000});
+		await waitFor(`tcpdump listens on ${device} in ${namespace}`, look, {timeoutMs: PATIENCE_MS});
 		return capture;
 	}
 
@@ -56,15 +58,16 @@ export class Capture {
 	}
 
 	/** The first frame that matches, of those seen already or to come. */
-	frame(pattern: RegExp, timeoutMs: number): Promise<Frame> {
+	frame(pattern: RegExp, timeoutMs = PATIENCE_MS): Promise<Frame> {
 		return waitFor(`a frame like ${pattern}`, () => this.matching(pattern)[0], {
 			timeoutMs,
 			seen: () => `last of ${this.frames.length} frames: ${this.frames.at(-1)?.text ?? 'none'}`,
 		});
 	}
 
+	/** Resolves when `frames` has all that were seen. */
 	async close(): Promise<void> {
 		this.#child.kill('SIGTERM');
-		await this.#exited;
+		await this.#closed;
 	}
 }

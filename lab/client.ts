@@ -8,7 +8,9 @@ import {clientAddress, clientAddress6, externalVip} from './topology.js';
 
 export interface RequestOptions {
 	/** One of the client's own addresses; by default one that was never used before in this laboratory. */
-	readonly from?: string;
+	readonly from?: string | undefined;
+	/** Of its own; default: the system's choice. */
+	readonly fromPort?: number | undefined;
 	/** Default: the external VIP. */
 	readonly to?: string;
 	readonly port?: number;
@@ -17,16 +19,18 @@ export interface RequestOptions {
 	readonly timeoutMs?: number;
 }
 
-export interface BurstOptions extends Omit<RequestOptions, 'from'> {
+export interface BurstOptions extends Omit<RequestOptions, 'from' | 'fromPort'> {
 	/** How many connections are open at a time, over all CPUs; default 40. */
 	readonly concurrency?: number;
 }
 
-export interface StreamOptions extends Omit<RequestOptions, 'from'> {
+export interface StreamOptions extends Omit<RequestOptions, 'from' | 'fromPort'> {
 	/** Default 20. */
 	readonly periodMs?: number;
 	/** Source addresses, used in turn; default 250 that were never used before. */
 	readonly from?: readonly string[];
+	/** Of their own for successive requests, in turn; default: the system's choice. */
+	readonly fromPorts?: readonly number[];
 }
 
 const STREAM_TIMEOUT_MS = 900; // below TCP's first retransmission of a SYN (1 s), so that a lost SYN is a lost request
@@ -68,7 +72,7 @@ class Generator {
 		return {id, done};
 	}
 
-	/** Ends a stream: its outcomes up to now are all there are. */
+	/** Ends a stream: when the generator says so, all outcomes have come. */
 	async stop(stream: number): Promise<void> {
 		await this.call({kind: 'stop', stream}).done;
 		const pending = this.#pending.get(stream);
@@ -163,7 +167,9 @@ export class Client {
 	stream(options: StreamOptions = {}): Stream {
 		const from = options.from ?? Array.from({length: STREAM_ADDRESSES}, () => this.freshAddress(options.to));
 		const timeoutMs = options.timeoutMs ?? STREAM_TIMEOUT_MS;
-		const requests = from.map(address => this.#request({...options, timeoutMs, from: address}));
+		const requests = (options.fromPorts ?? from).map((_, n) =>
+			this.#request({...options, timeoutMs, from: from[n % from.length], fromPort: options.fromPorts?.[n]}),
+		);
 		return this.#stream({kind: 'stream', requests, periodMs: options.periodMs ?? 20});
 	}
 
@@ -214,6 +220,7 @@ export class Client {
 	#request(options: RequestOptions): Request {
 		return {
 			from: options.from ?? this.freshAddress(options.to),
+			fromPort: options.fromPort,
 			to: options.to ?? externalVip,
 			port: options.port ?? 80,
 			path: options.path ?? '/',

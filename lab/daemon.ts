@@ -6,7 +6,8 @@ import {waitFor} from './wait.js';
 
 /** Loading the program is work for the verifier: seconds on a machine that is busy with other tests. */
 const START_MS = 60_000;
-const STOP_MS = 10_000;
+/** Longer than lbd waits for those who are told of its end. */
+const STOP_MS = 30_000;
 
 export interface DaemonOptions {
 	readonly name: string;
@@ -63,9 +64,9 @@ export class Daemon {
 		this.#child.kill(name);
 	}
 
-	/** Sends a signal to it and all its children, or to those of them that call themselves so; they may live on (SIGSTOP). */
+	/** Sends a signal to it and all its programs, or to those of them that call themselves so; they may live on (SIGSTOP). */
 	signalAll(name: NodeJS.Signals, title?: string): void {
-		const programs = tree(this.pid).filter(({pid}) => title === undefined || titleOf(pid) === title);
+		const programs = this.#family().filter(({pid}) => title === undefined || titleOf(pid) === title);
 		if (programs.length === 0) throw new Error(`${this.#options.name}: no program called ${title}`);
 		for (const program of programs) signal(program, name);
 	}

@@ -6,7 +6,8 @@ import {createSocket} from 'node:dgram';
 import {QUESTION} from './datagram.js';
 
 const [name = '', port = ''] = process.argv.slice(2);
-const socket = createSocket('udp4');
+// Of both families.
+const socket = createSocket('udp6');
 socket.on('message', (datagram, {address, port}) => {
 	socket.send([Buffer.from(name), datagram.subarray(QUESTION.length)], port, address);
 });

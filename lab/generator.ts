@@ -48,6 +48,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			port: request.port,
 			path: request.path,
 			localAddress: request.from,
+			localPort: request.fromPort,
 			agent,
 		});
 		const deadline = setTimeout(
@@ -87,17 +88,26 @@ async function burst(requests: readonly Request[], concurrency: number): Promise
 	return outcomes;
 }
 
-/** What ends each stream. */
-const streams = new Map<number, () => void>();
+/** What ends each stream: it resolves when no request can be under way any more. */
+const streams = new Map<number, () => void | Promise<void>>();
 const connections = new Map<number, Agent>();
 
 function stream(id: number, requests: readonly Request[], periodMs: number): void {
 	let turn = 0;
+	const underWay = new Set<Promise<void>>();
 	const timer = setInterval(() => {
 		const request = requests[turn++ % requests.length];
-		if (request !== undefined) void ask(request, false).then(outcome => reply(id, [outcome], false));
+		if (request === undefined) return;
+		const answered = ask(request, false).then(outcome => {
+			underWay.delete(answered);
+			reply(id, [outcome], false);
+		});
+		underWay.add(answered);
 	}, periodMs);
-	streams.set(id, () => clearInterval(timer));
+	streams.set(id, async () => {
+		clearInterval(timer);
+		await Promise.all(underWay);
+	});
 }
 
 /** Sends a numbered datagram every period; an answer repeats the number behind the server's name. */
@@ -148,7 +158,7 @@ async function perform(command: Command): Promise<void> {
 		case 'datagrams':
 			return datagrams(command.id, command.request, command.periodMs);
 		case 'stop':
-			streams.get(command.stream)?.();
+			await streams.get(command.stream)?.();
 			streams.delete(command.stream);
 			return reply(command.id, []);
 		case 'hold': {

@@ -1,4 +1,5 @@
 import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+import {constants} from 'node:os';
 
 /** A running program that cannot be mistaken for a later one with the same pid. */
 export interface Identity {
@@ -88,6 +89,12 @@ function netnsLink(namespace: string): string {
 /** What a running program calls itself, without what it says behind. */
 export function titleOf(pid: number): string {
 	return readFileSync(`/proc/${pid}/comm`, 'latin1').trim().split(' ')[0] ?? '';
+}
+
+/** Whether a signal is heard by the program that has this pid, and does not just end it (`SigCgt`, proc(5)). */
+export function hears(pid: number, name: NodeJS.Signals): boolean {
+	const [, caught = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+	return (BigInt(`0x${caught}`) & (1n << BigInt(constants.signals[name] - 1))) !== 0n;
 }
 
 /** Sends `signal` unless the program is gone already. */

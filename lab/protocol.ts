@@ -2,6 +2,8 @@
 
 export interface Request {
 	readonly from: string;
+	/** Of its own; default: the system's choice. */
+	readonly fromPort?: number | undefined;
 	readonly to: string;
 	readonly port: number;
 	readonly path: string;

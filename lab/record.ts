@@ -56,14 +56,14 @@ export function vrrpSocketOf(daemonName: string): string {
 	return `/run/lbd/${daemonName}.vrrp`;
 }
 
+/** Has the process id of the daemon that has the name. */
+export function lockOf(daemonName: string): string {
+	return `/run/lbd/${daemonName}.lock`;
+}
+
 /** Everything that a daemon of that name may leave in the file system. */
 function remainsOf(daemonName: string): string[] {
-	return [
-		`/sys/fs/bpf/lbd/${daemonName}`,
-		controlSocketOf(daemonName),
-		vrrpSocketOf(daemonName),
-		`/run/lbd/${daemonName}.lock`,
-	];
+	return [`/sys/fs/bpf/lbd/${daemonName}`, controlSocketOf(daemonName), vrrpSocketOf(daemonName), lockOf(daemonName)];
 }
 
 function ownerFile(directory: string): string {

@@ -1,5 +1,11 @@
 import {setTimeout as pause} from 'node:timers/promises';
 
+/**
+ * How long to wait for what takes part of a second on an idle machine and is no claim about time. A wait that ends earlier
+ * fails where the machine is busy, and a longer one only costs time where something is broken.
+ */
+export const PATIENCE_MS = 20_000;
+
 /** CLOCK_MONOTONIC in milliseconds with microsecond resolution: comparable between all programs on this machine. */
 export function monotonicMs(): number {
 	return Number(process.hrtime.bigint() / 1000n) / 1000;

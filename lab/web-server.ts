@@ -1,6 +1,8 @@
-import {mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
+import {mkdirSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Daemon} from './daemon.js';
+import {inside} from './namespace.js';
+import {run} from './run.js';
 
 /** Size of the file at /big. */
 export const BIG_BYTES = 64 * 1024 * 1024;
@@ -35,9 +37,10 @@ http {
 `;
 }
 
-/** Whether someone listens on port 80 in the network namespace of `pid`: local address :0050, state 0A (LISTEN). */
-function listensOnPort80(pid: number): boolean {
-	return /^ *\d+: \w+:0050 \w+:\w+ 0A /m.test(readFileSync(`/proc/${pid}/net/tcp`, 'latin1'));
+/** Whether someone listens on port 80 for both families: asked in the namespace, where the server itself comes only later. */
+async function listensOnPort80(namespace: string): Promise<boolean> {
+	const listeners = await run([...inside(namespace), 'ss', '-Hltn', 'sport = :80']);
+	return listeners.trim().split('\n').length === 2;
 }
 
 /** A real nginx: `/` answers with the server's name, `/big` is a large file, `/slow` the same at a trickle, `/put/NAME` keeps what is sent. */
@@ -70,7 +73,7 @@ export class WebServer {
 			namespace: this.namespace,
 			argv: ['nginx', '-p', this.directory, '-e', 'stderr', '-c', join(this.directory, 'nginx.conf')],
 			logFile: join(this.directory, 'log'),
-			isReady: listensOnPort80,
+			isReady: () => listensOnPort80(this.namespace),
 		});
 	}
 

@@ -28,6 +28,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	errors: [],
 	log: [],
 	version: [],
+	orders: [],
 	net: [],
 	conf: ['net'],
 	host: ['net', 'conf/model'],
@@ -60,7 +61,7 @@ const law: Readonly<Record<string, readonly string[]>> = {
 	drift: ['host/host', 'reconcile'],
 	undo: [],
 	daemon: [...features, 'drift', 'preview', 'reconcile', 'report', 'undo'],
-	main: ['conf', 'daemon', 'host/real'],
+	main: ['conf', 'daemon', 'host/real', 'orders'],
 };
 
 /** Vocabulary that everybody shares. */

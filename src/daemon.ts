@@ -40,6 +40,8 @@ export interface DaemonOptions {
 	/** See DataPlaneOptions. */
 	readonly acceptLoss: boolean;
 	readonly config: Config;
+	/** Ends the start where it is, in order. */
+	readonly stop: AbortSignal;
 	/** Reads the configuration again, for a reload. Throws ConfError when it has errors. */
 	readonly load: () => Config;
 	/** Reads another file, for a plan; `config` is null when it has errors. */
@@ -73,17 +75,19 @@ export class Daemon {
 	/**
 	 * Starts everything: the name's lock, the data plane, the maps, then the ears and eyes, and VRRP last, so that
 	 * nobody is answered before there is something to answer with. Rejects with ControlError or KernelError; what had
-	 * been started by then is taken back.
+	 * been started by then is taken back. Resolves to null, likewise, when it was told to stop meanwhile; a process that
+	 * an earlier daemon left then hands over, too.
 	 */
-	static async start(options: DaemonOptions): Promise<Daemon> {
+	static async start(options: DaemonOptions): Promise<Daemon | null> {
 		const undo = new Undo();
 		try {
 			const lock = lockName(options.name);
 			undo.add(() => lock.release());
 			const vrrp = vrrpChild(options);
-			undo.add(() => vrrp.leave());
+			undo.add(() => (options.stop.aborted ? vrrp.stop() : vrrp.leave()));
 			// First of all, as somebody may be waiting for us, and to load a program takes seconds.
 			await vrrp.find();
+			options.stop.throwIfAborted();
 			const {globals, settings} = options.config;
 			const dataPlane = await DataPlane.open({
 				name: options.name,
@@ -96,12 +100,14 @@ export class Daemon {
 			});
 			let started = false;
 			undo.add(() => (started ? dataPlane.close() : dataPlane.discard()));
+			options.stop.throwIfAborted();
 			const daemon = new Daemon(options, dataPlane, vrrp, undo);
-			await daemon.#begin();
+			await daemon.#oneAtATime(() => daemon.#begin());
 			started = true;
 			return daemon;
 		} catch (error) {
 			await undo.all();
+			if (error === options.stop.reason) return null;
 			throw error;
 		}
 	}
@@ -246,6 +252,7 @@ export class Daemon {
 		});
 		this.#undo.add(() => control.close());
 
+		this.#options.stop.throwIfAborted();
 		this.#share(this.#config);
 		this.#syncWait.begin(this.#config.sharing?.waitUs ?? 0);
 		this.#trackers.configure(this.#config.trackers);
@@ -336,7 +343,10 @@ export class Daemon {
 		return problems;
 	}
 
-	#share({sharing}: Config): void {
+	#share({sharing, notSharing}: Config): void {
+		if (notSharing !== null) {
+			this.#options.log.warn({}, `connections are not shared with the other balancers, as ${notSharing}`);
+		}
 		this.#dataPlane.setSharing(sharing !== null);
 		this.#sharing.configure(sharing === null ? null : {...sharing, daemon: this.#options.name});
 	}

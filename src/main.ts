@@ -14,6 +14,7 @@ import {keepHeapSmall} from './host/real/heap.js';
 import {realHost} from './host/real/host.js';
 import {realLog} from './host/real/log.js';
 import {realMachine} from './host/real/machine.js';
+import type {Orders} from './orders.js';
 import {VERSION} from './version.js';
 
 const USAGE = `usage: lbd [-f FILE] [--name NAME] [options]
@@ -48,15 +49,15 @@ const OPTIONS = {
 } as const;
 
 /** Runs `lbd` to its end, which sets the process's exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+export async function main(argv: readonly string[], orders: Orders): Promise<void> {
 	try {
-		process.exitCode = await run(argv);
+		process.exitCode = await run(argv, orders);
 	} catch (error) {
 		process.exitCode = explain(error);
 	}
 }
 
-async function run(argv: readonly string[]): Promise<ExitCode> {
+async function run(argv: readonly string[], orders: Orders): Promise<ExitCode> {
 	const {values} = parseArgs({args: [...argv], options: OPTIONS, allowPositionals: false});
 	if (values.help) return say(USAGE);
 	if (values.version) return say(`lbd ${VERSION}\n`);
@@ -70,12 +71,13 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
 		name: values.name,
 		acceptLoss: values['accept-loss'],
 		config,
+		stop: orders.stop,
 		load,
 		read: file => readConfig(file, realFiles, realMachine(values['config-id'])),
 		host: realHost,
 		log: realLog({debug: values['log-detail']}),
 	});
-	return serve(daemon, values.pid);
+	return daemon === null ? ExitCode.ok : serve(daemon, orders, values.pid);
 }
 
 function say(text: string): ExitCode {
@@ -93,14 +95,12 @@ function requireDirectory(pidFile: string): void {
 }
 
 /** Lets the daemon work until it is told to stop, or until it cannot go on. */
-async function serve(daemon: Daemon, pidFile: string | undefined): Promise<ExitCode> {
+async function serve(daemon: Daemon, orders: Orders, pidFile: string | undefined): Promise<ExitCode> {
 	// A reload prints diagnostics; nobody who reads them, or a full disk, must not end the daemon.
 	process.stderr.on('error', () => {});
-	process.on('SIGHUP', () => void daemon.reload());
-	process.on('SIGTERM', () => void daemon.stop());
-	process.on('SIGINT', () => void daemon.stop());
 	try {
 		if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`);
+		orders.giveTo(daemon);
 		return await daemon.ended;
 	} finally {
 		await daemon.stop();

@@ -7,6 +7,7 @@ import type {
 	HealthReport,
 	InstanceReport,
 	ReloadReport,
+	SharingReport,
 	Status,
 	VrrpReport,
 } from './control/protocol.js';
@@ -108,9 +109,18 @@ export class Reporter {
 			}),
 			health: this.health(),
 			vrrp: await this.vrrp(),
-			sharing: this.#seams.sharing.status(),
+			sharing: this.#sharing(),
+			notSharing: this.#config?.notSharing ?? null,
 			lastReload: this.#lastReload,
 		};
+	}
+
+	#sharing(): SharingReport | null {
+		const status = this.#seams.sharing.status();
+		const config = this.#config?.sharing ?? null;
+		return status === null || config === null
+			? null
+			: {...status, interface: config.interface, keyFrom: config.keyFrom};
 	}
 
 	health(): HealthReport {

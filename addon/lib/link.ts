@@ -36,6 +36,13 @@ export class BpfLink {
 		return new BpfLink(checked('attach xdp', name, answer, attachDetail(answer)), name);
 	}
 
+	/** The id of the program that an interface carries, whoever has put it there; 0 for none. */
+	static attachedXdp(ifindex: number): number {
+		const id = native().attachedXdp(ifindex);
+		check('query xdp', `interface ${ifindex}`, id);
+		return id;
+	}
+
 	/** Opens the link pinned at a path of a bpffs. */
 	static openPinned(path: string): BpfLink {
 		return new BpfLink(checkedPin('link', path, native().openLink(path)), path);

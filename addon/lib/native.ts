@@ -94,6 +94,7 @@ export interface Native {
 	openProgram(path: string): NativeProgram | Status;
 	openLink(path: string): NativeLink | Status;
 	attachXdp(programFd: number, ifindex: number, flags: number): NativeLink | Status;
+	attachedXdp(ifindex: number): Status;
 	mountBpffs(path: string): Status;
 	possibleCpus(): Status;
 }

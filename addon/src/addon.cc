@@ -38,6 +38,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["openProgram"] = Napi::Function::New<Program::Open>(env, "openProgram");
   exports["openLink"] = Napi::Function::New<Link::Open>(env, "openLink");
   exports["attachXdp"] = Napi::Function::New<Link::AttachXdp>(env, "attachXdp");
+  exports["attachedXdp"] = Napi::Function::New<Link::AttachedXdp>(env, "attachedXdp");
   exports["mountBpffs"] = Napi::Function::New<MountBpffs>(env, "mountBpffs");
   exports["possibleCpus"] = Napi::Function::New<PossibleCpus>(env, "possibleCpus");
   return exports;

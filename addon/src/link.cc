@@ -24,6 +24,13 @@ Napi::Value Link::AttachXdp(const Napi::CallbackInfo& info) {
   return Wrap(Addon::Of(info.Env()).link, std::move(fd));
 }
 
+/** attachedXdp(ifindex): program id, 0 for none | status */
+Napi::Value Link::AttachedXdp(const Napi::CallbackInfo& info) {
+  uint32_t id = 0;
+  int status = bpf_xdp_query_id(ToInt(info[0], "ifindex"), 0, &id);
+  return Status(info.Env(), status < 0 ? status : static_cast<int64_t>(id));
+}
+
 Napi::Value Link::Open(const Napi::CallbackInfo& info) {
   return OpenPinned(info, Addon::Of(info.Env()).link, "bpf-link");
 }

@@ -8,6 +8,7 @@ class Link : public Pinnable<Link> {
  public:
   static Napi::Function Define(Napi::Env env);
   static Napi::Value AttachXdp(const Napi::CallbackInfo& info);
+  static Napi::Value AttachedXdp(const Napi::CallbackInfo& info);
   static Napi::Value Open(const Napi::CallbackInfo& info);
 
   explicit Link(const Napi::CallbackInfo& info) : Pinnable<Link>(info) {}

@@ -28,6 +28,12 @@ const FLAG_BITS = {R: 0x04, S: 0x02, A: 0x10, SA: 0x12} as const;
 
 export type Flags = keyof typeof FLAG_BITS;
 
+/** Flags and offset of an IPv4 header (RFC 791 §3.1). A later fragment's is where a full one before it would end. */
+const FRAGMENT_WORDS = {none: 0x4000, first: 0x2000, later: 0x2000 | (1480 / 8)} as const;
+
+/** Which part of a datagram a frame is; `none`: a whole packet that may not be fragmented. */
+export type Fragment = keyof typeof FRAGMENT_WORDS;
+
 export interface FrameParts {
 	readonly fromMac: string;
 	readonly toMac: string;
@@ -39,6 +45,8 @@ export interface FrameParts {
 	readonly ack: number;
 	/** At most `payloadRoom`. */
 	readonly payloadBytes: number;
+	/** Of IPv4; all fragments of two ends are one datagram's. */
+	readonly fragment?: Fragment;
 }
 
 /** What `198.51.100.1:80` or `[2001:db8::1]:80` consists of. */
@@ -74,7 +82,7 @@ export function tcpFrame(parts: FrameParts): Uint8Array {
 	view.setUint8(tcp + 13, FLAG_BITS[parts.flags]);
 	view.setUint16(tcp + 14, 0xffff);
 	putTcpChecksum(frame, of, segmentBytes);
-	if (of === 4) putIpv4(view, segmentBytes);
+	if (of === 4) putIpv4(view, segmentBytes, parts.fragment ?? 'none');
 	else putIpv6(view, segmentBytes);
 	return frame;
 }
@@ -95,11 +103,11 @@ function putEnds(frame: Uint8Array, of: Family, {from, to}: FrameParts): void {
 }
 
 /** What the header says beside its addresses, which the checksum covers too. */
-function putIpv4(view: DataView, segmentBytes: number): void {
+function putIpv4(view: DataView, segmentBytes: number, fragment: Fragment): void {
 	const {tcp} = LAYOUT[4];
 	view.setUint8(ETHERNET, 0x45);
 	view.setUint16(ETHERNET + 2, tcp - ETHERNET + segmentBytes);
-	view.setUint16(ETHERNET + 6, 0x4000); // may not be fragmented
+	view.setUint16(ETHERNET + 6, FRAGMENT_WORDS[fragment]);
 	view.setUint8(ETHERNET + 8, 64);
 	view.setUint8(ETHERNET + 9, PROTOCOL_TCP);
 	const header = new Uint8Array(view.buffer, view.byteOffset + ETHERNET, tcp - ETHERNET);

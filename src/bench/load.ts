@@ -6,7 +6,18 @@ import type {BpfProgram} from 'libbpf-ts';
 import type {Family} from '../net/address.js';
 import {FOREIGN, Plane, type PlaneOptions, SERVICE, SERVICE6, type VerdictName, type Wires} from './plane.js';
 import {median} from './statistics.js';
-import {ANSWER, type Flows, HANDSHAKE, type Path, REQUEST, type Step, SYN, Traffic} from './traffic.js';
+import {
+	ANSWER,
+	FIRST_FRAGMENT,
+	type Flows,
+	HANDSHAKE,
+	LATER_FRAGMENT,
+	type Path,
+	REQUEST,
+	type Step,
+	SYN,
+	Traffic,
+} from './traffic.js';
 
 /** A sample is the median of chunks that are shorter than the slice of a process: somebody else's work is not ours. */
 const CHUNK = 2 ** 14;
@@ -57,6 +68,14 @@ export class Load {
 	/** For new connections, each of a flow that has not been before. */
 	timeNew(flows: Flows, service = this.#service): number {
 		return this.timePlane(flows, [SYN], 'V_FORWARD_NEW', {chunks: OPENING_CHUNKS, service});
+	}
+
+	/** For first fragments in an established flow of IPv4, and for later ones of a datagram whose first has just come. */
+	timeFragment(flow: Flows, part: 'first' | 'later'): number {
+		if (part === 'first') return this.timePlane(flow, [FIRST_FRAGMENT], 'V_FORWARD');
+		this.#traffic.choose(flow, this.#path(this.#service), [FIRST_FRAGMENT]);
+		this.#traffic.offer(this.plane.program, this.#wires.external.ifindex, 2);
+		return this.timePlane(flow, [LATER_FRAGMENT], 'V_FORWARD');
 	}
 
 	/** For packets of clients on the block list. */

@@ -59,7 +59,10 @@ export const FOREIGN = '198.51.100.3:80';
 
 /** Its servers, in the order of the turn. */
 export const SERVERS_OF_SERVICE: readonly string[] = serversOf(0);
-const SERVERS_OF_SERVICE6 = Array.from({length: SERVERS}, (_, server) => `[${SERVERS_NETWORK6}${server + 1}]:8080`);
+export const SERVERS_OF_SERVICE6: readonly string[] = Array.from(
+	{length: SERVERS},
+	(_, server) => `[${SERVERS_NETWORK6}${server + 1}]:8080`,
+);
 
 const PLACE: Place = {file: 'bench', line: 1, column: 1};
 

@@ -2,7 +2,16 @@
 import {fileURLToPath} from 'node:url';
 import {BpfMap, BpfObject, type BpfProgram} from 'libbpf-ts';
 import type {Family} from '../net/address.js';
-import {destinationOf, type Flags, FRAME_BYTES, FRAME_ROOM, familyOfEnd, payloadRoom, tcpFrame} from './frame.js';
+import {
+	destinationOf,
+	type Flags,
+	FRAME_BYTES,
+	FRAME_ROOM,
+	type Fragment,
+	familyOfEnd,
+	payloadRoom,
+	tcpFrame,
+} from './frame.js';
 import {Direction, maps as layouts, type Phase, type Traffic as Settings} from './traffic.gen.js';
 
 const OBJECTS = {4: 'traffic.bpf.o', 6: 'traffic6.bpf.o'} as const;
@@ -38,6 +47,8 @@ export interface FromClient {
 	readonly from: 'client';
 	readonly flags: Flags;
 	readonly ack?: number;
+	/** Default: a whole packet. */
+	readonly fragment?: Fragment;
 }
 
 export interface FromServer {
@@ -56,6 +67,9 @@ const SERVER_ISN = 0xdeadbeef;
 export const SYN: FromClient = {from: 'client', flags: 'S'};
 /** The client's packets in an established connection. */
 export const REQUEST: FromClient = {from: 'client', flags: 'A', ack: SERVER_ISN + 1};
+/** The parts of one, of IPv4. */
+export const FIRST_FRAGMENT: FromClient = {...REQUEST, fragment: 'first'};
+export const LATER_FRAGMENT: FromClient = {...REQUEST, fragment: 'later'};
 /** The server's. */
 export const ANSWER: FromServer = {from: 'server', flags: 'A', seq: SERVER_ISN + 1};
 export const HANDSHAKE: readonly Step[] = [SYN, {from: 'server', flags: 'SA', seq: SERVER_ISN}, REQUEST];
@@ -81,7 +95,7 @@ function phaseOf({flows, path, step}: Stream): Phase {
 	const {client, server} = UNFILLED[of];
 	const ends =
 		step.from === 'client'
-			? {from: client, to: service, seq: CLIENT_ISN, ack: step.ack ?? 0}
+			? {from: client, to: service, seq: CLIENT_ISN, ack: step.ack ?? 0, fragment: step.fragment ?? 'none'}
 			: {from: step.backend ?? server, to: client, seq: step.seq ?? 0, ack: 0};
 	const payloadBytes = step.flags === 'A' ? payloadRoom(of) : 0;
 	const frame = new Uint8Array(FRAME_ROOM);

@@ -12,7 +12,6 @@ import {toLinkDelays} from './keywords/link-delays.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
 import {toSettings} from './keywords/settings.js';
-import {toSharing} from './keywords/sharing.js';
 import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
@@ -22,6 +21,7 @@ import {toTrackedFile, toTrackedProcess, toTrackedScript} from './keywords/track
 import {VirtualMacNames} from './keywords/virtual-mac.js';
 import type {Statement} from './language/parser.js';
 import type {Config, Instance, Service, Track, TrackerKind, Trackers} from './model.js';
+import {toSharing} from './sharing.js';
 import {keywordHomes, TableReader} from './table.js';
 
 const FILE = 'the file';
@@ -51,7 +51,7 @@ export function compile(file: string, statements: readonly Statement[], files: F
 		trackGroups: draft.trackGroups.map(toTrackGroup),
 		trackers: trackersOf(draft, instances, report),
 		linkDelays: toLinkDelays(draft.linkDelays, instances, report),
-		sharing: toSharing(draft.globals.sharing, draft.settings.sharing, draft.instances, report),
+		...toSharing({daemon: draft.globals.sharing, block: draft.settings.sharing}, {services, instances}, report),
 	};
 	crossCheck(config, draft, report);
 	if (report.failed) return null;

@@ -572,8 +572,12 @@ export interface Settings {
 /** Where and how flows, turns and persistence are shared with the other balancers (`lvs_sync_daemon`). */
 export interface Sharing {
 	readonly interface: string;
-	/** IPv4 multicast. */
+	/** IPv4 multicast, unless there are peers. */
 	readonly group: string;
+	/** Addresses of the other balancers, IPv4, which are told one by one and of which alone anything is taken; empty: the group. */
+	readonly peers: readonly string[];
+	/** Our own address towards them; null: the interface's first one. */
+	readonly source: string | null;
 	readonly port: number;
 	/** Balancers of another number are none of ours. */
 	readonly id: number;
@@ -582,6 +586,8 @@ export interface Sharing {
 	readonly datagramMax: number;
 	/** null: whoever is on the link is believed. */
 	readonly key: string | null;
+	/** Whether the key was said, or is made of what VRRP authenticates itself with. */
+	readonly keyFrom: 'sync' | 'vrrp' | null;
 	/** How long a balancer that starts waits at most, to know the others' connections, before it preempts. */
 	readonly waitUs: number;
 }
@@ -600,4 +606,6 @@ export interface Config {
 	readonly linkDelays: readonly LinkDelay[];
 	/** null: connections do not outlive their balancer. */
 	readonly sharing: Sharing | null;
+	/** Why they do not, where nobody has decided it; null: they do, or somebody has, or there is nothing to share. */
+	readonly notSharing: string | null;
 }

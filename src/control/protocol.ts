@@ -44,6 +44,8 @@ export interface Status {
 	readonly vrrp: VrrpReport;
 	/** null: nothing is shared, or lbd-sync does not answer. */
 	readonly sharing: SharingReport | null;
+	/** Why connections are not shared, where nobody has decided it; else null. */
+	readonly notSharing: string | null;
 	/** The last reload that was asked for, or null. */
 	readonly lastReload: ReloadReport | null;
 }
@@ -124,6 +126,9 @@ export interface InstanceReport {
 
 /** How connections are shared with the other balancers. Counts are records since lbd-sync began. */
 export interface SharingReport {
+	readonly interface: string;
+	/** Where the key comes from: the file's `sync`, or what VRRP authenticates itself with. null: there is none. */
+	readonly keyFrom: 'sync' | 'vrrp' | null;
 	/** `joining`: it is still being told what the others know. `alone`: nobody is there. */
 	readonly state: 'joining' | 'in-sync' | 'alone';
 	readonly peers: readonly {

@@ -180,7 +180,7 @@ export interface Subprocesses {
 }
 
 /** Datagrams of a multicast group on one link. */
-export interface GroupSocket {
+export interface SyncSocket {
 	/** false: the kernel did not take it. */
 	send(bytes: Uint8Array): boolean;
 	close(): void;

@@ -5,10 +5,10 @@
  */
 import {randomBytes} from 'node:crypto';
 import {ExitCode} from '../errors.js';
-import type {AddressEntry, GroupSocket, Netlink} from '../host/host.js';
+import type {AddressEntry, Netlink, SyncSocket} from '../host/host.js';
 import {realClock} from '../host/real/clock.js';
-import {openGroupSocket} from '../host/real/group-socket.js';
 import {openNetlink} from '../host/real/netlink.js';
+import {openSyncSocket} from '../host/real/sync-socket.js';
 import type {Log} from '../log.js';
 import {addressBytes, family} from '../net/address.js';
 import {viewOf} from '../net/bytes.js';
@@ -45,7 +45,7 @@ class Running {
 	readonly #config: SharingConfig;
 	readonly #netlink: Netlink;
 	readonly #plane: SharingPlane;
-	#socket: GroupSocket | null = null;
+	#socket: SyncSocket | null = null;
 	#node: SyncNode | null = null;
 	#complained = false;
 	#stopped = false;
@@ -68,19 +68,16 @@ class Running {
 	}
 
 	async #begin(): Promise<void> {
-		const {interface: device, group, port, ttl, key, id, datagramMax} = this.#config;
+		const {interface: device, peers, key, id, datagramMax} = this.#config;
 		const link = (await this.#netlink.links()).find(({name}) => name === device);
 		if (link === undefined) throw new Error(`there is no interface ${device}`);
 		const addresses = await this.#netlink.addresses();
 		if (this.#stopped) return;
 		const {ifindex} = link;
-		const socket = openGroupSocket({
-			interface: device,
+		const socket = openSyncSocket({
+			...this.#config,
 			ifindex,
-			group,
-			port,
-			ttl,
-			onDatagram: bytes => this.#node?.receive(bytes),
+			onDatagram: (bytes, from) => this.#node?.receive(bytes, nodeNumber(from)),
 		});
 		this.#socket = socket;
 		this.#node = new SyncNode({
@@ -88,7 +85,8 @@ class Running {
 			log,
 			plane: this.#plane,
 			seal: new Seal(key, id),
-			node: nodeNumber(addresses.filter(entry => entry.ifindex === ifindex)),
+			node: nodeNumber(ownAddress(addresses.filter(entry => entry.ifindex === ifindex))),
+			senders: peers.length === 0 ? null : new Set(peers.map(peer => nodeNumber(addressBytes(peer)))),
 			datagramMax,
 			send: bytes => socket.send(bytes),
 			interfaces: async () => new Map((await this.#netlink.links()).map(one => [one.ifindex, one.name])),
@@ -110,10 +108,15 @@ class Running {
 	}
 }
 
-/** Our first address on the link, which is nobody else's; without any, a number that hardly is. */
-function nodeNumber(addresses: readonly AddressEntry[]): number {
+/** Our first address on the link, which is nobody else's; without any, one that hardly is. */
+function ownAddress(addresses: readonly AddressEntry[]): Uint8Array {
 	const own = addresses.find(({address}) => family(address) === 4)?.address;
-	return viewOf(own === undefined ? randomBytes(4) : addressBytes(own)).getUint32(0, true);
+	return own === undefined ? randomBytes(4) : addressBytes(own);
+}
+
+/** What stands for an IPv4 address on the wire. */
+function nodeNumber(address: Uint8Array): number {
+	return viewOf(address).getUint32(0, true);
 }
 
 function main(): void {

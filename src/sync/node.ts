@@ -54,6 +54,16 @@ const ROUND_MAX_S = 60;
 /** How often everything is asked for again because something of it was lost. */
 const ATTEMPTS = 3;
 
+/** How often one reason is logged. */
+const COMPLAINT_GAP_US = 60_000_000;
+/** What an operator can do something about; the rest is counted only. */
+const COMPLAINTS: Partial<Record<Refusal, string>> = {
+	authentication: 'nothing is taken from it, as its key is another one than ours',
+	version: 'nothing is taken from it, as its version of sharing is another one than ours',
+	sender: 'nothing is taken from it, as it is no peer of the configuration',
+	strangers: `nothing is taken from it, as there are ${PEERS_MAX} balancers already`,
+};
+
 export interface NodeOptions {
 	readonly clock: Clock;
 	readonly log: Log;
@@ -63,6 +73,8 @@ export interface NodeOptions {
 	readonly node: number;
 	readonly datagramMax: number;
 	readonly send: (datagram: Uint8Array) => boolean;
+	/** Addresses, as numbers, of those who are believed; null: of anybody. */
+	readonly senders: ReadonlySet<number> | null;
 	/** Names of the interfaces, by index. */
 	readonly interfaces: () => Promise<ReadonlyMap<number, string>>;
 	readonly onState: (state: SharingState) => void;
@@ -84,6 +96,7 @@ export class SyncNode {
 	#want = 1;
 	#attempts = 1;
 	#lostBefore = 0;
+	#missing = 0;
 	#repairUs = 0;
 	readonly #asked = new Map<number, number>();
 	#bulk: Bulk | null = null;
@@ -99,6 +112,8 @@ export class SyncNode {
 	#received = 0;
 	readonly #fates: Record<string, number> = {taken: 0, known: 0, refused: 0, strange: 0};
 	readonly #refusals: Partial<Record<Refusal, number>> = {};
+	/** When refusals are logged again. */
+	readonly #complainedUs = new Map<Refusal, number>();
 	#cancelTick: Cancel = () => {};
 	#cancelHello: Cancel = () => {};
 	#stopped = false;
@@ -146,36 +161,44 @@ export class SyncNode {
 		};
 	}
 
-	/** A datagram came in. */
-	receive(datagram: Uint8Array): void {
-		const opened = this.#options.seal.open(datagram);
-		if (!opened.ok) return this.#refuse(opened.reason);
+	/** A datagram came in, from an address. */
+	receive(datagram: Uint8Array, from: number): void {
+		const {senders, seal, node} = this.#options;
+		if (senders?.has(from) === false) return this.#refuse('sender', from);
+		const opened = seal.open(datagram);
+		if (!opened.ok) return this.#refuse(opened.reason, from);
 		const message = opened.value;
-		if (message.node === this.#options.node) return;
-		const peer = this.#peerOf(message);
+		if (message.node === node) return;
+		const peer = this.#peerOf(message, from);
 		if (peer === null) return;
 		this.#hear(peer, message);
 	}
 
-	#refuse(reason: Refusal): void {
+	#refuse(reason: Refusal, from: number): void {
 		this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
+		const text = COMPLAINTS[reason];
+		const {clock, log} = this.#options;
+		const nowUs = clock.nowUs();
+		if (text === undefined || nowUs < (this.#complainedUs.get(reason) ?? 0)) return;
+		this.#complainedUs.set(reason, nowUs + COMPLAINT_GAP_US);
+		log.warn({from: nodeAddress(from), reason}, `sharing: ${text}`);
 	}
 
-	#peerOf(message: Message): Peer | null {
+	#peerOf(message: Message, from: number): Peer | null {
 		const nowUs = this.#options.clock.nowUs();
 		const known = this.#peers.get(message.node);
 		if (known === undefined && this.#peers.size >= PEERS_MAX) {
-			this.#refuse('strangers');
+			this.#refuse('strangers', from);
 			return null;
 		}
 		const peer = known ?? new Peer(message.node, nowUs);
 		const {epoch, heardUs} = peer;
 		if (!peer.accept(message, nowUs)) {
-			this.#refuse('replayed');
+			this.#refuse('replayed', from);
 			return null;
 		}
 		this.#peers.set(message.node, peer);
-		if (peer.epoch !== epoch || nowUs - heardUs > SILENT_US) this.#found(peer);
+		if (known === undefined || peer.epoch !== epoch || nowUs - heardUs > SILENT_US) this.#found(peer);
 		return peer;
 	}
 
@@ -184,6 +207,7 @@ export class SyncNode {
 		this.#options.log.info({peer: nodeAddress(peer.node)}, 'sharing: a balancer is here');
 		this.#askAgain();
 		this.#namesUs = 0;
+		this.#roundUs = 0;
 	}
 
 	#askAgain(): void {
@@ -278,8 +302,12 @@ export class SyncNode {
 		this.#enter('in-sync');
 	}
 
+	/** Asks for everything again if something is lost, and was a tick ago: what is only late may have come since. */
 	#repair(present: readonly Peer[], nowUs: number): void {
-		const lost = lostBy(present);
+		const missing = lostBy(present);
+		const lost = Math.min(missing, this.#missing);
+		this.#missing = missing;
+		this.#lostBefore = Math.min(this.#lostBefore, lost);
 		if (lost <= this.#lostBefore || nowUs < this.#repairUs) return;
 		this.#lostBefore = lost;
 		this.#repairUs = nowUs + REPAIR_GAP_US;
@@ -332,13 +360,25 @@ export class SyncNode {
 		const nowUs = clock.nowUs();
 		const elapsedUs = Math.min(nowUs - this.#tickedUs, LATE_US);
 		this.#tickedUs = nowUs;
+		if (this.#peers.size > 0) this.#tell(nowUs, elapsedUs);
+		else if (this.#state !== 'joining') this.#passOver();
+		this.#outbox.flush();
+		this.#judge(nowUs);
+		this.#cancelTick = clock.after(TICK_US, 'sharing: tick', () => this.#tick());
+	}
+
+	#tell(nowUs: number, elapsedUs: number): void {
 		if (nowUs >= this.#namesUs) this.#tellNames(nowUs);
 		this.#tellNews();
 		if (nowUs >= this.#turnsUs) this.#tellTurns(nowUs);
 		this.#serve(nowUs, elapsedUs);
-		this.#outbox.flush();
-		this.#judge(nowUs);
-		this.#cancelTick = clock.after(TICK_US, 'sharing: tick', () => this.#tick());
+	}
+
+	/** Nobody is there to hear news; whoever comes is told everything. Before that is certain, they stay where they are. */
+	#passOver(): void {
+		this.#round = null;
+		this.#bulk = null;
+		for (const family of FAMILIES) this.#options.plane.drainNews(family, () => {});
 	}
 
 	#tellNews(): void {

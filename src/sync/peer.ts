@@ -6,6 +6,8 @@ import {type BackendName, CLIENTS, FLOWS, type Message, type NicName, RECORD_BYT
 /** Numbers of backends and NICs that records have room for. */
 const BACKENDS = 65_536;
 const NICS = 256;
+/** Datagrams by which one may be late: a fraction of a second of everything. */
+const WINDOW = 1024;
 /** In a flow's record, in words: its backend, and the NIC towards its client. */
 const BACKEND_AT = {4: 5, 6: 11} as const;
 const NIC_AT = {4: 7, 6: 13} as const;
@@ -23,7 +25,11 @@ export class Peer {
 	/** Whether it has given us all that we asked for. */
 	ended = false;
 	inSync = false;
+	/** The highest that came, and the first since it began. */
 	#sequence = 0;
+	#first = 0;
+	/** Those that came of the last ones, each in its place. */
+	readonly #seen = new Uint32Array(WINDOW);
 	#names = 0;
 	readonly #backendNames = new Map<number, string>();
 	readonly #nicNames = new Map<number, string>();
@@ -35,24 +41,35 @@ export class Peer {
 		this.heardUs = heardUs;
 	}
 
-	/** Whether a message is newer than all before it; one that overtook others makes these come too late. */
+	/** Whether a message has not come before. It may have been overtaken by some others, and by no new names. */
 	accept({epoch, sequence, names}: Message, nowUs: number): boolean {
 		if (epoch < this.epoch) return false;
-		if (epoch > this.epoch) this.#begin(epoch);
-		else {
-			const ahead = (sequence - this.#sequence) | 0;
-			if (ahead <= 0) return false;
-			this.lost += ahead - 1;
-		}
-		this.#sequence = sequence;
+		if (epoch > this.epoch) this.#begin(epoch, sequence);
+		const ahead = (sequence - this.#sequence) | 0;
+		if (ahead <= 0 && !this.#isLate(-ahead, sequence, names)) return false;
+		if (ahead > 0) this.#advance(ahead, sequence, names);
+		else if (((sequence - this.#first) | 0) > 0) this.lost--;
+		this.#seen[sequence % WINDOW] = sequence;
 		this.heardUs = nowUs;
-		if (names !== this.#names) this.#forgetNames(names);
 		return true;
 	}
 
-	/** It has started anew. */
-	#begin(epoch: number): void {
+	#isLate(behind: number, sequence: number, names: number): boolean {
+		return behind < WINDOW && this.#seen[sequence % WINDOW] !== sequence && names === this.#names;
+	}
+
+	#advance(ahead: number, sequence: number, names: number): void {
+		this.lost += ahead - 1;
+		this.#sequence = sequence;
+		if (names !== this.#names) this.#forgetNames(names);
+	}
+
+	/** It has started anew, as far as we know by this message. */
+	#begin(epoch: number, sequence: number): void {
 		this.epoch = epoch;
+		this.#sequence = (sequence - 1) >>> 0;
+		this.#first = sequence;
+		this.#seen.fill(0);
 		this.answered = null;
 		this.ended = false;
 		this.#forgetNames(0);

@@ -58,7 +58,7 @@ export interface Message {
 	readonly records: Uint8Array;
 }
 
-/** Why a datagram is not believed. `replayed` and `strangers` are for those who know the sender, see peer.ts. */
+/** Why a datagram is not believed. The last three are for those who know the sender, see node.ts. */
 export type Refusal =
 	| 'short'
 	| 'not-ours'
@@ -67,6 +67,7 @@ export type Refusal =
 	| 'authentication'
 	| 'kind'
 	| 'length'
+	| 'sender'
 	| 'replayed'
 	| 'strangers';
 

@@ -3,7 +3,7 @@ import {existsSync} from 'node:fs';
 import {BpfError, BpfLink, type BpfProgram} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Log} from '../log.js';
-import type {AttachMode, PinnedLink, Pins} from './pins.js';
+import {type AttachMode, type PinnedLink, Pins} from './pins.js';
 
 interface Attachment extends PinnedLink {
 	readonly link: BpfLink;
@@ -53,7 +53,7 @@ export class Attachments {
 			this.#current.set(ifindex, attachment);
 			return attachment.mode;
 		} catch (error) {
-			throw attachFailure(nic, error);
+			throw attachFailure(ifindex, nic, error);
 		}
 	}
 
@@ -162,10 +162,36 @@ function isForeign({code}: BpfError): boolean {
 	return code === 'EBUSY' || code === 'EEXIST';
 }
 
-function attachFailure(nic: string, cause: unknown): unknown {
+function attachFailure(ifindex: number, nic: string, cause: unknown): unknown {
 	if (!(cause instanceof BpfError)) return cause;
-	const hint = isForeign(cause)
-		? `it carries another XDP program, see ip link show ${nic}; ip link set ${nic} xdp off, or xdpgeneric off, removes it`
-		: '';
+	const hint = isForeign(cause) ? foreignHint(ifindex, nic) : '';
 	return new KernelError('attach program', nic, cause.code, hint, {cause, exitCode: ExitCode.kernel});
+}
+
+function foreignHint(ifindex: number, nic: string): string {
+	const daemon = holderOf(ifindex);
+	if (daemon === null)
+		return `it carries another XDP program, see ip link show ${nic}; ip link set ${nic} xdp off, or xdpgeneric off, removes it`;
+	return `the daemon named "${daemon}" has it: a NIC serves one daemon; stop that one, then lbctl --name ${daemon} unload`;
+}
+
+/** The daemon whose link has put the program on this NIC, by the program: an index alone is that of many namespaces' NICs. */
+function holderOf(ifindex: number): string | null {
+	try {
+		const program = BpfLink.attachedXdp(ifindex);
+		return Pins.all().find(pins => programsOf(pins).includes(program))?.name ?? null;
+	} catch {
+		// Who is removing his pins at this moment is not worth a name.
+		return null;
+	}
+}
+
+/** What the links of a daemon carry. */
+function programsOf(pins: Pins): number[] {
+	return pins.links().map(({path}) => {
+		const link = BpfLink.openPinned(path);
+		const {programId} = link.info();
+		link.close();
+		return programId;
+	});
 }

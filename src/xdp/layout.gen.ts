@@ -853,16 +853,19 @@ export const settings: Codec<Settings> = {
 /** struct share_head, 64 bytes. */
 export interface ShareHead {
 	readonly next: bigint;
+	readonly read: bigint;
 }
 export const shareHead: Codec<ShareHead> = {
 	name: 'share_head',
 	size: 64,
 	encode(value, view) {
 		putU64(view, 0, value.next, 'share_head.next');
-		putPad(view, 8, 56);
+		putU64(view, 8, value.read, 'share_head.read');
+		putPad(view, 16, 48);
 	},
 	decode: view => ({
 		next: view.getBigUint64(0, true),
+		read: view.getBigUint64(8, true),
 	}),
 };
 

@@ -89,7 +89,10 @@ export class Maps {
 			this.verdicts = this.#mapped(maps.verdicts);
 			this.traffic = this.#mapped(maps.traffic);
 			this.sharedFlows = {4: this.#mapped(maps.sharedFlows), 6: this.#mapped(maps6.sharedFlows6)};
-			this.shareHeads = {4: this.#mapped(maps.shareHeads), 6: this.#mapped(maps6.shareHeads6)};
+			this.shareHeads = {
+				4: this.#mapped(maps.shareHeads, {writable: true}),
+				6: this.#mapped(maps6.shareHeads6, {writable: true}),
+			};
 		} catch (error) {
 			this.close();
 			throw error;
@@ -100,8 +103,8 @@ export class Maps {
 		return BpfMap.of(this.#named(mapLayout.name), mapLayout);
 	}
 
-	#mapped<K, V>(mapLayout: MapLayout<K, V>): MapMemory {
-		const memory = this.#typed(mapLayout).raw.mmap();
+	#mapped<K, V>(mapLayout: MapLayout<K, V>, options: {readonly writable?: boolean} = {}): MapMemory {
+		const memory = this.#typed(mapLayout).raw.mmap(options);
 		this.#memories.push(memory);
 		return memory;
 	}

@@ -33,6 +33,12 @@ export class Pins {
 		this.#maps = join(this.directory, 'maps');
 	}
 
+	/** Those of all daemons that have any. */
+	static all(): Pins[] {
+		const directory = join(BPFFS, 'lbd');
+		return existsSync(directory) ? readdirSync(directory).map(name => new Pins(name.replaceAll('+', '.'))) : [];
+	}
+
 	map(name: string): string {
 		return join(this.#maps, name);
 	}

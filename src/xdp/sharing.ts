@@ -251,7 +251,7 @@ class News {
 	readonly #read: Uint32Array;
 	readonly #buffer: Uint8Array;
 
-	/** What was noted before is not news: a round of all flows tells of it. */
+	/** Goes on where the last reader stopped, so that what was noted while nobody read is told, or counted as overwritten. */
 	constructor(maps: Maps, family: Family) {
 		this.#maps = maps;
 		this.#family = family;
@@ -260,7 +260,8 @@ class News {
 		this.#heads = new Uint8Array(maps.shareHeads[family].size);
 		this.#buffer = new Uint8Array(NEWS_CHUNK * this.#bytes);
 		this.#copyHeads();
-		this.#read = Uint32Array.from({length: this.#heads.length / shareHead.size}, (_, cpu) => this.#head(cpu));
+		const cpus = this.#heads.length / shareHead.size;
+		this.#read = Uint32Array.from({length: cpus}, (_, cpu) => viewOf(this.#heads).getUint32(readAt(cpu), true));
 	}
 
 	drain(moment: () => Moment, emit: Emit): number {
@@ -290,6 +291,7 @@ class News {
 			lost += overwritten;
 			this.#read[cpu] = next + count;
 		}
+		this.#maps.shareHeads[this.#family].setU64(readAt(cpu), BigInt(head));
 		return lost;
 	}
 
@@ -317,6 +319,11 @@ class News {
 	#head(cpu: number): number {
 		return viewOf(this.#heads).getUint32(cpu * shareHead.size, true);
 	}
+}
+
+/** Where the head of a CPU says how many of its entries were read. */
+function readAt(cpu: number): number {
+	return cpu * shareHead.size + 8;
 }
 
 function take(program: BpfProgram, records: Uint8Array, count: number): Fates {

@@ -39,7 +39,7 @@ const LOCALHOST = Uint8Array.of(127, 0, 0, 1);
 const LOCALHOST_IPV6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const NET = import.meta.resolve('libbpf-ts/net');
 
-/** A UDP socket on loopback, at a port that no other test uses. */
+/** A UDP socket on loopback, at a port that no other test uses and the kernel gives nobody (ip_local_port_range). */
 function receiver(t: ExecutionContext, port: number): Socket {
 	const socket = new Socket(AF_INET, SOCK_DGRAM, 0);
 	t.teardown(() => socket.close());
@@ -62,11 +62,11 @@ function refusal(code: string, message: RegExp): {instanceOf: typeof NetError; c
 }
 
 test('a datagram arrives with its sender and its time', async t => {
-	const socket = receiver(t, 40_001);
+	const socket = receiver(t, 20_001);
 	socket.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	t.is(socket.receive(), undefined, 'nothing waits yet');
 	const before = BigInt(Date.now()) * 1_000_000n;
-	t.is(sender(t).send(Uint8Array.of(1, 2, 3), sockaddrIn(LOCALHOST, 40_001)), 3);
+	t.is(sender(t).send(Uint8Array.of(1, 2, 3), sockaddrIn(LOCALHOST, 20_001)), 3);
 	await readable(socket);
 	const datagram = socket.receive();
 	t.deepEqual(datagram?.bytes, Uint8Array.of(1, 2, 3));
@@ -77,8 +77,8 @@ test('a datagram arrives with its sender and its time', async t => {
 });
 
 test('without the option there is no time, and an empty datagram is one', async t => {
-	const socket = receiver(t, 40_002);
-	sender(t).send(new Uint8Array(), sockaddrIn(LOCALHOST, 40_002));
+	const socket = receiver(t, 20_002);
+	sender(t).send(new Uint8Array(), sockaddrIn(LOCALHOST, 20_002));
 	await readable(socket);
 	t.like(socket.receive(), {bytes: new Uint8Array(), timestampNs: null, truncated: false});
 });
@@ -88,7 +88,7 @@ test('what the options of a socket ask for comes beside the datagram', async t =
 	t.teardown(() => socket.close());
 	socket.setOption(SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
 	socket.setOption(SOL_IPV6, IPV6_RECVPKTINFO, 1);
-	const to = sockaddrIn6(LOCALHOST_IPV6, {port: 40_010});
+	const to = sockaddrIn6(LOCALHOST_IPV6, {port: 20_010});
 	socket.bind(to);
 	const out = new Socket(AF_INET6, SOCK_DGRAM, 0);
 	t.teardown(() => out.close());
@@ -106,9 +106,9 @@ test('what the options of a socket ask for comes beside the datagram', async t =
 });
 
 test('a datagram longer than the room for it is cut, and says so', async t => {
-	const socket = receiver(t, 40_003);
+	const socket = receiver(t, 20_003);
 	const out = sender(t);
-	for (const length of [10, 4]) out.send(new Uint8Array(length).fill(length), sockaddrIn(LOCALHOST, 40_003));
+	for (const length of [10, 4]) out.send(new Uint8Array(length).fill(length), sockaddrIn(LOCALHOST, 20_003));
 	await readable(socket);
 	t.like(socket.receive(4), {bytes: new Uint8Array(4).fill(10), truncated: true});
 	t.like(socket.receive(4), {bytes: new Uint8Array(4).fill(4), truncated: false});
@@ -117,9 +117,9 @@ test('a datagram longer than the room for it is cut, and says so', async t => {
 });
 
 test('the listener is called again while something is left, and can be replaced', async t => {
-	const socket = receiver(t, 40_004);
+	const socket = receiver(t, 20_004);
 	const out = sender(t);
-	for (const byte of [1, 2, 3]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 40_004));
+	for (const byte of [1, 2, 3]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 20_004));
 	const bytes: (number | undefined)[] = [];
 	socket.onReadable(() => t.fail('this listener is replaced'));
 	await new Promise<void>(resolve => {
@@ -133,9 +133,9 @@ test('the listener is called again while something is left, and can be replaced'
 });
 
 test('a socket may be closed by its own listener', async t => {
-	const socket = receiver(t, 40_005);
+	const socket = receiver(t, 20_005);
 	const out = sender(t);
-	for (const byte of [1, 2]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 40_005));
+	for (const byte of [1, 2]) out.send(Uint8Array.of(byte), sockaddrIn(LOCALHOST, 20_005));
 	let calls = 0;
 	await new Promise<void>(resolve => {
 		socket.onReadable(() => {
@@ -162,8 +162,8 @@ test('a closed socket refuses everything by name, closing again is fine', t => {
 });
 
 test('what the kernel refuses has its code', t => {
-	const socket = receiver(t, 40_006);
-	t.throws(() => receiver(t, 40_006), refusal('EADDRINUSE', /^bind: inet datagram socket, protocol 0: EADDRINUSE/));
+	const socket = receiver(t, 20_006);
+	t.throws(() => receiver(t, 20_006), refusal('EADDRINUSE', /^bind: inet datagram socket, protocol 0: EADDRINUSE/));
 	t.throws(() => socket.bind(Uint8Array.of(1)), refusal('EINVAL', /^bind/));
 	t.throws(() => socket.send(new Uint8Array(70_000), sockaddrIn(LOCALHOST, 9)), refusal('EMSGSIZE', /^send/));
 	t.throws(() => socket.setOption(SOL_IP, 9999, 1), refusal('ENOPROTOOPT', /^set option 0\/9999/));
@@ -306,7 +306,7 @@ privileged('a packet socket sees the frames of its interface', async t => {
 	const socket = new Socket(AF_PACKET, SOCK_RAW, 0);
 	t.teardown(() => socket.close());
 	socket.bind(sockaddrLl({ifindex: 1, protocol: ETH_P_ALL}));
-	sender(t).send(new TextEncoder().encode('sluice'), sockaddrIn(LOCALHOST, 40_009));
+	sender(t).send(new TextEncoder().encode('sluice'), sockaddrIn(LOCALHOST, 20_009));
 	await new Promise<void>(resolve => {
 		socket.onReadable(() => {
 			const frame = socket.receive();

@@ -44,6 +44,7 @@ export const STATUS: Status = {
 		{name: 'eth1', mode: 'generic'},
 	],
 	sharing: null,
+	notSharing: null,
 	lastReload: null,
 	health: {
 		services: [

@@ -108,6 +108,9 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 	return {
 		file,
 		sharing: null,
+		notSharing:
+			'VRRP has no secret to use as a key, as auth_type PASS sends its password in the clear: write \'sync { key "…" }\' ' +
+			"into the lbd block of all balancers, or 'sync { off }'",
 		globals: {
 			routerId: null,
 			mail: {

@@ -8,7 +8,11 @@ import {ControlError, ExitCode} from '../../src/errors.js';
 import {runDirectory, scene} from './scene.js';
 
 /** Something that listens where a daemon should. */
-async function impostor(t: ExecutionContext, answer: (socket: Socket) => void): Promise<ControlClient> {
+async function impostor(
+	t: ExecutionContext,
+	answer: (socket: Socket) => void,
+	timeoutMs = 20_000,
+): Promise<ControlClient> {
 	const directory = runDirectory(t);
 	const sockets: Socket[] = [];
 	const server = createServer(socket => {
@@ -22,7 +26,7 @@ async function impostor(t: ExecutionContext, answer: (socket: Socket) => void): 
 		for (const socket of sockets) socket.destroy();
 		server.close();
 	});
-	return new ControlClient('default', {directory, timeoutMs: 100});
+	return new ControlClient('default', {directory, timeoutMs});
 }
 
 test('returns what the daemon answers', async t => {
@@ -57,7 +61,7 @@ test('no socket, or one that nobody listens on: no daemon', async t => {
 });
 
 test('a daemon that says nothing hangs', async t => {
-	const client = await impostor(t, () => {});
+	const client = await impostor(t, () => {}, 100);
 	await t.throwsAsync(client.call('status', null), {code: 'timeout', message: /said nothing for 0.1 s/});
 });
 

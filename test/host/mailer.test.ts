@@ -136,7 +136,7 @@ for (const [what, onSocket] of [
 		const port = await listen(t, onSocket);
 		const before = performance.now();
 		t.like(await realMailer.send(mail(port, {timeoutUs: 200_000}), never), {kind: 'failed'});
-		t.true(performance.now() - before < 5_000);
+		t.true(performance.now() - before < 20_000, 'not after the library’s own minutes');
 	});
 }
 

@@ -1,8 +1,11 @@
-/** In real time, on the real scheduler. */
+/** Real processes: in real time, on the real scheduler, and those that were there before. */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import test from 'ava';
-import {REAL_TIME} from '../../src/host/real/vrrp-process.js';
+import {REAL_TIME, realSubprocesses, vrrpTitle} from '../../src/host/real/vrrp-process.js';
 
 const ENDLESS_MS = 30_000;
 
@@ -25,4 +28,21 @@ test('one that sleeps in between is left alone, however much it computes', async
 		if (--rounds === 0) process.exit();
 	}, ${busyMs + 10})`;
 	t.is(await endOf(program), null);
+});
+
+test('a process of an earlier lbd that does not let us in is ended: it would advertise beside the next one', async t => {
+	const directory = mkdtempSync(join(tmpdir(), 'lbd-'));
+	t.teardown(() => rmSync(directory, {recursive: true}));
+	const socket = join(directory, 'test.vrrp');
+	const program = `process.title = ${JSON.stringify(vrrpTitle(socket))};
+		require('node:net').createServer(visitor => visitor.destroy()).listen(${JSON.stringify(socket)}, () => console.log());
+		setTimeout(() => process.exit(), ${ENDLESS_MS});`;
+	const child = spawn(process.execPath, ['-e', program], {stdio: ['ignore', 'pipe', 'ignore']});
+	t.teardown(() => child.kill('SIGKILL'));
+	const ended = once(child, 'exit');
+	await once(child.stdout, 'data');
+	await new Promise<string>(resolve => {
+		realSubprocesses().findVrrp({socket, onMessage: () => t.fail('it has nothing to say'), onExit: resolve});
+	});
+	t.deepEqual(await ended, [null, 'SIGKILL']);
 });

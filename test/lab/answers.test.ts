@@ -1,22 +1,20 @@
 /** What the balancer says itself: to packets that run out of hops, that are too big, and that no backend takes. */
 import {truncateSync} from 'node:fs';
 import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
 import {namespaceOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {externalVip, port} from '../../lab/topology.js';
-import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {backend, type Finished, finish, met} from './observe.js';
 
 /** After a failure: the loop, a check, another one a second later, each until its time-out; and the machine's slowness. */
 const DOWN_MS = 5000;
-const UP_MS = 3000;
 /** curl sends keep-alives that often, once it hears nothing. */
 const KEEPALIVE_S = 1;
-const TOLERANCE_MS = 3000;
-/** Whoever is told need not wait: a SYN would be sent again after a second. */
-const AT_ONCE_MS = 900;
+const TOLERANCE_MS = 5000;
 /** A download that does not end by itself. */
 const ENDLESS_BYTES = 2 ** 40;
 const BODY_BYTES = 2 ** 20;
@@ -29,15 +27,27 @@ const fast = variant(withoutBackend(reference.primary, '10.0.0.72'), {delay_loop
 const lab = labOfFile({configs: {lb1: `${fast}\nlbd {\n    failed_backend reset\n}\n`}}, async built => {
 	truncateSync(join(built.web1.directory, 'big'), ENDLESS_BYTES);
 	await startPrimary(built);
-	await becomes('up', UP_MS);
+	await becomes('up');
 });
 
-async function becomes(state: 'up' | 'down', timeoutMs: number): Promise<void> {
+async function becomes(state: 'up' | 'down'): Promise<void> {
 	const look = async () => {
 		const row = await backend(lab().lb1, 'web1');
 		return row.state === state && row.nextHop !== null;
 	};
-	await waitFor(`web1 is ${state}`, look, {timeoutMs, seen: () => lab().lb1.log()});
+	await waitFor(`web1 is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+}
+
+/** Why a connection is not made, by the word that its first SYN is answered with: there is no second one, after a second. */
+async function failsAtOnce(t: ExecutionContext): Promise<string | null> {
+	const {client} = lab();
+	const from = client.freshAddress();
+	const wire = await lab().capture('client', 'eth0', `src host ${from} and tcp[tcpflags] & tcp-syn != 0`);
+	const {error} = await client.get({from});
+	await wire.frame(/./);
+	await wire.close();
+	t.is(wire.frames.length, 1, 'no SYN was sent again');
+	return error;
 }
 
 function curl(...args: string[]): Promise<Finished> {
@@ -55,22 +65,19 @@ test('a packet that ends at the balancer is answered, and its connection does no
 	t.is(held.first.body, 'web1');
 	const before = await met(lb1, 'V_ANSWER_TIME_EXCEEDED');
 
+	t.teardown(() => allowHops(64));
 	await allowHops(1);
-	const startedMs = monotonicMs();
-	const {error} = await client.get();
-	t.is(error, 'EHOSTUNREACH', 'what a connecting client makes of it');
-	t.true(monotonicMs() - startedMs < AT_ONCE_MS);
+	t.is(await failsAtOnce(t), 'EHOSTUNREACH', 'what a connecting client makes of it');
 	t.true((await met(lb1, 'V_ANSWER_TIME_EXCEEDED')) > before);
 	const asked = held.ask();
 	const told = await met(lb1, 'V_ANSWER_TIME_EXCEEDED');
 	await waitFor('the connection is told as well', async () => (await met(lb1, 'V_ANSWER_TIME_EXCEEDED')) > told, {
-		timeoutMs: 3000,
+		timeoutMs: PATIENCE_MS,
 	});
 
 	await allowHops(2);
 	t.like(await asked, {error: null, body: 'web1'}, 'retransmitted, with enough hops');
 	t.is((await client.get()).body, 'web1', 'the next hop is the backend');
-	await allowHops(64);
 	await held.close();
 });
 
@@ -85,7 +92,7 @@ test('the network of the clients is narrower than that of the backends: those ar
 			'--output',
 			'/dev/null',
 			'--max-time',
-			'10',
+			'60',
 			'--write-out',
 			'%{size_download}',
 			'--range',
@@ -99,7 +106,7 @@ test('the network of the clients is narrower than that of the backends: those ar
 	await run(['ip', '-n', lb1.namespace, 'link', 'set', 'eth0', 'mtu', String(NARROW)]);
 	try {
 		const told = async () => (await download()).stdout === String(BODY_BYTES) && (await learnt()) === NARROW;
-		await waitFor('the backend has learnt the MTU', told, {timeoutMs: 5000});
+		await waitFor('the backend has learnt the MTU', told, {timeoutMs: PATIENCE_MS});
 		t.true((await met(lb1, 'V_ANSWER_TOO_BIG')) > before);
 	} finally {
 		await run(['ip', '-n', lb1.namespace, 'link', 'set', 'eth0', 'mtu', '1500']);
@@ -113,7 +120,7 @@ test('a download that hangs ends with the check; whoever comes then is refused a
 	const keepalive = ['--keepalive-time', String(KEEPALIVE_S)];
 	const downloading = curl('--output', '/dev/null', ...keepalive, `${URL}/big`);
 	await waitFor('the download is under way', async () => (await backend(lb1, 'web1')).packetsOut > 1000, {
-		timeoutMs: 5000,
+		timeoutMs: PATIENCE_MS,
 	});
 
 	const pulledMs = monotonicMs();
@@ -126,9 +133,7 @@ test('a download that hangs ends with the check; whoever comes then is refused a
 		t.true(tookMs < DOWN_MS + KEEPALIVE_S * 1000 + TOLERANCE_MS, `${tookMs} ms`);
 		t.true((await met(lb1, 'V_ANSWER_RESET')) > 0);
 
-		const startedMs = monotonicMs();
-		t.is((await client.get()).error, 'ECONNREFUSED');
-		t.true(monotonicMs() - startedMs < AT_ONCE_MS);
+		t.is(await failsAtOnce(t), 'ECONNREFUSED');
 		t.true((await met(lb1, 'V_ANSWER_UNREACHABLE')) > 0);
 		const drops = (await lb1.lbctl('drops')) as {verdict: string}[];
 		t.true(
@@ -138,6 +143,6 @@ test('a download that hangs ends with the check; whoever comes then is refused a
 	} finally {
 		await cable('up');
 	}
-	await becomes('up', 2 * UP_MS);
+	await becomes('up');
 	t.is((await client.get()).body, 'web1');
 });

@@ -5,7 +5,7 @@ import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import type {Balancer} from '../../lab/balancer.js';
 import {externalVip} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {BIG_BYTES} from '../../lab/web-server.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
 import type {FlowView, MapInfo} from '../../src/xdp/view.js';
@@ -15,7 +15,9 @@ import {backend, countersByCpu, service} from './observe.js';
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0, {timeoutMs: 10_000});
+	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0, {
+		timeoutMs: PATIENCE_MS,
+	});
 });
 
 /** New connections that each CPU has dealt so far, read from the program's own counters. */
@@ -64,7 +66,7 @@ test('64 MiB arrive as they were sent', async t => {
 	const {client, directory} = lab();
 	const bytes = randomBytes(BIG_BYTES);
 	for (const name of ['web1', 'web2']) writeFileSync(join(directory, name, 'big'), bytes);
-	const fetch = `curl -sS --max-time 30 --interface ${client.freshAddress()} http://${externalVip}/big | sha256sum`;
+	const fetch = `curl -sS --max-time 60 --interface ${client.freshAddress()} http://${externalVip}/big | sha256sum`;
 	const received = await lab().run('client', 'sh', '-c', fetch);
 	t.is(received.split(' ')[0], createHash('sha256').update(bytes).digest('hex'));
 });

@@ -3,18 +3,18 @@ import type {HeldConnection} from '../../lab/client.js';
 import {namespaceOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {externalVip, port} from '../../lab/topology.js';
-import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {DropView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, startPrimary, test} from './lab-test.js';
-import {backend, sentences} from './observe.js';
+import {backend, saidAt, sentences} from './observe.js';
 
 const DELAY_LOOP_S = 1;
 const CONNECT_TIMEOUT_S = 1;
 /** keepalived's defaults for TCP_CHECK. */
 const RETRY = 1;
 const DELAY_BEFORE_RETRY_S = 1;
-/** For a busy machine, and for `lbctl` to say what it sees. */
+/** For a busy machine. */
 const TOLERANCE_S = 1;
 
 /** The last good check was just before the failure; then each attempt takes its time-out at most. */
@@ -28,30 +28,37 @@ const fast = variant(reference.primary, {delay_loop: DELAY_LOOP_S, connect_timeo
 
 const lab = labOfFile({configs: {lb1: fast}}, async built => {
 	await startPrimary(built);
-	await waitFor('both backends have passed a check', () => sentences(built.lb1).filter(isSuccess).length === 2, {
-		timeoutMs: 5000,
+	const passed = (server: string) => sentences(built.lb1).includes(`TCP connection to [${server}]:tcp:80 success.`);
+	await waitFor('both backends have passed a check', () => passed('10.0.0.71') && passed('10.0.0.72'), {
+		timeoutMs: PATIENCE_MS,
 	});
 });
 
-function isSuccess(sentence: string): boolean {
-	return /^TCP connection to \[10\.0\.0\.7[12]\]:tcp:80 success\.$/.test(sentence);
-}
+const CHANGES = {
+	down: 'Removing service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80',
+	up: 'Adding service [10.0.0.71]:tcp:80 to VS [192.168.1.1]:tcp:80',
+} as const;
 
-/** Waits until lbctl gives web1 this state and resolves to the moment it first did. */
-async function becomes(state: 'up' | 'down', timeoutMs: number): Promise<number> {
+/** Does what changes web1's state; resolves when lbctl gives it the new one, to how long after that the daemon said so. */
+async function changes(state: 'up' | 'down', act: () => Promise<unknown>): Promise<number> {
+	const {lb1} = lab();
+	const skip = sentences(lb1).length;
+	const beganMs = Date.now();
+	await act();
 	const look = async () => {
-		const row = await backend(lab().lb1, 'web1');
+		const row = await backend(lb1, 'web1');
 		return row.state === state && (state === 'down' || row.nextHop !== null);
 	};
-	await waitFor(`web1 is ${state}`, look, {timeoutMs, seen: () => lab().lb1.log()});
-	return monotonicMs();
+	await waitFor(`web1 is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	const saidMs = await waitFor('the daemon says so', () => saidAt(lb1, CHANGES[state], skip), {timeoutMs: PATIENCE_MS});
+	return saidMs - beganMs;
 }
 
 /** Connections held open, by the server that they were dealt to. */
 async function hold(perServer: number): Promise<{web1: HeldConnection[]; web2: HeldConnection[]}> {
 	const held = {web1: [] as HeldConnection[], web2: [] as HeldConnection[]};
 	for (let n = 0; n < 2 * perServer; n++) {
-		const connection = await lab().client.hold({timeoutMs: 1000});
+		const connection = await lab().client.hold();
 		held[connection.first.body === 'web1' ? 'web1' : 'web2'].push(connection);
 	}
 	return held;
@@ -67,9 +74,7 @@ test('a stopped server is left out in time; connections to the other one never n
 	t.is(held.web2.length, 3);
 	const linesBefore = sentences(lb1).length;
 
-	const stoppedMs = monotonicMs();
-	await server.stop();
-	const tookMs = (await becomes('down', 2 * REFUSED_MS)) - stoppedMs;
+	const tookMs = await changes('down', () => server.stop());
 	t.true(tookMs <= REFUSED_MS, `down after ${tookMs} ms, allowed are ${REFUSED_MS}`);
 
 	t.deepEqual(answers(await client.sequence(10)), only('web2', 10));
@@ -77,9 +82,7 @@ test('a stopped server is left out in time; connections to the other one never n
 	t.deepEqual(answers(await ask(held.web1)), only('ECONNRESET', 3));
 	t.like((await backend(lb1, 'web1')).health, {up: false, reason: 'tcp check: refused (10.0.0.71:80)'});
 
-	const startedMs = monotonicMs();
-	await server.start();
-	const backMs = (await becomes('up', 2 * UP_MS)) - startedMs;
+	const backMs = await changes('up', () => server.start());
 	t.true(backMs <= UP_MS, `up after ${backMs} ms, allowed are ${UP_MS}`);
 	const [first, ...others] = answers(await client.sequence(10));
 	t.deepEqual([first, ...others], inTurn(first ?? '', 10));
@@ -89,9 +92,9 @@ test('a stopped server is left out in time; connections to the other one never n
 	t.deepEqual(ofServer, [
 		'TCP connection to [10.0.0.71]:tcp:80 failed.',
 		'TCP_CHECK on service [10.0.0.71]:tcp:80 failed after 1 retries.',
-		'Removing service [10.0.0.71]:tcp:80 from VS [192.168.1.1]:tcp:80',
+		CHANGES.down,
 		'TCP connection to [10.0.0.71]:tcp:80 success.',
-		'Adding service [10.0.0.71]:tcp:80 to VS [192.168.1.1]:tcp:80',
+		CHANGES.up,
 	]);
 	await Promise.all([...held.web1, ...held.web2].map(connection => connection.close()));
 });
@@ -105,9 +108,7 @@ test('flows to a server that cannot be reached are dropped by name, and live on 
 	t.is(held.web1.length, 2);
 	t.deepEqual(await lb1.lbctl('drops'), []);
 
-	const pulledMs = monotonicMs();
-	await cable('down');
-	const tookMs = (await becomes('down', 2 * DOWN_MS)) - pulledMs;
+	const tookMs = await changes('down', () => cable('down'));
 	t.true(tookMs <= DOWN_MS, `down after ${tookMs} ms, allowed are ${DOWN_MS}`);
 
 	t.is((await impatient?.ask())?.error, 'ETIMEDOUT');
@@ -117,9 +118,7 @@ test('flows to a server that cannot be reached are dropped by name, and live on 
 	t.deepEqual(answers(await client.sequence(10)), only('web2', 10));
 	t.deepEqual(answers(await ask(held.web2)), only('web2', 2));
 
-	const pluggedMs = monotonicMs();
-	await cable('up');
-	const backMs = (await becomes('up', 2 * UP_MS)) - pluggedMs;
+	const backMs = await changes('up', () => cable('up'));
 	t.true(backMs <= UP_MS, `up after ${backMs} ms, allowed are ${UP_MS}`);
 	const [first, ...others] = answers(await client.sequence(10));
 	t.deepEqual([first, ...others], inTurn(first ?? '', 10));

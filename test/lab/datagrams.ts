@@ -4,7 +4,7 @@ import {Daemon} from '../../lab/daemon.js';
 import type {Lab} from '../../lab/lab.js';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
-import {externalVip, type WebServerName} from '../../lab/topology.js';
+import {externalVip, externalVip6, type WebServerName} from '../../lab/topology.js';
 
 function program(name: string): string[] {
 	return [process.execPath, fileURLToPath(new URL(`../../lab/${name}.js`, import.meta.url))];
@@ -22,13 +22,14 @@ export async function startServer(built: Lab, name: WebServerName, port: number)
 	});
 }
 
-/** The answer of the external address to one datagram, of so many random bytes, from a port of the client's; or why there is none. */
+/** The answer of the external address of the client's family to one datagram, of so many random bytes, from a port of the client's; or why there is none. */
 export function ask(
 	lab: Lab,
 	from: {readonly address: string; readonly port: number},
 	port: number,
 	bytes = 0,
 ): Promise<string> {
-	const args = [from.address, from.port, externalVip, port, bytes].map(String);
+	const vip = from.address.includes(':') ? externalVip6 : externalVip;
+	const args = [from.address, from.port, vip, port, bytes].map(String);
 	return lab.run('client', ...program('datagram-client'), ...args);
 }

@@ -4,7 +4,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {nodes, type WebServerName} from '../../lab/topology.js';
 import {becomeTunnelEnd} from '../../lab/tunnel-end.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {FlowView} from '../../src/xdp/view.js';
 import {reference} from './jobs.js';
@@ -12,7 +12,7 @@ import {labOfFile, startPrimary, test} from './lab-test.js';
 import {finish} from './observe.js';
 
 const BYTES = 4 * 2 ** 20;
-const LIMIT_S = 20;
+const LIMIT_S = 60;
 const SERVERS: readonly WebServerName[] = ['web1', 'web2'];
 
 interface Job {
@@ -72,7 +72,10 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 	const local = addresses.map(address => `${address}/${isIpv6(address) ? 128 : 32}`);
 	for (const server of SERVERS) await becomeTunnelEnd(built, server, local);
 	await startPrimary(built);
-	await waitFor('all backends are up and reachable', allReachable, {timeoutMs: 15_000, seen: () => built.lb1.log()});
+	await waitFor('all backends are up and reachable', allReachable, {
+		timeoutMs: PATIENCE_MS,
+		seen: () => built.lb1.log(),
+	});
 });
 
 async function rows(): Promise<BackendRow[]> {

@@ -3,7 +3,7 @@ import type {ExecutionContext} from 'ava';
 import {type Interruption, interruption} from '../../lab/interruption.js';
 import type {Lab} from '../../lab/lab.js';
 import {type BalancerName, externalVip, externalVip6, internalVip6} from '../../lab/topology.js';
-import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import type {FlowView, PersistenceView} from '../../src/xdp/view.js';
@@ -13,8 +13,8 @@ import {lbctl} from './observe.js';
 
 const SERVICE = `[${externalVip6}]:80`;
 const BACKENDS = {web1: '[2001:db8:1::71]:80', web2: '[2001:db8:1::72]:80'} as const;
-/** Three adverts and the backup's skew, and what a busy machine adds. */
-const TAKE_OVER_MS = 3609 + 1500;
+/** Three adverts and the backup's skew, and what a busy machine adds to what is looked up by a command. */
+const TAKE_OVER_MS = 3609 + 2500;
 
 const lab = labOfFile({configs: {lb1: ipv6Copy(reference.primary), lb2: ipv6Copy(reference.backup)}}, async built => {
 	await Promise.all([built.lb1.start(), built.lb2.start()]);
@@ -26,7 +26,7 @@ async function master(of: Lab, name: BalancerName): Promise<void> {
 	const [others] = (['lb1', 'lb2'] as const).filter(each => each !== name);
 	const look = async () =>
 		(await holds(of, name)) && !(of[others ?? 'lb2'].running && (await holds(of, others ?? 'lb2')));
-	await waitFor(`${name} is master`, look, {timeoutMs: 15_000, seen: () => of[name].log()});
+	await waitFor(`${name} is master`, look, {timeoutMs: PATIENCE_MS, seen: () => of[name].log()});
 }
 
 async function holds(of: Lab, name: BalancerName): Promise<boolean> {
@@ -39,14 +39,14 @@ async function killed(vips: readonly string[]): Promise<{readonly movedMs: numbe
 	const {client, lb1} = lab();
 	const streams = vips.map(to => client.stream({to}));
 	const answered = (): number[] => streams.map(({outcomes}) => outcomes.filter(({error}) => error === null).length);
-	await waitFor('the streams run', () => answered().every(count => count > 10), {timeoutMs: 5000});
+	await waitFor('the streams run', () => answered().every(count => count > 10), {timeoutMs: PATIENCE_MS});
 	const beganMs = monotonicMs();
 	await lb1.kill('SIGKILL');
 	await master(lab(), 'lb2');
 	const movedMs = monotonicMs() - beganMs;
 	const before = answered();
 	const goOn = () => answered().every((count, n) => count > (before[n] ?? 0) + 50);
-	await waitFor('the streams go on', goOn, {timeoutMs: 10_000, seen: () => lab().lb2.log()});
+	await waitFor('the streams go on', goOn, {timeoutMs: PATIENCE_MS, seen: () => lab().lb2.log()});
 	return {movedMs, felt: await Promise.all(streams.map(async stream => interruption(await stream.stop())))};
 }
 

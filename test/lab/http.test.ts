@@ -3,7 +3,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip, type WebServerName} from '../../lab/topology.js';
-import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {FlowView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
@@ -12,13 +12,11 @@ import {backend, backendName, type Finished, finish} from './observe.js';
 
 const BODY_BYTES = 32 * 2 ** 20;
 const REQUESTS = 2000;
-/** What a client with a broken connection may take to hear of it. */
-const BROKEN_MS = 2000;
-/** More than checks take to see a change: delay_loop 1, one retry after 1 s, and the machine's slowness. */
-const CHECK_MS = 8000;
+/** What a client with a broken connection may take to hear of it; without a word it would wait for LIMIT_S. */
+const BROKEN_MS = 5000;
 /** Long enough to see a server go and return meanwhile. */
-const SLOW_S = 8;
-const LIMIT_S = 20;
+const SLOW_S = 12;
+const LIMIT_S = 60;
 
 const WEB_SERVERS: readonly WebServerName[] = ['web1', 'web2'];
 
@@ -34,7 +32,7 @@ function becomes(name: WebServerName, state: 'up' | 'down'): Promise<true> {
 		const row = await backend(lab().lb1, name);
 		return row.state === state && (state === 'down' || row.nextHop !== null);
 	};
-	return waitFor(`${name} is ${state}`, look, {timeoutMs: CHECK_MS, seen: () => lab().lb1.log()});
+	return waitFor(`${name} is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
 }
 
 /** curl as one of the clients, to whatever end; `path` is below the virtual server. */
@@ -123,7 +121,7 @@ async function transfer(path: string, ...options: string[]): Promise<Transfer> {
 	const from = lab().client.freshAddress();
 	const end = curl(from, path, ...options).then(finished => ({...finished, atMs: monotonicMs()}));
 	const look = async () => ((await lab().lb1.lbctl('flows', '--client', from)) as FlowView[])[0]?.backend;
-	const found = await waitFor(`${path} is under way`, look, {timeoutMs: 2000});
+	const found = await waitFor(`${path} is under way`, look, {timeoutMs: PATIENCE_MS});
 	return {server: WEB_SERVERS.find(name => backendName(name) === found) ?? found, end};
 }
 

@@ -17,6 +17,8 @@ import {ended, killed, VrrpRouter} from './vrrp-router.js';
 const OBSERVER = fileURLToPath(new URL('./observer.js', import.meta.url));
 /** Longer than any wait of VRRP here, on a machine that is busy with other tests. */
 const WAIT_MS = 15_000;
+/** More than the skew of priority 100, 609 ms, and less than three adverts: who waits for those as well is later. */
+const SKEW_ALONE_MS = 2_500;
 
 /** What a pair shares by one of the two families, and from where its routers speak. */
 interface Job {
@@ -258,7 +260,7 @@ for (const [name, job] of [
 				t.false(wire.weOwn());
 				const resigned = await wire.seesAdvert(OURS, 0, 0);
 				const taken = await wire.seesAddress(false);
-				t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
+				t.true(taken.atMs - resigned.atMs < SKEW_ALONE_MS, 'skew time alone');
 
 				const seen = wire.observations.length;
 				const back = await wire.vrrp({priority: 200, addresses});
@@ -288,7 +290,7 @@ for (const [name, job] of [
 				await ended(theirs, 'SIGTERM');
 				const resigned = await wire.seesAdvert(THEIRS, heard, 0);
 				const taken = await wire.seesAdvert(OURS, heard, 100);
-				t.true(taken.atMs - resigned.atMs < 1_000, 'skew time alone');
+				t.true(taken.atMs - resigned.atMs < SKEW_ALONE_MS, 'skew time alone');
 
 				const seen = wire.observations.length;
 				wire.keepalived({priority: 200});
@@ -391,10 +393,10 @@ interop('when its peer is killed, an IPv6 backup takes over after three adverts 
 			const heard = wire.observations.length;
 			await wire.seesAdvert(ipv6Job.theirs, heard, 200);
 			await killed(theirs);
-			const last = wire.observations.findLast(seen => seen.kind === 'advert' && seen.source === ipv6Job.theirs);
 			const taken = await wire.seesAdvert(ipv6Job.ours, heard, 100);
+			const last = wire.observations.findLast(seen => seen.kind === 'advert' && seen.source === ipv6Job.theirs);
 			const silentMs = taken.atMs - (last?.kind === 'advert' ? last.atMs : 0);
-			t.true(silentMs > 3_600 && silentMs < 4_300, `took over after ${silentMs} ms`);
+			t.true(silentMs > 3_600 && silentMs < 4_600, `took over after ${silentMs} ms`);
 			t.true(wire.weOwn());
 		},
 		ipv6Job,

@@ -3,10 +3,11 @@ import {Daemon} from '../../lab/daemon.js';
 import type {Lab} from '../../lab/lab.js';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
-import {externalVip, type WebServerName} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {externalVip, externalVip6, type NodeName, nodes, type WebServerName} from '../../lab/topology.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
-import {reference} from './jobs.js';
+import {endpointName, FAMILIES, type Family} from '../../src/net/address.js';
+import {bothFamilies, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 
 /** All connections of a test must find one server: the control connection tells it of the others. */
@@ -18,11 +19,11 @@ const TCP_BYTES = 64 * 2 ** 20;
 /** Bounds what can be in flight. */
 const TCP_WINDOW = '256K';
 const UDP_BYTES = 4 * 2 ** 20;
-/** Slow enough that no receiver's buffer overflows on a busy machine: what is lost is then lost by the balancer. */
+/** Slow enough that a receiver's buffer seldom overflows on a busy machine. */
 const UDP_BITS_PER_SECOND = 16_000_000;
 /** Fits into one packet. */
 const DATAGRAM_BYTES = 1400;
-const LIMIT_S = 15;
+const LIMIT_S = 60;
 
 /** iperf3 takes a health check for a test, so web servers are asked instead. */
 const realServer = (address: string, port: number): string => `
@@ -32,8 +33,12 @@ const realServer = (address: string, port: number): string => `
 		}
 	}`;
 
-const virtualServer = (port: number, protocol: 'TCP' | 'UDP', ...addresses: string[]): string => `
-virtual_server ${externalVip} ${port} {
+const VIPS = {4: externalVip, 6: externalVip6} as const;
+
+function virtualServer(of: Family, port: number, protocol: 'TCP' | 'UDP', ...servers: WebServerName[]): string {
+	const addresses = servers.map(server => nodes[server].nics[0]?.[of === 4 ? 'address' : 'address6'] ?? '');
+	return `
+virtual_server ${VIPS[of]} ${port} {
 	protocol ${protocol}
 	lb_algo rr
 	lb_kind NAT
@@ -41,13 +46,16 @@ virtual_server ${externalVip} ${port} {
 	${addresses.map(address => realServer(address, port)).join('')}
 }
 `;
+}
 
-const job = [
-	reference.primary,
-	virtualServer(TCP_PORT, 'TCP', '10.0.0.71', '10.0.0.72'),
-	virtualServer(UDP_PORT, 'TCP', '10.0.0.71'),
-	virtualServer(UDP_PORT, 'UDP', '10.0.0.71'),
-].join('');
+const virtualServers = FAMILIES.flatMap(family => [
+	virtualServer(family, TCP_PORT, 'TCP', 'web1', 'web2'),
+	virtualServer(family, UDP_PORT, 'TCP', 'web1'),
+	virtualServer(family, UDP_PORT, 'UDP', 'web1'),
+]);
+const job = [bothFamilies(reference.primary), ...virtualServers].join('\n');
+/** The reference job's, and these. */
+const SERVICES = FAMILIES.length + virtualServers.length;
 
 const lab = labOfFile({configs: {lb1: job}}, async built => {
 	await Promise.all([
@@ -56,8 +64,10 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 		startServer(built, 'web1', UDP_PORT),
 	]);
 	await startPrimary(built);
-	const allUp = async () => (await services()).every(({backends, backendsUp}) => backendsUp === backends.length);
-	await waitFor('all backends are up', allUp, {timeoutMs: 5000});
+	const isReady = ({backends, backendsUp}: ServiceRow) =>
+		backendsUp === backends.length && backends.every(({nextHop}) => nextHop !== null);
+	const allReady = async () => (await services()).filter(isReady).length === SERVICES;
+	await waitFor('all backends are up and reachable', allReady, {timeoutMs: PATIENCE_MS});
 });
 
 /** The server ends with the laboratory, as all that lives in its namespaces does. */
@@ -98,24 +108,32 @@ interface End {
 }
 
 /** A test from a client that was never seen before; rejects when iperf3 fails. */
-async function iperf(port: number, ...options: string[]): Promise<End> {
-	const argv = ['iperf3', '--json', '--client', externalVip, '--port', String(port), ...options];
-	const from = lab().client.freshAddress();
+async function iperf(family: Family, port: number, ...options: string[]): Promise<End> {
+	const argv = ['iperf3', '--json', '--client', VIPS[family], '--port', String(port), ...options];
+	const from = lab().client.freshAddress(VIPS[family]);
 	const report = await lab().run('client', 'timeout', String(LIMIT_S), ...argv, '--bind', from);
 	return JSON.parse(report).end;
 }
 
-const directions = [
-	{direction: 'to the server', options: [], way: 'In'},
-	{direction: 'to the client', options: ['--reverse'], way: 'Out'},
+/** Datagrams that have arrived at a machine whose program was too slow to take them. */
+async function overflowed(node: NodeName): Promise<number> {
+	const {kernel}: {kernel: Record<string, number>} = JSON.parse(await lab().run(node, 'nstat', '-a', '-s', '-z', '-j'));
+	return (kernel.UdpRcvbufErrors ?? Number.NaN) + (kernel.Udp6RcvbufErrors ?? Number.NaN);
+}
+
+const DIRECTIONS = [
+	{direction: 'to the server', options: [], way: 'In', receiver: 'web1'},
+	{direction: 'to the client', options: ['--reverse'], way: 'Out', receiver: 'client'},
 ] as const;
 
-for (const {direction, options, way} of directions) {
-	test(`TCP ${direction}: ${STREAMS} streams of one client arrive whole, through the program`, async t => {
-		const service = `${externalVip}:${TCP_PORT}`;
+for (const {family, direction, options, way, receiver} of FAMILIES.flatMap(family =>
+	DIRECTIONS.map(direction => ({family, ...direction})),
+)) {
+	test(`IPv${family}, TCP ${direction}: ${STREAMS} streams of one client arrive whole, through the program`, async t => {
+		const service = endpointName(VIPS[family], TCP_PORT, 'tcp');
 		const before = await counted(service);
 		const size = ['--parallel', String(STREAMS), '--bytes', String(TCP_BYTES), '--window', TCP_WINDOW];
-		const end = await iperf(TCP_PORT, ...size, ...options);
+		const end = await iperf(family, TCP_PORT, ...size, ...options);
 		const after = await counted(service);
 		t.is(end.streams.length, STREAMS);
 		t.true(end.sum_sent.bytes >= TCP_BYTES, `${end.sum_sent.bytes} bytes sent`);
@@ -130,14 +148,16 @@ for (const {direction, options, way} of directions) {
 		);
 	});
 
-	test(`UDP ${direction}: every datagram arrives, through the program`, async t => {
-		const service = `${externalVip}:${UDP_PORT}/udp`;
+	test(`IPv${family}, UDP ${direction}: every datagram arrives, through the program`, async t => {
+		const service = endpointName(VIPS[family], UDP_PORT, 'udp');
 		const before = await counted(service);
+		const missed = await overflowed(receiver);
 		const rate = ['--bitrate', String(UDP_BITS_PER_SECOND), '--length', String(DATAGRAM_BYTES)];
-		const {sum} = await iperf(UDP_PORT, '--udp', ...rate, '--bytes', String(UDP_BYTES), ...options);
+		const {sum} = await iperf(family, UDP_PORT, '--udp', ...rate, '--bytes', String(UDP_BYTES), ...options);
 		const after = await counted(service);
 		t.true(sum.bytes >= UDP_BYTES, `${sum.bytes} bytes sent`);
-		t.is(sum.lost_packets, 0);
+		const lost = sum.lost_packets - ((await overflowed(receiver)) - missed);
+		t.true(lost <= 0, `${lost} lost on the way`);
 		t.true(after[`packets${way}`] - before[`packets${way}`] >= sum.packets, 'the program has counted them');
 		t.is(after.connections - before.connections, 1);
 	});

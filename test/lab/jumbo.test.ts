@@ -6,7 +6,7 @@ import type {ExecutionContext} from 'ava';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
 import {externalVip} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {reference, withoutBackend} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {service} from './observe.js';
@@ -15,12 +15,12 @@ const MTU = 9000;
 const BYTES = 16 * 2 ** 20;
 /** A packet of this size is in two buffers at least: the first one is a page, and has more than the packet in it. */
 const SEVERAL_BUFFERS = 4096;
-const LIMIT_S = 20;
+const LIMIT_S = 60;
 
 const lab = labOfFile({configs: {lb1: withoutBackend(reference.primary, '10.0.0.71')}, mtu: MTU}, async built => {
 	await startPrimary(built);
-	const isUp = async () => (await service(built.lb1)).backends[0]?.nextHop !== null;
-	await waitFor('the backend is up and reachable', isUp, {timeoutMs: 5000});
+	const isReachable = async () => (await service(built.lb1)).backends.some(({nextHop}) => nextHop !== null);
+	await waitFor('the backend is reachable', isReachable, {timeoutMs: PATIENCE_MS});
 });
 
 /** curl to the virtual server as one of the clients. */

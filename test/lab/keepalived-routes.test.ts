@@ -25,16 +25,17 @@ interface Job {
 	readonly statics: string;
 	/** Of the instance. */
 	readonly keywords: string;
+	readonly advertS?: number;
 }
 
-function configuration({priority, statics, keywords}: Job): string {
+function configuration({priority, statics, keywords, advertS = 0.1}: Job): string {
 	return `${statics}
 vrrp_instance held {
 	interface eth0
 	virtual_router_id 51
 	priority ${priority}
 	version 3
-	advert_int 0.1
+	advert_int ${advertS}
 	virtual_ipaddress {
 		192.168.1.1/24
 	}
@@ -335,7 +336,8 @@ test('addresses, routes and rules are keepalived’s at every step, and nothing 
 		await alike(t, 'master once more', lanes, isMaster);
 		const held = picture(ours);
 		await ours.kill();
-		await ours.start(crashing);
+		// It is a backup for three intervals at least, so there is time to look.
+		await ours.start({...crashing, advertS: 1});
 		t.false(isMaster(ours), 'what was left is known, and a backup does not keep it');
 		await waitFor('master after a crash', () => isMaster(ours), {timeoutMs: STEP_MS, everyMs: 100});
 		t.deepEqual(picture(ours), held);

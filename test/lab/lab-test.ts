@@ -3,7 +3,7 @@ import anyTest from 'ava';
 import {Lab, type LabOptions} from '../../lab/lab.js';
 import {obstacle} from '../../lab/prerequisites.js';
 import type {Outcome} from '../../lab/protocol.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {sentences} from './observe.js';
 
 const reason = obstacle();
@@ -11,9 +11,6 @@ if (reason !== null) console.warn(`skipped: ${reason}`);
 
 /** ava's `test.serial`; where the laboratory cannot work, its `skip`, said aloud. */
 export const test = reason === null ? anyTest.serial : anyTest.serial.skip;
-
-/** How long VRRP takes at most to make the reference job's primary master: 3 adverts, the skew, and the machine's slowness. */
-const MASTER_MS = 10_000;
 
 /** A laboratory for all tests of the file: built and `prepare`d before the first, removed after the last in any case. */
 export function labOfFile(options: LabOptions, prepare: (lab: Lab) => Promise<void> = async () => {}): () => Lab {
@@ -61,7 +58,7 @@ export async function startPrimary({lb1}: Lab): Promise<void> {
 		);
 		return entered && (await lb1.isMaster());
 	};
-	await waitFor('lb1 is master', isMaster, {timeoutMs: MASTER_MS, seen: () => lb1.log()});
+	await waitFor('lb1 is master', isMaster, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
 }
 
 /** Who answered, or why nobody did, in the order of the requests. */

@@ -39,7 +39,7 @@ test('two laboratories exist at once, each with its own servers and clients', as
 	for (const lab of labs) {
 		const outcomes = await lab.run('lb1', 'curl', '-s', 'http://10.0.0.71/', 'http://10.0.0.72/');
 		t.is(outcomes, 'web1\nweb2\n');
-		t.is((await lab.run('lb1', 'ping', '-c1', '-W1', '198.18.7.7')).includes('1 received'), true);
+		t.is((await lab.run('lb1', 'ping', '-c1', '-W10', '198.18.7.7')).includes('1 received'), true);
 	}
 	const [first, second] = labs;
 	await first.web1.stop();

@@ -16,17 +16,16 @@ import {
 	nodes,
 	vips,
 } from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {LeaseView} from '../../src/xdp/view.js';
 import {bothFamilies, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {finish, lbctl, met} from './observe.js';
 
-const TAKE_OVER_MS = 15_000;
 /** How often each address is asked for. */
 const QUESTIONS = 3;
 /** Clients may feel the moment in which addresses move, but not the seconds until the peer notices. */
-const MOVE_MS = 1000;
+const MOVE_MS = 2000;
 
 const open = bothFamilies(reference.primary);
 const closedCopy = open.replaceAll(/(vrrp_instance \w+ \{)/g, '$1\n    no_accept');
@@ -39,14 +38,14 @@ const lab = labOfFile({configs: {lb1: open, lb2: bothFamilies(reference.backup)}
 async function onlyMaster(master: Balancer, other: Balancer): Promise<void> {
 	const look = async () => (await master.isMaster()) && (await other.vips()).length === 0;
 	await waitFor(`${master.name} is the only master`, look, {
-		timeoutMs: TAKE_OVER_MS,
+		timeoutMs: PATIENCE_MS,
 		seen: () => `${master.log()}\n${other.log()}`,
 	});
 }
 
 async function isMaster(balancer: Balancer): Promise<void> {
 	await waitFor(`${balancer.name} is master`, () => balancer.isMaster(), {
-		timeoutMs: TAKE_OVER_MS,
+		timeoutMs: PATIENCE_MS,
 		seen: () => balancer.log(),
 	});
 }
@@ -61,7 +60,7 @@ async function answersTo(scene: Lab, node: NodeName, address: string): Promise<s
 	const answer = `(Reply ${address} is-at|neighbor advertisement, tgt is ${address},)`;
 	const replies = () => capture.matching(new RegExp(`^\\S+ > ${macOf(nic?.address ?? '')}, .*${answer}`));
 	await waitFor(`${address} is answered for`, () => replies().length >= QUESTIONS, {
-		timeoutMs: 5000,
+		timeoutMs: PATIENCE_MS,
 		seen: () => capture.frames.map(({text}) => text).join('\n'),
 	});
 	await capture.close();
@@ -97,11 +96,11 @@ async function leases(balancer: Balancer): Promise<string> {
 /** Lets clients ask all the time while something happens; says how they felt it. */
 async function felt(t: ExecutionContext, what: string, act: () => Promise<void>): Promise<void> {
 	const streams = [externalVip, externalVip6].map(to => lab().client.stream({to}));
-	await waitFor('the streams run', () => streams.every(({outcomes}) => outcomes.length > 10), {timeoutMs: 5000});
+	await waitFor('the streams run', () => streams.every(({outcomes}) => outcomes.length > 10), {timeoutMs: PATIENCE_MS});
 	await act();
 	const since = streams.map(({outcomes}) => outcomes.length);
 	const goOn = () => streams.every(({outcomes}, n) => outcomes.length > (since[n] ?? 0) + 25);
-	await waitFor('the streams go on', goOn, {timeoutMs: 10_000});
+	await waitFor('the streams go on', goOn, {timeoutMs: PATIENCE_MS});
 	for (const stream of streams) {
 		const {ms, lost, requests} = interruption(await stream.stop());
 		t.log(`${what}: interrupted for ${ms} ms, ${lost} of ${requests} requests lost`);
@@ -112,7 +111,7 @@ async function felt(t: ExecutionContext, what: string, act: () => Promise<void>)
 test('no_accept: a virtual address is its services and nothing else, and is found all the same', async t => {
 	const {lb1, client} = lab();
 	const isOpen = async (address: string) => {
-		const {code} = await finish({namespace: lab().namespace('client')}, ['ping', '-nc', '1', '-W', '1', address]);
+		const {code} = await finish({namespace: lab().namespace('client')}, ['ping', '-nc', '1', '-W', '3', address]);
 		return code === 0;
 	};
 	const both = [externalVip, externalVip6];
@@ -160,7 +159,7 @@ test('SIGSTOP of all programs of the master, then SIGCONT: it wins the election 
 	await assertOneAnswer(t, lb2);
 	await felt(t, 'SIGCONT', async () => {
 		lb1.thaw();
-		await waitFor('lb2 gives way', async () => (await lb2.vips()).length === 0, {timeoutMs: TAKE_OVER_MS});
+		await waitFor('lb2 gives way', async () => (await lb2.vips()).length === 0, {timeoutMs: PATIENCE_MS});
 	});
 	await assertOneAnswer(t, lb1);
 });
@@ -187,7 +186,7 @@ test('a lone balancer whose programs are all killed goes on answering and servin
 	const before = await met(lb1, 'V_DROP_LEASE');
 	await lb1.kill('SIGKILL');
 	await felt(t, 'SIGKILL of a lone balancer', async () => {
-		await waitFor('the lease has lapsed', async () => (await leases(lb1)) === 'lapsed', {timeoutMs: TAKE_OVER_MS});
+		await waitFor('the lease has lapsed', async () => (await leases(lb1)) === 'lapsed', {timeoutMs: PATIENCE_MS});
 	});
 	await assertOneAnswer(t, lb1);
 	t.is(await met(lb1, 'V_DROP_LEASE'), before);

@@ -3,7 +3,7 @@ import {randomBytes} from 'node:crypto';
 import {existsSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip} from '../../lab/topology.js';
-import {monotonicMs, waitFor} from '../../lab/wait.js';
+import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {ask, startServer} from './datagrams.js';
@@ -14,9 +14,9 @@ import {finish, lbctl, met} from './observe.js';
 const [RATE, BURST] = [5, 10];
 /** Attempts of the source that wants too much, and how long it waits for each. */
 const ATTEMPTS = 200;
-const PATIENCE_MS = 3000;
+const ATTEMPT_MS = 3000;
 /** Of the download that is blocked on its way. */
-const SLOW_S = 6;
+const SLOW_S = 10;
 const PORTS = [5300, 5301] as const;
 
 const realServer = (address: string): string => `
@@ -44,7 +44,7 @@ const lab = labOfFile({configs: {lb1: limited}}, async built => {
 	const servers = PORTS.flatMap(port => [startServer(built, 'web1', port), startServer(built, 'web2', port)]);
 	await Promise.all(servers);
 	await startPrimary(built);
-	await waitFor('all backends are up', async () => (await upBackends()) === 4, {timeoutMs: 8000});
+	await waitFor('all backends are up', async () => (await upBackends()) === 4, {timeoutMs: PATIENCE_MS});
 });
 
 async function upBackends(): Promise<number> {
@@ -63,7 +63,7 @@ test('a source that opens too many connections gets its rate, and nobody else no
 	const others = client.stream();
 	const greedy = client.freshAddress();
 	const beganMs = monotonicMs();
-	const attempts = Array.from({length: ATTEMPTS}, () => client.get({from: greedy, timeoutMs: PATIENCE_MS}));
+	const attempts = Array.from({length: ATTEMPTS}, () => client.get({from: greedy, timeoutMs: ATTEMPT_MS}));
 	const served = (await Promise.all(attempts)).filter(({status}) => status === 200).length;
 	const tookS = (monotonicMs() - beganMs) / 1000;
 	const outcomes = await others.stop();
@@ -89,12 +89,12 @@ test('a prefix that a reload blocks stops a running download, and lets it go on 
 	const argv = ['curl', '-sS', '--fail', '--max-time', '60', '--interface', from, '--output', file, url];
 	const download = finish({namespace: lab().namespace('client')}, argv);
 	const bytes = (): number => (existsSync(file) ? statSync(file).size : 0);
-	await waitFor('the download is under way', () => bytes() > SLOW_BYTES_PER_SECOND / 2, {timeoutMs: 5000});
+	await waitFor('the download is under way', () => bytes() > SLOW_BYTES_PER_SECOND / 2, {timeoutMs: PATIENCE_MS});
 
 	await reload(withSettings(`block ${from}/32`));
 	const before = await met(lb1, 'V_DROP_BLOCKED');
 	await waitFor('its acknowledgements are dropped', async () => (await met(lb1, 'V_DROP_BLOCKED')) > before, {
-		timeoutMs: 5000,
+		timeoutMs: PATIENCE_MS,
 	});
 	t.is((await client.get({from, timeoutMs: 500})).status, null);
 	t.is((await client.get()).status, 200, 'others are served');

@@ -15,7 +15,7 @@ const OBJECT_DIRECTORY = fileURLToPath(new URL('../..', import.meta.url));
 export const CONNECTIONS = 1000;
 const DOWNLOADS = 20;
 /** A download ends by this deadline, or by a fault. */
-const DOWNLOAD_MS = 8000;
+const DOWNLOAD_MS = 6000;
 const STREAM_MS = 10;
 /** Connections that are opened, or asked, at a time. */
 const BATCH = 50;

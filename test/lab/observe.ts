@@ -78,11 +78,28 @@ export async function met(balancer: Balancer, verdict: keyof typeof Verdict): Pr
 	return counters.reduce((sum, {value}) => sum + (value.packets[Verdict[verdict]] ?? 0), 0);
 }
 
+interface Line {
+	readonly msg: string;
+	/** Of what lbd logs: ISO 8601, by the wall clock. */
+	readonly time?: string;
+}
+
+/** The lines of the balancer's log, without the first `skip`. */
+function lines(balancer: Balancer, skip: number): Line[] {
+	const all = balancer.log(Number.POSITIVE_INFINITY).split('\n');
+	const written = all.filter(line => line !== '').slice(skip);
+	return written.map(line => (/^\{.*\}$/.test(line) ? JSON.parse(line) : {msg: line}));
+}
+
 /** The sentences of the balancer's log, without the first `skip`. */
 export function sentences(balancer: Balancer, skip = 0): string[] {
-	const lines = balancer.log(Number.POSITIVE_INFINITY).split('\n');
-	const written = lines.filter(line => line !== '').slice(skip);
-	return written.map(line => (/^\{.*\}$/.test(line) ? String(JSON.parse(line).msg) : line));
+	return lines(balancer, skip).map(({msg}) => String(msg));
+}
+
+/** When the log first had this sentence, in ms of wall-clock time; null: it has not. */
+export function saidAt(balancer: Balancer, sentence: string, skip = 0): number | null {
+	const found = lines(balancer, skip).find(({msg}) => msg === sentence);
+	return found?.time === undefined ? null : Date.parse(found.time);
 }
 
 /** What a daemon may leave behind. */

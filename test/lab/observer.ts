@@ -3,7 +3,16 @@
  * announcement (ARP, NDP) on some interfaces and every address that comes or goes: what a neighbour on the segments would
  * see.
  */
-import {AF_PACKET, ETH_P_ALL, SO_RCVBUFFORCE, SOCK_RAW, SOL_SOCKET, Socket, sockaddrLl} from 'libbpf-ts/net';
+import {
+	AF_PACKET,
+	ETH_P_ALL,
+	SO_RCVBUFFORCE,
+	SO_TIMESTAMPNS,
+	SOCK_RAW,
+	SOL_SOCKET,
+	Socket,
+	sockaddrLl,
+} from 'libbpf-ts/net';
 import {monotonicMs} from '../../lab/wait.js';
 import {openNetlink} from '../../src/host/real/netlink.js';
 import {formatAddress, formatMac} from '../../src/net/address.js';
@@ -44,6 +53,10 @@ function tell(observation: Observation): void {
 	process.send?.(observation);
 }
 
+/** When the kernel got a frame, however late this program reads it; in ms of CLOCK_MONOTONIC. */
+let frameMs = 0;
+const wallAheadMs = Date.now() - monotonicMs();
+
 function observeFrame(frame: Uint8Array): void {
 	if (frame.length < ETHERNET_LENGTH) return;
 	const payload = frame.subarray(ETHERNET_LENGTH);
@@ -60,7 +73,7 @@ function observeFrame(frame: Uint8Array): void {
 
 function observeArp(packet: Uint8Array): void {
 	const [address, mac] = [formatAddress(packet.subarray(14, 18)), formatMac(packet.subarray(8, 14))];
-	tell({kind: 'announcement', address, mac, atMs: monotonicMs()});
+	tell({kind: 'announcement', address, mac, atMs: frameMs});
 }
 
 function observeIp(bytes: Uint8Array, mac: string): void {
@@ -86,7 +99,7 @@ function withoutAuthHeader(packet: IpPacket): IpPacket {
 function observeNeighbourAdvertisement(message: Uint8Array): void {
 	if (message[0] !== NEIGHBOUR_ADVERTISEMENT) return;
 	const address = formatAddress(message.subarray(8, 24));
-	tell({kind: 'announcement', address, mac: formatMac(message.subarray(26, 32)), atMs: monotonicMs()});
+	tell({kind: 'announcement', address, mac: formatMac(message.subarray(26, 32)), atMs: frameMs});
 }
 
 /** The first group of a report, behind the router alert option that it always carries. */
@@ -107,7 +120,7 @@ function observeAdvert(packet: IpPacket, mac: string, header: DataView): void {
 		priority: advert.value.priority,
 		tos: isIpv6 ? (header.getUint16(0) >> 4) & 0xff : header.getUint8(1),
 		fragment: isIpv6 ? 0 : header.getUint16(6),
-		atMs: monotonicMs(),
+		atMs: frameMs,
 	});
 }
 
@@ -124,9 +137,13 @@ async function main(interfaces: readonly string[]): Promise<void> {
 function watch(ifindex: number): void {
 	const socket = new Socket(AF_PACKET, SOCK_RAW, 0);
 	socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+	socket.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	socket.bind(sockaddrLl({ifindex, protocol: ETH_P_ALL}));
 	socket.onReadable(() => {
-		for (let frame = socket.receive(); frame !== undefined; frame = socket.receive()) observeFrame(frame.bytes);
+		for (let frame = socket.receive(); frame !== undefined; frame = socket.receive()) {
+			frameMs = Number((frame.timestampNs ?? 0n) / 1000n) / 1000 - wallAheadMs;
+			observeFrame(frame.bytes);
+		}
 	});
 }
 

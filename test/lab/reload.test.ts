@@ -1,13 +1,12 @@
 /** Reloads, and a daemon that is killed in the middle of them, under load: nothing lost, reset or moved. One balancer, alone. */
-import type {HeldConnection} from '../../lab/client.js';
 import {waitFor} from '../../lab/wait.js';
-import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import type {ChangeReport, InstanceReport, PlanReport, ReloadOutcome} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
-import type {DropView, FlowView} from '../../src/xdp/view.js';
+import type {FlowView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
-import {labOfFile, startPrimary, test} from './lab-test.js';
+import {answers, labOfFile, startPrimary, test} from './lab-test.js';
+import {CONNECTIONS, Load, NO_HARM} from './load.js';
 import {backendName, lbctl} from './observe.js';
 
 /** The reference job's service, one of the same web servers that no reload touches, and one that nobody uses. */
@@ -21,72 +20,6 @@ const withPort = (port: number): string => block.replace('192.168.1.1 80', `192.
 const base = `${original}\n${withPort(OTHER_PORT).replace(/ *persistence_timeout.*\n/, '')}\n${withPort(IDLE_PORT)}`;
 
 const lab = labOfFile({configs: {lb1: base}}, startPrimary);
-
-const CONNECTIONS = 1000;
-const DOWNLOADS = 20;
-/** A download ends by this deadline, or by a fault. */
-const DOWNLOAD_MS = 10_000;
-
-/** Clients of all kinds, and what they must have seen in the end. */
-class Load {
-	readonly #held: readonly HeldConnection[];
-	readonly #stream = lab().client.stream({periodMs: 10});
-	readonly #downloads = lab().client.burst(DOWNLOADS, {path: '/slow', timeoutMs: DOWNLOAD_MS, concurrency: DOWNLOADS});
-	readonly #persistent: {readonly from: string; readonly home: string};
-	readonly #lost: number;
-
-	private constructor(held: readonly HeldConnection[], persistent: {from: string; home: string}, lost: number) {
-		this.#held = held;
-		this.#persistent = persistent;
-		this.#lost = lost;
-	}
-
-	static async begin(): Promise<Load> {
-		const {client} = lab();
-		const held: HeldConnection[] = [];
-		while (held.length < CONNECTIONS) {
-			const port = held.length % 100 < 50 ? 80 : OTHER_PORT;
-			held.push(...(await Promise.all(Array.from({length: 50}, () => client.hold({port})))));
-		}
-		const from = client.freshAddress();
-		return new Load(held, {from, home: (await client.get({from})).body}, await lostPackets());
-	}
-
-	/** What the persistent client gets now, and what it should. */
-	async persistent(): Promise<readonly [now: string, home: string]> {
-		const {from, home} = this.#persistent;
-		return [(await lab().client.get({from})).body, home];
-	}
-
-	/** How many clients have seen anything but what they should have. */
-	async end(): Promise<Readonly<Record<string, number>>> {
-		let [moved, reset] = [0, 0];
-		for (let at = 0; at < this.#held.length; at += 50) {
-			const asked = this.#held
-				.slice(at, at + 50)
-				.map(async connection => [connection.first, await connection.ask()] as const);
-			for (const [first, now] of await Promise.all(asked)) {
-				if (now.error !== null) reset++;
-				else if (now.body !== first.body) moved++;
-			}
-		}
-		const lost = (await lostPackets()) - this.#lost;
-		const failed = (await this.#stream.stop()).filter(({error}) => error !== null).length;
-		const broken = (await this.#downloads).filter(
-			({error, bytes}) => error !== 'ETIMEDOUT' || bytes < SLOW_BYTES_PER_SECOND,
-		).length;
-		await Promise.all(this.#held.map(connection => connection.close()));
-		return {moved, reset, lost, failed, broken};
-	}
-}
-
-const NOTHING = {moved: 0, reset: 0, lost: 0, failed: 0, broken: 0};
-
-/** Packets of our services that went nowhere. */
-async function lostPackets(): Promise<number> {
-	const drops = (await lab().lb1.lbctl('drops')) as DropView[];
-	return drops.filter(({service}) => service !== null).reduce((sum, {packets}) => sum + packets, 0);
-}
 
 function sentence({blocks, what, before, after, kind}: ChangeReport): string {
 	return [...blocks, kind === 'changed' ? `${what} ${before} → ${after}` : `${what} ${kind}`].join(': ');
@@ -116,7 +49,7 @@ async function transitions(): Promise<number[]> {
 
 test('reloads under load: each change takes effect, and nothing else is touched', async t => {
 	const {lb1} = lab();
-	const load = await Load.begin();
+	const load = await Load.begin(lab(), [80, OTHER_PORT]);
 	const before = await transitions();
 	const backends = async () =>
 		(await lb1.lbctl('maps', 'dump', 'backends')) as {readonly value: Readonly<Record<string, unknown>>}[];
@@ -158,11 +91,37 @@ test('reloads under load: each change takes effect, and nothing else is touched'
 		],
 	);
 
-	const [now, home] = await load.persistent();
-	t.is(now, home);
 	t.deepEqual(await transitions(), before, 'VRRP has not moved');
 	t.deepEqual((await change(base)).said.length > 0, true);
-	t.deepEqual(await load.end(), NOTHING);
+	t.deepEqual(await load.end(), NO_HARM);
+});
+
+test('thresholds, weights and persistence: clients get what the last reload says', async t => {
+	const {client} = lab();
+	const idle = (edit: (block: string) => string) =>
+		change(base.replace(withPort(IDLE_PORT), edit(withPort(IDLE_PORT))));
+	const port = IDLE_PORT;
+
+	await idle(text => text.replace('weight 1', 'weight 1\nuthreshold 1'));
+	const held = [
+		await client.hold({port}),
+		await client.hold({port}),
+		await client.hold({port}),
+		await client.hold({port}),
+	];
+	t.deepEqual(held.map(({first: {body}}) => body).toSorted(), ['web1', 'web2', 'web2', 'web2']);
+
+	await idle(text => text.replace('weight 1', 'weight 3').replace('lb_algo rr', 'lb_algo wrr'));
+	const dealt = answers(await client.sequence(8, {port}));
+	t.is(dealt.filter(server => server === 'web1').length, 6);
+
+	const from = client.freshAddress();
+	const ask = async () => (await client.get({from, port})).body;
+	t.is(await ask(), await ask());
+	await idle(text => text.replace(/ *persistence_timeout.*\n/, ''));
+	t.not(await ask(), await ask());
+	await Promise.all(held.map(connection => connection.close()));
+	await change(base);
 });
 
 test('a file with errors is refused by plan as by check, and a removed backend drains as its policy says', async t => {
@@ -196,7 +155,7 @@ test('a file with errors is refused by plan as by check, and a removed backend d
 
 test('SIGKILL of all processes in the middle of reloads, and new starts: nothing lost, reset or moved', async t => {
 	const {lb1} = lab();
-	const load = await Load.begin();
+	const load = await Load.begin(lab(), [80, OTHER_PORT]);
 	const reloaded = first(text => text.replace('weight 1', 'weight 2').replace('lb_algo rr', 'lb_algo mh'));
 	for (const [round, pauseMs] of [0, 15, 60].entries()) {
 		lb1.configure(round % 2 === 0 ? reloaded : base);
@@ -204,8 +163,6 @@ test('SIGKILL of all processes in the middle of reloads, and new starts: nothing
 		await new Promise(resolve => setTimeout(resolve, pauseMs));
 		await lb1.kill('SIGKILL');
 		await startPrimary(lab());
-		const [now, home] = await load.persistent();
-		t.is(now, home);
 	}
-	t.deepEqual(await load.end(), NOTHING);
+	t.deepEqual(await load.end(), NO_HARM);
 });

@@ -1,6 +1,6 @@
 /** What outlives the daemon, what a reload changes, and what is left at the end. One balancer, alone. */
 import {vips} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {InstanceReport, ReloadReport, Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
@@ -13,7 +13,7 @@ const lab = labOfFile({configs: {lb1: reference.primary}}, startPrimary);
 /** Resolves when the stream has so many more answers. */
 async function answered(outcomes: readonly unknown[], more: number): Promise<void> {
 	const target = outcomes.length + more;
-	await waitFor(`${more} more requests`, () => outcomes.length >= target, {timeoutMs: 10_000});
+	await waitFor(`${more} more requests`, () => outcomes.length >= target, {timeoutMs: PATIENCE_MS});
 }
 
 test('SIGKILL and a new start: nothing is lost, nothing moves, the turn goes on', async t => {
@@ -61,7 +61,7 @@ test('a reload takes a backend out of the file and puts it in again; SIGHUP does
 
 	lb1.configure(reference.primary);
 	lb1.signal('SIGHUP');
-	await waitFor('web2 is back', async () => (await service(lb1)).backendsUp === 2, {timeoutMs: 5000});
+	await waitFor('web2 is back', async () => (await service(lb1)).backendsUp === 2, {timeoutMs: PATIENCE_MS});
 	const [first = ''] = answers([await client.get()]);
 	t.deepEqual(answers(await client.sequence(6)), inTurn(other(first), 6));
 	t.is((await onWeb1.ask()).body, 'web1');
@@ -93,13 +93,16 @@ test('a bad file changes nothing and says so', async t => {
 	lb1.signal('SIGHUP');
 	const refused = () =>
 		sentences(lb1, linesBefore).some(line => line.startsWith('reload: refused, nothing was changed'));
-	await waitFor('SIGHUP is refused as well', refused, {timeoutMs: 5000});
+	await waitFor('SIGHUP is refused as well', refused, {timeoutMs: PATIENCE_MS});
 
 	lb1.configure(withoutBackend(reference.primary, '10.0.0.72').replace('interface eth1', 'interface eth7'));
 	const impossible = await lbctl(lb1, 'reload');
 	t.is(impossible.code, ExitCode.noInterface);
 	t.regex(impossible.stdout, /^refused, nothing was changed: .*interface eth7: ENODEV/m);
 
+	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
+	t.regex(page, /^lbd_last_reload_applied 0$/m);
+	t.regex(page, /^lbd_reloads_total\{outcome="refused"\} 3$/m);
 	t.deepEqual(await lb1.vips(), [...vips]);
 	t.deepEqual(await transitions(), before);
 	const [first = ''] = answers([await client.get()]);

@@ -1,8 +1,11 @@
-/** `node rival.js IFINDEX SOURCE`: one advert of a router that ranks below the reference job's primary, on eth0. */
+/**
+ * `node rival.js IFINDEX SOURCE [PERIOD_MS]`: an advert of a router that ranks below the reference job's primary, on eth0;
+ * with a period one after the other, until it is ended.
+ */
 import {realSockets} from '../../src/host/real/sockets.js';
 import {encodeAdvert, VRRP_TTL} from '../../src/net/vrrp-packet.js';
 
-const [ifindex = '', source = ''] = process.argv.slice(2);
+const [ifindex = '', source = '', periodMs] = process.argv.slice(2);
 const group = '224.0.0.18';
 const options = {interface: 'eth0', ifindex: Number(ifindex), group, source, ttl: VRRP_TTL};
 const socket = realSockets.vrrp({...options, onPacket: () => {}});
@@ -14,5 +17,7 @@ const advert = {
 	addresses: ['192.168.1.1'],
 	password: '1215',
 } as const;
-socket.send(encodeAdvert(advert, {source, destination: group}), group);
-socket.close();
+const send = () => socket.send(encodeAdvert(advert, {source, destination: group}), group);
+send();
+if (periodMs === undefined) socket.close();
+else setInterval(send, Number(periodMs));

@@ -5,7 +5,7 @@
 import type {Balancer} from '../../lab/balancer.js';
 import type {HeldConnection} from '../../lab/client.js';
 import type {Lab} from '../../lab/lab.js';
-import {externalVip} from '../../lab/topology.js';
+import {externalVip, nodes} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 
@@ -15,8 +15,10 @@ import {reference} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
 
 const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
-const SYNC = `\nlbd {\n    sync {\n        interface eth1\n        key "${KEY}"\n    }\n}\n`;
-const HELD = 120;
+/** By the internal network, which the configuration shows, and to a group. */
+const SYNC = sync('');
+/** Connections without traffic, of as many clients that persistence knows. */
+const HELD = 1000;
 const DOWNLOADS = 100;
 /** The age from which on a connection is kept. */
 const YOUNG_MS = 100;
@@ -24,6 +26,10 @@ const YOUNG_MS = 100;
 const DOWNLOAD_S = 16;
 /** curl's exit code for --max-time: it was still being served. */
 const TIMED_OUT = 28;
+
+function sync(more: string): string {
+	return `\nlbd {\n    sync {\n        key "${KEY}"\n        ${more}\n    }\n}\n`;
+}
 
 const lab = labOfFile({configs: {lb1: reference.primary + SYNC, lb2: reference.backup + SYNC}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
@@ -74,6 +80,11 @@ async function broken(held: readonly HeldConnection[]): Promise<string[]> {
 
 async function flows(balancer: Balancer): Promise<number> {
 	return ((await balancer.lbctl('flows', '--state', 'established', '--limit', '0')) as unknown[]).length;
+}
+
+async function clientsOf(balancer: Balancer): Promise<Set<string>> {
+	const found = (await balancer.lbctl('flows', '--state', 'established', '--limit', '0')) as {client: string}[];
+	return new Set(found.map(({client}) => client.slice(0, client.lastIndexOf(':'))));
 }
 
 let held: HeldConnection[] = [];
@@ -150,6 +161,26 @@ test('mastership changes hands in good order: a release, an orderly stop and a c
 	await Promise.all(later.map(connection => connection.close()));
 });
 
+test('connections that open while no daemon runs are told of when one runs again', async t => {
+	const {lb1, lb2} = lab();
+	// lbd-vrrp stays for some seconds: had lb2 taken over meanwhile, nobody could have told it of them.
+	await lb1.killAlone();
+	const unattended = await hold(20);
+	await lb1.start();
+	await settled(lab());
+	const areKnown = async () => {
+		const clients = await clientsOf(lb2);
+		return unattended.every(({from}) => clients.has(from));
+	};
+	await waitFor('the peer knows them', areKnown, {timeoutMs: 5000, seen: () => lb2.log()});
+	t.is((await sharing(lb1))?.overwritten, 0);
+	await lb1.lbctl('vrrp', 'release', 'VRRP1');
+	t.deepEqual(await broken([...held, ...unattended]), []);
+	await lb1.lbctl('vrrp', 'reclaim', 'VRRP1');
+	await settled(lab());
+	await Promise.all(unattended.map(connection => connection.close()));
+});
+
 test('a cable is pulled: the same without the death of anybody', async t => {
 	const {client, lb1, lb2} = lab();
 	const before = answers(await client.sequence(3));
@@ -164,4 +195,25 @@ test('a cable is pulled: the same without the death of anybody', async t => {
 	await settled(lab());
 	t.deepEqual(await broken([...held, ...later]), []);
 	await Promise.all([...held, ...later].map(connection => connection.close()));
+});
+
+test('a reload makes them share by unicast; whoever is no peer is not believed, and that is said', async t => {
+	const {client, lb1, lb2} = lab();
+	const internal = Object.fromEntries((['lb1', 'lb2'] as const).map(name => [name, nodes[name].nics[1]?.address]));
+	const reload = async (balancer: Balancer, config: string, peer: string): Promise<void> => {
+		balancer.configure(config + sync(`peer ${peer}`));
+		await balancer.lbctl('reload');
+	};
+	await reload(lb1, reference.primary, internal.lb2 ?? '');
+	await reload(lb2, reference.backup, '10.0.0.9');
+	const isRefused = async () => ((await sharing(lb2))?.refusals.sender ?? 0) > 0;
+	await waitFor('lb2 refuses a stranger', isRefused, {timeoutMs: 10_000, seen: () => lb2.log()});
+	t.regex(lb2.log(100), /nothing is taken from it, as it is no peer of the configuration/);
+	await reload(lb2, reference.backup, internal.lb1 ?? '');
+	await settled(lab());
+	t.like(await sharing(lb2), {interface: 'eth1', keyFrom: 'sync', peers: [{address: internal.lb1}]});
+	const {from} = await client.get();
+	const later = await client.hold({from});
+	await waitFor('lb2 knows the client', async () => (await clientsOf(lb2)).has(from), {timeoutMs: 5000});
+	await later.close();
 });

@@ -12,7 +12,7 @@ test('an episode of everything at once: all is well again, and nothing was lost 
 	const report = await soak({
 		episodes: [episodes(SEED).next().value],
 		durationMs: Number.POSITIVE_INFINITY,
-		size: {held: 200, downloadsMs: [4000, 8000]},
+		size: {held: 100, downloadsMs: [3000, 3000]},
 		tell: line => t.log(line),
 		keepIn: fileURLToPath(new URL(`../../soak-${SEED}`, import.meta.url)),
 	});

@@ -80,7 +80,10 @@ async function keepalivedLog(directory: string): Promise<string> {
 	const files = ['-f', 'conf', '-p', 'pid', '-r', 'vrrp.pid'].map(word =>
 		word.startsWith('-') ? word : join(directory, word),
 	);
-	const setUp = `${LINKS}; ip link set p2 down; ip address add 192.168.2.250/24 dev eth0`;
+	// The kernel tells of a carrier some time after the fact.
+	const settled =
+		'until ip link show eth2 | grep -q NO-CARRIER && ip link show eth1 | grep -q "state UP"; do sleep 0.1; done';
+	const setUp = `${LINKS}; ip link set p2 down; ip address add 192.168.2.250/24 dev eth0; ${settled}`;
 	const command = `${setUp}; exec keepalived -n -l -D -P ${files.join(' ')} 2>&1`;
 	const child = spawn('unshare', ['--net', 'sh', '-e', '-c', command], {stdio: ['ignore', 'pipe', 'inherit']});
 	const deadline = AbortSignal.timeout(WAIT_MS);

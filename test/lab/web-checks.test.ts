@@ -2,15 +2,13 @@
 import {createHash} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {answers, labOfFile, only, startPrimary, test} from './lab-test.js';
 import {sentences} from './observe.js';
 
 const PAGE = 'in good health\n';
 const DIGEST = createHash('md5').update(PAGE).digest('hex');
-/** One check a second; after a failure two must pass. */
-const CHANGE_MS = 10_000;
 
 const check = `HTTP_GET {
           url {
@@ -18,7 +16,7 @@ const check = `HTTP_GET {
             digest ${DIGEST}
             status_code 200
           }
-          connect_timeout 1
+          connect_timeout 5
           delay_before_retry 1
         }`;
 
@@ -39,7 +37,7 @@ const lab = labOfFile({configs: {lb1: config}}, async built => {
 /** Waits until clients are answered by this server only. */
 async function servedBy(server: string): Promise<void> {
 	const isServed = async () => answers(await lab().client.sequence(5)).every(name => name === server);
-	await waitFor(`${server} serves`, isServed, {timeoutMs: CHANGE_MS, seen: () => lab().lb1.log()});
+	await waitFor(`${server} serves`, isServed, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
 }
 
 test('a server with the right page serves; with another one it is out, until the page is right again', async t => {

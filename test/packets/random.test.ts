@@ -52,7 +52,7 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 interface Network {
 	readonly services: readonly string[];
-	/** Whose backends answer past us, as many as there are of PAST_US. */
+	/** Whose backends answer past us: one for each of PAST_US. */
 	readonly pastUs: readonly string[];
 	readonly backends: readonly string[];
 	/** The last one is nobody who may be answered. */
@@ -63,10 +63,20 @@ interface Network {
 	readonly icmpErrors: readonly number[];
 }
 
+const PAST_US: readonly Forwarding[] = [
+	{method: 'dr'},
+	{method: 'tun', type: 'ipip'},
+	{method: 'tun', type: 'gre', checksum: 'none'},
+	{method: 'tun', type: 'gre', checksum: 'full'},
+	{method: 'tun', type: 'gue', port: 6080, checksum: 'none'},
+	{method: 'tun', type: 'gue', port: 6080, checksum: 'full'},
+	{method: 'tun', type: 'gue', port: 6080, checksum: 'remote'},
+];
+
 const NETWORKS: readonly Network[] = [
 	{
 		services: ['192.168.1.1:80', '192.168.1.2:80', '192.168.1.1:443'],
-		pastUs: Array.from({length: 6}, (_, n) => `192.168.2.${n + 1}:80`),
+		pastUs: PAST_US.map((_, n) => `192.168.2.${n + 1}:80`),
 		backends: ['10.0.0.71:80', '10.0.0.72:80', '10.0.0.73:443', '10.0.0.71:443'],
 		clients: [...Array.from({length: 12}, (_, n) => `172.16.0.${n % 4}:${40000 + n}`), '127.0.0.9:40012'],
 		routers: ['10.0.0.71', '172.16.9.9'],
@@ -75,7 +85,7 @@ const NETWORKS: readonly Network[] = [
 	},
 	{
 		services: ['[2001:db8:1::1]:80', '[2001:db8:1::2]:80', '[2001:db8:1::1]:443'],
-		pastUs: Array.from({length: 6}, (_, n) => `[2001:db8:2::${n + 1}]:80`),
+		pastUs: PAST_US.map((_, n) => `[2001:db8:2::${n + 1}]:80`),
 		backends: ['[fd00:10::51]:80', '[fd00:10::52]:80', '[fd00:10::53]:443', '[fd00:10::51]:443'],
 		clients: [...Array.from({length: 12}, (_, n) => `[2001:db8:c::${n % 4}]:${40000 + n}`), '[::1]:40012'],
 		routers: ['fd00:10::51', '2001:db8:9::9'],
@@ -90,14 +100,6 @@ const EXTENSIONS: readonly Extension[] = [
 	{type: EXTENSION.hopByHop},
 	{type: EXTENSION.destination, units: 1},
 	{type: EXTENSION.routing, units: 2, data: Uint8Array.of(4, 0)},
-];
-const PAST_US: readonly Forwarding[] = [
-	{method: 'dr'},
-	{method: 'tun', type: 'ipip'},
-	{method: 'tun', type: 'gre', checksum: 'none'},
-	{method: 'tun', type: 'gre', checksum: 'full'},
-	{method: 'tun', type: 'gue', port: 6080, checksum: 'none'},
-	{method: 'tun', type: 'gue', port: 6080, checksum: 'full'},
 ];
 /** Given to the services in turn. */
 const POLICIES: ReadonlyArray<JobService['policy']> = [

@@ -73,6 +73,12 @@ const [NONE, TAKEN, KNOWN, REFUSED, STRANGE] = [
 	{strange: 1},
 ].map((fates, n) => (n === 0 ? fates : {taken: 0, known: 0, refused: 0, strange: 0, ...fates}));
 
+/** The first CPU's ring is as if so many more had been written into it. */
+function moveHead(b: Balancer, entries: number): void {
+	const heads = b.maps.shareHeads[4];
+	heads.setU64(0, heads.u64(0) + BigInt(entries));
+}
+
 /** A client's persistence entry. */
 function entryOf(b: Balancer, address: string): Entry | undefined {
 	return b.entries().find(({client}) => formatAddress(client) === address);
@@ -194,6 +200,27 @@ packetTest('of two that know a flow, the one that heard of it last is right', t 
 	t.deepEqual(round(plane, true), []);
 });
 
+packetTest('two masters, each with a connection of the same client, keep what they have and echo nothing', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [one, two] = [sharing(a), sharing(b)];
+	new Connection(b, '10.1.0.9:1024', VIPS[4]).establish();
+	const ours = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	const theirs = new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+	t.not(ours.backend, theirs.backend);
+	for (let n = 0; n < 3; n++) {
+		const [fromOne, fromTwo] = [round(one, false), round(two, false)];
+		t.deepEqual([fromOne.length, fromTwo.length], [1, 2]);
+		t.like(take(one, fromTwo), n === 0 ? {taken: 1, known: 1} : {known: 1});
+		t.like(take(two, fromOne), {...NONE, ...KNOWN});
+	}
+	for (const connection of [ours, theirs]) {
+		const before = connection.backend;
+		connection.assertForwarded(t, connection.request('A', {ack: SERVER_ISN + 1}));
+		t.is(connection.backend, before);
+	}
+	t.deepEqual([news(one).length, news(two).length], [1, 2], 'of their own alone');
+});
+
 packetTest('what does not fit our services and backends is refused by name', t => {
 	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
 	const [from, to] = [sharing(a), sharing(b)];
@@ -282,6 +309,24 @@ packetTest('persistence entries: no longer than our service has it, none of stra
 	t.is(entryOf(b, '10.1.0.7')?.backend, 1);
 });
 
+packetTest(
+	'what is noted while nobody reads is told by the next reader, and what was overwritten meanwhile is counted',
+	t => {
+		const b = balancer(t, JOB);
+		const first = sharing(b);
+		new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+		t.is(news(first).length, 1);
+		for (let n = 2; n < 5; n++) new Connection(b, `10.1.0.${n}:1024`, VIPS[4]).establish();
+		t.is(news(b.sharing()).length, 3, 'each once, and none that was told before');
+		moveHead(b, b.maps.sharedPerCpu + 3);
+		t.is(
+			b.sharing().drainNews(4, () => {}),
+			4,
+			'three, and the oldest of a ring that is being written',
+		);
+	},
+);
+
 packetTest('what was overwritten before it was read is counted', t => {
 	const b = balancer(t, JOB);
 	const plane = sharing(b);
@@ -289,10 +334,10 @@ packetTest('what was overwritten before it was read is counted', t => {
 	const connection = new Connection(b, '10.1.0.1:1024', '192.168.1.1:53', 'udp');
 	connection.fromClient();
 	const answer = connection.answer();
-	// A flow that is answered anew each time: half-open again, as if it had just begun.
-	const oneWay = BigInt(FlowState.FLOW_UDP_ONE_WAY) << 48n;
+	const [halfOpen] = b.flows();
+	if (halfOpen === undefined) throw new Error('no flow');
 	for (let n = 0; n < 5; n++) {
-		b.changeFlows(flow => ({...flow, word: (flow.word & ~(15n << 48n) & ~0xffff_ffffn) | oneWay}));
+		b.changeFlows(() => halfOpen);
 		b.send(answer, 'internal');
 	}
 	const records: number[] = [];
@@ -301,13 +346,7 @@ packetTest('what was overwritten before it was read is counted', t => {
 		0,
 	);
 	t.is(records.length, 5);
-	// The heads are moved on as if many more had been written meanwhile.
-	const heads = b.maps.all().get('share_heads');
-	const key = new Uint8Array(4);
-	const value = heads?.lookup(key);
-	if (heads === undefined || value === undefined) throw new Error('no heads');
-	viewOf(value).setBigUint64(0, viewOf(value).getBigUint64(0, true) + BigInt(opened), true);
-	heads.update(key, value);
+	moveHead(b, opened);
 	let emitted = 0;
 	t.is(
 		plane.drainNews(4, () => emitted++),

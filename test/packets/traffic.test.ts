@@ -41,6 +41,7 @@ for (const family of FAMILIES) {
 		t.notThrows(() => load.timeEstablished(one));
 		t.notThrows(() => load.timeEstablished(FLOWS));
 		t.notThrows(() => load.timeReply(one));
+		if (family === 4) for (const part of ['first', 'later'] as const) t.notThrows(() => load.timeFragment(one, part));
 		t.notThrows(() => load.timeBusy(FLOWS, [REQUEST, ANSWER], 'V_REPLY', 0.5));
 	});
 }

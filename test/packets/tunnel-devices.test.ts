@@ -18,7 +18,7 @@ const CLIENT = {4: '192.168.1.50:40000', 6: '[2001:db8:c::50]:40000'} as const;
 /** As the commands have it. */
 const BACKEND = {4: '10.0.0.71', 6: 'fd00::71'} as const;
 const FIRST_PORT = 5000;
-const ARRIVAL_MS = 5000;
+const ARRIVAL_MS = 20_000;
 const PEER = `int${process.pid}p`;
 
 /** Without a shell, whose own `ip` may know less. */

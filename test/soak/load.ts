@@ -14,6 +14,8 @@ export interface LoadSize {
 
 const STREAM_PERIOD_MS = 20;
 const PERSISTENT_PERIOD_MS = 100;
+/** A port that is used again could meet what is left of its connection before, at another server. */
+const PERSISTENT_PORTS = Array.from({length: 50_000}, (_, n) => 10_000 + n);
 /** Longer than three attempts of TCP: what takes longer is lost. */
 const REQUEST_MS = 4000;
 /** A connection survives any outage that is allowed. */
@@ -80,7 +82,14 @@ export class Load {
 		const home = (await client.get({from})).body;
 		const streams = [
 			new Unseen(client.stream({periodMs: STREAM_PERIOD_MS, timeoutMs: REQUEST_MS})),
-			new Unseen(client.stream({periodMs: PERSISTENT_PERIOD_MS, timeoutMs: REQUEST_MS, from: [from]})),
+			new Unseen(
+				client.stream({
+					periodMs: PERSISTENT_PERIOD_MS,
+					timeoutMs: REQUEST_MS,
+					from: [from],
+					fromPorts: PERSISTENT_PORTS,
+				}),
+			),
 			new Unseen(client.datagrams({periodMs: STREAM_PERIOD_MS, port: DATAGRAM_PORT})),
 		] as const;
 		const load = new Load(lab, {persistent: home, datagrams: ''}, streams);

@@ -12,11 +12,14 @@ const CONFIG: SharingConfig = {
 	daemon: 'lb1',
 	interface: 'eth1',
 	group: '224.0.0.81',
+	peers: [],
+	source: null,
 	id: 0,
 	port: 8848,
 	ttl: 1,
 	datagramMax: 1472,
 	key: null,
+	keyFrom: null,
 	waitUs: 0,
 };
 const STATUS: SharingStatus = {

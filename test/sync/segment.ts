@@ -191,6 +191,13 @@ export class FakePlane implements Plane {
 /** Of everybody who is not said to have another one. */
 export const KEY = 'a key of the test';
 
+interface JoinOptions {
+	readonly key?: string | null;
+	readonly senders?: ReadonlySet<number> | null;
+	/** By how much its clock is ahead of the others'. */
+	readonly wallMs?: number;
+}
+
 /** The link between balancers. */
 export class Segment {
 	readonly clock = new FakeClock();
@@ -198,24 +205,33 @@ export class Segment {
 	/** All that was sent, oldest first. */
 	readonly sent: {readonly node: number; readonly bytes: Uint8Array}[] = [];
 	loss = 0;
+	/** Chance of a datagram to come twice, and how late it may be. */
+	duplication = 0;
+	jitterUs = 0;
 	cut = false;
-	readonly #random = seeded(1);
+	readonly #random: () => number;
 	readonly #stations: {readonly number: number; node: SyncNode}[] = [];
 
-	constructor() {
+	constructor(seed = 1) {
+		this.#random = seeded(seed);
 		this.clock.advance(milliseconds(1000));
 	}
 
-	/** A balancer that shares from now on. */
-	join(number: number, plane: FakePlane, key: string | null = KEY): SyncNode {
+	/** A balancer that shares from now on, with `senders` alone. */
+	join(number: number, plane: FakePlane, {key = KEY, senders = null, wallMs = 0}: JoinOptions = {}): SyncNode {
 		const states: SharingState[] = [];
 		const node = new SyncNode({
-			clock: this.clock,
+			clock: {
+				nowUs: () => this.clock.nowUs(),
+				wall: () => new Date(this.clock.wall().getTime() + wallMs),
+				after: (us, name, fn) => this.clock.after(us, name, fn),
+			},
 			log: this.log,
 			plane,
 			seal: new Seal(key, 0),
 			node: number,
 			datagramMax: 1472,
+			senders,
 			send: bytes => this.#carry(number, bytes.slice()),
 			interfaces: async () => new Map([3, 4, 5].map(nic => [100 + nic, 'eth0'])),
 			onState: state => states.push(state),
@@ -233,6 +249,11 @@ export class Segment {
 		);
 	}
 
+	/** Somebody who is no station says something. */
+	inject(from: number, bytes: Uint8Array): void {
+		for (const {node} of this.#stations) this.#deliver(from, node, bytes);
+	}
+
 	/** Time passes, a tick at a time, so that what waits for promises goes on. */
 	async pass(ms: number): Promise<void> {
 		for (let passed = 0; passed < ms; passed += 10) {
@@ -245,10 +266,15 @@ export class Segment {
 		this.sent.push({node: from, bytes});
 		for (const {number, node} of this.#stations) {
 			if (number === from || this.cut || this.#random() < this.loss) continue;
-			this.clock.after(200, 'link', () => {
-				if (this.#stations.some(station => station.node === node)) node.receive(bytes);
-			});
+			this.#deliver(from, node, bytes);
+			if (this.#random() < this.duplication) this.#deliver(from, node, bytes);
 		}
 		return true;
+	}
+
+	#deliver(from: number, to: SyncNode, bytes: Uint8Array): void {
+		this.clock.after(200 + Math.floor(this.#random() * this.jitterUs), 'link', () => {
+			if (this.#stations.some(({node}) => node === to)) to.receive(bytes, from);
+		});
 	}
 }

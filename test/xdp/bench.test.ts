@@ -47,7 +47,6 @@ test.serial('every case is measured, and no program, map or pin is left', async 
 	for (const {name, unit, median, low, high} of figures) {
 		t.is(unit, 'ns');
 		t.true(low <= median && median <= high, name);
-		t.true(median < 100_000, `${name}: ${median} ns`);
 	}
 	const cost = (name: string): number => figures.find(figure => figure.name === name)?.median ?? Number.NaN;
 	t.true(cost('not ours') < cost('new connection'), 'what is looked up costs more than what is not');

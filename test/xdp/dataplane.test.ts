@@ -74,7 +74,8 @@ packetTest('the measured rate of jiffies is the one at which they pass', async t
 	const begin = readClock(reader);
 	await new Promise(resolve => setImmediate(resolve));
 	let end = readClock(reader);
-	while (end.ns - begin.ns < 200_000_000n) end = readClock(reader);
+	// So long that a jiffy more or less is far below what is asserted.
+	while (end.ns - begin.ns < 500_000_000n) end = readClock(reader);
 	const rate = (Number(end.jiffies - begin.jiffies) * 1e9) / Number(end.ns - begin.ns);
 	t.true(Math.abs(rate / plane.settings.hz - 1) < 0.05, `${rate} a second, settings say ${plane.settings.hz}`);
 	t.true(plane.jiffies() >= end.jiffies);

@@ -11,9 +11,6 @@ import {backend, service} from '../plan/random-job.js';
 import {freshName, open, planFor} from './plane.js';
 
 const [SERVICES, BACKENDS] = [1000, 10];
-/** Several times what it takes on an idle machine, and a fraction of what it takes when something is quadratic. */
-const PLAN_CPU_MS = 1000;
-const APPLY_CPU_MS = 2500;
 
 const LARGE = Array.from({length: SERVICES}, (_, n) => {
 	const network = `${n >> 8}.${n & 255}`;
@@ -25,24 +22,11 @@ const LARGE = Array.from({length: SERVICES}, (_, n) => {
 
 /** What a look of the daemon does: plans, compares and applies. Returns how many entries changed. */
 function putInForce(t: ExecutionContext, plane: DataPlane, services: readonly Service[]): number {
-	const {result: ops, ms: planning} = timed(() => {
-		const {tables, problems} = planFor(plane, services);
-		t.deepEqual(problems, []);
-		return diff(plane.tables, tables);
-	});
-	const {ms: applying} = timed(() => plane.apply(ops));
-	t.log(`${ops.length} ops: planned in ${planning.toFixed(0)} ms, applied in ${applying.toFixed(0)} ms of CPU time`);
-	t.true(planning < PLAN_CPU_MS);
-	t.true(applying < APPLY_CPU_MS);
+	const {tables, problems} = planFor(plane, services);
+	t.deepEqual(problems, []);
+	const ops = diff(plane.tables, tables);
+	plane.apply(ops);
 	return ops.length;
-}
-
-/** Of CPU time, which other processes do not spend. */
-function timed<T>(work: () => T): {readonly result: T; readonly ms: number} {
-	const before = process.cpuUsage();
-	const result = work();
-	const {user, system} = process.cpuUsage(before);
-	return {result, ms: (user + system) / 1000};
 }
 
 packetTest('1,000 services of 10 backends each are in force, and a reload touches what it changes', async t => {

@@ -51,13 +51,14 @@ async function readForwarding(session: Session, daemon: Status | null): Promise<
 
 function renderDaemon(name: string, daemon: Status | null, style: Style): string {
 	if (daemon === null) return `lbd ${name}: ${paint(style, 'bad', 'not running')}\n`;
-	const {version, pid, uptimeS, file, nics, sharing, lastReload} = daemon;
+	const {version, pid, uptimeS, file, nics, sharing, notSharing, lastReload} = daemon;
 	const lines = [
 		`lbd ${name}: ${paint(style, 'good', 'running')} for ${duration(uptimeS)}, version ${version}, pid ${pid}`,
 		`configuration: ${printable(file)}`,
 		`NICs: ${nics.length === 0 ? 'none' : nics.map(nic => renderNic(nic, style)).join(', ')}`,
 	];
 	if (sharing !== null) lines.push(`sharing: ${renderSharing(sharing, style)}`);
+	if (notSharing !== null) lines.push(`sharing: ${paint(style, 'warning', 'off')}, as ${printable(notSharing)}`);
 	if (lastReload !== null && !lastReload.applied) {
 		lines.push(paint(style, 'bad', `last reload refused at ${lastReload.at}: ${printable(lastReload.summary)}`));
 	}
@@ -69,14 +70,27 @@ function renderNic({name, mode}: NicStatus, style: Style): string {
 	return mode === 'native' ? `${name} (native)` : `${name} (${paint(style, 'warning', 'generic: slow')})`;
 }
 
+const KEYS = {sync: 'under the key of the file', vrrp: 'under a key made of the secret of VRRP'} as const;
+
+/** What was not believed and should have been, perhaps. */
+const COMPLAINTS = [
+	['authentication', 'somebody had another key'],
+	['version', 'somebody had another version'],
+	['sender', 'somebody spoke who is no peer'],
+	['strangers', 'there were too many'],
+] as const;
+
 /** Whether a take-over here would keep the connections of the others. */
-function renderSharing({state, peers, unsent, overwritten}: SharingReport, style: Style): string {
+function renderSharing(sharing: SharingReport, style: Style): string {
+	const {state, peers, interface: device, keyFrom, unsent, overwritten, refusals} = sharing;
 	const paints = {joining: 'warning', 'in-sync': 'good', alone: 'warning'} as const;
 	const names = peers.map(({address}) => address).join(', ');
 	const untold = unsent + overwritten;
 	return [
 		paint(style, paints[state], state.replace('-', ' ')),
 		...(names === '' ? [] : [`with ${names}`]),
+		`on ${printable(device)} ${keyFrom === null ? paint(style, 'bad', 'without a key') : KEYS[keyFrom]}`,
 		...(untold === 0 ? [] : [`${untold} records were late`]),
+		...COMPLAINTS.flatMap(([reason, text]) => ((refusals[reason] ?? 0) === 0 ? [] : [paint(style, 'warning', text)])),
 	].join(', ');
 }

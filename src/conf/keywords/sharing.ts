@@ -1,12 +1,9 @@
 /** Flows that are shared with the other balancers: `lvs_sync_daemon` of keepalived, and `sync` in the `lbd` block. */
 
 import {isMulticast} from '../../net/address.js';
-import {type Args, one} from '../args.js';
-import {quote, type Report} from '../diagnostics.js';
-import type {Sharing} from '../model.js';
-import {type Draft, draftAt, full, type Keywords, readOptions} from '../table.js';
+import {type Args, none, one, several} from '../args.js';
+import {type Draft, draftAt, each, full, type Keywords, readOptions} from '../table.js';
 import {integer, interfaceName, ipv4, seconds, type Value, word} from '../values.js';
-import type {InstanceDraft} from './instance.js';
 
 /** What one of the two places says. */
 export interface SharingDraft extends Draft {
@@ -16,28 +13,34 @@ export interface SharingDraft extends Draft {
 	id?: number;
 	port?: number;
 	group?: string;
+	peers?: readonly string[];
+	source?: string;
 	ttl?: number;
 	datagramMax?: number;
 	key?: string;
 	waitUs?: number;
+	off?: true;
 }
 
-/** keepalived's and IPVS's, but for the last, which they do not have. */
-const DEFAULTS = {port: 8848, group: '224.0.0.81', ttl: 1, waitUs: 30_000_000};
-
 /** What an Ethernet frame holds behind the headers of IPv4 and UDP. */
-const DATAGRAM_MAX = 1472;
+export const DATAGRAM_MAX = 1472;
 /** A datagram has room for a few records at least. */
 const DATAGRAM_MIN = 512;
-/** 128 bits, if its characters are hexadecimal digits. */
-const KEY_CHARACTERS_MIN = 16;
-
 const groupAddress: Value<string> = {
 	usage: 'GROUP',
 	parse(text) {
 		const address = ipv4.parse(text);
 		if ('why' in address || isMulticast(address.value)) return address;
 		return {why: 'is not a multicast address', wayOut: 'write it like 224.0.0.81'};
+	},
+};
+
+const hostAddress: Value<string> = {
+	usage: 'IPV4',
+	parse(text) {
+		const address = ipv4.parse(text);
+		if ('why' in address || !isMulticast(address.value)) return address;
+		return {why: 'is the address of a group', wayOut: "write one balancer's address, or 'group' for 'peer'"};
 	},
 };
 
@@ -91,61 +94,16 @@ export const sharingSettings: Keywords<SharingDraft> = {
 	key: full(one(word), (draft, key) => {
 		draft.key = key;
 	}),
+	peer: each(several(hostAddress), (draft, addresses) => {
+		draft.peers = [...(draft.peers ?? []), ...addresses];
+	}),
+	source: full(one(hostAddress), (draft, address) => {
+		draft.source = address;
+	}),
 	wait: full(one(seconds(0, 3600)), (draft, us) => {
 		draft.waitUs = us;
 	}),
+	off: full(none, draft => {
+		draft.off = true;
+	}),
 };
-
-/**
- * What holds; null: nothing is shared. Where both places say something, the block has the last word. Without an interface it
- * is that of the instances, if all have the same one.
- */
-export function toSharing(
-	daemon: SharingDraft | null,
-	block: SharingDraft | null,
-	instances: readonly InstanceDraft[],
-	report: Report,
-): Sharing | null {
-	const draft = daemon === null ? block : {...daemon, ...block};
-	if (draft === null) return null;
-	checkKey(draft, report);
-	const named = instanceOf(draft, instances, report);
-	const device = draft.interface ?? onlyInterface(instances);
-	if (device === null) {
-		const wayOut = "write 'interface INTERFACE' into it: the one towards the other balancer";
-		report.error('missing', draft.place, 'sync lacks its interface', wayOut);
-		return null;
-	}
-	const {port, group, ttl, waitUs} = {...DEFAULTS, ...draft};
-	const {id = named?.vrid ?? 0, key = null, datagramMax = DATAGRAM_MAX} = draft;
-	return {interface: device, group, id, port, ttl, datagramMax, key, waitUs};
-}
-
-function checkKey({key, place}: SharingDraft, report: Report): void {
-	if (key === undefined) {
-		const text = 'connections are shared without a key: any host on the link can add and end some here';
-		const wayOut = `write 'sync { key "…" }' into the lbd block, the same on all balancers`;
-		report.warning('insecure', place, text, wayOut);
-	} else if (key.length < KEY_CHARACTERS_MIN) {
-		const text = `the key of sync has fewer than ${KEY_CHARACTERS_MIN} characters`;
-		report.error('bad-value', place, text, 'make one with: openssl rand -hex 32');
-	}
-}
-
-function instanceOf(
-	{instance: name, place}: SharingDraft,
-	instances: readonly InstanceDraft[],
-	report: Report,
-): InstanceDraft | undefined {
-	const named = instances.find(instance => instance.name === name);
-	if (name !== undefined && named === undefined) {
-		const text = `lvs_sync_daemon names ${quote(name)}, which is no vrrp_instance`;
-		report.error('missing', place, text, 'correct the name or add the instance');
-	}
-	return named;
-}
-
-function onlyInterface(instances: readonly InstanceDraft[]): string | null {
-	const [first = null, ...others] = new Set(instances.map(instance => instance.interface));
-	return others.length === 0 ? first : null;
-}

@@ -5,6 +5,7 @@ import {
 	IP_MULTICAST_IF,
 	IP_MULTICAST_LOOP,
 	IP_MULTICAST_TTL,
+	IP_TTL,
 	ipMreqn,
 	NetError,
 	SO_BINDTODEVICE,
@@ -16,8 +17,9 @@ import {
 	Socket,
 	sockaddrIn,
 } from 'libbpf-ts/net';
+import type {Sharing} from '../../conf/model.js';
 import {addressBytes} from '../../net/address.js';
-import type {GroupSocket} from '../host.js';
+import type {SyncSocket} from '../host.js';
 import {named} from './refusal.js';
 
 /** Some 5,000 datagrams: a second of everything that a peer tells to one who joins. */
@@ -27,45 +29,48 @@ const DRAIN_MAX = 256;
 /** Longer ones are none of ours. */
 const DATAGRAM_MAX = 2048;
 
-export interface GroupOptions {
-	readonly interface: string;
+export interface SyncSocketOptions extends Pick<Sharing, 'interface' | 'group' | 'peers' | 'source' | 'port' | 'ttl'> {
 	readonly ifindex: number;
-	readonly group: string;
-	readonly port: number;
-	readonly ttl: number;
-	readonly onDatagram: (bytes: Uint8Array) => void;
+	/** `from` is the sender's IPv4 address. */
+	readonly onDatagram: (bytes: Uint8Array, from: Uint8Array) => void;
 }
 
 /**
- * Joins a group. What is sent to our own addresses does not come in, so that whoever is not on the link, and cannot be by a
- * group that no router forwards, says nothing here. Throws KernelError.
+ * Speaks to a group or to peers, by one interface. What is sent by a group to our own addresses does not come in, so that
+ * whoever is not on the link, and cannot be by a group that no router forwards, says nothing here. Throws KernelError.
  */
-export function openGroupSocket(options: GroupOptions): GroupSocket {
-	const what = `sharing on ${options.interface}`;
-	return named(what, () => {
+export function openSyncSocket(options: SyncSocketOptions): SyncSocket {
+	const {group, peers, source, port} = options;
+	return named(`sharing on ${options.interface}`, () => {
 		const socket = new Socket(AF_INET, SOCK_DGRAM, 0);
-		const to = sockaddrIn(addressBytes(options.group), options.port);
+		const isGroup = peers.length === 0;
+		const to = (isGroup ? [group] : peers).map(address => sockaddrIn(addressBytes(address), port));
 		try {
-			configure(socket, options);
-			socket.bind(to);
+			socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${options.interface}\0`));
+			if (isGroup) join(socket, options);
+			else socket.setOption(SOL_IP, IP_TTL, options.ttl);
+			enlarge(socket);
+			socket.bind(sockaddrIn(addressBytes(isGroup ? group : (source ?? '0.0.0.0')), port));
 			socket.onReadable(() => drain(socket, options.onDatagram));
 		} catch (error) {
 			socket.close();
 			throw error;
 		}
-		return {send: bytes => sent(socket, bytes, to), close: () => socket.close()};
+		return {
+			// All are tried, also behind one that fails.
+			send: bytes => to.map(one => sent(socket, bytes, one)).every(Boolean),
+			close: () => socket.close(),
+		};
 	});
 }
 
-function configure(socket: Socket, {interface: device, ifindex, group, ttl}: GroupOptions): void {
+function join(socket: Socket, {ifindex, group, ttl}: SyncSocketOptions): void {
 	const membership = ipMreqn({group: addressBytes(group), ifindex});
-	socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
 	socket.setOption(SOL_IP, IP_MULTICAST_ALL, 0);
 	socket.setOption(SOL_IP, IP_ADD_MEMBERSHIP, membership);
 	socket.setOption(SOL_IP, IP_MULTICAST_IF, membership);
 	socket.setOption(SOL_IP, IP_MULTICAST_TTL, ttl);
 	socket.setOption(SOL_IP, IP_MULTICAST_LOOP, 0);
-	enlarge(socket);
 }
 
 /** Without CAP_NET_ADMIN the system's limit holds, and more may be lost. */
@@ -77,12 +82,13 @@ function enlarge(socket: Socket): void {
 	}
 }
 
-function drain(socket: Socket, onDatagram: (bytes: Uint8Array) => void): void {
+function drain(socket: Socket, onDatagram: SyncSocketOptions['onDatagram']): void {
 	for (let count = 0; count < DRAIN_MAX && socket.fd >= 0; count++) {
 		try {
 			const received = socket.receive(DATAGRAM_MAX);
 			if (received === undefined) return;
-			onDatagram(received.bytes);
+			// Behind the family and the port of struct sockaddr_in.
+			onDatagram(received.bytes, received.from.subarray(4, 8));
 		} catch (error) {
 			// What befell the interface; there may be datagrams behind it.
 			if (!(error instanceof NetError)) throw error;
