@@ -98,7 +98,7 @@ static __always_inline enum verdict refuse_blocked(struct packet *p, const struc
 }
 
 /* Client to backend, in a flow that lives. V_UNDECIDED: there is none, it begins again, or its backend is down. A SYN is not
- * looked up here, as whoever opens a flow has to do it again; but its buckets are on their way from here on. */
+ * looked up here: whoever opens a flow has to do it again, together with its client's persistence entry. */
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
@@ -106,12 +106,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
-	if (events == (FLOW_SYN | FLOW_OPENS)) {
-		struct flow_buckets buckets = buckets_of(&key, p->set);
-		expect(&buckets);
-		return refuse_blocked(p, &key);
-	}
-	if (find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
+	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return refuse_blocked(p, &key);
 	int cleared = !(p->set->flags & SETTING_BLOCKED) || is_cleared(hit.word, now, p->set);
 	enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
