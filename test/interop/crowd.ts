@@ -58,7 +58,7 @@ function configuration(name: Name): string {
 /** Two routers with 255 instances each: they start, are left alone for a while, and the better one is killed. */
 export async function crowd(options: {readonly cast: Cast; readonly calmMs: number}): Promise<Crowd> {
 	const directory = mkdtempSync(join(tmpdir(), 'crowd-'));
-	const lan = await Lan.create(`crowd-${process.pid}`, 1);
+	const lan = await Lan.create(`crowd${process.pid}`, 1);
 	try {
 		const [segment] = lan.segments;
 		if (segment === undefined) throw new Error('one segment');

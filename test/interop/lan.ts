@@ -1,6 +1,7 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {inside, script} from '../../lab/namespace.js';
+import {claim, namespaceOf, remove, sweep} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {waitFor} from '../../lab/wait.js';
 import type {Observation} from '../lab/observer.js';
@@ -34,18 +35,20 @@ export interface Segment {
 
 /** Segments that know nothing of each other, with one observer for all: it listens at the ports of all `b`. */
 export class Lan {
-	readonly #name: string;
+	readonly #id: string;
 	readonly segments: readonly Segment[];
 	#observer: ChildProcess | null = null;
 
-	private constructor(name: string, count: number) {
-		this.#name = name;
+	private constructor(id: string, count: number) {
+		this.#id = id;
 		this.segments = Array.from({length: count}, (_, index) => ({ends: this.#ends(index), seen: []}));
 	}
 
-	/** Builds so many segments; whoever calls removes them. */
-	static async create(name: string, count: number): Promise<Lan> {
-		const lan = new Lan(name, count);
+	/** Builds so many segments under an id as of a laboratory; whoever calls removes them, or the next program that builds any. */
+	static async create(id: string, count: number): Promise<Lan> {
+		sweep();
+		claim(id);
+		const lan = new Lan(id, count);
 		try {
 			await lan.#build();
 			await lan.#observe();
@@ -68,19 +71,17 @@ export class Lan {
 
 	async remove(): Promise<void> {
 		if (this.#observer !== null) await ended(this.#observer, 'SIGTERM');
-		const existing = new Set((await run(['ip', 'netns', 'list'])).split('\n').map(line => line.split(' ')[0]));
-		const ours = [this.#switches, ...this.segments.flatMap(({ends}) => names.map(name => ends[name].namespace))];
-		for (const namespace of ours) if (existing.has(namespace)) await run(['ip', 'netns', 'delete', namespace]);
+		remove(this.#id);
 	}
 
 	get #switches(): string {
-		return `${this.#name}-lan`;
+		return namespaceOf(this.#id, 'lan');
 	}
 
 	#ends(index: number): Record<Name, End> {
 		const number = index.toString(16).padStart(2, '0');
 		const end = (name: Name): End => ({
-			namespace: `${this.#name}-${index}${name}`,
+			namespace: namespaceOf(this.#id, `${index}${name}`),
 			port: `p${index}${name}`,
 			mac: `02:00:00:00:${number}:0${name}`,
 		});

@@ -59,7 +59,7 @@ export async function runMatrix(
 	const jobs = cases.flatMap(one => castNames.map(cast => ({one, cast, what: `${nameOf(one)}: ${cast}`})));
 	const waiting = jobs.values();
 	const directory = mkdtempSync(join(tmpdir(), 'interop-'));
-	const lan = await Lan.create(`iop-${process.pid}`, Math.min(atOnce, jobs.length));
+	const lan = await Lan.create(`iop${process.pid}`, Math.min(atOnce, jobs.length));
 	const work = async (segment: Segment): Promise<void> => {
 		for (const {one, cast, what} of waiting) {
 			played.set(what, await play(lan, segment, {...one, cast: casts[cast], directory}));

@@ -61,7 +61,7 @@ async function inPairs(
 	act: (pair: Pair, program: Program) => Promise<void>,
 ): Promise<void> {
 	const directory = mkdtempSync(join(tmpdir(), 'links-'));
-	const lan = await Lan.create(`links-${process.pid}`, programs.length);
+	const lan = await Lan.create(`links${process.pid}`, programs.length);
 	const nodes: Node[] = [];
 	try {
 		const pairs = lan.segments.map(({ends}, index) => {
