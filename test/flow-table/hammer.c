@@ -39,9 +39,9 @@ static void widen_race(void);
 /* Puts the coarse clock just before 2^32, so that every run crosses the wrap; the fine clock wraps all the time. */
 #define COARSE_START (0u - 1000u)
 
-enum violation { FOREIGN_WORDS, FLOW_LOST, UPDATE_LOST, BACKEND_CHANGED, KEY_IN_TWO_SLOTS, LOCK_LEFT, BUSY_LEFT, TICKETS_DIFFER, VIOLATIONS };
+enum violation { FOREIGN_WORDS, FLOW_LOST, RESET_LOST, STAMP_WENT_BACK, BACKEND_CHANGED, KEY_IN_TWO_SLOTS, LOCK_LEFT, BUSY_LEFT, TICKETS_DIFFER, VIOLATIONS };
 static const char *const violation_names[VIOLATIONS] = {
-	"another flow's words", "live flow lost",   "update lost",    "backend changed",
+	"another flow's words", "live flow lost",   "reset lost",     "stamp went back",             "backend changed",
 	"key in two slots",     "lock left behind", "busy slot left", "tickets differ from inserts",
 };
 
@@ -284,7 +284,7 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 	switch (life->stage) {
 	case RESET:
 		if (found == FLOW_HIT && flow_state(hit.word) == FLOW_ESTABLISHED)
-			report(UPDATE_LOST);
+			report(RESET_LOST);
 		/* fall through */
 	case ABSENT:
 		if (found == FLOW_HIT && !(FLOW_DEAD_STATES >> flow_state(hit.word) & 1)) {
@@ -312,7 +312,7 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 		if (flow_backend(hit.word) != life->backend)
 			report(BACKEND_CHANGED);
 		if ((__s32)((__u32)hit.word - life->heard) < 0)
-			report(UPDATE_LOST);
+			report(STAMP_WENT_BACK);
 		if (!(roll >> 5 & 7)) { /* its SYN comes again */
 			int again = insert(key, &hit) == FLOW_CLAIMED;
 
@@ -327,7 +327,8 @@ static void live(const struct flow_key *key, struct life *life, __u64 roll)
 			return;
 		}
 		life->heard = (__u32)hit.word;
-		life->stage = roll & 31 ? LIVE : RESET;
+		/* While a mover waits for a CPU, or others change the word too often, an update is given up: its word says so. */
+		life->stage = flow_state(hit.word) == FLOW_CLOSED ? RESET : LIVE;
 	}
 }
 
