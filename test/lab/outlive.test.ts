@@ -6,68 +6,27 @@ import {readFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import type {ExecutionContext} from 'ava';
-import type {Balancer} from '../../lab/balancer.js';
 import type {Daemon} from '../../lab/daemon.js';
 import {Pings} from '../../lab/pings.js';
 import {controlSocketOf, vrrpSocketOf} from '../../lab/record.js';
-import {externalVip, vips} from '../../lab/topology.js';
+import {externalVip} from '../../lab/topology.js';
 import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {InstanceReport, Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
-import {Limits} from '../../src/xdp/layout.gen.js';
-import {SharingPlane} from '../../src/xdp/sharing.js';
 import {reference, variant} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {Load, NO_HARM} from './load.js';
-import {finish, lbctl, program, sentences} from './observe.js';
+import {lbctl, sentences} from './observe.js';
 import {otherBuild, startOtherBuild} from './other-build.js';
+import {isAlone, standings, unnoticed} from './unnoticed.js';
 
-const ADVERT_MS = 1000;
 const GRACE_S = 3;
 const primary = `${reference.primary}\nlbd {\n\tvrrp_grace ${GRACE_S}\n}\n`;
 
 const lab = labOfFile({configs: {lb1: primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await isAlone();
+	await isAlone(built);
 });
-
-/** Resolves when lb1 has the addresses and lb2 has not. */
-async function isAlone(): Promise<void> {
-	const look = async () => (await lab().lb1.vips()).length === vips.length && (await lab().lb2.vips()).length === 0;
-	await waitFor('lb1 alone is master', look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
-}
-
-/** Since when the instances of a balancer are what they are. */
-async function standings(balancer: Balancer): Promise<string[]> {
-	const instances = (await balancer.lbctl('vrrp')) as InstanceReport[];
-	return instances.map(({state, transitions}) => `${state} after ${transitions} transitions`);
-}
-
-/** The longest time between two adverts of lb1's on a wire while something happens, and for two intervals more. */
-async function silence(act: () => Promise<void>): Promise<number> {
-	const wire = await lab().capture('client', 'eth0', 'vrrp and src host 192.168.1.10');
-	await wire.frame(/vrid 91/);
-	await act();
-	const since = wire.frames.length;
-	await waitFor('two more adverts', () => wire.frames.length >= since + 2, {timeoutMs: PATIENCE_MS});
-	await wire.close();
-	const times = wire.frames.map(({atMs}) => atMs);
-	return Math.max(...times.slice(1).map((atMs, at) => atMs - (times[at] ?? 0)));
-}
-
-/** Something happens to lbd on lb1, which nobody notices. */
-async function unnoticed(t: ExecutionContext, act: () => Promise<void>): Promise<void> {
-	const before = await standings(lab().lb2);
-	const pings = await Pings.start(lab().namespace('client'), externalVip);
-	const longestMs = await silence(act);
-	const {sent, lost} = await pings.stop();
-	t.log(`${Math.round(longestMs)} ms between adverts at most; ${lost} of ${sent} pings lost`);
-	t.true(longestMs <= 2 * ADVERT_MS, `${longestMs} ms without an advert`);
-	t.is(lost, 0);
-	t.deepEqual(await standings(lab().lb2), before);
-	await isAlone();
-}
 
 const goesOn = 'lbd-vrrp goes on as an earlier lbd has left it';
 
@@ -75,7 +34,7 @@ test('SIGKILL of lbd and a new start: the same lbd-vrrp goes on, and nobody noti
 	const {lb1} = lab();
 	const [process] = lb1.vrrpProcesses();
 	const before = sentences(lb1).length;
-	await unnoticed(t, async () => {
+	await unnoticed(t, lab(), async () => {
 		await lb1.killAlone();
 		await lb1.start();
 		await waitFor('lbd has found lbd-vrrp', () => sentences(lb1, before).includes(goesOn), {timeoutMs: PATIENCE_MS});
@@ -92,7 +51,7 @@ test('SIGKILL of lbd and a start of another build: its lbd-vrrp goes on as maste
 	const lbd = otherBuild(directory);
 	const before = sentences(lb1).length;
 	let other: Daemon | null = null;
-	await unnoticed(t, async () => {
+	await unnoticed(t, lab(), async () => {
 		await lb1.killAlone();
 		other = await startOtherBuild(lbd, lb1, join(directory, 'lb1.log'));
 	});
@@ -102,105 +61,11 @@ test('SIGKILL of lbd and a start of another build: its lbd-vrrp goes on as maste
 	t.deepEqual(await standings(lb1), Array(2).fill('master after 0 transitions'));
 	// And back.
 	const since = sentences(lb1).length;
-	await unnoticed(t, async () => {
+	await unnoticed(t, lab(), async () => {
 		await (other as Daemon | null)?.killAlone();
 		await lb1.start();
 		await waitFor('lbd is ready', () => sentences(lb1, since).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
 	});
-});
-
-const SERVICES = 1000;
-const BACKENDS = 10;
-
-/** A thousand services, each backend checked once a second; a start beside all that takes its time. */
-const many = [
-	variant(primary, {vrrp_grace: 30}),
-	...Array.from({length: SERVICES}, (_, n) => manyBackends(10_000 + n)),
-].join('\n');
-
-function manyBackends(port: number): string {
-	const check = 'TCP_CHECK {\nconnect_port 80\nconnect_timeout 1\n}';
-	const backends = Array.from(
-		{length: BACKENDS},
-		(_, n) => `real_server 10.0.0.${71 + (n % 2)} ${8000 + n} {\n${check}\n}`,
-	);
-	return `virtual_server ${externalVip} ${port} {
-		delay_loop 1
-		protocol TCP
-		lb_algo rr
-		lb_kind NAT
-		${backends.join('\n')}
-	}`;
-}
-
-const FLOWS = 1_000_000;
-const COPIES = Limits.LIMIT_COPIES_MAX;
-/** Of a flow's record (struct flow_copy): its bytes, and where the client's address is. */
-const RECORD = {bytes: 32, client: 4} as const;
-/** Clients of the flows that a test makes up have addresses from here on. */
-const FIRST_CLIENT = 0x0b00_0000;
-
-/** Fills lb1's table with copies of a flow that it has, each of a client of its own. */
-function fillFlowTable(): void {
-	const plane = SharingPlane.open(lab().lb1.daemonName);
-	try {
-		const records = Buffer.concat(Array(COPIES).fill(oneFlow(plane)));
-		for (let n = 0; n < FLOWS; n++) {
-			records.writeUInt32BE(FIRST_CLIENT + n, (n % COPIES) * RECORD.bytes + RECORD.client);
-			if (n % COPIES === COPIES - 1) plane.takeFlows(4, records, COPIES);
-		}
-	} finally {
-		plane.close();
-	}
-}
-
-function oneFlow(plane: SharingPlane): Uint8Array {
-	const found: Uint8Array[] = [];
-	const emit = (words: Uint32Array, at: number) => {
-		found.push(new Uint8Array(words.slice(at, at + RECORD.bytes / 4).buffer));
-	};
-	plane.scanFlows(4, 0, {copies: false, slots: plane.slots(4)}, emit);
-	const [flow] = found;
-	if (flow === undefined) throw new Error('lb1 has no flow');
-	return flow;
-}
-
-/** `lbctl flows`, all of them; resolves to how many. */
-async function dumpFlows(): Promise<number> {
-	const {lb1} = lab();
-	const command = [...program('lbctl'), '--name', lb1.daemonName, 'flows', '--limit', '0'].join(' ');
-	const {stdout} = await finish(lb1, ['sh', '-c', `${command} | wc -l`]);
-	return Number(stdout) - 1;
-}
-
-test('10,000 checks, a dump of 1M flows, a reload of 1,000 services, a restart amid all that: adverts keep their time', async t => {
-	const {client, lb1} = lab();
-	const held = await client.hold();
-	fillFlowTable();
-	const seen: number[] = [];
-	await unnoticed(t, async () => {
-		lb1.configure(many);
-		const dump = dumpFlows();
-		t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
-		await lab().run('lb1', 'curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:9633/metrics');
-		seen.push(await dump);
-		const again = dumpFlows();
-		await lb1.killAlone();
-		const before = sentences(lb1).length;
-		await lb1.start();
-		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
-		seen.push(await again);
-	});
-	t.log(`flows in the dumps: ${seen.join(', ')}`);
-	for (const flows of seen) t.true(flows > 0.99 * FLOWS);
-	t.is((await held.ask()).body, held.first.body);
-	await held.close();
-	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
-	const [, lateness] = /lbd_vrrp_timer_lateness_max_seconds\{instance="external"\} (\S+)/.exec(page) ?? [];
-	t.log(`the latest timer of lbd-vrrp came ${Number(lateness) * 1000} ms late`);
-	t.true(Number(lateness) < 0.5);
-	lb1.configure(primary);
-	t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
 });
 
 /** What a stranger says on a socket of ours: nothing, nonsense, too much, what only lbd says. */
@@ -239,7 +104,7 @@ test('strangers on the sockets of lbd and lbd-vrrp by the thousand: adverts keep
 	const {lb1} = lab();
 	const [process] = lb1.vrrpProcesses();
 	const before = residentBytes(process?.pid ?? 0);
-	await unnoticed(t, async () => {
+	await unnoticed(t, lab(), async () => {
 		await Promise.all([vrrpSocketOf(lb1.daemonName), controlSocketOf(lb1.daemonName)].map(annoy));
 	});
 	t.deepEqual(lb1.vrrpProcesses(), [process]);
@@ -279,7 +144,7 @@ test('SIGKILL of everything under load and a start within the rules of adverts: 
 	await lb2.stop();
 	await lb1.start();
 	await lb2.start();
-	await isAlone();
+	await isAlone(lab());
 	await waitFor('the connections are shared', isInSync, {timeoutMs: PATIENCE_MS});
 	const wire = await lab().capture('client', 'eth0', 'vrrp and src host 192.168.1.10');
 	await wire.frame(/vrid 91/);
