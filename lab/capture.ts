@@ -49,7 +49,7 @@ export class Capture {
 			if (child.exitCode !== null) throw new Error(`tcpdump: exit ${child.exitCode}: ${complaints.trim()}`);
 			return complaints.includes('listening on');
 		};
-		await waitFor(`tcpdump listens on ${device} in ${namespace}`, look, {timeoutMs: PATIENCE_MS});
+		await waitFor(`tcpdump listens on ${device} in ${namespace}`, look);
 		return capture;
 	}
 

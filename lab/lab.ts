@@ -6,7 +6,7 @@ import {inside, script} from './namespace.js';
 import {claim, daemonNameOf, keep, namespaceOf, namespacesOf, remove, sweep} from './record.js';
 import {run} from './run.js';
 import {type BalancerName, type Device, furnishNode, furnishSwitches, type NodeName, nodes} from './topology.js';
-import {PATIENCE_MS, waitFor} from './wait.js';
+import {waitFor} from './wait.js';
 import {WebServer} from './web-server.js';
 
 export interface LabOptions {
@@ -136,7 +136,7 @@ async function build(id: string, mtu: number): Promise<void> {
 		Object.values(nodes).map(node => script(namespaceOf(id, node.name), furnishNode(node, {switches, mtu}))),
 	);
 	await script(switches, furnishSwitches());
-	await waitFor('every switch port forwards', () => allForward(switches), {timeoutMs: PATIENCE_MS});
+	await waitFor('every switch port forwards', () => allForward(switches));
 }
 
 async function allForward(switches: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {createInterface} from 'node:readline';
 import {inside} from './namespace.js';
-import {PATIENCE_MS, waitFor} from './wait.js';
+import {waitFor} from './wait.js';
 
 const PERIOD_MS = 5;
 /** An answer that is later than this comes from a packet that waited for somebody to have the address. */
@@ -37,7 +37,7 @@ export class Pings {
 		const ping = ['ping', '-n', '-i', String(PERIOD_MS / 1000), address];
 		const [command = '', ...args] = [...inside(namespace), ...ping];
 		const pings = new Pings(spawn(command, args, {stdio: ['ignore', 'pipe', 'ignore'], detached: true}));
-		await waitFor(`${address} answers pings`, () => pings.#answered.size > 10, {timeoutMs: PATIENCE_MS});
+		await waitFor(`${address} answers pings`, () => pings.#answered.size > 10);
 		return pings;
 	}
 

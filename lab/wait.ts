@@ -12,7 +12,8 @@ export function monotonicMs(): number {
 }
 
 export interface WaitOptions {
-	readonly timeoutMs: number;
+	/** PATIENCE_MS unless told. */
+	readonly timeoutMs?: number;
 	/** How often to look; 20 ms is well below everything that the laboratory measures. */
 	readonly everyMs?: number;
 	/** Adds to the error what was seen instead. */
@@ -23,15 +24,16 @@ export interface WaitOptions {
 export async function waitFor<T>(
 	description: string,
 	look: () => T | Promise<T>,
-	options: WaitOptions,
+	options: WaitOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-	const deadlineMs = monotonicMs() + options.timeoutMs;
+	const timeoutMs = options.timeoutMs ?? PATIENCE_MS;
+	const deadlineMs = monotonicMs() + timeoutMs;
 	for (;;) {
 		const found = await look();
 		if (found) return found as Exclude<T, false | null | undefined>;
 		if (monotonicMs() >= deadlineMs) {
 			const seen = options.seen === undefined ? '' : `\n${options.seen()}`;
-			throw new Error(`waited ${options.timeoutMs} ms in vain: ${description}${seen}`);
+			throw new Error(`waited ${timeoutMs} ms in vain: ${description}${seen}`);
 		}
 		await pause(options.everyMs ?? 20);
 	}

@@ -3,7 +3,7 @@ import {type Interruption, interruption} from '../interruption.js';
 import type {Lab} from '../lab.js';
 import type {Outcome} from '../protocol.js';
 import {vips} from '../topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../wait.js';
+import {monotonicMs, waitFor} from '../wait.js';
 
 /** What a step works with. */
 export interface Stage {
@@ -58,7 +58,7 @@ const bothStart: Step = {
 		const startedMs = monotonicMs();
 		progress('waiting for lb1 to become master');
 		const settled = async () => (await lab.lb1.isMaster()) && (await lab.lb2.vips()).length === 0;
-		await waitFor('lb1 is master and lb2 is not', settled, {timeoutMs: PATIENCE_MS});
+		await waitFor('lb1 is master and lb2 is not', settled);
 		return `lb1 owns ${vips.join(' and ')} after ${seconds(monotonicMs() - startedMs)}`;
 	},
 };
@@ -150,13 +150,13 @@ async function underLoad(
 	count(stream.outcomes);
 	const answered = (more: number) => {
 		const target = stream.outcomes.length + more;
-		return waitFor(`${more} more requests`, () => stream.outcomes.length >= target, {timeoutMs: PATIENCE_MS});
+		return waitFor(`${more} more requests`, () => stream.outcomes.length >= target);
 	};
 	try {
 		await answered(25);
 		const eventMs = monotonicMs();
 		await event();
-		await waitFor('the VIPs have moved', isOver, {timeoutMs: PATIENCE_MS});
+		await waitFor('the VIPs have moved', isOver);
 		const tookMs = monotonicMs() - eventMs;
 		await answered(75);
 		return {felt: interruption(stream.outcomes), tookMs};

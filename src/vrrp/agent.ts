@@ -34,8 +34,7 @@ export class VrrpAgent {
 
 	/**
 	 * `openHost` is called for the first configuration; what it throws refuses that. `onFault`: of ours; it may tell us to
-	 * stop. At `onStopping` the ear is to
-	 * close: no other daemon is wanted.
+	 * stop. At `onStopping` the ear is to close: no other daemon is wanted.
 	 */
 	constructor(options: {
 		openHost: () => VrrpHost;

@@ -3,7 +3,7 @@ import {createSocket} from 'node:dgram';
 import {once} from 'node:events';
 import {readdirSync, readFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {Checker} from '../../src/check/checker.js';
 import {checkerFor} from '../../src/check/checkers.js';
 import type {Check} from '../../src/conf/model.js';
@@ -98,7 +98,7 @@ test.serial('no descriptor is left of ten thousand checks', async t => {
 	await settled();
 	const before = descriptors();
 	for (const check of all) await run(checkerFor(check, means), Math.ceil(CHECKS / all.length));
-	await waitFor('no descriptor is left', () => descriptors() <= before, {timeoutMs: PATIENCE_MS});
+	await waitFor('no descriptor is left', () => descriptors() <= before);
 	t.pass();
 });
 
@@ -108,7 +108,7 @@ test.serial('nor a process of scripts, also of those that do not heed', async t 
 	await run(checkerFor({...misc, script: script('exit 0')}, means), SCRIPTS);
 	await run(checkerFor({...misc, script: script('sleep 600 & wait')}, means), AT_ONCE);
 	await run(checkerFor({...misc, script: script(`trap '' TERM; sleep 5 & wait; wait`)}, means), 10);
-	await waitFor('no process is left', () => children() === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor('no process is left', () => children() === 0);
 	t.pass();
 });
 

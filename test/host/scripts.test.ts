@@ -2,7 +2,7 @@ import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync}
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {Script} from '../../src/conf/model.js';
 import {realScripts} from '../../src/host/real/scripts.js';
 
@@ -94,7 +94,7 @@ test('one that takes too long is ended, with all it has started', async t => {
 	const end = await scripts.run(shell('sleep 600 & echo $! >"$1"; wait', pid), {timeoutUs: 2_000_000});
 	t.deepEqual(end, {kind: 'timeout'});
 	const sleeper = `/proc/${readFileSync(pid, 'utf8').trim()}/exe`;
-	await waitFor('what it has started is gone', () => !existsSync(sleeper), {timeoutMs: PATIENCE_MS});
+	await waitFor('what it has started is gone', () => !existsSync(sleeper));
 });
 
 test('one that does not heed SIGTERM is killed', async t => {

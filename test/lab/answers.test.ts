@@ -5,7 +5,7 @@ import type {ExecutionContext} from 'ava';
 import {namespaceOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {externalVip, port} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {backend, type Finished, finish, met} from './observe.js';
@@ -35,7 +35,7 @@ async function becomes(state: 'up' | 'down'): Promise<void> {
 		const row = await backend(lab().lb1, 'web1');
 		return row.state === state && row.nextHop !== null;
 	};
-	await waitFor(`web1 is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+	await waitFor(`web1 is ${state}`, look, {seen: () => lab().lb1.log()});
 }
 
 /** Why a connection is not made, by the word that its first SYN is answered with: there is no second one, after a second. */
@@ -71,9 +71,7 @@ test('a packet that ends at the balancer is answered, and its connection does no
 	t.true((await met(lb1, 'V_ANSWER_TIME_EXCEEDED')) > before);
 	const asked = held.ask();
 	const told = await met(lb1, 'V_ANSWER_TIME_EXCEEDED');
-	await waitFor('the connection is told as well', async () => (await met(lb1, 'V_ANSWER_TIME_EXCEEDED')) > told, {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('the connection is told as well', async () => (await met(lb1, 'V_ANSWER_TIME_EXCEEDED')) > told);
 
 	await allowHops(2);
 	t.like(await asked, {error: null, body: 'web1'}, 'retransmitted, with enough hops');
@@ -106,7 +104,7 @@ test('the network of the clients is narrower than that of the backends: those ar
 	await run(['ip', '-n', lb1.namespace, 'link', 'set', 'eth0', 'mtu', String(NARROW)]);
 	try {
 		const told = async () => (await download()).stdout === String(BODY_BYTES) && (await learnt()) === NARROW;
-		await waitFor('the backend has learnt the MTU', told, {timeoutMs: PATIENCE_MS});
+		await waitFor('the backend has learnt the MTU', told);
 		t.true((await met(lb1, 'V_ANSWER_TOO_BIG')) > before);
 	} finally {
 		await run(['ip', '-n', lb1.namespace, 'link', 'set', 'eth0', 'mtu', '1500']);
@@ -119,9 +117,7 @@ test('a download that hangs ends with the check; whoever comes then is refused a
 		run(['ip', '-n', namespaceOf(id, 'switch'), 'link', 'set', port('web1', 'internal'), state]);
 	const keepalive = ['--keepalive-time', String(KEEPALIVE_S)];
 	const downloading = curl('--output', '/dev/null', ...keepalive, `${URL}/big`);
-	await waitFor('the download is under way', async () => (await backend(lb1, 'web1')).packetsOut > 1000, {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('the download is under way', async () => (await backend(lb1, 'web1')).packetsOut > 1000);
 
 	const pulledMs = monotonicMs();
 	await cable('down');

@@ -6,14 +6,13 @@ import anyTest from 'ava';
 import type {Balancer} from '../../lab/balancer.js';
 import {Pings} from '../../lab/pings.js';
 import {externalVip} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
+import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
 import type {InstanceReport} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
-import {lbctl} from './observe.js';
+import {lbctl, onlyMaster} from './observe.js';
 
-const PATIENCE_MS = 15_000;
 const SECRETS = ['5a', 'c3', 'ff'].map(digits => digits.repeat(32));
 const directory = mkdtempSync(join(tmpdir(), 'lbd-keys-'));
 const KEYS = SECRETS.map((secret, index) => {
@@ -38,8 +37,7 @@ const lab = labOfFile({configs: {lb1: signed('primary', OLD), lb2: signed('backu
 /** Resolves when one of the two has the addresses, and the other one none. */
 async function alone(name: 'lb1' | 'lb2'): Promise<void> {
 	const other = name === 'lb1' ? lab().lb2 : lab().lb1;
-	const look = async () => (await lab()[name].isMaster()) && (await other.vips()).length === 0;
-	await waitFor(`${name} alone is master`, look, {timeoutMs: PATIENCE_MS, seen});
+	await onlyMaster(lab()[name], other);
 }
 
 function seen(): string {
@@ -71,7 +69,7 @@ async function estranged(...reasons: readonly [lb1: string, lb2: string]): Promi
 		const told = await Promise.all([external(lab().lb1), external(lab().lb2)]);
 		return told.every((report, index) => report?.rival?.refused === reasons[index]);
 	};
-	await waitFor(`two masters, ${reasons.join(' and ')}`, look, {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`two masters, ${reasons.join(' and ')}`, look, {seen});
 }
 
 test('an advert has 28 bytes behind it, which say key and time', async t => {
@@ -90,7 +88,7 @@ test('a key is changed one balancer and one step at a time, and nobody notices',
 		await reload('lb1', rules);
 		const {advertsReceived = 0} = (await external(lab().lb2)) ?? {};
 		const look = async () => ((await external(lab().lb2))?.advertsReceived ?? 0) > advertsReceived;
-		await waitFor('lb2 believes the next advert', look, {timeoutMs: PATIENCE_MS, seen});
+		await waitFor('lb2 believes the next advert', look, {seen});
 	}
 	const {sent, lost} = await pings.stop();
 	t.log(`${lost} of ${sent} pings lost`);
@@ -128,7 +126,7 @@ test('a master that is permissive believes one without trailers, which does not 
 	await reload('lb1', `key 2 ${KEYS[1]}\nactive_key 2\nmode permissive`);
 	await reload('lb2', '');
 	const look = async () => (await external(lab().lb2))?.rival?.refused === 'unexpected-trailer';
-	await waitFor('lb2 refuses the trailers', look, {timeoutMs: PATIENCE_MS, seen});
+	await waitFor('lb2 refuses the trailers', look, {seen});
 	t.like(await external(lab().lb1), {state: 'master', rival: {refused: null}});
 	await reload('lb1', `key 2 ${KEYS[1]}\nactive_key 2\nmode receive-only`);
 	await alone('lb1');

@@ -5,7 +5,7 @@ import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import type {Balancer} from '../../lab/balancer.js';
 import {externalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {BIG_BYTES} from '../../lab/web-server.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
 import type {FlowView, MapInfo} from '../../src/xdp/view.js';
@@ -15,9 +15,7 @@ import {backend, countersByCpu, service} from './observe.js';
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0, {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0);
 });
 
 /** New connections that each CPU has dealt so far, read from the program's own counters. */

@@ -3,7 +3,7 @@ import type {HeldConnection} from '../../lab/client.js';
 import {namespaceOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {externalVip, port} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {DropView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, startPrimary, test} from './lab-test.js';
@@ -29,9 +29,7 @@ const fast = variant(reference.primary, {delay_loop: DELAY_LOOP_S, connect_timeo
 const lab = labOfFile({configs: {lb1: fast}}, async built => {
 	await startPrimary(built);
 	const passed = (server: string) => sentences(built.lb1).includes(`TCP connection to [${server}]:tcp:80 success.`);
-	await waitFor('both backends have passed a check', () => passed('10.0.0.71') && passed('10.0.0.72'), {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('both backends have passed a check', () => passed('10.0.0.71') && passed('10.0.0.72'));
 });
 
 const CHANGES = {
@@ -49,8 +47,8 @@ async function changes(state: 'up' | 'down', act: () => Promise<unknown>): Promi
 		const row = await backend(lb1, 'web1');
 		return row.state === state && (state === 'down' || row.nextHop !== null);
 	};
-	await waitFor(`web1 is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
-	const saidMs = await waitFor('the daemon says so', () => saidAt(lb1, CHANGES[state], skip), {timeoutMs: PATIENCE_MS});
+	await waitFor(`web1 is ${state}`, look, {seen: () => lb1.log()});
+	const saidMs = await waitFor('the daemon says so', () => saidAt(lb1, CHANGES[state], skip));
 	return saidMs - beganMs;
 }
 

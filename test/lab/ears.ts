@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Lab} from '../../lab/lab.js';
 import {launch} from '../../lab/namespace.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 
 const MAIL_SINK = fileURLToPath(new URL('./mail-sink.js', import.meta.url));
 export const MAIL_PORT = 2525;
@@ -71,13 +71,13 @@ export async function hears(
 	const fits = (heard: string) => (typeof line === 'string' ? heard === line : line.test(heard));
 	const look = () => ears.lines(file).filter(fits).length >= times;
 	const seen = () => `${ears.lines(file).join('\n')}\n${lab.lb1.log()}`;
-	await waitFor(`${file}: ${line}, ${times} times`, look, {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`${file}: ${line}, ${times} times`, look, {seen});
 }
 
 /** Somebody takes mail on the first balancer. */
 export async function listening(lab: Lab): Promise<void> {
 	const look = async () => (await lab.run('lb1', 'ss', '-Hltn', `sport = :${MAIL_PORT}`)) !== '';
-	await waitFor('the mail server listens', look, {timeoutMs: PATIENCE_MS});
+	await waitFor('the mail server listens', look);
 }
 
 /** Lines about one subject, in order: only that is promised. `of` finds the subject. */

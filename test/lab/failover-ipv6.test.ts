@@ -5,7 +5,7 @@
  */
 import type {Lab} from '../../lab/lab.js';
 import {type BalancerName, clientNetwork6, externalVip6, internalVip6, macOf, nodes} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
 import {labOfFile, test} from './lab-test.js';
 import {sentences} from './observe.js';
@@ -54,7 +54,7 @@ async function held(of: Lab, name: BalancerName): Promise<string[]> {
 
 async function master(of: Lab, name: BalancerName): Promise<void> {
 	const look = async () => (await held(of, name)).length === VIPS.length;
-	await waitFor(`${name} is master`, look, {timeoutMs: PATIENCE_MS, seen: () => of[name].log()});
+	await waitFor(`${name} is master`, look, {seen: () => of[name].log()});
 }
 
 /** Resolves with when the web server got an answer from the client. */
@@ -63,7 +63,7 @@ async function answered(): Promise<number> {
 		lab()
 			.run('web1', 'ping', '-6', '-n', '-c1', '-W0.2', CLIENT)
 			.catch(() => null);
-	await waitFor('web1 reaches the client', look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb2.log()});
+	await waitFor('web1 reaches the client', look, {seen: () => lab().lb2.log()});
 	return monotonicMs();
 }
 
@@ -103,7 +103,7 @@ test('keepalived is master and is killed: lbd takes over, and both networks foll
 
 test('keepalived returns: lbd gives way, and its addresses go', async t => {
 	await lab().lb1.start();
-	await waitFor('lbd gives way', async () => (await held(lab(), 'lb2')).length === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor('lbd gives way', async () => (await held(lab(), 'lb2')).length === 0);
 	await master(lab(), 'lb1');
 	await answered();
 	await isFollowed('lb1');
@@ -126,9 +126,7 @@ for (const [what, down, up] of [
 ] as const) {
 	test(`lbd ${what} eth1: it holds nothing anywhere, and everything again afterwards`, async t => {
 		await down();
-		await waitFor('lbd is in fault', async () => (await held(lab(), 'lb2')).length === 0, {
-			timeoutMs: PATIENCE_MS,
-		});
+		await waitFor('lbd is in fault', async () => (await held(lab(), 'lb2')).length === 0);
 		await up();
 		await master(lab(), 'lb2');
 		await answered();
@@ -146,7 +144,7 @@ test('an lbd that was killed is master with its IPv6 addresses when it starts ag
 	t.deepEqual(await held(lab(), 'lb2'), VIPS, 'nobody was left to take them off');
 	const before = sentences(lb2).length;
 	await lb2.start();
-	await waitFor('lbd is ready', async () => sentences(lb2, before).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
+	await waitFor('lbd is ready', async () => sentences(lb2, before).includes('lbd is ready'));
 	await master(lab(), 'lb2');
 	t.deepEqual(await held(lab(), 'lb2'), VIPS);
 	await lb2.stop();

@@ -6,11 +6,11 @@ import type {ExecutionContext} from 'ava';
 import type {Balancer} from '../../lab/balancer.js';
 import type {Capture, Frame} from '../../lab/capture.js';
 import {type Interruption, interruption} from '../../lab/interruption.js';
-import type {Lab} from '../../lab/lab.js';
 import {externalVip, internalVip, macOf, nodes, vips} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
+import {onlyMaster} from './observe.js';
 
 const ADVERT_MS = 1000;
 /** Of the backup's priority 100, by the rule of version 2: (256 - priority) / 256 s. */
@@ -25,14 +25,8 @@ const PERIOD_MS = 20;
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await settled(built);
+	await onlyMaster(built.lb1, built.lb2);
 });
-
-/** lb1 is master of both instances and lb2 of none, which has time to hear it. */
-async function settled({lb1, lb2}: Lab): Promise<void> {
-	const look = async () => (await lb1.isMaster()) && (await lb2.vips()).length === 0;
-	await waitFor('lb1 is the only master', look, {timeoutMs: PATIENCE_MS, seen: () => `${lb1.log()}\n${lb2.log()}`});
-}
 
 interface Failover {
 	readonly felt: Interruption;
@@ -61,19 +55,19 @@ function announcements(wire: Capture, {name}: Balancer, {vip, nic}: (typeof WIRE
 async function failover(fault: () => Promise<void>, successor: Balancer, times = 1): Promise<Failover> {
 	const captures = await Promise.all(WIRES.map(({node}) => lab().capture(node, 'eth0', 'arp')));
 	const stream = lab().client.stream({periodMs: PERIOD_MS});
-	await waitFor('the stream runs', () => stream.outcomes.length > 10, {timeoutMs: PATIENCE_MS});
+	await waitFor('the stream runs', () => stream.outcomes.length > 10);
 	const beganMs = monotonicMs();
 	const faulty = fault();
 	const seen = () => successor.log();
-	await waitFor(`${successor.name} is master`, () => successor.isMaster(), {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`${successor.name} is master`, () => successor.isMaster(), {seen});
 	const sinceTakeOver = stream.outcomes.length;
-	await waitFor('the stream goes on', () => stream.outcomes.length > sinceTakeOver + 50, {timeoutMs: PATIENCE_MS});
+	await waitFor('the stream goes on', () => stream.outcomes.length > sinceTakeOver + 50);
 	await faulty;
 	const outcomes = await stream.stop();
 	const heard = () =>
 		captures.map((wire, n) => announcements(wire, successor, WIRES[n] ?? WIRES[0]).filter(({atMs}) => atMs > beganMs));
 	const enough = () => heard().every(frames => frames.length >= times);
-	await waitFor(`${times} announcements of each address`, enough, {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`${times} announcements of each address`, enough, {seen});
 	const gratuitous = heard();
 	await Promise.all(captures.map(wire => wire.close()));
 	const movedMs = gratuitous.map(([first]) => (first?.atMs ?? Number.NaN) - beganMs);
@@ -114,7 +108,7 @@ test('the higher priority returns and is master again', async t => {
 	const {lb1, lb2} = lab();
 	const moved = await failover(() => lb1.start(), lb1);
 	t.true(moved.felt.ms <= ADVERT_MS + CLIENT_TOLERANCE_MS, `interrupted for ${moved.felt.ms} ms`);
-	await settled(lab());
+	await onlyMaster(lab().lb1, lab().lb2);
 	assertTogether(t, moved);
 	t.deepEqual(await lb2.vips(), []);
 });
@@ -128,10 +122,10 @@ for (const [device, vip] of [
 		const moved = await failover(() => lb1.linkDown(device), lb2);
 		report(t, moved, MASTER_DOWN_MS);
 		assertTogether(t, moved);
-		await waitFor(`lb1 gives up ${vips}`, async () => (await lb1.vips()).length === 0, {timeoutMs: PATIENCE_MS});
+		await waitFor(`lb1 gives up ${vips}`, async () => (await lb1.vips()).length === 0);
 		t.false((await lb1.vips()).includes(vip));
 		await lb1.linkUp(device);
-		await settled(lab());
+		await onlyMaster(lab().lb1, lab().lb2);
 	});
 }
 

@@ -4,7 +4,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {nodes, type WebServerName} from '../../lab/topology.js';
 import {becomeTunnelEnd} from '../../lab/tunnel-end.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {FlowView} from '../../src/xdp/view.js';
 import {reference} from './jobs.js';
@@ -73,7 +73,6 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 	for (const server of SERVERS) await becomeTunnelEnd(built, server, local);
 	await startPrimary(built);
 	await waitFor('all backends are up and reachable', allReachable, {
-		timeoutMs: PATIENCE_MS,
 		seen: () => built.lb1.log(),
 	});
 });

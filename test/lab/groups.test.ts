@@ -1,6 +1,6 @@
 /** A `virtual_server_group`: each of its addresses is a service, and its real servers are checked once for all. */
 import {externalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, startPrimary, test} from './lab-test.js';
@@ -37,7 +37,7 @@ test('a failed server leaves all services of the group at once, by one check', a
 	const {client, lb1, web1} = lab();
 	t.deepEqual(await statesOf('web1'), all('up'));
 	await web1.stop();
-	await waitFor('web1 is out', async () => (await statesOf('web1'))[SERVICES[0]] === 'down', {timeoutMs: PATIENCE_MS});
+	await waitFor('web1 is out', async () => (await statesOf('web1'))[SERVICES[0]] === 'down');
 	t.deepEqual(await statesOf('web1'), all('down'));
 	t.deepEqual(answers(await client.sequence(4, {to: SECOND_VIP})), only('web2', 4));
 	const removals = sentences(lb1).filter(sentence => sentence.startsWith('Removing service'));

@@ -9,25 +9,17 @@ import type {Lab} from '../../lab/lab.js';
 import {Pings} from '../../lab/pings.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {externalVip, internalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference} from './jobs.js';
 import {inLab, test} from './lab-test.js';
-import {lbctl} from './observe.js';
+import {lbctl, onlyMaster} from './observe.js';
 
 /** The reference job, its primary master. */
 function inPair(programs: Record<'lb1' | 'lb2', Program>, act: (lab: Lab) => Promise<void>): Promise<void> {
 	const configs = {lb1: reference.primary, lb2: reference.backup};
-	return inLab({configs, programs}, lab => alone(lab, 'lb1'), act);
-}
-
-/** Resolves when one of the two has both addresses, and the other one none. */
-async function alone(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
-	const other = name === 'lb1' ? lab.lb2 : lab.lb1;
-	const look = async () => (await lab[name].isMaster()) && (await other.vips()).length === 0;
-	const seen = () => `${lab.lb1.log()}\n${lab.lb2.log()}`;
-	await waitFor(`${name} alone is master`, look, {timeoutMs: PATIENCE_MS, seen});
+	return inLab({configs, programs}, lab => onlyMaster(lab.lb1, lab.lb2), act);
 }
 
 interface Loss {
@@ -56,10 +48,10 @@ async function during(lab: Lab, act: () => Promise<unknown>, successor: 'lb1' | 
 		Pings.start(lab.namespace('web1'), internalVip),
 	]);
 	const acted = act();
-	await alone(lab, successor);
+	await onlyMaster(lab[successor], lab[successor === 'lb1' ? 'lb2' : 'lb1']);
 	await acted;
 	const since = stream.outcomes.length;
-	await waitFor('requests go on', () => stream.outcomes.length > since + 50, {timeoutMs: PATIENCE_MS});
+	await waitFor('requests go on', () => stream.outcomes.length > since + 50);
 	const [outside, inside] = await Promise.all(pings.map(ping => ping.stop()));
 	const outcomes = await stream.stop();
 	return {

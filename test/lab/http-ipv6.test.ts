@@ -3,7 +3,7 @@ import type {ExecutionContext} from 'ava';
 import {type Interruption, interruption} from '../../lab/interruption.js';
 import type {Lab} from '../../lab/lab.js';
 import {type BalancerName, externalVip, externalVip6, internalVip6} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import type {FlowView, PersistenceView} from '../../src/xdp/view.js';
@@ -26,7 +26,7 @@ async function master(of: Lab, name: BalancerName): Promise<void> {
 	const [others] = (['lb1', 'lb2'] as const).filter(each => each !== name);
 	const look = async () =>
 		(await holds(of, name)) && !(of[others ?? 'lb2'].running && (await holds(of, others ?? 'lb2')));
-	await waitFor(`${name} is master`, look, {timeoutMs: PATIENCE_MS, seen: () => of[name].log()});
+	await waitFor(`${name} is master`, look, {seen: () => of[name].log()});
 }
 
 async function holds(of: Lab, name: BalancerName): Promise<boolean> {
@@ -39,14 +39,14 @@ async function killed(vips: readonly string[]): Promise<{readonly movedMs: numbe
 	const {client, lb1} = lab();
 	const streams = vips.map(to => client.stream({to}));
 	const answered = (): number[] => streams.map(({outcomes}) => outcomes.filter(({error}) => error === null).length);
-	await waitFor('the streams run', () => answered().every(count => count > 10), {timeoutMs: PATIENCE_MS});
+	await waitFor('the streams run', () => answered().every(count => count > 10));
 	const beganMs = monotonicMs();
 	await lb1.kill('SIGKILL');
 	await master(lab(), 'lb2');
 	const movedMs = monotonicMs() - beganMs;
 	const before = answered();
 	const goOn = () => answered().every((count, n) => count > (before[n] ?? 0) + 50);
-	await waitFor('the streams go on', goOn, {timeoutMs: PATIENCE_MS, seen: () => lab().lb2.log()});
+	await waitFor('the streams go on', goOn, {seen: () => lab().lb2.log()});
 	return {movedMs, felt: await Promise.all(streams.map(async stream => interruption(await stream.stop())))};
 }
 

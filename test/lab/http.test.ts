@@ -3,7 +3,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip, type WebServerName} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {FlowView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
@@ -32,7 +32,7 @@ function becomes(name: WebServerName, state: 'up' | 'down'): Promise<true> {
 		const row = await backend(lab().lb1, name);
 		return row.state === state && (state === 'down' || row.nextHop !== null);
 	};
-	return waitFor(`${name} is ${state}`, look, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+	return waitFor(`${name} is ${state}`, look, {seen: () => lab().lb1.log()});
 }
 
 /** curl as one of the clients, to whatever end; `path` is below the virtual server. */
@@ -121,7 +121,7 @@ async function transfer(path: string, ...options: string[]): Promise<Transfer> {
 	const from = lab().client.freshAddress();
 	const end = curl(from, path, ...options).then(finished => ({...finished, atMs: monotonicMs()}));
 	const look = async () => ((await lab().lb1.lbctl('flows', '--client', from)) as FlowView[])[0]?.backend;
-	const found = await waitFor(`${path} is under way`, look, {timeoutMs: PATIENCE_MS});
+	const found = await waitFor(`${path} is under way`, look);
 	return {server: WEB_SERVERS.find(name => backendName(name) === found) ?? found, end};
 }
 

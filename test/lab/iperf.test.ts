@@ -4,7 +4,7 @@ import type {Lab} from '../../lab/lab.js';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
 import {externalVip, externalVip6, type NodeName, nodes, type WebServerName} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import {endpointName, FAMILIES, type Family} from '../../src/net/address.js';
 import {bothFamilies, reference} from './jobs.js';
@@ -67,7 +67,7 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 	const isReady = ({backends, backendsUp}: ServiceRow) =>
 		backendsUp === backends.length && backends.every(({nextHop}) => nextHop !== null);
 	const allReady = async () => (await services()).filter(isReady).length === SERVICES;
-	await waitFor('all backends are up and reachable', allReady, {timeoutMs: PATIENCE_MS});
+	await waitFor('all backends are up and reachable', allReady);
 });
 
 /** The server ends with the laboratory, as all that lives in its namespaces does. */

@@ -6,7 +6,7 @@ import type {ExecutionContext} from 'ava';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
 import {externalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {reference, withoutBackend} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {service} from './observe.js';
@@ -20,7 +20,7 @@ const LIMIT_S = 60;
 const lab = labOfFile({configs: {lb1: withoutBackend(reference.primary, '10.0.0.71')}, mtu: MTU}, async built => {
 	await startPrimary(built);
 	const isReachable = async () => (await service(built.lb1)).backends.some(({nextHop}) => nextHop !== null);
-	await waitFor('the backend is reachable', isReachable, {timeoutMs: PATIENCE_MS});
+	await waitFor('the backend is reachable', isReachable);
 });
 
 /** curl to the virtual server as one of the clients. */

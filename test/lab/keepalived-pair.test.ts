@@ -1,7 +1,7 @@
 /** The reference job while one half of the pair still is Debian's keepalived: people move over one box at a time. */
 import type {Lab, LabOptions} from '../../lab/lab.js';
 import {vips} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {reference, variant} from './jobs.js';
 import {answers, inLab, inTurn, test} from './lab-test.js';
 
@@ -19,11 +19,11 @@ function inPair(options: LabOptions, act: (lab: Lab) => Promise<void>): Promise<
 
 async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
 	const seen = () => `${lab.lb1.log()}\n${lab.lb2.log()}`;
-	await waitFor(`${name} is master`, () => lab[name].isMaster(), {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`${name} is master`, () => lab[name].isMaster(), {seen});
 }
 
 async function loses(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
-	await waitFor(`${name} is not master`, async () => (await lab[name].vips()).length === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor(`${name} is not master`, async () => (await lab[name].vips()).length === 0);
 }
 
 test('lbd is master, keepalived its backup: takes over on priority 0, and gives way again', async t => {

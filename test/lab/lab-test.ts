@@ -3,7 +3,7 @@ import anyTest from 'ava';
 import {Lab, type LabOptions} from '../../lab/lab.js';
 import {obstacle} from '../../lab/prerequisites.js';
 import type {Outcome} from '../../lab/protocol.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {sentences} from './observe.js';
 
 const reason = obstacle();
@@ -58,7 +58,7 @@ export async function startPrimary({lb1}: Lab): Promise<void> {
 		);
 		return entered && (await lb1.isMaster());
 	};
-	await waitFor('lb1 is master', isMaster, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	await waitFor('lb1 is master', isMaster, {seen: () => lb1.log()});
 }
 
 /** Who answered, or why nobody did, in the order of the requests. */

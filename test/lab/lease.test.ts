@@ -16,11 +16,11 @@ import {
 	nodes,
 	vips,
 } from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {LeaseView} from '../../src/xdp/view.js';
 import {bothFamilies, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
-import {finish, lbctl, met} from './observe.js';
+import {finish, lbctl, met, onlyMaster} from './observe.js';
 
 /** How often each address is asked for. */
 const QUESTIONS = 3;
@@ -35,17 +35,8 @@ const lab = labOfFile({configs: {lb1: open, lb2: bothFamilies(reference.backup)}
 	await onlyMaster(built.lb1, built.lb2);
 });
 
-async function onlyMaster(master: Balancer, other: Balancer): Promise<void> {
-	const look = async () => (await master.isMaster()) && (await other.vips()).length === 0;
-	await waitFor(`${master.name} is the only master`, look, {
-		timeoutMs: PATIENCE_MS,
-		seen: () => `${master.log()}\n${other.log()}`,
-	});
-}
-
 async function isMaster(balancer: Balancer): Promise<void> {
 	await waitFor(`${balancer.name} is master`, () => balancer.isMaster(), {
-		timeoutMs: PATIENCE_MS,
 		seen: () => balancer.log(),
 	});
 }
@@ -60,7 +51,6 @@ async function answersTo(scene: Lab, node: NodeName, address: string): Promise<s
 	const answer = `(Reply ${address} is-at|neighbor advertisement, tgt is ${address},)`;
 	const replies = () => capture.matching(new RegExp(`^\\S+ > ${macOf(nic?.address ?? '')}, .*${answer}`));
 	await waitFor(`${address} is answered for`, () => replies().length >= QUESTIONS, {
-		timeoutMs: PATIENCE_MS,
 		seen: () => capture.frames.map(({text}) => text).join('\n'),
 	});
 	await capture.close();
@@ -96,11 +86,11 @@ async function leases(balancer: Balancer): Promise<string> {
 /** Lets clients ask all the time while something happens; says how they felt it. */
 async function felt(t: ExecutionContext, what: string, act: () => Promise<void>): Promise<void> {
 	const streams = [externalVip, externalVip6].map(to => lab().client.stream({to}));
-	await waitFor('the streams run', () => streams.every(({outcomes}) => outcomes.length > 10), {timeoutMs: PATIENCE_MS});
+	await waitFor('the streams run', () => streams.every(({outcomes}) => outcomes.length > 10));
 	await act();
 	const since = streams.map(({outcomes}) => outcomes.length);
 	const goOn = () => streams.every(({outcomes}, n) => outcomes.length > (since[n] ?? 0) + 25);
-	await waitFor('the streams go on', goOn, {timeoutMs: PATIENCE_MS});
+	await waitFor('the streams go on', goOn);
 	for (const stream of streams) {
 		const {ms, lost, requests} = interruption(await stream.stop());
 		t.log(`${what}: interrupted for ${ms} ms, ${lost} of ${requests} requests lost`);
@@ -159,7 +149,7 @@ test('SIGSTOP of all programs of the master, then SIGCONT: it wins the election 
 	await assertOneAnswer(t, lb2);
 	await felt(t, 'SIGCONT', async () => {
 		lb1.thaw();
-		await waitFor('lb2 gives way', async () => (await lb2.vips()).length === 0, {timeoutMs: PATIENCE_MS});
+		await waitFor('lb2 gives way', async () => (await lb2.vips()).length === 0);
 	});
 	await assertOneAnswer(t, lb1);
 });
@@ -186,7 +176,7 @@ test('a lone balancer whose programs are all killed goes on answering and servin
 	const before = await met(lb1, 'V_DROP_LEASE');
 	await lb1.kill('SIGKILL');
 	await felt(t, 'SIGKILL of a lone balancer', async () => {
-		await waitFor('the lease has lapsed', async () => (await leases(lb1)) === 'lapsed', {timeoutMs: PATIENCE_MS});
+		await waitFor('the lease has lapsed', async () => (await leases(lb1)) === 'lapsed');
 	});
 	await assertOneAnswer(t, lb1);
 	t.is(await met(lb1, 'V_DROP_LEASE'), before);

@@ -3,7 +3,7 @@ import {randomBytes} from 'node:crypto';
 import {existsSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {externalVip} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {ask, startServer} from './datagrams.js';
@@ -44,7 +44,7 @@ const lab = labOfFile({configs: {lb1: limited}}, async built => {
 	const servers = PORTS.flatMap(port => [startServer(built, 'web1', port), startServer(built, 'web2', port)]);
 	await Promise.all(servers);
 	await startPrimary(built);
-	await waitFor('all backends are up', async () => (await upBackends()) === 4, {timeoutMs: PATIENCE_MS});
+	await waitFor('all backends are up', async () => (await upBackends()) === 4);
 });
 
 async function upBackends(): Promise<number> {
@@ -89,13 +89,11 @@ test('a prefix that a reload blocks stops a running download, and lets it go on 
 	const argv = ['curl', '-sS', '--fail', '--max-time', '60', '--interface', from, '--output', file, url];
 	const download = finish({namespace: lab().namespace('client')}, argv);
 	const bytes = (): number => (existsSync(file) ? statSync(file).size : 0);
-	await waitFor('the download is under way', () => bytes() > SLOW_BYTES_PER_SECOND / 2, {timeoutMs: PATIENCE_MS});
+	await waitFor('the download is under way', () => bytes() > SLOW_BYTES_PER_SECOND / 2);
 
 	await reload(withSettings(`block ${from}/32`));
 	const before = await met(lb1, 'V_DROP_BLOCKED');
-	await waitFor('its acknowledgements are dropped', async () => (await met(lb1, 'V_DROP_BLOCKED')) > before, {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('its acknowledgements are dropped', async () => (await met(lb1, 'V_DROP_BLOCKED')) > before);
 	t.is((await client.get({from, timeoutMs: 500})).status, null);
 	t.is((await client.get()).status, 200, 'others are served');
 	t.true(bytes() < body.length);

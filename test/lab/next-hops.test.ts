@@ -4,7 +4,7 @@
  */
 import type {HeldConnection} from '../../lab/client.js';
 import {externalVip, externalVip6, macOf, type NodeName, nodes} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {FAMILIES} from '../../src/net/address.js';
 import {bothFamilies, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
@@ -87,7 +87,7 @@ test('the route to a backend gets a gateway, and loses it again: frames take the
 			t.is((await connection.ask()).body, 'web1');
 			return wire.frames.slice(seen).find(({text}) => request.test(text));
 		};
-		const {atMs} = await waitFor(`a request comes from ${from}`, look, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+		const {atMs} = await waitFor(`a request comes from ${from}`, look, {seen: () => lb1.log()});
 		t.true(atMs - changedMs <= FOLLOW_MS, `${atMs - changedMs} ms`);
 	}
 	await connection.close();

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {Lab} from '../../lab/lab.js';
 import {launch} from '../../lab/namespace.js';
 import {inhabitants, isAlive} from '../../lab/proc.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {bySubject, Ears, hears, listening, MAIL_PORT} from './ears.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {answers, inTurn, startPrimary, test} from './lab-test.js';
@@ -121,13 +121,13 @@ test('scripts that hang, fork or cannot run, FIFOs nobody reads and a silent mai
 		t.regex(lab.lb1.log(200), /there is no user no-such-account/);
 		t.regex(lab.lb1.log(200), /it is there, and is no named pipe/);
 		const alone = () => inhabitants([lab.lb1.namespace]).length === others + 3;
-		await waitFor('nothing is left of the scripts', alone, {timeoutMs: PATIENCE_MS});
+		await waitFor('nothing is left of the scripts', alone);
 		t.true(await lab.lb1.isMaster());
 		const before = monotonicMs();
 		await lab.lb1.stop();
 		t.true(monotonicMs() - before < 15_000, 'five seconds for those who are told, and the rest');
 		const isQuiet = () => inhabitants([lab.lb1.namespace]).filter(isAlive).length === others + 1;
-		await waitFor('only the silent server is left', isQuiet, {timeoutMs: PATIENCE_MS});
+		await waitFor('only the silent server is left', isQuiet);
 		t.false(existsSync(pipe));
 		t.is(readFileSync(file, 'utf8'), 'precious');
 	} finally {

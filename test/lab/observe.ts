@@ -10,6 +10,7 @@ import {inhabitants} from '../../lab/proc.js';
 import {controlSocketOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {nodes, type WebServerName} from '../../lab/topology.js';
+import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
@@ -37,6 +38,13 @@ export function program(name: 'lbd' | 'lbctl'): string[] {
 /** `lbctl …` on the balancer. */
 export function lbctl(balancer: Balancer, ...args: string[]): Promise<Finished> {
 	return finish(balancer, [...program('lbctl'), '--name', balancer.daemonName, ...args]);
+}
+
+/** Resolves when one of two is master of everything and the other one has heard it. */
+export async function onlyMaster(master: Balancer, other: Balancer): Promise<void> {
+	const look = async () => (await master.isMaster()) && (await other.vips()).length === 0;
+	const seen = () => `${master.log()}\n${other.log()}`;
+	await waitFor(`${master.name} is the only master`, look, {seen});
 }
 
 /** The reference job's only service, as `lbctl services` has it. */

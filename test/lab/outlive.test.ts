@@ -10,7 +10,7 @@ import type {Daemon} from '../../lab/daemon.js';
 import {Pings} from '../../lab/pings.js';
 import {controlSocketOf, vrrpSocketOf} from '../../lab/record.js';
 import {externalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport, Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference, variant} from './jobs.js';
@@ -37,8 +37,8 @@ test('SIGKILL of lbd and a new start: the same lbd-vrrp goes on, and nobody noti
 	await unnoticed(t, lab(), async () => {
 		await lb1.killAlone();
 		await lb1.start();
-		await waitFor('lbd has found lbd-vrrp', () => sentences(lb1, before).includes(goesOn), {timeoutMs: PATIENCE_MS});
-		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
+		await waitFor('lbd has found lbd-vrrp', () => sentences(lb1, before).includes(goesOn));
+		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'));
 	});
 	t.deepEqual(lb1.vrrpProcesses(), [process]);
 	t.deepEqual(await standings(lb1), Array(2).fill('master after 2 transitions'));
@@ -64,7 +64,7 @@ test('SIGKILL of lbd and a start of another build: its lbd-vrrp goes on as maste
 	await unnoticed(t, lab(), async () => {
 		await (other as Daemon | null)?.killAlone();
 		await lb1.start();
-		await waitFor('lbd is ready', () => sentences(lb1, since).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
+		await waitFor('lbd is ready', () => sentences(lb1, since).includes('lbd is ready'));
 	});
 });
 
@@ -120,7 +120,7 @@ test('SIGKILL of lbd and no new start: after the grace lbd-vrrp hands over and e
 	const pings = await Pings.start(lab().namespace('client'), externalVip);
 	await lb1.killAlone();
 	const ended = () => lb1.vrrpProcesses().length === 0;
-	await waitFor('lbd-vrrp has ended', ended, {timeoutMs: PATIENCE_MS});
+	await waitFor('lbd-vrrp has ended', ended);
 	t.true(await lb2.isMaster());
 	t.deepEqual(await lb1.vips(), []);
 	const {sent, lost} = await pings.stop();
@@ -145,7 +145,7 @@ test('SIGKILL of everything under load and a start within the rules of adverts: 
 	await lb1.start();
 	await lb2.start();
 	await isAlone(lab());
-	await waitFor('the connections are shared', isInSync, {timeoutMs: PATIENCE_MS});
+	await waitFor('the connections are shared', isInSync);
 	const wire = await lab().capture('client', 'eth0', 'vrrp and src host 192.168.1.10');
 	await wire.frame(/vrid 91/);
 	const before = await standings(lb2);
@@ -155,7 +155,7 @@ test('SIGKILL of everything under load and a start within the rules of adverts: 
 	t.deepEqual(lb1.vrrpProcesses(), []);
 	const since = wire.frames.length;
 	await lb1.start();
-	await waitFor('an advert', () => wire.frames.length > since, {timeoutMs: PATIENCE_MS});
+	await waitFor('an advert', () => wire.frames.length > since);
 	t.deepEqual(await standings(lb1), Array(2).fill('master after 0 transitions'));
 	const {sent, lost} = await pings.stop();
 	const silentMs = (wire.frames[since]?.atMs ?? Number.NaN) - (wire.frames[since - 1]?.atMs ?? 0);
@@ -169,7 +169,7 @@ test('SIGKILL of everything under load and a start within the rules of adverts: 
 
 test('SIGKILL of lbd-vrrp, of lbd-sync and of lbd under load, one after the other: each comes back, and nothing is lost', async t => {
 	const {lb1, lb2} = lab();
-	await waitFor('the connections are shared', isInSync, {timeoutMs: PATIENCE_MS});
+	await waitFor('the connections are shared', isInSync);
 	const before = await standings(lb2);
 	const load = await Load.begin(lab());
 	const isMaster = async () => {
@@ -179,14 +179,14 @@ test('SIGKILL of lbd-vrrp, of lbd-sync and of lbd under load, one after the othe
 	const [first] = lb1.vrrpProcesses();
 	lb1.killProgram('lbd-vrrp');
 	const isAnother = () => lb1.vrrpProcesses().some(({pid}) => pid !== first?.pid);
-	await waitFor('there is another lbd-vrrp', isAnother, {timeoutMs: PATIENCE_MS});
-	await waitFor('lb1 is master', isMaster, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	await waitFor('there is another lbd-vrrp', isAnother);
+	await waitFor('lb1 is master', isMaster, {seen: () => lb1.log()});
 	lb1.killProgram('lbd-sync');
-	await waitFor('lbd-sync is gone', async () => !(await isInSync()), {timeoutMs: PATIENCE_MS});
-	await waitFor('lbd-sync is back', isInSync, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	await waitFor('lbd-sync is gone', async () => !(await isInSync()));
+	await waitFor('lbd-sync is back', isInSync, {seen: () => lb1.log()});
 	await lb1.killAlone();
 	await lb1.start();
-	await waitFor('lb1 is master', isMaster, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	await waitFor('lb1 is master', isMaster, {seen: () => lb1.log()});
 	t.deepEqual(await load.end(), NO_HARM);
 	t.deepEqual(await standings(lb2), before);
 });

@@ -9,7 +9,7 @@ import type {Annex} from '../../lab/annex.js';
 import {inside} from '../../lab/namespace.js';
 import {run} from '../../lab/run.js';
 import {externalVip, externalVip6, nodes} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {WebServer} from '../../lab/web-server.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {FAMILIES, type Family} from '../../src/net/address.js';
@@ -46,9 +46,7 @@ const lab = labOfFile({configs: {lb1: job}}, async built => {
 	await startPrimary(built);
 	const reachable = async () =>
 		((await built.lb1.lbctl('backends')) as BackendRow[]).filter(({nextHop}) => nextHop !== null);
-	await waitFor('the backends are reachable', async () => (await reachable()).length === FAMILIES.length, {
-		timeoutMs: PATIENCE_MS,
-	});
+	await waitFor('the backends are reachable', async () => (await reachable()).length === FAMILIES.length);
 });
 
 function addressOf(annex: Annex, family: Family): string {

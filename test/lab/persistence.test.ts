@@ -1,6 +1,6 @@
 /** One client, one backend: for as long as `persistence_timeout` says, and not longer. */
 import {externalVip} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
 import {reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
@@ -36,14 +36,10 @@ test('lbctl shows the entry and the time that is left; a new connection restarts
 	const from = client.freshAddress();
 	t.is(await entryOf(from), undefined);
 	const {body} = await client.get({from});
-	const first = await waitFor(
-		'some seconds have passed, more than lbctl takes',
-		async () => {
-			const entry = await entryOf(from);
-			return entry !== undefined && entry.expiresInS < 7196 ? entry : null;
-		},
-		{timeoutMs: PATIENCE_MS},
-	);
+	const first = await waitFor('some seconds have passed, more than lbctl takes', async () => {
+		const entry = await entryOf(from);
+		return entry !== undefined && entry.expiresInS < 7196 ? entry : null;
+	});
 	t.like(first, {service: `${externalVip}:80`, backend: backendName(body)});
 	t.true(first.expiresInS > 7190);
 	await client.get({from});
@@ -63,12 +59,10 @@ test('after the timeout the client is dealt anew', async t => {
 	const {body: server} = await client.get({from});
 	// From here on it is the other backend's turn all the time: this client's returns take no turn.
 	while (monotonicMs() - firstMs < (SHORT_S + 1) * 1000) {
-		await waitFor('the entry has aged', async () => ((await entryOf(from))?.expiresInS ?? SHORT_S) < SHORT_S - 0.5, {
-			timeoutMs: PATIENCE_MS,
-		});
+		await waitFor('the entry has aged', async () => ((await entryOf(from))?.expiresInS ?? SHORT_S) < SHORT_S - 0.5);
 		t.is((await client.get({from})).body, server, 'each new connection restarts the timeout');
 	}
-	await waitFor('the entry has expired', async () => (await entryOf(from)) === undefined, {timeoutMs: PATIENCE_MS});
+	await waitFor('the entry has expired', async () => (await entryOf(from)) === undefined);
 	t.is((await client.get({from})).body, other(server));
 	t.like(await entryOf(from), {backend: backendName(other(server))});
 	t.is((await client.get({from})).body, other(server), 'and stays there');

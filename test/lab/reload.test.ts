@@ -43,6 +43,14 @@ function first(edit: (block: string) => string): string {
 	return base.replace(block, edit(block));
 }
 
+/** Waits until the checks have found so many backends of the idle service up. */
+async function idleBackendsUp(backendsUp: number): Promise<void> {
+	await waitFor(`${backendsUp} backends of the idle service up`, async () => {
+		const services = (await lab().lb1.lbctl('services')) as ServiceRow[];
+		return services.some(row => row.service === `192.168.1.1:${IDLE_PORT}` && row.backendsUp === backendsUp);
+	});
+}
+
 async function transitions(): Promise<number[]> {
 	return ((await lab().lb1.lbctl('vrrp')) as InstanceReport[]).map(instance => instance.transitions);
 }
@@ -79,8 +87,7 @@ test('reloads under load: each change takes effect, and nothing else is touched'
 	t.true(flows.length >= CONNECTIONS && flows.every(({expiresInS}) => expiresInS <= 601));
 
 	await change(base.replace(withPort(IDLE_PORT), withPort(IDLE_PORT).replaceAll('connect_port 80', 'connect_port 81')));
-	const idle = async () => (await services()).find(({service}) => service === `192.168.1.1:${IDLE_PORT}`);
-	await waitFor('the checks ask port 81', async () => (await idle())?.backendsUp === 0, {timeoutMs: 10_000});
+	await idleBackendsUp(0);
 
 	await change(variant(base, {priority: 190}));
 	t.deepEqual(
@@ -103,6 +110,8 @@ test('thresholds, weights and persistence: clients get what the last reload says
 	const port = IDLE_PORT;
 
 	await idle(text => text.replace('weight 1', 'weight 1\nuthreshold 1'));
+	// Their checks have just asked another port.
+	await idleBackendsUp(2);
 	const held = [
 		await client.hold({port}),
 		await client.hold({port}),

@@ -1,6 +1,6 @@
 /** What outlives the daemon, what a reload changes, and what is left at the end. One balancer, alone. */
 import {vips} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport, ReloadReport, Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
@@ -13,7 +13,7 @@ const lab = labOfFile({configs: {lb1: reference.primary}}, startPrimary);
 /** Resolves when the stream has so many more answers. */
 async function answered(outcomes: readonly unknown[], more: number): Promise<void> {
 	const target = outcomes.length + more;
-	await waitFor(`${more} more requests`, () => outcomes.length >= target, {timeoutMs: PATIENCE_MS});
+	await waitFor(`${more} more requests`, () => outcomes.length >= target);
 }
 
 test('SIGKILL and a new start: nothing is lost, nothing moves, the turn goes on', async t => {
@@ -61,7 +61,7 @@ test('a reload takes a backend out of the file and puts it in again; SIGHUP does
 
 	lb1.configure(reference.primary);
 	lb1.signal('SIGHUP');
-	await waitFor('web2 is back', async () => (await service(lb1)).backendsUp === 2, {timeoutMs: PATIENCE_MS});
+	await waitFor('web2 is back', async () => (await service(lb1)).backendsUp === 2);
 	const [first = ''] = answers([await client.get()]);
 	t.deepEqual(answers(await client.sequence(6)), inTurn(other(first), 6));
 	t.is((await onWeb1.ask()).body, 'web1');
@@ -93,7 +93,7 @@ test('a bad file changes nothing and says so', async t => {
 	lb1.signal('SIGHUP');
 	const refused = () =>
 		sentences(lb1, linesBefore).some(line => line.startsWith('reload: refused, nothing was changed'));
-	await waitFor('SIGHUP is refused as well', refused, {timeoutMs: PATIENCE_MS});
+	await waitFor('SIGHUP is refused as well', refused);
 
 	lb1.configure(withoutBackend(reference.primary, '10.0.0.72').replace('interface eth1', 'interface eth7'));
 	const impossible = await lbctl(lb1, 'reload');

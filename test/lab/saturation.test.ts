@@ -1,7 +1,7 @@
 /** Everything happens to lbd at once, and VRRP beside it goes on in time. */
 
 import {externalVip} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {ExitCode} from '../../src/errors.js';
 import {Limits} from '../../src/xdp/layout.gen.js';
 import {SharingPlane} from '../../src/xdp/sharing.js';
@@ -95,7 +95,7 @@ test('10,000 checks, a dump of 1M flows, a reload of 1,000 services, a restart a
 		await lb1.killAlone();
 		const before = sentences(lb1).length;
 		await lb1.start();
-		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'), {timeoutMs: PATIENCE_MS});
+		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'));
 		seen.push(await again);
 	});
 	t.log(`flows in the dumps: ${seen.join(', ')}`);

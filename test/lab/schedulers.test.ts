@@ -1,5 +1,5 @@
 /** Other schedulers than round robin, each put in force by a reload, with real connections. */
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {addressBytes} from '../../src/net/address.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
 import {reference, variant, withWeight} from './jobs.js';
@@ -60,7 +60,6 @@ test('wlc evens out the connections that live', async t => {
 		await waitFor(
 			`the census says ${web1} and ${web2}`,
 			async () => (await activeOf('web1')) === web1 && (await activeOf('web2')) === web2,
-			{timeoutMs: PATIENCE_MS},
 		);
 	await counted(3, 3);
 	for (const connection of held) if (connection.first.body === 'web1') await connection.close();
@@ -81,7 +80,7 @@ test('sh: a client comes back to its backend without being remembered', async t 
 		const {body} = await client.get({from});
 		first.set(from, body);
 	}
-	await waitFor('all are forgotten', async () => (await remembered(first)) === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor('all are forgotten', async () => (await remembered(first)) === 0);
 	for (const [from, body] of first) t.is((await client.get({from})).body, body);
 	t.is(new Set(first.values()).size, 2, 'not all on one');
 });

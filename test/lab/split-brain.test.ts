@@ -8,7 +8,7 @@ import {launch} from '../../lab/namespace.js';
 import {namespaceOf} from '../../lab/record.js';
 import {run} from '../../lab/run.js';
 import {externalVip, internalVip, macOf, type NodeName, nodes, port, type SwitchName} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 
@@ -18,7 +18,7 @@ const SETTLED_MS = 1000 + 500;
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await waitFor('lb2 is backup', async () => (await built.lb2.vips()).length === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor('lb2 is backup', async () => (await built.lb2.vips()).length === 0);
 });
 
 function switches(...command: readonly string[]): Promise<string> {
@@ -56,7 +56,6 @@ async function sendsTo(balancer: 'lb1' | 'lb2'): Promise<void> {
 	for (const {node, vip, nic} of USERS) {
 		const mac = macOf(nodes[balancer].nics[nic]?.address ?? '');
 		await waitFor(`${node} sends to ${balancer}`, async () => (await macFor(node, vip)) === mac, {
-			timeoutMs: PATIENCE_MS,
 			seen: () => `${lab().lb1.log()}\n${lab().lb2.log()}`,
 		});
 	}
@@ -70,7 +69,7 @@ async function metric(name: string): Promise<string[]> {
 test('a partition heals: the better master announces its addresses within an advert interval', async t => {
 	await lab().client.sequence(2);
 	await partition();
-	await waitFor('lb2 is master, too', () => lab().lb2.isMaster(), {timeoutMs: PATIENCE_MS});
+	await waitFor('lb2 is master, too', () => lab().lb2.isMaster());
 	t.true(await lab().lb1.isMaster());
 	await sendsTo('lb2');
 	const wires = await Promise.all(USERS.map(({node}) => lab().capture(node, 'eth0', 'arp')));
@@ -84,7 +83,7 @@ test('a partition heals: the better master announces its addresses within an adv
 	}
 	await Promise.all(wires.map(wire => wire.close()));
 	await sendsTo('lb1');
-	await waitFor('lb2 lets go', async () => (await lab().lb2.vips()).length === 0, {timeoutMs: PATIENCE_MS});
+	await waitFor('lb2 lets go', async () => (await lab().lb2.vips()).length === 0);
 	await lab().client.sequence(2);
 });
 
@@ -96,7 +95,7 @@ test('another master that goes on and on: log, metrics and lbctl say so, and whe
 	const other = launch(lab().namespace('client'), argv, join(lab().directory, 'rival.log'));
 	t.teardown(() => other.kill('SIGKILL'));
 	const rivalOf = async () => ((await lab().lb1.lbctl('vrrp')) as {rival: {address: string} | null}[])[0]?.rival;
-	const found = await waitFor('the rival is found', rivalOf, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+	const found = await waitFor('the rival is found', rivalOf, {seen: () => lab().lb1.log()});
 	t.is(found?.address, address);
 	t.deepEqual(await metric('rival_masters_total'), [
 		'lbd_vrrp_rival_masters_total{instance="external"} 1',
@@ -104,9 +103,9 @@ test('another master that goes on and on: log, metrics and lbctl say so, and whe
 	]);
 	const over = 'lbd_vrrp_rival_master_seconds{instance="external"} 0';
 	const lasts = async () => !(await metric('rival_master_seconds')).includes(over);
-	await waitFor('its time is counted', lasts, {timeoutMs: PATIENCE_MS});
+	await waitFor('its time is counted', lasts);
 	other.kill('SIGKILL');
 	const said = () => lab().lb1.log().includes('(external) two masters no more');
-	await waitFor('it is over', said, {timeoutMs: PATIENCE_MS});
+	await waitFor('it is over', said);
 	t.is((await metric('rival_master_seconds'))[0], over);
 });

@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import type {Balancer, Program} from '../../lab/balancer.js';
 import {Lab} from '../../lab/lab.js';
 import {externalVip} from '../../lab/topology.js';
-import {monotonicMs, PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {test} from './lab-test.js';
 
 /** When in its interval a cause meets script and advert is chance; a busy machine adds to it. */
@@ -172,7 +172,6 @@ async function becomesOwner(lab: Lab, node: Balancer): Promise<void> {
 		return owners === node.name;
 	};
 	await waitFor(`${node.name} is master`, look, {
-		timeoutMs: PATIENCE_MS,
 		seen: () => `${lab.lb1.log()}\n${lab.lb2.log()}`,
 	});
 }

@@ -12,8 +12,6 @@ import {ExitCode} from '../../src/errors.js';
 import {labOfFile, test} from './lab-test.js';
 import {type Finished, finish, program, traces} from './observe.js';
 
-const PATIENCE_MS = 15_000;
-
 /** VRRP and a service on one NIC. */
 function job(device: string, vrid: number, vip: string, backend: string): string {
 	return `vrrp_instance ${device} {
@@ -82,7 +80,7 @@ test('each has its NIC, its instance, its files; one ends or crashes, and the ot
 	const [one, two] = [lb1.daemonName, neighbour()];
 	await lb1.start();
 	const daemon = await startNeighbour(t);
-	await waitFor('both are masters', () => areMasters(one, two), {timeoutMs: PATIENCE_MS});
+	await waitFor('both are masters', () => areMasters(one, two));
 	t.deepEqual((await lb1.vips()).toSorted(), [internalVip, externalVip].toSorted());
 	t.deepEqual((await traces(lb1)).xdp, ['eth0', 'eth1']);
 	for (const [name, nic] of [
@@ -102,7 +100,7 @@ test('each has its NIC, its instance, its files; one ends or crashes, and the ot
 	const standing = (await status(two)).vrrp.instances[0]?.transitions;
 	await lb1.kill();
 	await lb1.start();
-	await waitFor('the first one is master again', () => areMasters(one), {timeoutMs: PATIENCE_MS});
+	await waitFor('the first one is master again', () => areMasters(one));
 	await lb1.stop();
 	t.is(lb1.exitReason, ExitCode.ok);
 	t.deepEqual(await lb1.vips(), [internalVip]);

@@ -1,7 +1,7 @@
 /** UDP services of both families: datagrams are dealt in turn, answered from the virtual address, and never stuck to a dead server. */
 import type {Daemon} from '../../lab/daemon.js';
 import {externalVip, externalVip6, nodes, type WebServerName} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {endpointName, FAMILIES, type Family} from '../../src/net/address.js';
 import type {FlowView} from '../../src/xdp/view.js';
@@ -66,7 +66,7 @@ async function upBackends(): Promise<BackendRow[]> {
 /** Waits until each service has so many backends. */
 async function becomeUp(backends: number): Promise<void> {
 	const look = async () => (await upBackends()).length === backends * FAMILIES.length;
-	await waitFor(`${backends} backends of each service are up`, look, {timeoutMs: PATIENCE_MS});
+	await waitFor(`${backends} backends of each service are up`, look);
 }
 
 /** The answer to one datagram, with so many random bytes, from a port of the client's. */

@@ -3,7 +3,7 @@ import type {Balancer} from '../../lab/balancer.js';
 import type {Lab} from '../../lab/lab.js';
 import {Pings} from '../../lab/pings.js';
 import {externalVip, vips} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport} from '../../src/control/protocol.js';
 
 const ADVERT_MS = 1000;
@@ -14,7 +14,7 @@ export async function isAlone(lab: Lab): Promise<void> {
 		(await lab.lb1.vips()).length === vips.length &&
 		(await lab.lb2.vips()).length === 0 &&
 		(await standings(lab.lb2)).every(standing => standing.startsWith('backup'));
-	await waitFor('lb1 alone is master', look, {timeoutMs: PATIENCE_MS, seen: () => lab.lb1.log()});
+	await waitFor('lb1 alone is master', look, {seen: () => lab.lb1.log()});
 }
 
 /** Since when the instances of a balancer are what they are. */
@@ -29,7 +29,7 @@ async function silence(lab: Lab, act: () => Promise<void>): Promise<number> {
 	await wire.frame(/vrid 91/);
 	await act();
 	const since = wire.frames.length;
-	await waitFor('two more adverts', () => wire.frames.length >= since + 2, {timeoutMs: PATIENCE_MS});
+	await waitFor('two more adverts', () => wire.frames.length >= since + 2);
 	await wire.close();
 	const times = wire.frames.map(({atMs}) => atMs);
 	return Math.max(...times.slice(1).map((atMs, at) => atMs - (times[at] ?? 0)));

@@ -5,7 +5,7 @@
 import type {Balancer, Program} from '../../lab/balancer.js';
 import type {Lab} from '../../lab/lab.js';
 import {externalVip, internalVip, type NodeName} from '../../lab/topology.js';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {reference} from './jobs.js';
 import {answers, inLab, inTurn, test} from './lab-test.js';
 
@@ -23,7 +23,7 @@ async function mastery(lab: Lab, name: 'lb1' | 'lb2'): Promise<void> {
 	const seen = () => `${lab.lb1.log()}\n${lab.lb2.log()}`;
 	const other = name === 'lb1' ? lab.lb2 : lab.lb1;
 	const isOnly = async () => (await lab[name].isMaster()) && !(other.running && (await other.isMaster()));
-	await waitFor(`${name} is the only master`, isOnly, {timeoutMs: PATIENCE_MS, seen});
+	await waitFor(`${name} is the only master`, isOnly, {seen});
 }
 
 /** The MAC address that a node sends to for an address, as it remembers it. */
@@ -66,7 +66,7 @@ for (const survivor of ['lbd', 'keepalived'] as const) {
 			await lab.lb1.kill('SIGKILL');
 			await mastery(lab, 'lb2');
 			const sinceTakeOver = stream.outcomes.length;
-			await waitFor('the stream goes on', () => stream.outcomes.length > sinceTakeOver + 50, {timeoutMs: PATIENCE_MS});
+			await waitFor('the stream goes on', () => stream.outcomes.length > sinceTakeOver + 50);
 			await stream.stop();
 			const late = answers(stream.outcomes).slice(-25);
 			// keepalived runs without IPVS here, so that nobody serves behind it.

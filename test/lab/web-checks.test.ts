@@ -2,7 +2,7 @@
 import {createHash} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {PATIENCE_MS, waitFor} from '../../lab/wait.js';
+import {waitFor} from '../../lab/wait.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {answers, labOfFile, only, startPrimary, test} from './lab-test.js';
 import {sentences} from './observe.js';
@@ -37,7 +37,7 @@ const lab = labOfFile({configs: {lb1: config}}, async built => {
 /** Waits until clients are answered by this server only. */
 async function servedBy(server: string): Promise<void> {
 	const isServed = async () => answers(await lab().client.sequence(5)).every(name => name === server);
-	await waitFor(`${server} serves`, isServed, {timeoutMs: PATIENCE_MS, seen: () => lab().lb1.log()});
+	await waitFor(`${server} serves`, isServed, {seen: () => lab().lb1.log()});
 }
 
 test('a server with the right page serves; with another one it is out, until the page is right again', async t => {

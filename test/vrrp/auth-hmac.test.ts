@@ -1,5 +1,5 @@
 /** Routers whose adverts are signed: who believes whom while keys, modes and clocks change. */
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import type {Instance} from '../../src/conf/model.js';
 import type {AuthHmac} from '../../src/net/vrrp-hmac.js';
 import type {VrrpConfig} from '../../src/vrrp/protocol.js';
@@ -16,11 +16,19 @@ const AUTH: AuthHmac = {keys: [KEYS.old], activeKeyId: 1, antiReplay: 'time', wi
 
 type Configure = (of: Balancer, authHmac: AuthHmac | null) => Promise<void>;
 
+interface Pair {
+	readonly clock: FakeClock;
+	readonly lan: FakeLan;
+	readonly a: Balancer;
+	readonly b: Balancer;
+	readonly configure: Configure;
+}
+
 /** Two routers, `a` with the higher priority, each with its own rules. */
 async function pair(
 	of: {readonly a: AuthHmac | null; readonly b: AuthHmac | null},
 	make: typeof instance = instance,
-): Promise<{clock: FakeClock; lan: FakeLan; a: Balancer; b: Balancer; configure: Configure}> {
+): Promise<Pair> {
 	const clock = new FakeClock();
 	const lan = new FakeLan(clock);
 	const a = new Balancer('a', 10, clock, {eth0: lan});
@@ -41,22 +49,28 @@ const refused = (router: Balancer) => router.router.status().instances[0]?.refus
 const rival = (router: Balancer) => router.router.status().instances[0]?.rival;
 const masterships = (router: Balancer): number => router.transitions.filter(({to}) => to === 'master').length;
 
+/** `a` is cut off, and `b` master until it is back. */
+async function losesItsLink(t: ExecutionContext, {clock, a, b}: Pair): Promise<void> {
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual(b.roles(), ['master']);
+	a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
+	await kernelEvents();
+	clock.advance(seconds(5));
+	t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
+}
+
 for (const [title, make] of [
 	['version 2', instance],
 	['version 3 of IPv4', (changes = {}) => instance({version: 3, ...changes})],
 	['version 3 of IPv6', instance6],
 ] as const) {
 	test(`${title}: one master, and the other when it dies, and the first again`, async t => {
-		const {clock, a, b} = await pair({a: AUTH, b: AUTH}, make);
+		const routers = await pair({a: AUTH, b: AUTH}, make);
+		const {a, b} = routers;
 		t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
-		a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
-		await kernelEvents();
-		clock.advance(seconds(5));
-		t.deepEqual(b.roles(), ['master']);
-		a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
-		await kernelEvents();
-		clock.advance(seconds(5));
-		t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
+		await losesItsLink(t, routers);
 		t.deepEqual([refused(a), refused(b)], [{}, {}]);
 	});
 }
@@ -102,17 +116,11 @@ for (const [title, other, ...reasons] of [
 }
 
 test('who only receives believes a master that signs, and is believed by one that is permissive', async t => {
-	const {clock, a, b, configure} = await pair({a: AUTH, b: {...AUTH, mode: 'receive-only'}});
+	const routers = await pair({a: AUTH, b: {...AUTH, mode: 'receive-only'}});
+	const {a, b, configure} = routers;
 	t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
 	await configure(a, {...AUTH, mode: 'permissive'});
-	a.netlink.setLink({ifindex: 2, name: 'eth0', running: false});
-	await kernelEvents();
-	clock.advance(seconds(5));
-	t.deepEqual(b.roles(), ['master']);
-	a.netlink.setLink({ifindex: 2, name: 'eth0', running: true});
-	await kernelEvents();
-	clock.advance(seconds(5));
-	t.deepEqual([a.roles(), b.roles()].flat(), ['master', 'backup']);
+	await losesItsLink(t, routers);
 });
 
 test('a recorded advert moves nobody, nor does one of another virtual router with the same key', async t => {
