@@ -9,6 +9,11 @@ import type {Command, Outcome, Reply, Request} from './protocol.js';
 import {monotonicMs} from './wait.js';
 
 const BODY_BYTES = 256;
+/**
+ * A connection that stands says nothing unless it is asked to. Node's own probes come every second, and ten without an answer
+ * end the connection, however patient its owner is with a server that is away.
+ */
+const NO_PROBES_MS = 3_600_000;
 
 function reply(id: number, outcomes: readonly Outcome[], last = true): void {
 	const message: Reply = {id, outcomes, last};
@@ -162,7 +167,7 @@ async function perform(command: Command): Promise<void> {
 			streams.delete(command.stream);
 			return reply(command.id, []);
 		case 'hold': {
-			const connection = new Agent({keepAlive: true, maxSockets: 1});
+			const connection = new Agent({keepAlive: true, keepAliveMsecs: NO_PROBES_MS, maxSockets: 1});
 			connections.set(command.id, connection);
 			return reply(command.id, [await ask(command.request, connection)]);
 		}
