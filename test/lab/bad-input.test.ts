@@ -150,12 +150,12 @@ test('arguments that lbd and lbctl do not know', async t => {
 		[['reload'], /^lbd: Unexpected argument 'reload'/m],
 		[['-f', lb1.configFile, '--name', '../oops'], /^lbd: --name: "\.\.\/oops": not usable as a name \(/m],
 	];
-	for (const [options, says] of wrong) {
+	const refused = wrong.map(async ([options, says]) => {
 		const finished = await lbd(options);
 		t.is(finished.code, ExitCode.usage, finished.stderr);
 		t.regex(finished.stderr, says);
-	}
-	const unknown = await lbctl(lb1, 'statsu');
+	});
+	const [unknown] = await Promise.all([lbctl(lb1, 'statsu'), ...refused]);
 	t.is(unknown.code, ExitCode.usage);
 	t.regex(unknown.stderr, /^error: unknown command 'statsu'$/m);
 	t.deepEqual(await traces(lb1), noTraces);
