@@ -121,7 +121,7 @@ export class Attachments {
 
 	/** After `close`: takes the program off the NICs that this run has put it on. */
 	unpin(): void {
-		for (const path of this.#pinned) this.#pins.removeLink(path);
+		for (const {path} of this.#pins.links()) if (this.#pinned.has(path)) takeOff(this.#pins, path);
 	}
 
 	#adopt(ifindex: number): Attachment | null {
@@ -155,6 +155,20 @@ export class Attachments {
 			return {link, mode: 'generic'};
 		}
 	}
+}
+
+/**
+ * Takes the program off the NIC of a pinned link, and the pin away. Of a link that only loses its pin, the kernel lets go
+ * when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next program.
+ */
+export function takeOff(pins: Pins, path: string): void {
+	const link = BpfLink.openPinned(path);
+	try {
+		link.detach();
+	} finally {
+		link.close();
+	}
+	pins.removeLink(path);
 }
 
 /** Whether the NIC carries somebody else's program, in the mode that was asked for (EBUSY) or in the other one (EEXIST). */

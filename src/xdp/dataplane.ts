@@ -10,7 +10,7 @@ import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressLength, FAMILIES, type Family} from '../net/address.js';
-import {Attachments} from './attachments.js';
+import {Attachments, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
@@ -512,6 +512,7 @@ export class DataPlane {
 export function unload(name: string): void {
 	const pins = new Pins(name);
 	if (!pins.exist()) throw new KernelError('unload', pins.directory, 'ENOENT', `nothing of "${name}" is loaded`);
+	for (const {path} of pins.links()) takeOff(pins, path);
 	pins.remove();
 }
 
