@@ -8,9 +8,9 @@ import type {Lab} from '../../lab/lab.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {nodes} from '../../lab/topology.js';
 import {monotonicMs, waitFor} from '../../lab/wait.js';
-import type {SharingReport, Status} from '../../src/control/protocol.js';
 import {inVersion3, reference} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
+import {sharing} from './observe.js';
 
 const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
 const [primary, backup] = [inVersion3(reference.primary, 0.2), inVersion3(reference.backup, 0.2)];
@@ -30,10 +30,6 @@ const lab = labOfFile({configs: {lb1: primary + SYNC, lb2: backup + SYNC}}, asyn
 	await Promise.all([startPrimary(built), built.lb2.start()]);
 	await settled(built);
 });
-
-async function sharing(balancer: Balancer): Promise<SharingReport | null> {
-	return ((await balancer.lbctl('status')) as {daemon: Status}).daemon.sharing;
-}
 
 /** lb1 is the only master, and both know what the other one knows. */
 async function settled({lb1, lb2}: Lab): Promise<void> {
