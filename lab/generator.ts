@@ -20,8 +20,14 @@ function reply(id: number, outcomes: readonly Outcome[], last = true): void {
 	process.send?.(message);
 }
 
+/** Whoever looks at an answer while it comes, and may end it. */
+interface Follower {
+	readonly signal: AbortSignal;
+	onPiece(soFar: Outcome): void;
+}
+
 /** One request; `agent` false means a connection of its own. Resolves in any case. */
-function ask(request: Request, agent: Agent | false): Promise<Outcome> {
+function ask(request: Request, agent: Agent | false, follower?: Follower): Promise<Outcome> {
 	const startedMs = monotonicMs();
 	return new Promise(resolve => {
 		let body = '';
@@ -33,20 +39,20 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			if (nowMs - heardMs > stall.ms) stall = {startedMs: heardMs, ms: nowMs - heardMs};
 			heardMs = nowMs;
 		};
+		const outcome = (status: number | null, error: string | null): Outcome => ({
+			from: request.from,
+			status,
+			body: body.split(/[\n\0]/, 1)[0] ?? '',
+			bytes,
+			error,
+			startedMs,
+			ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
+			stall,
+		});
 		const finish = (status: number | null, error: string | null) => {
 			clearTimeout(deadline);
 			heard();
-			const firstLine = body.split(/[\n\0]/, 1)[0] ?? '';
-			resolve({
-				from: request.from,
-				status,
-				body: firstLine,
-				bytes,
-				error,
-				startedMs,
-				ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
-				stall,
-			});
+			resolve(outcome(status, error));
 		};
 		const outgoing = httpRequest({
 			host: request.to,
@@ -55,6 +61,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			localAddress: request.from,
 			localPort: request.fromPort,
 			agent,
+			signal: follower?.signal,
 		});
 		const deadline = setTimeout(
 			() => outgoing.destroy(Object.assign(new Error('deadline'), {code: 'ETIMEDOUT'})),
@@ -67,6 +74,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 				heard();
 				bytes += chunk.length;
 				if (body.length < BODY_BYTES) body += chunk.toString('latin1', 0, BODY_BYTES);
+				follower?.onPiece(outcome(incoming.statusCode ?? null, null));
 			});
 			incoming.once('error', fail);
 			incoming.once('end', () => finish(incoming.statusCode ?? null, null));
@@ -112,6 +120,16 @@ function stream(id: number, requests: readonly Request[], periodMs: number): voi
 	streams.set(id, async () => {
 		clearInterval(timer);
 		await Promise.all(underWay);
+	});
+}
+
+function download(id: number, request: Request): void {
+	const end = new AbortController();
+	const follower = {signal: end.signal, onPiece: (soFar: Outcome) => reply(id, [soFar], false)};
+	const ended = ask(request, false, follower).then(outcome => reply(id, [outcome], false));
+	streams.set(id, () => {
+		end.abort();
+		return ended;
 	});
 }
 
@@ -162,6 +180,8 @@ async function perform(command: Command): Promise<void> {
 			return stream(command.id, command.requests, command.periodMs);
 		case 'datagrams':
 			return datagrams(command.id, command.request, command.periodMs);
+		case 'download':
+			return download(command.id, command.request);
 		case 'stop':
 			await streams.get(command.stream)?.();
 			streams.delete(command.stream);

@@ -3,12 +3,13 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import anyTest from 'ava';
+import type {HeldConnection} from '../../lab/client.js';
 import {Pings} from '../../lab/pings.js';
 import {externalVip} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {inVersion3, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
-import {daemonOf, external, lbctl, onlyMaster} from './observe.js';
+import {daemonOf, external, lbctl, onlyMaster, sharing} from './observe.js';
 
 const SECRETS = ['5a', 'c3', 'ff'].map(digits => digits.repeat(32));
 const directory = mkdtempSync(join(tmpdir(), 'lbd-keys-'));
@@ -44,6 +45,9 @@ function seen(): string {
 	return `${lab().lb1.log()}\n${lab().lb2.log()}`;
 }
 
+/** A connection that is open across tests. */
+let held: HeldConnection | null = null;
+
 async function reload(name: 'lb1' | 'lb2', rules: string): Promise<void> {
 	lab()[name].configure(signed(name === 'lb1' ? 'primary' : 'backup', rules));
 	const {applied, summary} = await daemonOf(lab()[name]).call('reload', null);
@@ -74,6 +78,19 @@ test('an advert has 28 bytes behind it, which say key and time', async t => {
 	t.regex(text, new RegExp(`length ${14 + 20 + 12 + 28}: .* VRRPv3`));
 });
 
+test('the pair shares connections by its internal network, of which its files say nothing: VRRP has a secret', async t => {
+	const {client, lb1, lb2} = lab();
+	const areInSync = async () => {
+		const found = await Promise.all([sharing(lb1), sharing(lb2)]);
+		return found.every(report => report?.state === 'in-sync');
+	};
+	await waitFor('both are in sync', areInSync, {seen});
+	t.like(await sharing(lb2), {interface: 'eth1', keyFrom: 'vrrp', refusals: {}});
+	held = await client.hold();
+	const isKnown = async () => JSON.stringify(await lb2.lbctl('flows')).includes(`"${held?.from}:`);
+	await waitFor('the backup knows a connection of the master', isKnown, {seen});
+});
+
 test('a key is changed one balancer and one step at a time, and nobody notices', async t => {
 	const before = await Promise.all([external(lab().lb1), external(lab().lb2)]);
 	const pings = await Pings.start(lab().namespace('client'), externalVip);
@@ -96,11 +113,14 @@ test('a key is changed one balancer and one step at a time, and nobody notices',
 	t.deepEqual([await refusals('lb1'), await refusals('lb2')], [[], []]);
 });
 
-test('the pair hands over, and back', async t => {
+test('the pair hands over, and back; a connection goes on', async t => {
 	await lab().lb1.stop();
 	await alone('lb2');
+	t.is((await held?.ask())?.body, held?.first.body, 'at the other one');
 	await lab().lb1.start();
 	await alone('lb1');
+	t.is((await held?.ask())?.body, held?.first.body, 'and back');
+	await held?.close();
 	t.deepEqual([await refusals('lb1'), await refusals('lb2')], [[], []]);
 });
 

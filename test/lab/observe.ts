@@ -14,7 +14,7 @@ import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
 import {ControlClient} from '../../src/control/client.js';
-import type {InstanceReport} from '../../src/control/protocol.js';
+import type {InstanceReport, SharingReport} from '../../src/control/protocol.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
 
 export interface Finished {
@@ -51,6 +51,11 @@ export function daemonOf({daemonName}: Balancer): ControlClient {
 export async function external(balancer: Balancer): Promise<InstanceReport | undefined> {
 	const {instances} = await daemonOf(balancer).call('vrrp', null);
 	return instances.find(({instance}) => instance === 'external');
+}
+
+/** What the daemon says of the connections that it shares with its peers. */
+export async function sharing(balancer: Balancer): Promise<SharingReport | null> {
+	return (await daemonOf(balancer).call('status', null)).sharing;
 }
 
 /** Resolves when one of two is master of everything and the other one has heard it. */
