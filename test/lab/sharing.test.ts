@@ -11,6 +11,7 @@ import {monotonicMs, waitFor} from '../../lab/wait.js';
 import type {SharingReport, Status} from '../../src/control/protocol.js';
 import {quick, reference} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
+import {service} from './observe.js';
 
 const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
 const [primary, backup] = [quick(reference.primary), quick(reference.backup)];
@@ -60,6 +61,11 @@ async function flows(balancer: Balancer): Promise<number> {
 async function clientsOf(balancer: Balancer): Promise<Set<string>> {
 	const found = (await balancer.lbctl('flows', '--state', 'established', '--limit', '0')) as {client: string}[];
 	return new Set(found.map(({client}) => client.slice(0, client.lastIndexOf(':'))));
+}
+
+async function knows(balancer: Balancer, connections: readonly HeldConnection[]): Promise<boolean> {
+	const clients = await clientsOf(balancer);
+	return connections.every(({from}) => clients.has(from));
 }
 
 let held: HeldConnection[] = [];
@@ -141,11 +147,7 @@ test('connections that open while no daemon runs are told of when one runs again
 	const unattended = await client.holdMany(20);
 	await lb1.start();
 	await settled(lab());
-	const areKnown = async () => {
-		const clients = await clientsOf(lb2);
-		return unattended.every(({from}) => clients.has(from));
-	};
-	await waitFor('the peer knows them', areKnown, {seen: () => lb2.log()});
+	await waitFor('the peer knows them', () => knows(lb2, unattended), {seen: () => lb2.log()});
 	t.is((await sharing(lb1))?.overwritten, 0);
 	await lb1.lbctl('vrrp', 'release', 'VRRP1');
 	t.deepEqual(await broken([...held, ...unattended]), []);
@@ -158,7 +160,9 @@ test('a cable is pulled: the same without the death of anybody', async t => {
 	const {client, lb1, lb2} = lab();
 	const before = answers(await client.sequence(3));
 	const later = await client.holdMany(20);
-	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	const isTold = async () =>
+		(await knows(lb2, later)) && (await service(lb2)).nextTicket === (await service(lb1)).nextTicket;
+	await waitFor('the peer knows them and the turn', isTold, {seen: () => lb2.log()});
 	await lb1.linkDown('eth0');
 	await waitFor('lb2 is master', () => lb2.isMaster(), {seen: () => lb2.log()});
 	t.deepEqual(await broken([...held, ...later]), []);
