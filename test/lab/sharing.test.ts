@@ -10,7 +10,7 @@ import {nodes} from '../../lab/topology.js';
 import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {inVersion3, reference} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
-import {sharing} from './observe.js';
+import {service, sharing} from './observe.js';
 
 const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
 const [primary, backup] = [inVersion3(reference.primary, 0.2), inVersion3(reference.backup, 0.2)];
@@ -56,6 +56,11 @@ async function flows(balancer: Balancer): Promise<number> {
 async function clientsOf(balancer: Balancer): Promise<Set<string>> {
 	const found = (await balancer.lbctl('flows', '--state', 'established', '--limit', '0')) as {client: string}[];
 	return new Set(found.map(({client}) => client.slice(0, client.lastIndexOf(':'))));
+}
+
+async function knows(balancer: Balancer, connections: readonly HeldConnection[]): Promise<boolean> {
+	const clients = await clientsOf(balancer);
+	return connections.every(({from}) => clients.has(from));
 }
 
 let held: HeldConnection[] = [];
@@ -137,11 +142,7 @@ test('connections that open while no daemon runs are told of when one runs again
 	const unattended = await client.holdMany(20);
 	await lb1.start();
 	await settled(lab());
-	const areKnown = async () => {
-		const clients = await clientsOf(lb2);
-		return unattended.every(({from}) => clients.has(from));
-	};
-	await waitFor('the peer knows them', areKnown, {seen: () => lb2.log()});
+	await waitFor('the peer knows them', () => knows(lb2, unattended), {seen: () => lb2.log()});
 	t.is((await sharing(lb1))?.overwritten, 0);
 	await lb1.lbctl('vrrp', 'release', 'VRRP1');
 	t.deepEqual(await broken([...held, ...unattended]), []);
@@ -154,7 +155,9 @@ test('a cable is pulled: the same without the death of anybody', async t => {
 	const {client, lb1, lb2} = lab();
 	const before = answers(await client.sequence(3));
 	const later = await client.holdMany(20);
-	await new Promise(resolve => setTimeout(resolve, YOUNG_MS));
+	const isTold = async () =>
+		(await knows(lb2, later)) && (await service(lb2)).nextTicket === (await service(lb1)).nextTicket;
+	await waitFor('the peer knows them and the turn', isTold, {seen: () => lb2.log()});
 	await lb1.linkDown('eth0');
 	await waitFor('lb2 is master', () => lb2.isMaster(), {seen: () => lb2.log()});
 	t.deepEqual(await broken([...held, ...later]), []);
