@@ -66,7 +66,7 @@ function oneFlow(plane: SharingPlane): Uint8Array {
 	const emit = (words: Uint32Array, at: number) => {
 		found.push(new Uint8Array(words.slice(at, at + RECORD.bytes / 4).buffer));
 	};
-	plane.scanFlows(4, 0, {copies: false, slots: plane.slots(4)}, emit);
+	plane.scanFlows(4, 0, {everything: false, slots: plane.slots(4)}, emit);
 	const [flow] = found;
 	if (flow === undefined) throw new Error('lb1 has no flow');
 	return flow;

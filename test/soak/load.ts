@@ -14,8 +14,8 @@ export interface LoadSize {
 
 const STREAM_PERIOD_MS = 20;
 const PERSISTENT_PERIOD_MS = 100;
-/** A port that is used again could meet what is left of its connection before, at another server. */
-const PERSISTENT_PORTS = Array.from({length: 50_000}, (_, n) => 10_000 + n);
+/** Each is used again after 100 s, when the client's kernel has forgotten its connection before: so should balancers have. */
+const PERSISTENT_PORTS = Array.from({length: 1000}, (_, n) => 10_000 + n);
 /** Longer than three attempts of TCP: what takes longer is lost. */
 const REQUEST_MS = 4000;
 /** A connection survives any outage that is allowed. */
