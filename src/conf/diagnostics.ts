@@ -84,6 +84,14 @@ export class Report {
 		this.#withoutEffect.set(because, note);
 	}
 
+	/** All complaints of another report, behind those that are here. */
+	append(other: Report): void {
+		for (const diagnostic of other.#found) this.#add(diagnostic);
+		for (const [because, {place, words}] of other.#withoutEffect) {
+			for (const word of words) this.withoutEffect(place, word, because);
+		}
+	}
+
 	/** Everything found, in the order of the text; files in the order in which they were first complained of. */
 	diagnostics(): readonly Diagnostic[] {
 		const all = [...this.#found, ...Array.from(this.#withoutEffect, noEffect)];
