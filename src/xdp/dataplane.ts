@@ -362,9 +362,17 @@ export class DataPlane {
 		this.settings = value;
 	}
 
-	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
-	attach(ifindex: number, nic: string): AttachMode {
-		return this.#attachments.attach(ifindex, nic);
+	/**
+	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
+	 * generic, if need be. KernelError when the NIC refuses it.
+	 */
+	attach(ifindex: number, nic: string, wanted: AttachMode = 'native'): AttachMode {
+		return this.#attachments.attach(ifindex, nic, wanted);
+	}
+
+	/** Moves the program out of all drivers into the kernel's generic receive path, from which packets reach every NIC. */
+	leaveDrivers(): void {
+		this.#attachments.leaveDrivers();
 	}
 
 	/** Once every NIC has the program: takes over what another version has noted until then. */
