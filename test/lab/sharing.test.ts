@@ -8,12 +8,12 @@ import type {Lab} from '../../lab/lab.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {nodes} from '../../lab/topology.js';
 import {monotonicMs, waitFor} from '../../lab/wait.js';
-import {inVersion3, reference} from './jobs.js';
+import {quick, reference} from './jobs.js';
 import {answers, inTurn, labOfFile, other, startPrimary, test} from './lab-test.js';
 import {service, sharing} from './observe.js';
 
 const KEY = '5f1d0c2b9e8a47763344aabbccddeeff';
-const [primary, backup] = [inVersion3(reference.primary, 0.2), inVersion3(reference.backup, 0.2)];
+const [primary, backup] = [quick(reference.primary), quick(reference.backup)];
 /** By the internal network, which the configuration shows, and to a group. */
 const SYNC = sync('');
 /** Connections without traffic, of as many clients that persistence knows. */
