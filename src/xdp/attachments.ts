@@ -9,6 +9,11 @@ interface Attachment extends PinnedLink {
 	readonly link: BpfLink;
 }
 
+type Attached = Pick<Attachment, 'link' | 'mode'>;
+
+/** The interfaces that there are, by index. */
+export type Presence = Pick<ReadonlySet<number>, 'has'>;
+
 /** A program's attachments, by interface index. */
 export class Attachments {
 	readonly #program: BpfProgram;
@@ -19,6 +24,8 @@ export class Attachments {
 	readonly #current = new Map<number, Attachment>();
 	/** What this run has pinned. */
 	readonly #pinned = new Set<string>();
+	/** How often in a row a NIC has not taken the program back, by interface index. */
+	readonly #refusals = new Map<number, number>();
 
 	/** Opens the links of an earlier run and drops those whose NIC is gone. Throws BpfError when one cannot be opened. */
 	constructor(program: BpfProgram, pins: Pins, log: Log) {
@@ -44,12 +51,15 @@ export class Attachments {
 		this.#pins.removeLink(pinned.path);
 	}
 
-	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
-	attach(ifindex: number, nic: string): AttachMode {
+	/**
+	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
+	 * generic, if need be. KernelError when the NIC refuses it.
+	 */
+	attach(ifindex: number, nic: string, wanted: AttachMode): AttachMode {
 		const known = this.#current.get(ifindex);
 		if (known !== undefined) return known.mode;
 		try {
-			const attachment = this.#adopt(ifindex) ?? this.#create(ifindex, nic);
+			const attachment = this.#adopt(ifindex) ?? this.#create(ifindex, nic, wanted);
 			this.#current.set(ifindex, attachment);
 			return attachment.mode;
 		} catch (error) {
@@ -63,35 +73,52 @@ export class Attachments {
 	}
 
 	/**
-	 * Puts the program back on NICs from which somebody has taken it, and its pins back to where they were. Returns how many
-	 * links and pins that was.
+	 * Moves the program out of all drivers into the kernel's generic receive path. A NIC has none for the moment between the
+	 * two, as one cannot carry both. Throws BpfError when a NIC refuses.
 	 */
-	restore(present: ReadonlySet<number>): {readonly links: number; readonly pins: number} {
-		let [links, pins] = [0, 0];
-		for (const [ifindex, attachment] of this.#current) {
-			if (!present.has(ifindex)) continue;
-			if (attachment.link.info().ifindex !== ifindex) {
-				if (this.#reattach(attachment)) links++;
-			} else if (!existsSync(attachment.path)) {
-				attachment.link.pin(attachment.path);
-				pins++;
-			}
+	leaveDrivers(): void {
+		for (const {ifindex, mode, path, link} of [...this.#current.values()]) {
+			if (mode === 'generic') continue;
+			takeOff(link, this.#pins, path);
+			this.#current.delete(ifindex);
+			const {link: next, mode: generic} = this.#attachGeneric(ifindex);
+			const moved = this.#pin(next, ifindex, generic);
+			if (this.#pinned.delete(path)) this.#pinned.add(moved.path);
+			this.#current.set(ifindex, moved);
 		}
-		return {links, pins};
 	}
 
-	/** False where the NIC does not take it: it may have gone a moment ago. */
+	/** Puts the program back on NICs from which somebody has taken it. Returns how many that was. */
+	reattach(present: Presence): number {
+		const bare = [...this.#current.values()].filter(({ifindex, link}) => link.info().ifindex !== ifindex);
+		return bare.filter(attachment => present.has(attachment.ifindex) && this.#reattach(attachment)).length;
+	}
+
+	/** Puts pins of links back to where they were. Returns how many that was. */
+	repin(): number {
+		const lost = [...this.#current.values()].filter(({path, ifindex, link}) => {
+			return !existsSync(path) && link.info().ifindex === ifindex;
+		});
+		for (const {link, path} of lost) link.pin(path);
+		return lost.length;
+	}
+
+	/** False where the NIC does not take it. One that is about to go refuses before we hear of that, so the second time is told. */
 	#reattach({ifindex, mode, path, link}: Attachment): boolean {
 		try {
 			const next = BpfLink.attachXdp(this.#program, ifindex, mode);
 			link.close();
 			this.#pins.removeLink(path);
 			this.#current.set(ifindex, {ifindex, mode, path, link: next});
+			this.#refusals.delete(ifindex);
 			next.pin(path);
 			return true;
 		} catch (error) {
 			if (!(error instanceof BpfError)) throw error;
-			this.#log.warn({ifindex, error}, 'the program was taken off a NIC and could not be put back');
+			const refusals = (this.#refusals.get(ifindex) ?? 0) + 1;
+			this.#refusals.set(ifindex, refusals);
+			if (refusals === 2)
+				this.#log.warn({ifindex, error}, 'the program was taken off a NIC and could not be put back yet');
 			return false;
 		}
 	}
@@ -108,6 +135,7 @@ export class Attachments {
 				link.close();
 				this.#pins.removeLink(path);
 				attachments.delete(ifindex);
+				this.#refusals.delete(ifindex);
 				gone.add(ifindex);
 			}
 		}
@@ -121,7 +149,8 @@ export class Attachments {
 
 	/** After `close`: takes the program off the NICs that this run has put it on. */
 	unpin(): void {
-		for (const path of this.#pinned) this.#pins.removeLink(path);
+		for (const {path} of this.#pins.links())
+			if (this.#pinned.has(path)) takeOff(BpfLink.openPinned(path), this.#pins, path);
 	}
 
 	#adopt(ifindex: number): Attachment | null {
@@ -132,8 +161,15 @@ export class Attachments {
 		return inherited;
 	}
 
-	#create(ifindex: number, nic: string): Attachment {
-		const {link, mode} = this.#attachBest(ifindex, nic);
+	#create(ifindex: number, nic: string, wanted: AttachMode): Attachment {
+		const {link, mode} = wanted === 'native' ? this.#attachBest(ifindex, nic) : this.#attachGeneric(ifindex);
+		if (wanted === 'generic') this.#log.warn({nic}, 'attached in generic mode, which is slower: this is no plain NIC');
+		const attachment = this.#pin(link, ifindex, mode);
+		this.#pinned.add(attachment.path);
+		return attachment;
+	}
+
+	#pin(link: BpfLink, ifindex: number, mode: AttachMode): Attachment {
 		const path = this.#pins.link(ifindex, mode);
 		try {
 			link.pin(path);
@@ -141,20 +177,36 @@ export class Attachments {
 			link.close();
 			throw error;
 		}
-		this.#pinned.add(path);
 		return {path, ifindex, mode, link};
 	}
 
-	#attachBest(ifindex: number, nic: string): {readonly link: BpfLink; readonly mode: AttachMode} {
+	#attachBest(ifindex: number, nic: string): Attached {
 		try {
 			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
 		} catch (error) {
 			if (!(error instanceof BpfError) || isForeign(error)) throw error;
-			const link = BpfLink.attachXdp(this.#program, ifindex, 'generic');
+			const attached = this.#attachGeneric(ifindex);
 			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
-			return {link, mode: 'generic'};
+			return attached;
 		}
 	}
+
+	#attachGeneric(ifindex: number): Attached {
+		return {link: BpfLink.attachXdp(this.#program, ifindex, 'generic'), mode: 'generic'};
+	}
+}
+
+/**
+ * Takes the program off the NIC of a pinned link, closes the link, and takes the pin away. Of a link that only loses its pin, the kernel lets go
+ * when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next program.
+ */
+export function takeOff(link: BpfLink, pins: Pins, path: string): void {
+	try {
+		link.detach();
+	} finally {
+		link.close();
+	}
+	pins.removeLink(path);
 }
 
 /** Whether the NIC carries somebody else's program, in the mode that was asked for (EBUSY) or in the other one (EEXIST). */

@@ -1,7 +1,7 @@
 import {type Args, none, one, several} from '../args.js';
 import type {Place, Protocol, Service, Settings} from '../model.js';
 import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
-import {integer, ip, ipv4, type Network, network, seconds, word} from '../values.js';
+import {integer, interfaceName, ip, ipv4, type Network, network, seconds, word} from '../values.js';
 import {port, SERVICES_MAX} from './group.js';
 import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
 import {protocol} from './service.js';
@@ -20,6 +20,7 @@ export interface SettingsDraft extends Draft, PolicyDraft {
 	readonly blockFiles: {readonly path: string; readonly place: Place}[];
 	notifyTimeoutUs: number;
 	vrrpGraceUs: number;
+	readonly nics: string[];
 	metrics: Settings['metrics'];
 	sharing: SharingDraft | null;
 	readonly services: ServiceSettingsDraft[];
@@ -54,6 +55,7 @@ export function newSettings(place: Place): SettingsDraft {
 		blockFiles: [],
 		notifyTimeoutUs: 60_000_000,
 		vrrpGraceUs: 10_000_000,
+		nics: [],
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
 		sharing: null,
 		services: [],
@@ -138,6 +140,9 @@ export const settings: Keywords<SettingsDraft> = {
 	vrrp_grace: full(one(seconds(0, 3600)), (draft, us) => {
 		draft.vrrpGraceUs = us;
 	}),
+	nics: each(several(interfaceName), ({nics}, names) => {
+		nics.push(...names);
+	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
 	}),
@@ -152,15 +157,19 @@ export const settings: Keywords<SettingsDraft> = {
 	}),
 };
 
-/** What holds for a service: what is said for it, else for its group, else for all. */
-export function policyOf(
+/** What holds for a service. */
+export type PolicyOf = (
 	service: Pick<Service, 'address' | 'port' | 'protocol' | 'group'>,
-	settings: SettingsDraft,
-): Pick<Service, 'policy' | 'limits'> {
-	const {group, protocol} = service;
-	const titles = [serviceTitle(service), ...(group === null ? [] : [groupTitle(group, protocol)])];
-	const own = titles.flatMap(title => settings.services.filter(draft => draft.title === title));
-	return toPolicy(...own, settings);
+) => Pick<Service, 'policy' | 'limits'>;
+
+/** What is said for a service, else for its group, else for all. */
+export function policies(settings: SettingsDraft): PolicyOf {
+	const drafts = new Map(settings.services.map(draft => [draft.title, draft]));
+	return service => {
+		const {group, protocol} = service;
+		const ofGroup = group === null ? undefined : drafts.get(groupTitle(group, protocol));
+		return toPolicy(drafts.get(serviceTitle(service)) ?? {}, ofGroup ?? {}, settings);
+	};
 }
 
 /** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */
@@ -177,6 +186,7 @@ export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: read
 		blocked,
 		notifyTimeoutUs,
 		vrrpGraceUs,
+		nics: [...new Set(draft.nics)],
 		metrics,
 	};
 }
