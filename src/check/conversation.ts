@@ -35,10 +35,12 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 			if (result !== undefined) settle(result);
 		};
 		const talk = (stream: Socket) => {
+			turn(() => speaker.begin(text => stream.write(text)));
+			// A thousand times a second, neither a timer nor a reader is made for who has no more to ask.
+			if (isOver()) return;
 			look.advance();
 			stream.on('data', bytes => turn(() => speaker.hear(bytes)));
 			stream.on('end', () => turn(() => speaker.end()));
-			turn(() => speaker.begin(text => stream.write(text)));
 		};
 		// Stays for good: a socket may report one more error while it is being destroyed.
 		socket.on('error', error => settle(socketFailure(error)));
