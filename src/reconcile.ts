@@ -24,11 +24,22 @@ import {entriesOf, mapName, type Op} from './xdp/tables.js';
 const COALESCE_US = 0;
 /** After a refused change, and while removed backends wait for their last flow to end. */
 const AGAIN_US = 1_000_000;
+const LOOPBACK_MAC = '00:00:00:00:00:00';
 
 export interface ReconcilerSeams {
 	readonly dataPlane: Pick<
 		DataPlane,
-		'tables' | 'capacity' | 'attach' | 'reattach' | 'forgetGone' | 'apply' | 'countFlows' | 'readBack' | 'restore'
+		| 'tables'
+		| 'capacity'
+		| 'attach'
+		| 'attached'
+		| 'reattach'
+		| 'leaveDrivers'
+		| 'forgetGone'
+		| 'apply'
+		| 'countFlows'
+		| 'readBack'
+		| 'restore'
 	> & {
 		readonly settings: Pick<DataPlane['settings'], 'hz'>;
 	};
@@ -78,11 +89,11 @@ export class Reconciler {
 	 */
 	async configure(config: Config): Promise<readonly string[]> {
 		await this.#refreshLinks();
-		const due = config.globals.dynamicInterfaces ? [] : config.instances;
-		for (const {interface: name} of due) this.#requireLink(name);
+		const due = [...config.instances.map(({interface: name}) => name), ...config.settings.nics];
+		if (!config.globals.dynamicInterfaces) for (const name of due) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
-		for (const {ifindex, name} of this.interfaces()) this.#seams.dataPlane.attach(ifindex, name);
+		for (const link of this.interfaces()) this.#attachTo(link);
 		return this.#run(config);
 	}
 
@@ -149,18 +160,17 @@ export class Reconciler {
 		this.#cancelRelink?.();
 	}
 
-	/** The NICs that should carry the program: where the virtual addresses live and where the backends are. */
+	/** The NICs that should carry the program: where the virtual addresses live, where the backends are, and those named. */
 	interfaces(): Link[] {
 		return this.#interfacesOf(this.#config);
 	}
 
 	#interfacesOf(config: Config | null): Link[] {
-		const names = new Set(
-			config?.instances.flatMap(({interface: name, addresses, excludedAddresses}) => [
-				name,
-				...[...addresses, ...excludedAddresses].map(({device}) => device),
-			]),
-		);
+		const ofInstances = config?.instances.flatMap(({interface: name, addresses, excludedAddresses}) => [
+			name,
+			...[...addresses, ...excludedAddresses].map(({device}) => device),
+		]);
+		const names = new Set([...(ofInstances ?? []), ...(config?.settings.nics ?? [])]);
 		const towardsBackends = this.#seams.nextHops.interfaces();
 		const wanted = [...this.#links.values()].filter(
 			({name, ifindex}) => names.has(name) || towardsBackends.has(ifindex),
@@ -262,7 +272,21 @@ export class Reconciler {
 		const wanted = this.interfaces();
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
 		this.#reattached += wanted.filter(({ifindex}) => gone.has(ifindex) && !this.#refused.has(ifindex)).length;
+		this.#levelModes(wanted);
 		return this.#slots(wanted);
+	}
+
+	/** All drivers have the program, or none: what a driver redirects is lost on its way to a NIC that has no native XDP. */
+	#levelModes(wanted: readonly Link[]): void {
+		const {dataPlane, log} = this.#seams;
+		const modes = dataPlane.attached();
+		const slow = wanted.find(link => leadsOut(link) && modes.get(link.ifindex) === 'generic');
+		if (slow === undefined || ![...modes.values()].includes('native')) return;
+		log.warn(
+			{nic: slow.name},
+			'this NIC has the program in generic mode, where no driver can redirect to: all others get it so, too',
+		);
+		dataPlane.leaveDrivers();
 	}
 
 	#slots(links: readonly Link[]): ReadonlyMap<number, Nic> {
@@ -275,15 +299,21 @@ export class Reconciler {
 	}
 
 	/** One NIC that refuses must not keep the news about backends from the maps. */
-	#attachOne({ifindex, name}: Link): boolean {
+	#attachOne(link: Link): boolean {
+		const {ifindex, name} = link;
 		try {
-			this.#seams.dataPlane.attach(ifindex, name);
+			this.#attachTo(link);
 			return true;
 		} catch (error) {
 			if (!(error instanceof KernelError)) throw error;
 			if (!this.#refused.has(ifindex)) this.#seams.log.error({nic: name, error}, 'a NIC does not take the program');
 			return false;
 		}
+	}
+
+	/** In a bond, drivers show a program their own interfaces and not the bond, whose addresses and neighbours they have. */
+	#attachTo({ifindex, name, kind}: Link): void {
+		this.#seams.dataPlane.attach(ifindex, name, kind === 'bond' ? 'generic' : 'native');
 	}
 
 	#nextHop(address: string, nics: ReadonlyMap<number, Nic>): NextHop | null {
@@ -305,6 +335,11 @@ export class Reconciler {
 			for (const problem of problems) this.#seams.log.error({problem}, 'a part of the configuration is not in force');
 		this.#problems = text;
 	}
+}
+
+/** Whether frames that leave by an interface get anywhere: it does not only carry addresses. */
+function leadsOut({kind, mac}: Link): boolean {
+	return kind !== 'dummy' && mac !== LOOPBACK_MAC;
 }
 
 /** What the interface of a virtual router says, or null for other ones. */

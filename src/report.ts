@@ -6,6 +6,7 @@ import type {
 	CheckReport,
 	HealthReport,
 	InstanceReport,
+	NicStatus,
 	ReloadReport,
 	SharingReport,
 	Status,
@@ -94,8 +95,7 @@ export class Reporter {
 	}
 
 	async status(): Promise<Status> {
-		const {name, clock, dataPlane} = this.#seams;
-		const modes = dataPlane.attached();
+		const {name, clock} = this.#seams;
 		return {
 			name,
 			version: VERSION,
@@ -103,16 +103,21 @@ export class Reporter {
 			uptimeS: Math.floor((clock.nowUs() - this.#startedUs) / 1e6),
 			file: this.#config?.file ?? '',
 			loadedAt: this.#loadedAt,
-			nics: this.#seams.interfaces().flatMap(link => {
-				const mode = modes.get(link.ifindex);
-				return mode === undefined ? [] : [{name: link.name, mode}];
-			}),
+			nics: this.#nics(),
 			health: this.health(),
 			vrrp: await this.vrrp(),
 			sharing: this.#sharing(),
 			notSharing: this.#config?.notSharing ?? null,
 			lastReload: this.#lastReload,
 		};
+	}
+
+	#nics(): NicStatus[] {
+		const modes = this.#seams.dataPlane.attached();
+		return this.#seams.interfaces().flatMap(({name, ifindex}) => {
+			const mode = modes.get(ifindex);
+			return mode === undefined ? [] : [{name, mode}];
+		});
 	}
 
 	#sharing(): SharingReport | null {
@@ -233,6 +238,7 @@ export class Reporter {
 		const vrrp = await this.#vrrp();
 		return {
 			build: {version: VERSION, layoutVersion: settings.layoutVersion},
+			nics: this.#nics(),
 			services: this.#serviceSamples(flows),
 			otherVerdicts: numbers(readVerdicts(maps.verdicts, settings, NO_SERVICE).verdicts),
 			flows: Object.fromEntries([...flows.byState].map(([state, count]) => [flowStateName(state), count])),

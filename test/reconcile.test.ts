@@ -5,6 +5,7 @@ import {NextHops} from '../src/reach/next-hops.js';
 import {Reconciler} from '../src/reconcile.js';
 
 import {BackendState, type FlowState, VirtualFlag} from '../src/xdp/layout.gen.js';
+import type {AttachMode} from '../src/xdp/pins.js';
 import {applyOp, emptyTables, type Op, type Service, type Tables} from '../src/xdp/tables.js';
 
 import {configOf, sound} from './conf/reading.js';
@@ -26,16 +27,33 @@ class FakeDataPlane {
 	readonly capacity = {...CAPACITY, nics: 256};
 	readonly settings = {hz: 250};
 	readonly refusing = new Set<string>();
-	readonly attached = new Set<string>();
+	/** NICs whose drivers have no native XDP. */
+	readonly slow = new Set<string>();
+	readonly modes = new Map<number, {readonly nic: string; readonly mode: AttachMode}>();
 	readonly flows = new Map<number, number>();
 	/** How often NICs that are gone were looked for. */
 	looks = 0;
 	broken = false;
 
-	attach(_ifindex: number, nic: string): 'native' {
+	attach(ifindex: number, nic: string, wanted: AttachMode): AttachMode {
 		if (this.refusing.has(nic)) throw new KernelError('attach program', nic, 'EBUSY');
-		this.attached.add(nic);
-		return 'native';
+		const known = this.modes.get(ifindex);
+		const mode = known?.mode ?? (this.slow.has(nic) ? 'generic' : wanted);
+		this.modes.set(ifindex, {nic, mode});
+		return mode;
+	}
+
+	attached(): ReadonlyMap<number, AttachMode> {
+		return new Map([...this.modes].map(([ifindex, {mode}]) => [ifindex, mode]));
+	}
+
+	leaveDrivers(): void {
+		for (const [ifindex, {nic}] of this.modes) this.modes.set(ifindex, {nic, mode: 'generic'});
+	}
+
+	/** By name, sorted. */
+	nics(): object[] {
+		return [...this.modes.values()].toSorted((a, b) => a.nic.localeCompare(b.nic));
 	}
 
 	forgetGone(): ReadonlySet<number> {
@@ -122,9 +140,66 @@ function settled(): Promise<void> {
 test('a configuration is in force when it resolves', async t => {
 	const {dataPlane, reconciler} = await scene();
 	await reconciler.configure(CONFIG);
-	t.deepEqual([...dataPlane.attached].sort(), ['eth0', 'eth1']);
+	t.deepEqual(dataPlane.nics(), [
+		{nic: 'eth0', mode: 'native'},
+		{nic: 'eth1', mode: 'native'},
+	]);
 	t.deepEqual([...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex).sort(), [ETH0, ETH1]);
 	t.deepEqual(dataPlane.states(), [BackendState.BACKEND_UP]);
+});
+
+test('one NIC without native XDP keeps the program out of all drivers, which is said once', async t => {
+	const {dataPlane, log, reconciler, pass} = await scene();
+	dataPlane.slow.add('eth0');
+	await reconciler.configure(CONFIG);
+	const generic = [
+		{nic: 'eth0', mode: 'generic'},
+		{nic: 'eth1', mode: 'generic'},
+	];
+	t.deepEqual(dataPlane.nics(), generic);
+	reconciler.request();
+	await pass(0);
+	t.deepEqual(dataPlane.nics(), generic);
+	t.is(log.lines.filter(line => line.includes('generic mode')).length, 1);
+});
+
+test('a bond carries the program itself, not its members, and so in generic mode', async t => {
+	const {dataPlane, netlink, log, reconciler} = await scene();
+	netlink.setLink({ifindex: ETH0, name: 'eth0', kind: 'bond'});
+	await reconciler.configure(CONFIG);
+	t.deepEqual(dataPlane.nics(), [
+		{nic: 'eth0', mode: 'generic'},
+		{nic: 'eth1', mode: 'generic'},
+	]);
+	t.is(log.lines.filter(line => line.includes('generic mode')).length, 1);
+});
+
+for (const [what, link] of [
+	['loopback', {mac: '00:00:00:00:00:00'}],
+	['a dummy', {kind: 'dummy'}],
+] as const)
+	test(`an address on ${what} keeps the program out of no driver: no packet leaves there`, async t => {
+		const {dataPlane, netlink, reconciler} = await scene();
+		netlink.setLink({ifindex: ETH0, name: 'eth0', ...link});
+		dataPlane.slow.add('eth0');
+		await reconciler.configure(CONFIG);
+		t.deepEqual(dataPlane.nics(), [
+			{nic: 'eth0', mode: 'generic'},
+			{nic: 'eth1', mode: 'native'},
+		]);
+	});
+
+test('NICs that are named carry the program; one that is not there is told', async t => {
+	const {dataPlane, netlink, reconciler} = await scene();
+	const config = configOf(sound({top: 'lbd { nics uplink }'}));
+	await t.throwsAsync(reconciler.configure(config), {message: /find interface: uplink: ENODEV/});
+	netlink.setLink({ifindex: 7, name: 'uplink'});
+	await reconciler.configure(config);
+	t.deepEqual(dataPlane.nics(), [
+		{nic: 'eth0', mode: 'native'},
+		{nic: 'eth1', mode: 'native'},
+		{nic: 'uplink', mode: 'native'},
+	]);
 });
 
 test('an instance has a lease while its interface is there', async t => {
@@ -194,7 +269,7 @@ test('a NIC that comes later and refuses does not keep the news about backends f
 test('a NIC that comes back with another index is attached again and takes over', async t => {
 	const {netlink, dataPlane, reconciler, pass} = await scene();
 	await reconciler.configure(CONFIG);
-	dataPlane.attached.clear();
+	dataPlane.modes.clear();
 	netlink.removeLink(ETH0);
 	await pass(0);
 	t.deepEqual(
@@ -203,7 +278,7 @@ test('a NIC that comes back with another index is attached again and takes over'
 	);
 	netlink.setLink({ifindex: 9, name: 'eth0'});
 	await pass(0);
-	t.true(dataPlane.attached.has('eth0'));
+	t.is(dataPlane.modes.get(9)?.nic, 'eth0');
 	t.deepEqual([...dataPlane.tables.nics.values()].map(({ifindex}) => ifindex).sort(), [ETH1, 9]);
 });
 

@@ -137,6 +137,22 @@ export function exitCodeOf(diagnostics: readonly Diagnostic[], strict = false): 
 	return first === undefined ? ExitCode.ok : exitCodes[first.code];
 }
 
+/** The configuration is refused; every reason has a place. Without errors, warnings count as such. */
+export class ConfError extends Error {
+	override readonly name = 'ConfError';
+	readonly code = 'conf';
+	readonly diagnostics: readonly Diagnostic[];
+	readonly exitCode: ExitCode;
+	constructor(diagnostics: readonly Diagnostic[], exitCode: ExitCode) {
+		const errors = diagnostics.filter(({severity}) => severity === 'error').length;
+		const warnings = diagnostics.filter(({severity}) => severity === 'warning').length;
+		const [count, noun] = errors > 0 ? [errors, 'error'] : [warnings, 'warning'];
+		super(`${count} ${noun}${count === 1 ? '' : 's'} in the configuration`);
+		this.diagnostics = diagnostics;
+		this.exitCode = exitCode;
+	}
+}
+
 /** Longest excerpt of the configuration that a complaint repeats. */
 const EXCERPT_MAX = 60;
 

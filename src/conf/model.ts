@@ -565,6 +565,8 @@ export interface Settings {
 	readonly notifyTimeoutUs: number;
 	/** How long VRRP goes on without the daemon. */
 	readonly vrrpGraceUs: number;
+	/** That carry the program although neither a virtual address nor a backend leads to them, each once. */
+	readonly nics: readonly string[];
 	/** Where /metrics is served, or null for nowhere but the control socket. */
 	readonly metrics: {readonly address: string; readonly port: number} | null;
 }

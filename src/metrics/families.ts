@@ -26,6 +26,13 @@ export const FAMILIES: readonly Family[] = [
 		],
 	},
 	{
+		name: 'lbd_nic_native',
+		help: 'Whether the driver of the NIC runs the program (1), or the kernel does in its slower generic receive path (0).',
+		type: 'gauge',
+		labels: ['nic'],
+		samples: ({nics}) => nics.map(({name: nic, mode}) => [{nic}, Number(mode === 'native')]),
+	},
+	{
 		name: 'lbd_packets_total',
 		help: 'Packets by service and verdict, that is by the way they left the program. Service "none": of no service.',
 		type: 'counter',

@@ -1,6 +1,8 @@
 /** What the metrics are made of: daemon.ts takes one for each scrape. Numbers are totals since the maps were made. */
 export interface Snapshot {
 	readonly build: {readonly version: string; readonly layoutVersion: number};
+	/** Those that carry the program. */
+	readonly nics: readonly {readonly name: string; readonly mode: string}[];
 	readonly services: readonly ServiceSample[];
 	/** Packets that belong to no service, by verdict. */
 	readonly otherVerdicts: Readonly<Record<string, number>>;

@@ -9,6 +9,8 @@ interface Attachment extends PinnedLink {
 	readonly link: BpfLink;
 }
 
+type Attached = Pick<Attachment, 'link' | 'mode'>;
+
 /** The interfaces that there are, by index. */
 export type Presence = Pick<ReadonlySet<number>, 'has'>;
 
@@ -49,12 +51,15 @@ export class Attachments {
 		this.#pins.removeLink(pinned.path);
 	}
 
-	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
-	attach(ifindex: number, nic: string): AttachMode {
+	/**
+	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
+	 * generic, if need be. KernelError when the NIC refuses it.
+	 */
+	attach(ifindex: number, nic: string, wanted: AttachMode): AttachMode {
 		const known = this.#current.get(ifindex);
 		if (known !== undefined) return known.mode;
 		try {
-			const attachment = this.#adopt(ifindex) ?? this.#create(ifindex, nic);
+			const attachment = this.#adopt(ifindex) ?? this.#create(ifindex, nic, wanted);
 			this.#current.set(ifindex, attachment);
 			return attachment.mode;
 		} catch (error) {
@@ -65,6 +70,22 @@ export class Attachments {
 	/** How each NIC carries the program. */
 	modes(): ReadonlyMap<number, AttachMode> {
 		return new Map([...this.#current].map(([ifindex, {mode}]) => [ifindex, mode]));
+	}
+
+	/**
+	 * Moves the program out of all drivers into the kernel's generic receive path. A NIC has none for the moment between the
+	 * two, as one cannot carry both. Throws BpfError when a NIC refuses.
+	 */
+	leaveDrivers(): void {
+		for (const {ifindex, mode, path, link} of [...this.#current.values()]) {
+			if (mode === 'generic') continue;
+			takeOff(link, this.#pins, path);
+			this.#current.delete(ifindex);
+			const {link: next, mode: generic} = this.#attachGeneric(ifindex);
+			const moved = this.#pin(next, ifindex, generic);
+			if (this.#pinned.delete(path)) this.#pinned.add(moved.path);
+			this.#current.set(ifindex, moved);
+		}
 	}
 
 	/** Puts the program back on NICs from which somebody has taken it. Returns how many that was. */
@@ -128,7 +149,8 @@ export class Attachments {
 
 	/** After `close`: takes the program off the NICs that this run has put it on. */
 	unpin(): void {
-		for (const path of this.#pinned) this.#pins.removeLink(path);
+		for (const {path} of this.#pins.links())
+			if (this.#pinned.has(path)) takeOff(BpfLink.openPinned(path), this.#pins, path);
 	}
 
 	#adopt(ifindex: number): Attachment | null {
@@ -139,8 +161,15 @@ export class Attachments {
 		return inherited;
 	}
 
-	#create(ifindex: number, nic: string): Attachment {
-		const {link, mode} = this.#attachBest(ifindex, nic);
+	#create(ifindex: number, nic: string, wanted: AttachMode): Attachment {
+		const {link, mode} = wanted === 'native' ? this.#attachBest(ifindex, nic) : this.#attachGeneric(ifindex);
+		if (wanted === 'generic') this.#log.warn({nic}, 'attached in generic mode, which is slower: this is no plain NIC');
+		const attachment = this.#pin(link, ifindex, mode);
+		this.#pinned.add(attachment.path);
+		return attachment;
+	}
+
+	#pin(link: BpfLink, ifindex: number, mode: AttachMode): Attachment {
 		const path = this.#pins.link(ifindex, mode);
 		try {
 			link.pin(path);
@@ -148,20 +177,36 @@ export class Attachments {
 			link.close();
 			throw error;
 		}
-		this.#pinned.add(path);
 		return {path, ifindex, mode, link};
 	}
 
-	#attachBest(ifindex: number, nic: string): {readonly link: BpfLink; readonly mode: AttachMode} {
+	#attachBest(ifindex: number, nic: string): Attached {
 		try {
 			return {link: BpfLink.attachXdp(this.#program, ifindex, 'native'), mode: 'native'};
 		} catch (error) {
 			if (!(error instanceof BpfError) || isForeign(error)) throw error;
-			const link = BpfLink.attachXdp(this.#program, ifindex, 'generic');
+			const attached = this.#attachGeneric(ifindex);
 			this.#log.warn({nic, error}, 'no native XDP on this NIC: attached in generic mode, which is slower');
-			return {link, mode: 'generic'};
+			return attached;
 		}
 	}
+
+	#attachGeneric(ifindex: number): Attached {
+		return {link: BpfLink.attachXdp(this.#program, ifindex, 'generic'), mode: 'generic'};
+	}
+}
+
+/**
+ * Takes the program off the NIC of a pinned link, closes the link, and takes the pin away. Of a link that only loses its pin, the kernel lets go
+ * when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next program.
+ */
+export function takeOff(link: BpfLink, pins: Pins, path: string): void {
+	try {
+		link.detach();
+	} finally {
+		link.close();
+	}
+	pins.removeLink(path);
 }
 
 /** Whether the NIC carries somebody else's program, in the mode that was asked for (EBUSY) or in the other one (EEXIST). */

@@ -5,12 +5,12 @@
  */
 import {existsSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
-import {BpfError, type BpfProgram, RawMap} from 'libbpf-ts';
+import {BpfError, BpfLink, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressLength, FAMILIES, type Family} from '../net/address.js';
-import {Attachments, type Presence} from './attachments.js';
+import {Attachments, type Presence, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
@@ -362,9 +362,17 @@ export class DataPlane {
 		this.settings = value;
 	}
 
-	/** Attaches the program to a NIC, or puts it into the link of an earlier run. KernelError when the NIC refuses it. */
-	attach(ifindex: number, nic: string): AttachMode {
-		return this.#attachments.attach(ifindex, nic);
+	/**
+	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
+	 * generic, if need be. KernelError when the NIC refuses it.
+	 */
+	attach(ifindex: number, nic: string, wanted: AttachMode = 'native'): AttachMode {
+		return this.#attachments.attach(ifindex, nic, wanted);
+	}
+
+	/** Moves the program out of all drivers into the kernel's generic receive path, from which packets reach every NIC. */
+	leaveDrivers(): void {
+		this.#attachments.leaveDrivers();
 	}
 
 	/** Once every NIC has the program: takes over what another version has noted until then. */
@@ -514,6 +522,7 @@ export class DataPlane {
 export function unload(name: string): void {
 	const pins = new Pins(name);
 	if (!pins.exist()) throw new KernelError('unload', pins.directory, 'ENOENT', `nothing of "${name}" is loaded`);
+	for (const {path} of pins.links()) takeOff(BpfLink.openPinned(path), pins, path);
 	pins.remove();
 }
 

@@ -302,6 +302,7 @@ for (const [block, settings] of [
 		{flows: 2048, flows6: 4096, persistenceEntries: 1, fragments: 64, metrics: {address: '0.0.0.0', port: 80}},
 	],
 	['lbd { services 4095\nbackends 1000 }', {services: 4095, backends: 1000}],
+	['lbd { nics eth2 eth3\nnics eth2 eth4 }', {nics: ['eth2', 'eth3', 'eth4']}],
 	['lbd { metrics 10.0.0.1 }', {metrics: {address: '10.0.0.1', port: 9633}}],
 ] as const) {
 	test(`settings: ${block.replaceAll('\n', ' ⏎ ')}`, t =>
@@ -315,6 +316,7 @@ for (const [block, settings] of [
 			vrrpGraceUs: 10_000_000,
 			fragments: 16_384,
 			blocked: [],
+			nics: [],
 			metrics: {address: '127.0.0.1', port: 9633},
 			...settings,
 		}));

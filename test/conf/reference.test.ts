@@ -141,6 +141,7 @@ function reference(file: string, role: {email: string; state: 'master' | 'backup
 			blocked: [],
 			notifyTimeoutUs: 60_000_000,
 			vrrpGraceUs: 10_000_000,
+			nics: [],
 			metrics: {address: '127.0.0.1', port: 9633},
 		},
 		services: [

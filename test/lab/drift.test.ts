@@ -3,8 +3,9 @@ import {BpfLink, RawMap} from 'libbpf-ts';
 import {externalVip, vips} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {Pins} from '../../src/xdp/pins.js';
-import {reference} from './jobs.js';
+import {inVersion3, reference} from './jobs.js';
 import {answers, labOfFile, other, startPrimary, test} from './lab-test.js';
+import {allServe} from './observe.js';
 
 const ROUTE = '10.30.0.0/16';
 const STATIC = '10.0.0.33';
@@ -13,12 +14,15 @@ const HELD = 20;
 const SOON_MS = 5000;
 const LATER_MS = 20_000;
 
-const configuration = `${reference.primary.replace(
+const configuration = `${inVersion3(reference.primary, 0.1).replace(
 	'virtual_ipaddress {',
 	`virtual_routes {\n${ROUTE} via 192.168.1.254\n}\nvirtual_ipaddress {`,
 )}\nstatic_ipaddress {\n${STATIC}/24 dev eth1\n}\n`;
 
-const lab = labOfFile({configs: {lb1: configuration}}, startPrimary);
+const lab = labOfFile({configs: {lb1: configuration}}, async built => {
+	await startPrimary(built);
+	await allServe(built.lb1);
+});
 
 /** What `lbd_drift_total` says, by its label. */
 async function drift(): Promise<Readonly<Record<string, number>>> {

@@ -30,6 +30,13 @@ test('backends: state and traffic both ways', async t => {
 	]);
 });
 
+test('a NIC in generic mode is told from one whose driver runs the program', async t => {
+	t.deepEqual(samples(await page(), 'lbd_nic_native'), [
+		'lbd_nic_native{nic="eth0"} 1',
+		'lbd_nic_native{nic="eth1"} 0',
+	]);
+});
+
 test('checks: several of one kind are told apart; no duration before the first result', async t => {
 	const labels = 'service="192.168.1.1:80",backend="10.0.0.72:80"';
 	const text = await page();

@@ -13,6 +13,10 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
 	};
 	return {
 		build: {version: '0.1.0', layoutVersion: 1},
+		nics: [
+			{name: 'eth0', mode: 'native'},
+			{name: 'eth1', mode: 'generic'},
+		],
 		services: [
 			{
 				service: '192.168.1.1:80',

@@ -2,7 +2,7 @@
 import {execFileSync} from 'node:child_process';
 import {BpfLink, BpfObject} from 'libbpf-ts';
 import {KernelError} from '../../src/errors.js';
-import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {type DataPlane, unload} from '../../src/xdp/dataplane.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {compile} from '../addon/fixture.js';
 import {FakeLog} from '../fake/log.js';
@@ -60,6 +60,44 @@ packetTest('generic where there is no native XDP, which is said; the mode outliv
 	t.is(second.attach(LOOPBACK, 'lo'), 'generic');
 });
 
+packetTest('generic where it is asked for, although the driver has native XDP', async t => {
+	const nic = veth(t);
+	const log = new FakeLog();
+	const plane = await open(t, {log});
+	t.is(plane.attach(nic.ifindex, nic.name, 'generic'), 'generic');
+	t.deepEqual(log.take(), ['warn attached in generic mode, which is slower: this is no plain NIC']);
+});
+
+packetTest('out of all drivers: NICs change to generic mode, which outlives the run', async t => {
+	const name = freshName(t);
+	const [taken, own] = [veth(t), veth(t)];
+	const first = await open(t, {name});
+	first.attach(taken.ifindex, taken.name);
+	first.close();
+
+	const second = await open(t, {name});
+	second.attach(taken.ifindex, taken.name);
+	second.attach(own.ifindex, own.name);
+	second.leaveDrivers();
+	second.leaveDrivers();
+	t.deepEqual(modes(second), {[taken.ifindex]: 'generic', [own.ifindex]: 'generic'});
+	const before = pinnedLink(name, taken.ifindex, 'generic');
+	t.deepEqual(
+		new Pins(name).links().map(({mode}) => mode),
+		['generic', 'generic'],
+	);
+	second.discard();
+	t.deepEqual(
+		new Pins(name).links().map(({ifindex}) => ifindex),
+		[taken.ifindex],
+		'what this run has put on it takes back',
+	);
+
+	const third = await open(t, {name});
+	t.is(third.attach(taken.ifindex, taken.name), 'generic');
+	t.is(pinnedLink(name, taken.ifindex, 'generic').id, before.id);
+});
+
 packetTest('a NIC with a program of somebody else is left alone, in whichever mode it has it', async t => {
 	const stranger = BpfObject.open(compile('fixture'));
 	t.teardown(() => stranger.close());
@@ -89,14 +127,23 @@ packetTest('a NIC that does not exist is refused by name', async t => {
 	t.throws(() => plane.attach(987_654, 'eth9'), {instanceOf: KernelError, message: /^attach program: eth9: /});
 });
 
-packetTest('discard takes the program off the NICs that this run has put it on', async t => {
-	const name = freshName(t);
+packetTest('discard takes the program off the NICs that this run has put it on, at once', async t => {
 	const nic = veth(t);
-	const failing = await open(t, {name});
+	const failing = await open(t);
 	failing.attach(nic.ifindex, nic.name);
 	failing.discard();
-	const other = await open(t);
-	t.is(other.attach(nic.ifindex, nic.name), 'native');
+	t.is(BpfLink.attachedXdp(nic.ifindex), 0);
+});
+
+packetTest('unload takes the program off the NICs at once', async t => {
+	const name = freshName(t);
+	const nic = veth(t);
+	const plane = await open(t, {name});
+	plane.attach(nic.ifindex, nic.name);
+	plane.close();
+	t.not(BpfLink.attachedXdp(nic.ifindex), 0);
+	unload(name);
+	t.is(BpfLink.attachedXdp(nic.ifindex), 0);
 });
 
 packetTest('a NIC that goes away and comes back with its old index is attached anew', async t => {

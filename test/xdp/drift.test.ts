@@ -19,7 +19,7 @@ import {FakeLog} from '../fake/log.js';
 import {FakeNetlink} from '../fake/netlink.js';
 import {packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {freshName, open, veth} from './plane.js';
 
 const BACKEND = '10.0.0.71';

@@ -1,7 +1,7 @@
 import {type Args, none, one, several} from '../args.js';
 import type {Place, Protocol, Service, Settings} from '../model.js';
 import {block, type Draft, draftAt, each, full, type Keywords} from '../table.js';
-import {integer, ip, ipv4, type Network, network, seconds, word} from '../values.js';
+import {integer, interfaceName, ip, ipv4, type Network, network, seconds, word} from '../values.js';
 import {port, SERVICES_MAX} from './group.js';
 import {type PolicyDraft, policyKeywords, toPolicy} from './policy.js';
 import {protocol} from './service.js';
@@ -20,6 +20,7 @@ export interface SettingsDraft extends Draft, PolicyDraft {
 	readonly blockFiles: {readonly path: string; readonly place: Place}[];
 	notifyTimeoutUs: number;
 	vrrpGraceUs: number;
+	readonly nics: string[];
 	metrics: Settings['metrics'];
 	sharing: SharingDraft | null;
 	readonly services: ServiceSettingsDraft[];
@@ -54,6 +55,7 @@ export function newSettings(place: Place): SettingsDraft {
 		blockFiles: [],
 		notifyTimeoutUs: 60_000_000,
 		vrrpGraceUs: 10_000_000,
+		nics: [],
 		metrics: {address: '127.0.0.1', port: METRICS_PORT},
 		sharing: null,
 		services: [],
@@ -138,6 +140,9 @@ export const settings: Keywords<SettingsDraft> = {
 	vrrp_grace: full(one(seconds(0, 3600)), (draft, us) => {
 		draft.vrrpGraceUs = us;
 	}),
+	nics: each(several(interfaceName), ({nics}, names) => {
+		nics.push(...names);
+	}),
 	metrics: full(metricsArgs, (draft, metrics) => {
 		draft.metrics = metrics;
 	}),
@@ -181,6 +186,7 @@ export function toSettings(draft: SettingsDraft, hasIpv6: boolean, blocked: read
 		blocked,
 		notifyTimeoutUs,
 		vrrpGraceUs,
+		nics: [...new Set(draft.nics)],
 		metrics,
 	};
 }
