@@ -36,7 +36,7 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 		};
 		const talk = (stream: Socket) => {
 			turn(() => speaker.begin(text => stream.write(text)));
-			// A thousand times a second, neither a timer nor a reader is made for who has no more to ask.
+			// Where the connection was all that is asked for, a thousand times a second, nothing more is made.
 			if (isOver()) return;
 			look.advance();
 			stream.on('data', bytes => turn(() => speaker.hear(bytes)));
