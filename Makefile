@@ -136,8 +136,9 @@ fuzz-vrrp: ts
 test-root: build ## the addon and the data plane in the kernel, and packets through the program
 	unshare --net sh -c 'ip link set lo up && exec $(AVA) "$$@"' ava $(ROOT)
 
+# One file at a time, and its tests one after the other, unless it has a place for each.
 test-lab: setup-lab build
-	$(AVA) --serial --concurrency=1 --timeout=5m $(LAB)
+	$(AVA) --concurrency=1 --timeout=5m $(LAB)
 
 # Not a part of `make test`: without KVM it takes minutes.
 test-6.1: build ## the program on the oldest kernel, Debian 12's own, in a VM (downloads 50 MB once)

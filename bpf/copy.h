@@ -14,7 +14,7 @@
 	(1u << FLOW_ESTABLISHED | 1u << FLOW_FIN_WAIT | 1u << FLOW_CLOSE_WAIT | 1u << FLOW_TIME_WAIT |           \
 	 1u << FLOW_CLOSED | 1u << FLOW_UDP_BOTH_WAYS | 1u << FLOW_ONE_SIDED_ESTABLISHED |                       \
 	 1u << FLOW_ONE_SIDED_CLOSE_WAIT)
-/* Ticks by which a peer's flow must be the younger one: its age was rounded twice. */
+/* Ticks by which a peer's flow must be the younger one, to be sure of it: its age was rounded twice. */
 #define COPY_SLACK 1
 
 static __always_inline __u64 jiffies_of_ms(const struct settings *set, __u32 ms)
@@ -42,43 +42,59 @@ static __always_inline int is_served_by(const struct flow_key *key, __u32 backen
 	       same_address(address_in(service->addr), key_service(key));
 }
 
-/* Remembers a client, unless its entry lasts longer anyhow; enum copy_fate. */
-__noinline int take_client(const struct flow_key *client, __u32 backend, __u64 left)
+/*
+ * Remembers a client, unless our entry is by a later connection of its; enum copy_fate. Which is the later one is told by
+ * their ends. None ends later than one that begins now, but for those from before the service's time was shortened. `news`:
+ * it is of a connection, which a round that repeats an older entry must not undo in the same tick.
+ */
+__noinline int take_client(const struct flow_key *client, __u32 backend, __u64 left, int news)
 {
 	struct settings *set = get_settings();
 	struct flow_hit hit = {};
 
 	if (!client || !set)
 		return COPY_STRANGE;
+	const struct service *service = service_of_backend(backend);
 	__u32 last_tick = (bpf_jiffies64() + left) >> set->coarse_shift;
 	struct flow_slot *slot = find_entry(client, &hit, set);
 	if (!slot)
 		return insert_entry(client, &hit, backend, last_tick) < 0 ? COPY_REFUSED : COPY_TAKEN;
-	if ((__s32)(last_tick - entry_last_tick(hit.word)) <= 0)
+	__u32 ours = entry_last_tick(hit.word);
+	__u32 latest = service ? last_tick_of(service, set) : ours;
+	if ((__s32)(ours - latest) > 0)
+		ours = latest;
+	if ((__s32)(last_tick - ours) < !news)
 		return COPY_KNOWN;
 	__u64 bits = entry_beginning(backend, last_tick);
 	return flow_replace(slot, &hit, FLOW_BACKEND_MASK | FLOW_STAMP_MASK, bits) ? COPY_TAKEN : COPY_REFUSED;
 }
 
-/* Restarts the persistence of a flow's client. */
-__noinline int take_client_of(const struct flow_key *key, __u32 backend)
+/* Restarts the persistence of a flow's client as of when the flow opened, some jiffies ago. */
+__noinline int take_client_of(const struct flow_key *key, __u32 backend, __u64 age)
 {
 	struct backend *theirs = get_backend(backend);
 	const struct service *service = service_of_backend(backend);
 	struct flow_key entry = {};
 
-	if (!key || !theirs || !service || !service->persistence_jiffies)
+	if (!key || !theirs || !service || service->persistence_jiffies <= age)
 		return COPY_KNOWN;
 	name_entry(&entry, service, theirs->service, key_client(key));
-	return take_client(&entry, backend, service->persistence_jiffies);
+	return take_client(&entry, backend, service->persistence_jiffies - age, 1);
 }
 
-/* Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. */
-static __always_inline int gives_way(__u64 word, __u32 age, const struct flow_clock *now)
+/*
+ * Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. Of packets in the same
+ * tick, the one that has ended the flow was the last.
+ */
+static __always_inline int gives_way(__u64 word, __u64 theirs, __u32 age, const struct flow_clock *now)
 {
 	if (word & FLOW_COPY)
 		return 1;
-	return !flow_is_half_open(word) && flow_age(word, now) > (__s32)age + COPY_SLACK;
+	if (flow_is_half_open(word))
+		return 0;
+	if (FLOW_DEAD_STATES >> flow_state(theirs) & 1 && flow_backend(word) == flow_backend(theirs))
+		return flow_age(word, now) + COPY_SLACK >= (__s32)age;
+	return flow_age(word, now) > (__s32)age + COPY_SLACK;
 }
 
 /* Makes the slot that was found or opened what the peer says; enum copy_fate. */
@@ -105,7 +121,7 @@ __noinline int take_flow(const struct flow_key *key, __u64 next_hop, __u64 bits,
 	struct flow_clock now = flow_now(set);
 	enum flow_lookup found = find_flow(key, &hit);
 	if (found == FLOW_HIT)
-		return gives_way(hit.word, age, &now) ? settle_copy(key, &hit, bits) : COPY_KNOWN;
+		return gives_way(hit.word, bits, age, &now) ? settle_copy(key, &hit, bits) : COPY_KNOWN;
 	if (FLOW_DEAD_STATES >> flow_state(bits) & 1)
 		return COPY_KNOWN;
 	struct flow_buckets buckets = buckets_of(key, set);
@@ -139,7 +155,7 @@ __noinline int take_nth_flow(struct xdp_md *ctx, __u32 n)
 		     (__u32)(flow_now(set).coarse - age);
 	int fate = take_flow(&key, next_hop, bits, age);
 	if (opened && fate != COPY_REFUSED)
-		take_client_of(&key, backend);
+		take_client_of(&key, backend, (__u64)age << set->coarse_shift);
 	return fate;
 }
 
@@ -159,7 +175,7 @@ __noinline int take_nth_client(struct xdp_md *ctx, __u32 n)
 	__u64 left = jiffies_of_ms(set, copy->left_ms);
 	struct flow_key entry = {};
 	name_entry(&entry, service, backend->service, address_in(copy->client));
-	return take_client(&entry, id, left < service->persistence_jiffies ? left : service->persistence_jiffies);
+	return take_client(&entry, id, left < service->persistence_jiffies ? left : service->persistence_jiffies, 0);
 }
 
 /* How many copies a frame says it has: its first eight bytes. */

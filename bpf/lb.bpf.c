@@ -215,8 +215,8 @@ SEC("xdp.frags") int lb_unusual(struct xdp_md *ctx)
 
 /*
  * Whether the packet begins its flow again: a connection that is over; a datagram whose backend is down, which no client
- * would notice; a SYN whose backend is down, if the service has it so. Where a reset is due, the flow is over with it, so
- * that the client can begin again at once.
+ * would notice; a SYN whose backend is down, if the service has it so; or one in a flow of which only a peer has told: it may
+ * have missed the end. Where a reset is due, the flow is over with it, so that the client can begin again at once.
  */
 static __always_inline int is_opened_anew(const struct packet *p, struct new_flow *new)
 {
@@ -225,9 +225,10 @@ static __always_inline int is_opened_anew(const struct packet *p, struct new_flo
 	if (FLOW_DEAD_STATES >> flow_state(new->hit.word) & 1)
 		return opens;
 	int fate = fate_of_flows(flow_backend(new->hit.word));
-	if (fate == FAILED_KEEP)
+	int hearsay = p->tcp && opens && new->hit.word & FLOW_COPY;
+	if (fate == FAILED_KEEP && !hearsay)
 		return 0;
-	int anew = !p->tcp || (fate == FAILED_RESCHEDULE && opens);
+	int anew = !p->tcp || hearsay || (fate == FAILED_RESCHEDULE && opens);
 	if (anew || is_reset(fate))
 		close_flow(&new->key, &new->hit);
 	return anew;

@@ -479,7 +479,7 @@ struct share_head {
 
 /* Of a copy. */
 enum copy_flag {
-	COPY_OPENED = 1, /* the flow has just opened: its client's persistence starts anew */
+	COPY_OPENED = 1, /* the flow has opened at that age: its client's persistence started anew then */
 };
 
 /* A flow of a peer's: what crosses the wire (src/sync/wire.ts), but with our numbers of backend and NIC. */

@@ -35,6 +35,10 @@ export interface StreamOptions extends Omit<RequestOptions, 'from' | 'fromPort'>
 
 const STREAM_TIMEOUT_MS = 900; // below TCP's first retransmission of a SYN (1 s), so that a lost SYN is a lost request
 const STREAM_ADDRESSES = 250;
+/** By then every test is over. */
+const DOWNLOAD_TIMEOUT_MS = 300_000;
+/** Connections that are opened, or asked, at a time: of more, the last ones would wait for the generator. */
+const AT_ONCE = 50;
 
 interface Pending {
 	readonly outcomes: Outcome[];
@@ -179,6 +183,11 @@ export class Client {
 		return this.#stream({kind: 'datagrams', request, periodMs: options.periodMs ?? 20});
 	}
 
+	/** A request whose answer takes its time: the outcomes say how far it was when a piece came, the last one how it ended. */
+	download(options: RequestOptions = {}): Stream {
+		return this.#stream({kind: 'download', request: this.#request({timeoutMs: DOWNLOAD_TIMEOUT_MS, ...options})});
+	}
+
 	#stream(command: WithoutId<Command>): Stream {
 		const generator = this.#next();
 		const outcomes: Outcome[] = [];
@@ -207,6 +216,11 @@ export class Client {
 		};
 	}
 
+	/** Opens many. */
+	async holdMany(count: number, options: RequestOptions = {}): Promise<HeldConnection[]> {
+		return inBatches(Array.from({length: count}), () => this.hold(options));
+	}
+
 	async end(): Promise<void> {
 		await Promise.all(this.#generators.map(generator => generator.end()));
 	}
@@ -227,6 +241,17 @@ export class Client {
 			timeoutMs: options.timeoutMs ?? 5000,
 		};
 	}
+}
+
+/** Does something with connections, not with all of them at once; resolves to what came of it, in their order. */
+export async function inBatches<One, Result>(
+	all: readonly One[],
+	act: (one: One) => Promise<Result>,
+): Promise<Result[]> {
+	const results: Result[] = [];
+	for (let at = 0; at < all.length; at += AT_ONCE)
+		results.push(...(await Promise.all(all.slice(at, at + AT_ONCE).map(act))));
+	return results;
 }
 
 function only(outcomes: readonly Outcome[]): Outcome {

@@ -77,10 +77,10 @@ export class Daemon {
 		return [...byPid.values()].filter(isAlive);
 	}
 
-	/** Ends it with all its children at once, without a word of warning. */
+	/** Ends it with all its children at once, without a word of warning: none sees another one end, and takes leave or starts it. */
 	async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
 		const victims = this.#family();
-		for (const victim of victims) signal(victim, name);
+		for (const step of ['SIGSTOP', name, 'SIGCONT'] as const) for (const victim of victims) signal(victim, step);
 		await this.#gone(victims);
 	}
 

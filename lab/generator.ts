@@ -9,14 +9,25 @@ import type {Command, Outcome, Reply, Request} from './protocol.js';
 import {monotonicMs} from './wait.js';
 
 const BODY_BYTES = 256;
+/**
+ * A connection that stands says nothing unless it is asked to. Node's own probes come every second, and ten without an answer
+ * end the connection, however patient its owner is with a server that is away.
+ */
+const NO_PROBES_MS = 3_600_000;
 
 function reply(id: number, outcomes: readonly Outcome[], last = true): void {
 	const message: Reply = {id, outcomes, last};
 	process.send?.(message);
 }
 
+/** Whoever looks at an answer while it comes, and may end it. */
+interface Follower {
+	readonly signal: AbortSignal;
+	onPiece(soFar: Outcome): void;
+}
+
 /** One request; `agent` false means a connection of its own. Resolves in any case. */
-function ask(request: Request, agent: Agent | false): Promise<Outcome> {
+function ask(request: Request, agent: Agent | false, follower?: Follower): Promise<Outcome> {
 	const startedMs = monotonicMs();
 	return new Promise(resolve => {
 		let body = '';
@@ -28,20 +39,20 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			if (nowMs - heardMs > stall.ms) stall = {startedMs: heardMs, ms: nowMs - heardMs};
 			heardMs = nowMs;
 		};
+		const outcome = (status: number | null, error: string | null): Outcome => ({
+			from: request.from,
+			status,
+			body: body.split(/[\n\0]/, 1)[0] ?? '',
+			bytes,
+			error,
+			startedMs,
+			ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
+			stall,
+		});
 		const finish = (status: number | null, error: string | null) => {
 			clearTimeout(deadline);
 			heard();
-			const firstLine = body.split(/[\n\0]/, 1)[0] ?? '';
-			resolve({
-				from: request.from,
-				status,
-				body: firstLine,
-				bytes,
-				error,
-				startedMs,
-				ms: Math.round((monotonicMs() - startedMs) * 1000) / 1000,
-				stall,
-			});
+			resolve(outcome(status, error));
 		};
 		const outgoing = httpRequest({
 			host: request.to,
@@ -50,6 +61,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 			localAddress: request.from,
 			localPort: request.fromPort,
 			agent,
+			signal: follower?.signal,
 		});
 		const deadline = setTimeout(
 			() => outgoing.destroy(Object.assign(new Error('deadline'), {code: 'ETIMEDOUT'})),
@@ -62,6 +74,7 @@ function ask(request: Request, agent: Agent | false): Promise<Outcome> {
 				heard();
 				bytes += chunk.length;
 				if (body.length < BODY_BYTES) body += chunk.toString('latin1', 0, BODY_BYTES);
+				follower?.onPiece(outcome(incoming.statusCode ?? null, null));
 			});
 			incoming.once('error', fail);
 			incoming.once('end', () => finish(incoming.statusCode ?? null, null));
@@ -107,6 +120,16 @@ function stream(id: number, requests: readonly Request[], periodMs: number): voi
 	streams.set(id, async () => {
 		clearInterval(timer);
 		await Promise.all(underWay);
+	});
+}
+
+function download(id: number, request: Request): void {
+	const end = new AbortController();
+	const follower = {signal: end.signal, onPiece: (soFar: Outcome) => reply(id, [soFar], false)};
+	const ended = ask(request, false, follower).then(outcome => reply(id, [outcome], false));
+	streams.set(id, () => {
+		end.abort();
+		return ended;
 	});
 }
 
@@ -157,12 +180,14 @@ async function perform(command: Command): Promise<void> {
 			return stream(command.id, command.requests, command.periodMs);
 		case 'datagrams':
 			return datagrams(command.id, command.request, command.periodMs);
+		case 'download':
+			return download(command.id, command.request);
 		case 'stop':
 			await streams.get(command.stream)?.();
 			streams.delete(command.stream);
 			return reply(command.id, []);
 		case 'hold': {
-			const connection = new Agent({keepAlive: true, maxSockets: 1});
+			const connection = new Agent({keepAlive: true, keepAliveMsecs: NO_PROBES_MS, maxSockets: 1});
 			connections.set(command.id, connection);
 			return reply(command.id, [await ask(command.request, connection)]);
 		}

@@ -86,9 +86,13 @@ function netnsLink(namespace: string): string {
 	return inode === undefined ? '' : `net:[${inode}]`;
 }
 
-/** What a running program calls itself, without what it says behind. */
+/** What a running program calls itself, without what it says behind; '' for one that is gone. */
 export function titleOf(pid: number): string {
-	return readFileSync(`/proc/${pid}/comm`, 'latin1').trim().split(' ')[0] ?? '';
+	try {
+		return readFileSync(`/proc/${pid}/comm`, 'latin1').trim().split(' ')[0] ?? '';
+	} catch {
+		return '';
+	}
 }
 
 /** Whether a signal is heard by the program that has this pid, and does not just end it (`SigCgt`, proc(5)). */

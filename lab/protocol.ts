@@ -18,7 +18,7 @@ export interface Outcome {
 	/** The first line of the body: the laboratory's web servers answer with their name. */
 	readonly body: string;
 	readonly bytes: number;
-	/** Of the kernel (ECONNREFUSED, ECONNRESET, …) or ETIMEDOUT; null when an answer came. */
+	/** Of the kernel (ECONNREFUSED, ECONNRESET, …), ETIMEDOUT, or ABORT_ERR of a download that was stopped; null when an answer came. */
 	readonly error: string | null;
 	/** CLOCK_MONOTONIC, see `monotonicMs`. */
 	readonly startedMs: number;
@@ -35,6 +35,8 @@ export type Command =
 	| {readonly kind: 'stream'; readonly id: number; readonly requests: readonly Request[]; readonly periodMs: number}
 	/** A datagram every `periodMs`, all of one flow, until `stop`; the port of its own is the system's choice. */
 	| {readonly kind: 'datagrams'; readonly id: number; readonly request: Request; readonly periodMs: number}
+	/** One request whose answer takes its time: reports how far it is at each piece that comes, until its end or `stop`. */
+	| {readonly kind: 'download'; readonly id: number; readonly request: Request}
 	| {readonly kind: 'stop'; readonly id: number; readonly stream: number}
 	/** A connection that stays; `ask` uses it again, `close` ends it. */
 	| {readonly kind: 'hold'; readonly id: number; readonly request: Request}

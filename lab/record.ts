@@ -70,9 +70,12 @@ function ownerFile(directory: string): string {
 	return join(directory, 'owner.json');
 }
 
+/** At once: who reads half of it takes the laboratory for an abandoned one. */
 function writeOwner(directory: string, kept: boolean): void {
 	const owner: Owner = {...identify(process.pid), kept};
-	writeFileSync(ownerFile(directory), `${JSON.stringify(owner)}\n`);
+	const [file, draft] = [ownerFile(directory), `${ownerFile(directory)}.new`];
+	writeFileSync(draft, `${JSON.stringify(owner)}\n`);
+	renameSync(draft, file);
 }
 
 /** Takes an id for this program and returns the laboratory's directory. The directory appears with its owner in it, never without. */

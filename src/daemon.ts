@@ -5,13 +5,13 @@
 import {fileURLToPath} from 'node:url';
 import {checkerFor} from './check/checkers.js';
 import {CheckRunner} from './check/runner.js';
-import {type Diagnostic, exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
+import {ConfError, type Diagnostic, exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
 import type {Config} from './conf/model.js';
 import {lockName} from './control/lock.js';
 import {type PlanReport, type ReloadOutcome, socketPath, vrrpSocketPath} from './control/protocol.js';
 import {serveControl} from './control/server.js';
 import {DriftWatch} from './drift.js';
-import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
+import {ControlError, ExitCode, KernelError} from './errors.js';
 import type {Host} from './host/host.js';
 import type {Log} from './log.js';
 import {Metrics} from './metrics/metrics.js';

@@ -1,13 +1,15 @@
-/** Watches that the maps stay as they were written: whoever else changes them, by accident or on purpose, is noticed. */
+/** Watches that maps and NICs stay as they were left: whoever else changes them, by accident or on purpose, is noticed. */
 import type {Cancel, Clock} from './host/host.js';
 import type {Log} from './log.js';
 import type {Reconciler} from './reconcile.js';
 
 /** After the end of one comparison, which at 1,000 services of 10 backends takes some 0.1 s of CPU, the next begins. */
 const COMPARE_US = 10_000_000;
+/** The kernel sends no event when a link is detached; to ask for one takes microseconds. */
+const LINKS_US = 100_000;
 
 export interface DriftSeams {
-	readonly reconciler: Pick<Reconciler, 'repair'>;
+	readonly reconciler: Pick<Reconciler, 'reattach' | 'repair'>;
 	readonly clock: Clock;
 	readonly log: Log;
 }
@@ -16,12 +18,13 @@ export interface DriftSeams {
 export class DriftWatch {
 	readonly #seams: DriftSeams;
 	readonly #counts = new Map<string, number>();
-	#cancel: Cancel = () => {};
+	readonly #cancels = new Map<string, Cancel>();
 	#stopped = false;
 
 	constructor(seams: DriftSeams) {
 		this.#seams = seams;
-		this.#schedule();
+		this.#scheduleLinks();
+		this.#scheduleMaps();
 	}
 
 	/** Entries that were not as they had been written, by the name of the map; `links` and `pins` are no maps, but watched as well. */
@@ -31,23 +34,39 @@ export class DriftWatch {
 
 	stop(): void {
 		this.#stopped = true;
-		this.#cancel();
+		for (const cancel of this.#cancels.values()) cancel();
 	}
 
-	#schedule(): void {
-		if (!this.#stopped) this.#cancel = this.#seams.clock.after(COMPARE_US, 'compare maps', () => void this.#compare());
+	#scheduleLinks(): void {
+		this.#after(LINKS_US, 'look at links', () => this.#lookAtLinks());
+	}
+
+	#scheduleMaps(): void {
+		this.#after(COMPARE_US, 'compare maps', () => void this.#compare());
+	}
+
+	#after(us: number, name: string, act: () => void): void {
+		if (!this.#stopped) this.#cancels.set(name, this.#seams.clock.after(us, name, act));
+	}
+
+	#lookAtLinks(): void {
+		const links = this.#seams.reconciler.reattach();
+		if (links > 0) this.#repaired('links', links);
+		this.#scheduleLinks();
 	}
 
 	async #compare(): Promise<void> {
 		const {reconciler, log} = this.#seams;
 		try {
-			for (const [map, entries] of await reconciler.repair()) {
-				this.#counts.set(map, (this.#counts.get(map) ?? 0) + entries);
-				log.warn({map, entries}, 'somebody else has changed what is ours: repaired');
-			}
+			for (const [map, entries] of await reconciler.repair()) this.#repaired(map, entries);
 		} catch (error) {
 			if (!this.#stopped) log.error({error}, 'the maps could not be compared with what they should hold');
 		}
-		this.#schedule();
+		this.#scheduleMaps();
+	}
+
+	#repaired(map: string, entries: number): void {
+		this.#counts.set(map, (this.#counts.get(map) ?? 0) + entries);
+		this.#seams.log.warn({map, entries}, 'somebody else has changed what is ours: repaired');
 	}
 }

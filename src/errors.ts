@@ -1,5 +1,3 @@
-import type {Diagnostic} from './conf/diagnostics.js';
-
 /** What `lbd` and `lbctl` exit with; docs/operations.md lists them for scripts. */
 export const ExitCode = {
 	ok: 0,
@@ -21,22 +19,6 @@ export const ExitCode = {
 	bug: 70,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
-
-/** The configuration is refused; every reason has a place. Without errors, warnings count as such. */
-export class ConfError extends Error {
-	override readonly name = 'ConfError';
-	readonly code = 'conf';
-	readonly diagnostics: readonly Diagnostic[];
-	readonly exitCode: ExitCode;
-	constructor(diagnostics: readonly Diagnostic[], exitCode: ExitCode) {
-		const errors = diagnostics.filter(({severity}) => severity === 'error').length;
-		const warnings = diagnostics.filter(({severity}) => severity === 'warning').length;
-		const [count, noun] = errors > 0 ? [errors, 'error'] : [warnings, 'warning'];
-		super(`${count} ${noun}${count === 1 ? '' : 's'} in the configuration`);
-		this.diagnostics = diagnostics;
-		this.exitCode = exitCode;
-	}
-}
 
 /** The kernel refused an operation: `operation: object: errno (hint)`. */
 export class KernelError extends Error {

@@ -2,13 +2,13 @@
 import {accessSync, constants, rmSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {parseArgs} from 'node:util';
-import {exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
+import {ConfError, exitCodeOf, formatDiagnostic} from './conf/diagnostics.js';
 import {Excerpts} from './conf/excerpt.js';
 import type {Machine} from './conf/machine.js';
 import type {Config} from './conf/model.js';
 import {readConfig} from './conf/read.js';
 import {Daemon} from './daemon.js';
-import {ConfError, ControlError, ExitCode, KernelError} from './errors.js';
+import {ControlError, ExitCode, KernelError} from './errors.js';
 import {realFiles} from './host/real/files.js';
 import {keepHeapSmall} from './host/real/heap.js';
 import {realHost} from './host/real/host.js';

@@ -5,14 +5,14 @@
 import type {Config} from './conf/model.js';
 import type {ChangeReport} from './control/protocol.js';
 import {changes} from './plan/changes.js';
-import {Ids} from './plan/ids.js';
-import {type Live, type TouchedChange, touched} from './plan/touched.js';
+import {type Count, type Live, type TouchedChange, touched} from './plan/touched.js';
 import type {Reconciler} from './reconcile.js';
 import type {DataPlane} from './xdp/dataplane.js';
-import {type BackendId, entriesOf, type ServiceId} from './xdp/tables.js';
+import {nameOf} from './xdp/reader.js';
+import {type BackendId, entriesOf, type Tables} from './xdp/tables.js';
 
 export interface PreviewSeams {
-	readonly dataPlane: Pick<DataPlane, 'tables' | 'capacity' | 'countFlows' | 'countPersistence'>;
+	readonly dataPlane: Pick<DataPlane, 'tables' | 'countFlows' | 'countPersistence'>;
 	readonly reconciler: Pick<Reconciler, 'plan'>;
 }
 
@@ -27,7 +27,7 @@ export interface Preview {
 export async function preview(before: Config, after: Config, seams: PreviewSeams): Promise<Preview> {
 	const {ops, problems} = seams.reconciler.plan(after);
 	const differences = changes(before, after);
-	const live = differences.length === 0 ? NOBODY : await liveOf(before, seams);
+	const live = differences.length === 0 ? NOBODY : liveOf(seams.dataPlane);
 	return {
 		changes: touched(differences, before, after, live).map(report),
 		mapEntries: ops.reduce((sum, op) => sum + entriesOf(op), 0),
@@ -41,51 +41,28 @@ function report({service: _, backend: __, itself: ___, ...change}: TouchedChange
 	return change;
 }
 
-/** Counts what there is, by the names of the configuration. */
-async function liveOf(config: Config, {dataPlane}: PreviewSeams): Promise<Live> {
-	const names = namesOf(config, dataPlane);
-	const entries = dataPlane.countPersistence();
+/** Counts what there is. */
+function liveOf(dataPlane: PreviewSeams['dataPlane']): Live {
 	return {
-		connections: counter(dataPlane.countFlows().byBackend, names),
-		persistenceEntries: counter(entries, names),
+		connections: counter(dataPlane.countFlows().byBackend, dataPlane.tables),
+		persistenceEntries: counter(dataPlane.countPersistence(), dataPlane.tables),
 	};
 }
 
-interface Names {
-	readonly services: ReadonlyMap<string, ServiceId>;
-	/** By `SERVICE BACKEND`. */
-	readonly backends: ReadonlyMap<string, BackendId>;
-	/** Those of a service, which a reload may have removed before. */
-	readonly serviceOf: (backend: BackendId) => ServiceId | undefined;
-}
-
-function namesOf({services}: Config, {tables, capacity}: PreviewSeams['dataPlane']): Names {
-	const ids = new Ids(tables, capacity);
-	const names = {services: new Map<string, ServiceId>(), backends: new Map<string, BackendId>()};
-	for (const service of services) {
-		const id = ids.service(service);
-		if (id === null) continue;
-		names.services.set(service.name, id);
-		const all = service.sorryServer === null ? service.backends : [...service.backends, service.sorryServer.backend];
-		for (const backend of all) {
-			const backendId = ids.backend(id, backend);
-			if (backendId !== null) names.backends.set(`${service.name} ${backend.name}`, backendId);
-		}
-	}
-	return {...names, serviceOf: backend => tables.backends.get(backend)?.service};
-}
-
-function counter(byBackend: ReadonlyMap<BackendId, number>, names: Names): Live['connections'] {
-	const byService = new Map<ServiceId | undefined, number>();
-	let all = 0;
-	for (const [backend, count] of byBackend) {
-		const service = names.serviceOf(backend);
-		byService.set(service, (byService.get(service) ?? 0) + count);
-		all += count;
-	}
-	return (service, backend) => {
-		if (service === null) return all;
-		const id = backend === null ? names.services.get(service) : names.backends.get(`${service} ${backend}`);
-		return id === undefined ? 0 : ((backend === null ? byService : byBackend).get(id) ?? 0);
+/** Looks counts up by what the configuration calls backends and their services. */
+function counter(byBackend: ReadonlyMap<BackendId, number>, {services, backends}: Tables): Count {
+	const counts = new Map<string | null, Map<string | null, number>>();
+	const add = (service: string | null, backend: string | null, count: number): void => {
+		const ofService = counts.get(service) ?? new Map<string | null, number>();
+		counts.set(service, ofService.set(backend, (ofService.get(backend) ?? 0) + count));
 	};
+	for (const [id, count] of byBackend) {
+		add(null, null, count);
+		const backend = backends.get(id);
+		const service = backend && services.get(backend.service);
+		if (backend === undefined || service === undefined) continue;
+		add(nameOf(service), null, count);
+		add(nameOf(service), nameOf(backend), count);
+	}
+	return (service, backend) => counts.get(service)?.get(backend) ?? 0;
 }

@@ -32,6 +32,7 @@ export interface ReconcilerSeams {
 		| 'capacity'
 		| 'attach'
 		| 'attached'
+		| 'reattach'
 		| 'leaveDrivers'
 		| 'forgetGone'
 		| 'apply'
@@ -71,7 +72,7 @@ export class Reconciler {
 	#problems = '';
 	/** NICs that have refused the program, so that each is reported once. */
 	#refused: ReadonlySet<number> = new Set();
-	/** How often a look, before `repair`, has put the program back on a NIC. */
+	/** How often a look, before `reattach`, has put the program back on a NIC. */
 	#reattached = 0;
 
 	constructor(seams: ReconcilerSeams) {
@@ -106,15 +107,20 @@ export class Reconciler {
 		return {ops: diff(dataPlane.tables, tables), problems};
 	}
 
+	/** Puts the program back on NICs from which somebody has taken it, and says how many those were since the last time. */
+	reattach(): number {
+		const found = this.#reattached + this.#seams.dataPlane.reattach(this.#links);
+		this.#reattached = 0;
+		return found;
+	}
+
 	/**
-	 * Undoes what somebody else has done to maps, pins and links since they were written, and says to how many entries of
+	 * Undoes what somebody else has done to maps and pins since they were written, and says to how many entries of
 	 * which: state that packets make, such as flows, is nobody's to compare.
 	 */
 	async repair(): Promise<ReadonlyMap<string, number>> {
 		const {dataPlane} = this.#seams;
-		const repaired = new Map(dataPlane.restore(new Set(this.#links.keys())));
-		if (this.#reattached > 0) repaired.set('links', (repaired.get('links') ?? 0) + this.#reattached);
-		this.#reattached = 0;
+		const repaired = new Map(dataPlane.restore(this.#links));
 		const actual = await dataPlane.readBack();
 		const ops = actual === null || this.#closed ? [] : diff(actual, dataPlane.tables);
 		dataPlane.apply(ops);

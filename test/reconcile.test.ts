@@ -78,6 +78,10 @@ class FakeDataPlane {
 		return this.restored;
 	}
 
+	reattach(): number {
+		return 0;
+	}
+
 	countFlows() {
 		return {byBackend: this.flows, activeByBackend: this.flows, byState: new Map<FlowState, number>()};
 	}
@@ -376,9 +380,9 @@ test('what somebody else has changed in the maps is put back, whatever the plan 
 	dataPlane.found.serviceKeys.clear();
 	dataPlane.found.services.set(7, [...wanted.services.values()][0] as Service);
 	dataPlane.found.turns.clear();
-	dataPlane.restored.set('links', 1);
+	dataPlane.restored.set('pins', 1);
 	t.deepEqual(Object.fromEntries(await reconciler.repair()), {
-		links: 1,
+		pins: 1,
 		backends: 1,
 		services: 1,
 		services_by_key: 1,

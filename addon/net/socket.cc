@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "args.h"
-#include "watcher.h"
 
 namespace {
 

@@ -7,11 +7,10 @@
 #include <napi.h>
 
 #include "fd.h"
-
-struct Watcher;
+#include "watcher.h"
 
 /** A datagram socket of any family on the event loop. A collected one closes itself; a listened-to one is kept alive. */
-class Socket : public Napi::ObjectWrap<Socket> {
+class Socket : public Napi::ObjectWrap<Socket>, public Watched {
  public:
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Open(const Napi::CallbackInfo& info);
@@ -19,10 +18,8 @@ class Socket : public Napi::ObjectWrap<Socket> {
   explicit Socket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Socket>(info) {}
   ~Socket() override;
 
-  /** From the watcher: something waits, an error perhaps. */
-  void Readable();
-  /** From the watcher: it has stopped. */
-  void Unwatched() { watcher_ = nullptr; }
+  void Readable() override;
+  void Unwatched() override { watcher_ = nullptr; }
 
  private:
   Napi::Value SetOption(const Napi::CallbackInfo& info);

@@ -2,9 +2,7 @@
 
 #include <utility>
 
-#include "socket.h"
-
-Watcher* Watcher::Start(napi_env env, int fd, Socket* socket, int* status) {
+Watcher* Watcher::Start(napi_env env, int fd, Watched* watched, int* status) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   auto* watcher = new Watcher;
@@ -14,7 +12,7 @@ Watcher* Watcher::Start(napi_env env, int fd, Socket* socket, int* status) {
     return nullptr;
   }
   watcher->poll_.data = watcher;
-  watcher->socket_ = socket;
+  watcher->watched_ = watched;
   // A worker that ends with open sockets must not leave a handle in its loop.
   napi_add_async_cleanup_hook(env, OnCleanup, watcher, &watcher->hook_);
   uv_poll_start(&watcher->poll_, UV_READABLE, OnPoll);
@@ -22,7 +20,7 @@ Watcher* Watcher::Start(napi_env env, int fd, Socket* socket, int* status) {
 }
 
 void Watcher::Stop() {
-  if (socket_ != nullptr) std::exchange(socket_, nullptr)->Unwatched();
+  if (watched_ != nullptr) std::exchange(watched_, nullptr)->Unwatched();
   auto* poll = reinterpret_cast<uv_handle_t*>(&poll_);
   if (!uv_is_closing(poll)) uv_close(poll, OnClosed);
 }
@@ -42,7 +40,7 @@ void Watcher::KeepLoop(bool keep) {
 void Watcher::OnPoll(uv_poll_t* poll, int status, int) {
   auto* watcher = static_cast<Watcher*>(poll->data);
   if (status < 0) uv_poll_start(poll, UV_READABLE, OnPoll);
-  watcher->socket_->Readable();
+  watcher->watched_->Readable();
 }
 
 void Watcher::OnCleanup(napi_async_cleanup_hook_handle, void* watcher) { static_cast<Watcher*>(watcher)->Stop(); }

@@ -4,14 +4,21 @@
 #include <node_api.h>
 #include <uv.h>
 
-class Socket;
+/** Whose descriptor is watched. */
+struct Watched {
+  virtual ~Watched() = default;
+  /** Something waits, an error perhaps. */
+  virtual void Readable() = 0;
+  /** The watcher has stopped. */
+  virtual void Unwatched() = 0;
+};
 
-/** The poll handle of a socket. libuv owns it until its close callback has run, hence a life of its own. */
+/** The poll handle of a descriptor. libuv owns it until its close callback has run, hence a life of its own. */
 struct Watcher {
   /** Starts watching; null with `status` set when the loop refuses the descriptor. */
-  static Watcher* Start(napi_env env, int fd, Socket* socket, int* status);
+  static Watcher* Start(napi_env env, int fd, Watched* watched, int* status);
 
-  /** No callback comes any more, the socket forgets the watcher, and the watcher frees itself. */
+  /** No callback comes any more, the watched forgets the watcher, and the watcher frees itself. */
   void Stop();
   void KeepLoop(bool keep);
 
@@ -22,7 +29,7 @@ struct Watcher {
 
   uv_poll_t poll_;
   napi_async_cleanup_hook_handle hook_;
-  Socket* socket_;
+  Watched* watched_;
 };
 
 #endif

@@ -1,3 +1,5 @@
+import type {Scripts, SmallFiles} from '../host/host.js';
+
 /** Why a check did not pass. The same words label the metric and stand in `lbctl backends`. */
 export type Reason =
 	| 'refused'
@@ -91,4 +93,10 @@ export interface Checker {
 	readonly late?: Result;
 	/** Resolves, never rejects for what a backend does. Lets go of everything when the look's `signal` fires. */
 	check(look: Look): Promise<Result>;
+}
+
+/** What the checkers need of the host, beside sockets. */
+export interface Means {
+	readonly scripts: Scripts;
+	readonly smallFiles: SmallFiles;
 }

@@ -1,6 +1,5 @@
 import type {Check} from '../conf/model.js';
-import type {Scripts, SmallFiles} from '../host/host.js';
-import type {Checker} from './checker.js';
+import type {Checker, Means} from './checker.js';
 import {dnsChecker} from './dns.js';
 import {fileChecker} from './file.js';
 import {httpChecker} from './http.js';
@@ -9,12 +8,6 @@ import {pingChecker} from './ping.js';
 import {smtpChecker} from './smtp.js';
 import {tcpChecker} from './tcp.js';
 import {udpChecker} from './udp.js';
-
-/** What the checkers need of the host, beside sockets. */
-export interface Means {
-	readonly scripts: Scripts;
-	readonly smallFiles: SmallFiles;
-}
 
 type Makers = {readonly [Kind in Check['kind']]: (check: Extract<Check, {kind: Kind}>, means: Means) => Checker};
 

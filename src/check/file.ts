@@ -1,7 +1,6 @@
 import type {FileCheck} from '../conf/model.js';
 import type {SmallFiles} from '../host/host.js';
-import {type Checker, failed, type Result} from './checker.js';
-import type {Means} from './checkers.js';
+import {type Checker, failed, type Means, type Result} from './checker.js';
 
 /** A file is read in less, unless its disk is gone. */
 const TIMEOUT_US = 5_000_000;

@@ -1,7 +1,6 @@
 import type {MiscCheck} from '../conf/model.js';
 import type {ScriptEnd} from '../host/host.js';
-import {type Checker, failed, type Result} from './checker.js';
-import type {Means} from './checkers.js';
+import {type Checker, failed, type Means, type Result} from './checker.js';
 
 /** How much longer than its time a script may take to be ended. */
 const END_US = 5_000_000;

@@ -11,7 +11,7 @@ import {NameResolver} from './keywords/iproute-values.js';
 import {toLinkDelays} from './keywords/link-delays.js';
 import {RulePriorities} from './keywords/rule.js';
 import {toServices} from './keywords/services.js';
-import {toSettings} from './keywords/settings.js';
+import {policies, toSettings} from './keywords/settings.js';
 import {toStatics} from './keywords/statics.js';
 import {toSyncGroup} from './keywords/sync-group.js';
 import {type ConfigDraft, newConfig, top} from './keywords/top.js';
@@ -27,10 +27,19 @@ import {keywordHomes, TableReader} from './table.js';
 const FILE = 'the file';
 const homes = keywordHomes(top, FILE);
 
-/** What the tree of a file means by the keyword table, with all defaults; null if there is an error. `files` is for block lists and the names of routing tables. */
-export function compile(file: string, statements: readonly Statement[], files: Files, report: Report): Config | null {
-	const draft = newConfig({file, line: 1, column: 1});
-	new TableReader(homes, report).read(statements, top, draft, FILE);
+/** What a file says before its first line. */
+export function newDraft(file: string): ConfigDraft {
+	return newConfig({file, line: 1, column: 1});
+}
+
+/** Adds what a statement of the file means by the keyword table. */
+export function readStatement(statement: Statement, draft: ConfigDraft, report: Report): void {
+	new TableReader(homes, report).read([statement], top, draft, FILE);
+}
+
+/** What a file means that was read to its end, with all defaults; null if there is an error. `files` is for block lists and the names of routing tables. */
+export function compile(draft: ConfigDraft, files: Files, report: Report): Config | null {
+	const {file} = draft.place;
 	const services = servicesOf(draft, report);
 	const names = {
 		resolver: new NameResolver(new IprouteNames(files), report),
@@ -63,9 +72,10 @@ export function compile(file: string, statements: readonly Statement[], files: F
 function servicesOf(draft: ConfigDraft, report: Report): readonly Service[] {
 	const {servicesMax, backendsMax} = draft.settings;
 	const services: Service[] = [];
+	const surroundings = {...draft, policyOf: policies(draft.settings)};
 	let backends = 0;
 	for (const one of draft.services) {
-		const made = toServices(one, draft, report);
+		const made = toServices(one, surroundings, report);
 		services.push(...made);
 		backends += made.reduce((sum, service) => sum + backendsOf(service), 0);
 		if (services.length <= servicesMax && backends <= backendsMax) continue;

@@ -84,6 +84,14 @@ export class Report {
 		this.#withoutEffect.set(because, note);
 	}
 
+	/** All complaints of another report, behind those that are here. */
+	append(other: Report): void {
+		for (const diagnostic of other.#found) this.#add(diagnostic);
+		for (const [because, {place, words}] of other.#withoutEffect) {
+			for (const word of words) this.withoutEffect(place, word, because);
+		}
+	}
+
 	/** Everything found, in the order of the text; files in the order in which they were first complained of. */
 	diagnostics(): readonly Diagnostic[] {
 		const all = [...this.#found, ...Array.from(this.#withoutEffect, noEffect)];
@@ -127,6 +135,22 @@ export function formatPlace({file, line, column}: Place): string {
 export function exitCodeOf(diagnostics: readonly Diagnostic[], strict = false): ExitCode {
 	const first = diagnostics.find(({severity}) => severity === 'error' || (strict && severity === 'warning'));
 	return first === undefined ? ExitCode.ok : exitCodes[first.code];
+}
+
+/** The configuration is refused; every reason has a place. Without errors, warnings count as such. */
+export class ConfError extends Error {
+	override readonly name = 'ConfError';
+	readonly code = 'conf';
+	readonly diagnostics: readonly Diagnostic[];
+	readonly exitCode: ExitCode;
+	constructor(diagnostics: readonly Diagnostic[], exitCode: ExitCode) {
+		const errors = diagnostics.filter(({severity}) => severity === 'error').length;
+		const warnings = diagnostics.filter(({severity}) => severity === 'warning').length;
+		const [count, noun] = errors > 0 ? [errors, 'error'] : [warnings, 'warning'];
+		super(`${count} ${noun}${count === 1 ? '' : 's'} in the configuration`);
+		this.diagnostics = diagnostics;
+		this.exitCode = exitCode;
+	}
 }
 
 /** Longest excerpt of the configuration that a complaint repeats. */

@@ -1,4 +1,4 @@
-import {compile} from './compile.js';
+import {compile, newDraft, readStatement} from './compile.js';
 import {type Diagnostic, Report} from './diagnostics.js';
 import type {Files} from './files.js';
 import {readTokens} from './language/include.js';
@@ -15,10 +15,14 @@ export function readConfig(
 	machine: Machine = noMachine,
 ): {readonly config: Config | null; readonly diagnostics: readonly Diagnostic[]} {
 	const report = new Report();
-	const parser = new Parser(report);
+	const meaning = new Report();
+	const draft = newDraft(path);
+	const parser = new Parser(report, statement => readStatement(statement, draft, meaning));
 	readTokens(path, files, machine, report, token => parser.take(token));
-	const statements = parser.finish();
+	parser.finish();
 	// A brace in the wrong place would make every line behind it wrong.
-	const config = report.failed ? null : compile(path, statements, files, report);
+	if (report.failed) return {config: null, diagnostics: report.diagnostics()};
+	const config = compile(draft, files, meaning);
+	report.append(meaning);
 	return {config, diagnostics: report.diagnostics()};
 }

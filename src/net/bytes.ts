@@ -13,10 +13,10 @@ export function viewOf(bytes: Uint8Array): DataView {
 	return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A few bytes as the key of a Map, not for eyes; six times as fast as by way of a Buffer. */
-export function bytesKey(bytes: Uint8Array): string {
+/** A few bytes, the first of some, as the key of a Map, not for eyes; six times as fast as by way of a Buffer. */
+export function bytesKey(bytes: Uint8Array, length = bytes.length): string {
 	let key = '';
-	for (const byte of bytes) key += String.fromCharCode(byte);
+	for (let index = 0; index < length; index++) key += String.fromCharCode(bytes[index] ?? 0);
 	return key;
 }
 

@@ -209,7 +209,10 @@ class Comparison {
 	}
 
 	#field(blocks: Blocks, field: string, old: unknown, now: unknown, within: string, owner: Owner): void {
-		if (NAMES.has(field) || isSame(old, now, PLACE)) return;
+		if (!NAMES.has(field) && !isSame(old, now, PLACE)) this.#difference(blocks, field, old, now, within, owner);
+	}
+
+	#difference(blocks: Blocks, field: string, old: unknown, now: unknown, within: string, owner: Owner): void {
 		const keyword = keywordOf(within, field);
 		if (Array.isArray(old) && Array.isArray(now)) return this.#lines(blocks, keyword, old, now, owner);
 		if (isStruct(old) && isStruct(now) && haveSameFields(old, now)) return this.fields(blocks, old, now, field, owner);

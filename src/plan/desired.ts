@@ -163,7 +163,7 @@ class Draft implements Desired {
 			lowerThreshold: backend.lowerThreshold,
 			...this.#wayTo(service, backend),
 		};
-		if (!this.#putEndpoint(entry)) {
+		if (!this.#putEndpoint(entry, addr)) {
 			this.problems.push(
 				`${service.name}: backend ${backend.name}: its endpoint bucket is full; nothing is dealt to it`,
 			);
@@ -187,10 +187,9 @@ class Draft implements Desired {
 	 * Enters the endpoint by which the replies of a backend are known; false when its bucket is full. Only NAT's replies
 	 * come back this way.
 	 */
-	#putEndpoint(backend: Backend): boolean {
+	#putEndpoint(backend: Backend, addr = addressIn(backend)): boolean {
 		const {port, proto, service, method} = backend;
 		if (method !== Method.METHOD_NAT) return true;
-		const addr = addressIn(backend);
 		const at = this.tables.services.get(service);
 		if (at === undefined) throw new Bug(`a backend names service ${service}, which is not planned`);
 		const endpoints = this.tables.endpoints[familyIn(at)];

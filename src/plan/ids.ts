@@ -2,7 +2,7 @@
 import type {Backend as ConfBackend, Service as ConfService} from '../conf/model.js';
 import {addressBytes} from '../net/address.js';
 import {bytesKey} from '../net/bytes.js';
-import {addressIn, type BackendId, type ServiceId, type Tables} from '../xdp/tables.js';
+import {addressKey, type BackendId, type ServiceId, type Tables} from '../xdp/tables.js';
 import {protocolNumber} from './key.js';
 
 /** The lowest numbers from 1 that are not taken; 0 means "none" in the maps. */
@@ -48,29 +48,29 @@ export class Ids {
 		this.#services = new Numbers(capacity.services);
 		this.#backends = new Numbers(capacity.backends);
 		for (const [id, service] of actual.services) {
-			this.#services.keep(serviceIdentity(addressIn(service), service), id);
+			this.#services.keep(serviceIdentity(addressKey(service), service), id);
 		}
 		for (const [id, backend] of actual.backends) {
-			this.#backends.keep(backendIdentity(backend.service, addressIn(backend), backend.port), id);
+			this.#backends.keep(backendIdentity(backend.service, addressKey(backend), backend.port), id);
 		}
 	}
 
 	/** null: no id is left. */
 	service(service: ConfService): ServiceId | null {
 		const proto = protocolNumber(service.protocol);
-		return this.#services.of(serviceIdentity(addressBytes(service.address), {port: service.port, proto}));
+		return this.#services.of(serviceIdentity(bytesKey(addressBytes(service.address)), {port: service.port, proto}));
 	}
 
 	/** null: no id is left. */
 	backend(service: ServiceId, {address, port}: ConfBackend, addr = addressBytes(address)): BackendId | null {
-		return this.#backends.of(backendIdentity(service, addr, port));
+		return this.#backends.of(backendIdentity(service, bytesKey(addr), port));
 	}
 }
 
-function serviceIdentity(addr: Uint8Array, {port, proto}: {readonly port: number; readonly proto: number}): string {
-	return `${bytesKey(addr)}:${port}/${proto}`;
+function serviceIdentity(address: string, {port, proto}: {readonly port: number; readonly proto: number}): string {
+	return `${address}:${port}/${proto}`;
 }
 
-function backendIdentity(service: ServiceId, addr: Uint8Array, port: number): string {
-	return `${service} ${bytesKey(addr)}:${port}`;
+function backendIdentity(service: ServiceId, address: string, port: number): string {
+	return `${service} ${address}:${port}`;
 }

@@ -1,8 +1,7 @@
 /** Values of the model in the form that the map layout wants. */
 import type {Protocol} from '../conf/model.js';
-import {bytesKey} from '../net/bytes.js';
 import type {Backend} from '../xdp/layout.gen.js';
-import {addressIn} from '../xdp/tables.js';
+import {addressKey} from '../xdp/tables.js';
 
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = {tcp: 6, udp: 17, sctp: 132};
 
@@ -34,5 +33,5 @@ export function nextHopWord(hop: NextHop | null): bigint {
 
 /** The endpoint of a backend entry: equal for entries of several services that share one address and port. */
 export function endpointKey(entry: Pick<Backend, 'addr' | 'family' | 'port' | 'proto'>, port = entry.port): string {
-	return `${bytesKey(addressIn(entry))}:${port}/${entry.proto}`;
+	return `${addressKey(entry)}:${port}/${entry.proto}`;
 }

@@ -109,6 +109,8 @@ export class SyncNode {
 	#turnsUs = 0;
 	#namesUs = 0;
 	#overwritten = 0;
+	/** News were overwritten since everything was told. */
+	#missed = false;
 	#received = 0;
 	readonly #fates: Record<string, number> = {taken: 0, known: 0, refused: 0, strange: 0};
 	readonly #refusals: Partial<Record<Refusal, number>> = {};
@@ -388,7 +390,9 @@ export class SyncNode {
 			overwritten += plane.drainNews(family, (words, at) => this.#outbox.flow(family, words, at));
 		}
 		this.#overwritten += overwritten;
-		if (overwritten > 0) this.#roundUs = 0;
+		if (overwritten === 0) return;
+		this.#missed = true;
+		this.#roundUs = 0;
 	}
 
 	#tellNames(nowUs: number): void {
@@ -435,7 +439,7 @@ export class SyncNode {
 		this.#outbox.record(Kind.end, view => encodeEnd(end, view));
 	}
 
-	/** Begins to tell everything: to those who asked, copies too, or to all, of our own alone. */
+	/** Begins to tell everything: to those who asked, or to all, of our own flows alone unless news of them were missed. */
 	async #begin(bulk: boolean, nowUs: number): Promise<void> {
 		const {plane, log} = this.#options;
 		this.#beginning = true;
@@ -447,7 +451,9 @@ export class SyncNode {
 			this.#tellNames(nowUs);
 		}
 		try {
-			const round = await Round.begin(plane, this.#outbox, bulk);
+			const everything = bulk || this.#missed;
+			this.#missed = false;
+			const round = await Round.begin(plane, this.#outbox, everything);
 			if (bulk) this.#bulk = {asked, round};
 			else this.#round = round;
 		} catch (error) {

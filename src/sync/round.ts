@@ -14,22 +14,22 @@ export class Round {
 	flows = 0;
 	readonly #plane: Plane;
 	readonly #outbox: Outbox;
-	readonly #copies: boolean;
+	readonly #everything: boolean;
 	readonly #clients: ReadonlyMap<Family, Uint8Array>;
 	readonly #slot = new Map<Family, number>();
 	readonly #clientAt = new Map<Family, number>();
 
-	/** `copies`: also of what peers have told. */
-	static async begin(plane: Plane, outbox: Outbox, copies: boolean): Promise<Round> {
+	/** `everything`: also what peers have told, and what has ended, so that who was away hears of it. */
+	static async begin(plane: Plane, outbox: Outbox, everything: boolean): Promise<Round> {
 		const clients = new Map<Family, Uint8Array>();
 		for (const family of FAMILIES) clients.set(family, plane.clients(family));
-		return new Round(plane, outbox, copies, clients);
+		return new Round(plane, outbox, everything, clients);
 	}
 
-	private constructor(plane: Plane, outbox: Outbox, copies: boolean, clients: ReadonlyMap<Family, Uint8Array>) {
+	private constructor(plane: Plane, outbox: Outbox, everything: boolean, clients: ReadonlyMap<Family, Uint8Array>) {
 		this.#plane = plane;
 		this.#outbox = outbox;
-		this.#copies = copies;
+		this.#everything = everything;
 		this.#clients = clients;
 	}
 
@@ -46,7 +46,7 @@ export class Round {
 		const all = this.#plane.slots(family);
 		let from = this.#slot.get(family) ?? 0;
 		for (let seen = 0; from < all && this.flows < until && seen < SLOTS_MAX; seen += SLOTS_AT_ONCE) {
-			from = this.#plane.scanFlows(family, from, {copies: this.#copies, slots: SLOTS_AT_ONCE}, (words, at) => {
+			from = this.#plane.scanFlows(family, from, {everything: this.#everything, slots: SLOTS_AT_ONCE}, (words, at) => {
 				this.flows++;
 				this.#outbox.flow(family, words, at);
 			});

@@ -11,6 +11,9 @@ interface Attachment extends PinnedLink {
 
 type Attached = Pick<Attachment, 'link' | 'mode'>;
 
+/** The interfaces that there are, by index. */
+export type Presence = Pick<ReadonlySet<number>, 'has'>;
+
 /** A program's attachments, by interface index. */
 export class Attachments {
 	readonly #program: BpfProgram;
@@ -21,6 +24,8 @@ export class Attachments {
 	readonly #current = new Map<number, Attachment>();
 	/** What this run has pinned. */
 	readonly #pinned = new Set<string>();
+	/** How often in a row a NIC has not taken the program back, by interface index. */
+	readonly #refusals = new Map<number, number>();
 
 	/** Opens the links of an earlier run and drops those whose NIC is gone. Throws BpfError when one cannot be opened. */
 	constructor(program: BpfProgram, pins: Pins, log: Log) {
@@ -74,9 +79,7 @@ export class Attachments {
 	leaveDrivers(): void {
 		for (const {ifindex, mode, path, link} of [...this.#current.values()]) {
 			if (mode === 'generic') continue;
-			link.detach();
-			link.close();
-			this.#pins.removeLink(path);
+			takeOff(link, this.#pins, path);
 			this.#current.delete(ifindex);
 			const {link: next, mode: generic} = this.#attachGeneric(ifindex);
 			const moved = this.#pin(next, ifindex, generic);
@@ -85,36 +88,37 @@ export class Attachments {
 		}
 	}
 
-	/**
-	 * Puts the program back on NICs from which somebody has taken it, and its pins back to where they were. Returns how many
-	 * links and pins that was.
-	 */
-	restore(present: ReadonlySet<number>): {readonly links: number; readonly pins: number} {
-		let [links, pins] = [0, 0];
-		for (const [ifindex, attachment] of this.#current) {
-			if (!present.has(ifindex)) continue;
-			if (attachment.link.info().ifindex !== ifindex) {
-				if (this.#reattach(attachment)) links++;
-			} else if (!existsSync(attachment.path)) {
-				attachment.link.pin(attachment.path);
-				pins++;
-			}
-		}
-		return {links, pins};
+	/** Puts the program back on NICs from which somebody has taken it. Returns how many that was. */
+	reattach(present: Presence): number {
+		const bare = [...this.#current.values()].filter(({ifindex, link}) => link.info().ifindex !== ifindex);
+		return bare.filter(attachment => present.has(attachment.ifindex) && this.#reattach(attachment)).length;
 	}
 
-	/** False where the NIC does not take it: it may have gone a moment ago. */
+	/** Puts pins of links back to where they were. Returns how many that was. */
+	repin(): number {
+		const lost = [...this.#current.values()].filter(({path, ifindex, link}) => {
+			return !existsSync(path) && link.info().ifindex === ifindex;
+		});
+		for (const {link, path} of lost) link.pin(path);
+		return lost.length;
+	}
+
+	/** False where the NIC does not take it. One that is about to go refuses before we hear of that, so the second time is told. */
 	#reattach({ifindex, mode, path, link}: Attachment): boolean {
 		try {
 			const next = BpfLink.attachXdp(this.#program, ifindex, mode);
 			link.close();
 			this.#pins.removeLink(path);
 			this.#current.set(ifindex, {ifindex, mode, path, link: next});
+			this.#refusals.delete(ifindex);
 			next.pin(path);
 			return true;
 		} catch (error) {
 			if (!(error instanceof BpfError)) throw error;
-			this.#log.warn({ifindex, error}, 'the program was taken off a NIC and could not be put back');
+			const refusals = (this.#refusals.get(ifindex) ?? 0) + 1;
+			this.#refusals.set(ifindex, refusals);
+			if (refusals === 2)
+				this.#log.warn({ifindex, error}, 'the program was taken off a NIC and could not be put back yet');
 			return false;
 		}
 	}
@@ -131,6 +135,7 @@ export class Attachments {
 				link.close();
 				this.#pins.removeLink(path);
 				attachments.delete(ifindex);
+				this.#refusals.delete(ifindex);
 				gone.add(ifindex);
 			}
 		}
@@ -144,7 +149,8 @@ export class Attachments {
 
 	/** After `close`: takes the program off the NICs that this run has put it on. */
 	unpin(): void {
-		for (const path of this.#pinned) this.#pins.removeLink(path);
+		for (const {path} of this.#pins.links())
+			if (this.#pinned.has(path)) takeOff(BpfLink.openPinned(path), this.#pins, path);
 	}
 
 	#adopt(ifindex: number): Attachment | null {
@@ -188,6 +194,19 @@ export class Attachments {
 	#attachGeneric(ifindex: number): Attached {
 		return {link: BpfLink.attachXdp(this.#program, ifindex, 'generic'), mode: 'generic'};
 	}
+}
+
+/**
+ * Takes the program off the NIC of a pinned link, closes the link, and takes the pin away. Of a link that only loses its pin, the kernel lets go
+ * when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next program.
+ */
+export function takeOff(link: BpfLink, pins: Pins, path: string): void {
+	try {
+		link.detach();
+	} finally {
+		link.close();
+	}
+	pins.removeLink(path);
 }
 
 /** Whether the NIC carries somebody else's program, in the mode that was asked for (EBUSY) or in the other one (EEXIST). */

@@ -5,12 +5,12 @@
  */
 import {existsSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
-import {BpfError, type BpfProgram, RawMap} from 'libbpf-ts';
+import {BpfError, BpfLink, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
 import {addressLength, FAMILIES, type Family} from '../net/address.js';
-import {Attachments} from './attachments.js';
+import {Attachments, type Presence, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
@@ -399,6 +399,11 @@ export class DataPlane {
 		return gone;
 	}
 
+	/** Puts the program back on NICs from which somebody has taken it, and leaves them their slots. Returns how many that was. */
+	reattach(present: Presence): number {
+		return this.#attachments.reattach(present);
+	}
+
 	/** What the maps hold by themselves, for comparison; null when somebody of us has written to them meanwhile. */
 	async readBack(): Promise<Tables | null> {
 		const writes = this.#writes;
@@ -407,15 +412,12 @@ export class DataPlane {
 	}
 
 	/**
-	 * Restores what `readBack` does not show: links, pins, settings, the programs that continue as one another and the
-	 * ports of NICs. `present`: interfaces that there are. Returns what was not as it should be, by map.
+	 * Restores what `readBack` does not show: pins, settings, the programs that continue as one another and the ports of NICs.
+	 * Returns what was not as it should be, by map.
 	 */
-	restore(present: ReadonlySet<number>): ReadonlyMap<string, number> {
-		const pinned = this.#restorePins();
-		const {links, pins} = this.#attachments.restore(present);
+	restore(present: Presence): ReadonlyMap<string, number> {
 		const repaired = {
-			links,
-			pins: pinned + pins,
+			pins: this.#restorePins() + this.#attachments.repin(),
 			settings: this.#restoreSettings(),
 			programs: this.#objects.connect(this.maps),
 			nic_ports: this.#restorePorts(present),
@@ -436,7 +438,7 @@ export class DataPlane {
 		return 1;
 	}
 
-	#restorePorts(present: ReadonlySet<number>): number {
+	#restorePorts(present: Presence): number {
 		const {nicPorts} = this.maps;
 		const lost = [...this.tables.nics].filter(
 			([slot, {ifindex}]) => present.has(ifindex) && nicPorts.get(slot) !== ifindex,
@@ -520,6 +522,7 @@ export class DataPlane {
 export function unload(name: string): void {
 	const pins = new Pins(name);
 	if (!pins.exist()) throw new KernelError('unload', pins.directory, 'ENOENT', `nothing of "${name}" is loaded`);
+	for (const {path} of pins.links()) takeOff(BpfLink.openPinned(path), pins, path);
 	pins.remove();
 }
 

@@ -358,7 +358,7 @@ function timeNow(pins: Pins): KernelTime {
 }
 
 /** What a service or backend is called. */
-function nameOf(entry: Service | Backend): string {
+export function nameOf(entry: Service | Backend): string {
 	return nameAt(addressIn(entry), entry.port, entry.proto);
 }
 

@@ -58,7 +58,7 @@ const FRAME_BYTES_MIN = 64;
 const COPY_IN_HIGH = FlowShift.FLOW_COPY_SHIFT - 32;
 const STATE_IN_HIGH = FlowShift.FLOW_STATE_SHIFT - 32;
 const FLAGS_IN_HIGH = 24;
-/** A bit for each state whose flows are over, as FLOW_DEAD_STATES of bpf/flow_table.h. */
+/** A bit for each state whose flows are over, as FLOW_DEAD_STATES of bpf/flow_table.h. They are remembered for a while. */
 const DEAD_STATES =
 	(1 << FlowState.FLOW_TIME_WAIT) | (1 << FlowState.FLOW_CLOSED) | (1 << FlowState.FLOW_ONE_SIDED_CLOSE_WAIT);
 /** Those that a round of all flows tells of. */
@@ -121,8 +121,9 @@ export class SharingPlane {
 		return this.#maps.slots(family);
 	}
 
-	/** Hands on the lasting flows among a stretch of slots; copies of peers' flows too if they are wanted. Returns where to go on. */
-	scanFlows(family: Family, from: number, options: {copies: boolean; slots: number}, emit: Emit): number {
+	/** Hands on our own lasting flows among a stretch of slots; or everything: copies of peers' flows too, and what has ended
+	 * and is not forgotten yet. Returns where to go on. */
+	scanFlows(family: Family, from: number, options: {everything: boolean; slots: number}, emit: Emit): number {
 		const {bucket, slot} = FLOW_SIZES[family];
 		const memory = this.#maps.flows[family];
 		const moment = this.#ages();
@@ -132,7 +133,7 @@ export class SharingPlane {
 		for (; at < end; at += buffer.length) {
 			const part = buffer.subarray(0, Math.min(buffer.length, end - at));
 			memory.copy(at, part);
-			scanSlots(new Uint32Array(part.buffer, 0, part.length / 4), SHAPES[family], moment, options.copies, emit);
+			scanSlots(new Uint32Array(part.buffer, 0, part.length / 4), SHAPES[family], moment, options.everything, emit);
 		}
 		return end / slot;
 	}
@@ -229,27 +230,39 @@ function toRecord(words: Uint32Array, at: number, {stamp, state: high}: Shape, m
 	words[at + high] = (before & 0xffff) | (state << STATE_IN_HIGH) | (flags << FLAGS_IN_HIGH);
 }
 
-function scanSlots(words: Uint32Array, shape: Shape, moment: Moment, copies: boolean, emit: Emit): void {
+function scanSlots(words: Uint32Array, shape: Shape, moment: Moment, everything: boolean, emit: Emit): void {
+	const states = everything ? LASTING_STATES | DEAD_STATES : LASTING_STATES;
 	for (let at = 0; at < words.length; at += shape.slot) {
 		const high = words[at + shape.state] ?? 0;
 		const state = stateIn(high);
-		if (!((LASTING_STATES >> state) & 1) || (!copies && (high >> COPY_IN_HIGH) & 1)) continue;
+		if (!((states >> state) & 1) || (!everything && (high >> COPY_IN_HIGH) & 1)) continue;
 		if (moment.ticks(state, words[at + shape.stamp] ?? 0) >= moment.limit(state)) continue;
 		toRecord(words, at, shape, moment, 0);
 		emit(words, at);
 	}
 }
 
-/** Reads the rings of one family: see struct shared_flow of bpf/maps.h. Numbers of entries count modulo 2^32. */
+/**
+ * Reads the rings of one family: see struct shared_flow of bpf/maps.h. Numbers of entries count modulo 2^32.
+ *
+ * What opens on one CPU may end on another, and rings have no order between them. So endings are handed on last, those of
+ * a moment after which all rings are looked at once more for what has opened: whatever has ended had opened by then. What
+ * opened between both looks is handed on again the next time.
+ */
 class News {
 	readonly #maps: Maps;
 	readonly #family: Family;
 	readonly #bytes: number;
 	readonly #ring: number;
+	/** At the first look and at the second. */
 	readonly #heads: Uint8Array;
+	readonly #later: Uint8Array;
 	/** What was read of each CPU. */
 	readonly #read: Uint32Array;
 	readonly #buffer: Uint8Array;
+	/** Records of what has ended, one behind the other, in words. */
+	#ended: Uint32Array;
+	#endedWords = 0;
 
 	/** Goes on where the last reader stopped, so that what was noted while nobody read is told, or counted as overwritten. */
 	constructor(maps: Maps, family: Family) {
@@ -258,39 +271,48 @@ class News {
 		this.#bytes = FLOW_BYTES[family];
 		this.#ring = maps.sharedPerCpu;
 		this.#heads = new Uint8Array(maps.shareHeads[family].size);
+		this.#later = new Uint8Array(this.#heads.length);
 		this.#buffer = new Uint8Array(NEWS_CHUNK * this.#bytes);
-		this.#copyHeads();
+		this.#ended = new Uint32Array(this.#buffer.length / 4);
+		maps.shareHeads[family].copy(0, this.#heads);
 		const cpus = this.#heads.length / shareHead.size;
 		this.#read = Uint32Array.from({length: cpus}, (_, cpu) => viewOf(this.#heads).getUint32(readAt(cpu), true));
 	}
 
 	drain(moment: () => Moment, emit: Emit): number {
-		this.#copyHeads();
+		const heads = this.#maps.shareHeads[this.#family];
+		heads.copy(0, this.#heads);
+		heads.copy(0, this.#later);
 		let now: Moment | null = null;
 		let lost = 0;
 		for (let cpu = 0; cpu < this.#read.length; cpu++) {
-			if (this.#head(cpu) === this.#read[cpu]) continue;
+			if (headIn(this.#later, cpu) === this.#read[cpu]) continue;
 			now ??= moment();
-			lost += this.#drainRing(cpu, this.#head(cpu), now, emit);
+			lost += this.#drainRing(cpu, now, emit);
 		}
+		this.#emitEnded(emit);
 		return lost;
 	}
 
-	#drainRing(cpu: number, head: number, moment: Moment, emit: Emit): number {
-		let lost = Math.max(0, ((head - (this.#read[cpu] ?? 0)) >>> 0) - this.#ring);
-		this.#read[cpu] = (this.#read[cpu] ?? 0) + lost;
-		for (let next = this.#read[cpu] ?? 0; next !== head; next = this.#read[cpu] ?? 0) {
+	#drainRing(cpu: number, moment: Moment, emit: Emit): number {
+		const [head, later] = [headIn(this.#heads, cpu), headIn(this.#later, cpu)];
+		let next = this.#read[cpu] ?? 0;
+		let lost = Math.max(0, ((head - next) >>> 0) - this.#ring);
+		next = (next + lost) >>> 0;
+		while (next !== later) {
 			const place = next % this.#ring;
-			const count = Math.min((head - next) >>> 0, NEWS_CHUNK, this.#ring - place);
+			const count = Math.min((later - next) >>> 0, NEWS_CHUNK, this.#ring - place);
 			this.#maps.sharedFlows[this.#family].copy(
 				(cpu * this.#ring + place) * this.#bytes,
 				this.#buffer.subarray(0, count * this.#bytes),
 			);
 			const overwritten = Math.min(count, this.#overwritten(cpu, next));
-			this.#emit(overwritten, count, moment, emit);
-			lost += overwritten;
-			this.#read[cpu] = next + count;
+			const settled = Math.max(0, (head - next) | 0);
+			this.#tell({from: overwritten, settled, to: count}, moment, emit);
+			lost += Math.min(overwritten, settled);
+			next = (next + count) >>> 0;
 		}
+		this.#read[cpu] = head;
 		this.#maps.shareHeads[this.#family].setU64(readAt(cpu), BigInt(head));
 		return lost;
 	}
@@ -301,24 +323,41 @@ class News {
 		return Math.max(0, ((head - from) >>> 0) - this.#ring + 1);
 	}
 
-	#emit(from: number, to: number, moment: Moment, emit: Emit): void {
+	/** Hands on what has opened among some entries of the buffer, and keeps what has ended among those before `settled`. */
+	#tell({from, settled, to}: {from: number; settled: number; to: number}, moment: Moment, emit: Emit): void {
 		const words = new Uint32Array(this.#buffer.buffer);
 		const shape = SHAPES[this.#family];
 		const stride = this.#bytes / 4;
-		for (let at = from * stride; at < to * stride; at += stride) {
-			const opened = !((DEAD_STATES >> stateIn(words[at + shape.state] ?? 0)) & 1);
-			toRecord(words, at, shape, moment, opened ? CopyFlag.COPY_OPENED : 0);
-			emit(words, at);
+		for (let n = from; n < to; n++) {
+			const at = n * stride;
+			const isOver = (DEAD_STATES >> stateIn(words[at + shape.state] ?? 0)) & 1;
+			if (isOver && n >= settled) continue;
+			toRecord(words, at, shape, moment, isOver ? 0 : CopyFlag.COPY_OPENED);
+			if (isOver) this.#keepEnded(words.subarray(at, at + stride));
+			else emit(words, at);
 		}
 	}
 
-	#copyHeads(): void {
-		this.#maps.shareHeads[this.#family].copy(0, this.#heads);
+	#keepEnded(record: Uint32Array): void {
+		const {length} = this.#ended;
+		if (this.#endedWords === length) {
+			const more = new Uint32Array(2 * length);
+			more.set(this.#ended);
+			this.#ended = more;
+		}
+		this.#ended.set(record, this.#endedWords);
+		this.#endedWords += record.length;
 	}
 
-	#head(cpu: number): number {
-		return viewOf(this.#heads).getUint32(cpu * shareHead.size, true);
+	#emitEnded(emit: Emit): void {
+		for (let at = 0; at < this.#endedWords; at += this.#bytes / 4) emit(this.#ended, at);
+		this.#endedWords = 0;
 	}
+}
+
+/** How many entries a CPU has written, by a copy of the heads. */
+function headIn(heads: Uint8Array, cpu: number): number {
+	return viewOf(heads).getUint32(cpu * shareHead.size, true);
 }
 
 /** Where the head of a CPU says how many of its entries were read. */

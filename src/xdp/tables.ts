@@ -1,5 +1,6 @@
 /** The contents of the maps as plain tables: the same shape for what is and for what should be. */
 import {addressLength, type Family} from '../net/address.js';
+import {bytesKey} from '../net/bytes.js';
 import {
 	type Backend,
 	type Endpoint,
@@ -80,6 +81,11 @@ export function familyIn({family}: {readonly family: number}): Family {
 /** The address of an entry that has room for either family: a copy, since a part of so few bytes costs more. */
 export function addressIn({addr, family}: {readonly addr: Uint8Array; readonly family: number}): Uint8Array {
 	return addr.slice(0, addressLength(familyIn({family})));
+}
+
+/** The address of such an entry as a part of a Map's key. */
+export function addressKey({addr, family}: {readonly addr: Uint8Array; readonly family: number}): string {
+	return bytesKey(addr, addressLength(familyIn({family})));
 }
 
 /** An address, or a mask, as an entry takes it that has room for either family. */

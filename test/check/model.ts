@@ -2,6 +2,7 @@ import {attempt} from '../../src/check/attempt.js';
 import type {Checker, Look, Result} from '../../src/check/checker.js';
 import type {Backend, CheckTarget, Place, Service, TcpCheck} from '../../src/conf/model.js';
 import {realClock} from '../../src/host/real/clock.js';
+import {backend as anyBackend, service as anyService} from '../services.js';
 
 const PLACE: Place = {file: 'lb.conf', line: 1, column: 1};
 
@@ -38,46 +39,11 @@ export function loopback(connectPort: number): Omit<TcpCheck, 'kind'> {
 }
 
 export function backend(address: string, changes: Partial<Backend> = {}): Backend {
-	return {
-		place: PLACE,
-		name: `${address}:80`,
-		realServer: `${address}:80`,
-		address,
-		port: 80,
-		forwarding: {method: 'nat'},
-		weight: 1,
-		inhibitOnFailure: false,
-		upperThreshold: 0,
-		lowerThreshold: 0,
-		alpha: false,
-		checks: [check({connectAddress: address})],
-		notify: null,
-		...changes,
-	};
+	return anyBackend(address, {checks: [check({connectAddress: address})], ...changes});
 }
 
 export function service(backends: readonly Backend[], changes: Partial<Service> = {}): Service {
-	return {
-		place: PLACE,
-		name: '192.168.1.1:80',
-		group: null,
-		address: '192.168.1.1',
-		port: 80,
-		protocol: 'tcp',
-		scheduler: 'rr',
-		hashPort: false,
-		hashFallback: false,
-		persistence: null,
-		policy: {failedBackend: 'drop', noBackend: 'reject'},
-		limits: {perSource: null, perService: null},
-		quorum: 1,
-		hysteresis: 0,
-		notify: null,
-		haSuspend: false,
-		backends,
-		sorryServer: null,
-		...changes,
-	};
+	return anyService('192.168.1.1', backends, changes);
 }
 
 /** A signal that never fires. */

@@ -14,9 +14,11 @@ function show({keyword, args, block}: Statement): string {
 const parses = test.macro({
 	exec(t, text: string, tree: string, ...complaints: readonly string[]) {
 		const report = new Report();
-		const parser = new Parser(report);
+		const statements: Statement[] = [];
+		const parser = new Parser(report, statement => statements.push(statement));
 		readTokens('f', new MemoryFiles({f: text}), noMachine, report, token => parser.take(token));
-		t.is(parser.finish().map(show).join(' '), tree);
+		parser.finish();
+		t.is(statements.map(show).join(' '), tree);
 		t.deepEqual(report.diagnostics().map(formatDiagnostic), complaints);
 	},
 	title: (given = '') => `parse: ${given}`,

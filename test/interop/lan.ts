@@ -89,23 +89,23 @@ export class Lan {
 	}
 
 	async #build(): Promise<void> {
-		await run(['ip', 'netns', 'add', this.#switches]);
-		for (const [index, {ends}] of this.segments.entries()) {
-			await script(this.#switches, [
-				`ip link add br${index} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
-				`ip link set br${index} up`,
-			]);
-			for (const name of names) await this.#join(`br${index}`, name, ends[name]);
-		}
+		const ends = this.segments.flatMap(segment => names.map(name => segment.ends[name].namespace));
+		const additions = [this.#switches, ...ends].map(namespace => `netns add ${namespace}\n`);
+		await run(['ip', '-batch', '-'], {input: additions.join('')});
+		await Promise.all(this.segments.map((segment, index) => this.#furnish(segment, `br${index}`)));
 	}
 
-	async #join(bridge: string, name: Name, {namespace, port, mac}: End): Promise<void> {
-		await run(['ip', 'netns', 'add', namespace]);
+	async #furnish({ends}: Segment, bridge: string): Promise<void> {
 		await script(this.#switches, [
-			`ip link add ${port} type veth peer name eth0 address ${mac} netns ${namespace}`,
-			`ip link set ${port} master ${bridge} up`,
+			`ip link add ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+			`ip link set ${bridge} up`,
+			...names.flatMap(name => cable(ends[name], bridge)),
 		]);
-		await script(namespace, ['ip link set lo up', 'ip link set eth0 addrgenmode none up', ...own(name)]);
+		await Promise.all(
+			names.map(name =>
+				script(ends[name].namespace, ['ip link set lo up', 'ip link set eth0 addrgenmode none up', ...own(name)]),
+			),
+		);
 	}
 
 	async #observe(): Promise<void> {
@@ -125,6 +125,13 @@ export class Lan {
 	#segmentOf(mac: string): Segment | undefined {
 		return this.segments[Number.parseInt(mac.slice(12, 14), 16)];
 	}
+}
+
+function cable({namespace, port, mac}: End, bridge: string): string[] {
+	return [
+		`ip link add ${port} type veth peer name eth0 address ${mac} netns ${namespace}`,
+		`ip link set ${port} master ${bridge} up`,
+	];
 }
 
 function own(name: Name): string[] {

@@ -4,9 +4,12 @@ import {join} from 'node:path';
 import {inside} from '../../lab/namespace.js';
 import {inhabitants} from '../../lab/proc.js';
 import {run} from '../../lab/run.js';
+import {waitFor} from '../../lab/wait.js';
 import {readConfig} from '../../src/conf/read.js';
 import {realFiles} from '../../src/host/real/files.js';
 import {realHost} from '../../src/host/real/host.js';
+import {AH_PROTOCOL} from '../../src/net/ip-auth.js';
+import {VRRP_PROTOCOL} from '../../src/net/vrrp-packet.js';
 import {TrackerRunner} from '../../src/track/runner.js';
 import {vrrpConfig} from '../../src/vrrp/protocol.js';
 import {FakeLog} from '../fake/log.js';
@@ -17,6 +20,7 @@ export type Program = 'keepalived' | 'ours';
 
 /** A router of either program, with the same file; it may be started again after its end. */
 export interface Router {
+	/** Resolves when it hears others, and its timers run. */
 	start(): Promise<void>;
 	/** SIGTERM. */
 	stop(): Promise<void>;
@@ -95,6 +99,12 @@ function launch({namespace}: End, argv: readonly string[]): ChildProcess {
 	return spawn(command, args, {stdio: 'ignore'});
 }
 
+/** Whether somebody takes adverts, with or without AH (RFC 2402) around them. */
+export async function listens({namespace}: End): Promise<boolean> {
+	const protocols = [VRRP_PROTOCOL, AH_PROTOCOL].map(protocol => `sport = :${protocol}`);
+	return (await run([...inside(namespace), 'ss', '-Hanw', protocols.join(' or ')])) !== '';
+}
+
 class Keepalived implements Router {
 	readonly #end: End;
 	readonly #path: string;
@@ -110,6 +120,7 @@ class Keepalived implements Router {
 		// A killed one leaves them, and a new one believes them while anybody has that number.
 		for (const file of [pid, vrrpPid]) rmSync(file, {force: true});
 		this.#process = launch(this.#end, ['keepalived', '-n', '-G', '-P', '-f', this.#path, '-p', pid, '-r', vrrpPid]);
+		await waitFor('keepalived listens', () => listens(this.#end));
 	}
 
 	async stop(): Promise<void> {

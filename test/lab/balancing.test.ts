@@ -5,17 +5,17 @@ import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import type {Balancer} from '../../lab/balancer.js';
 import {externalVip} from '../../lab/topology.js';
-import {waitFor} from '../../lab/wait.js';
 import {BIG_BYTES} from '../../lab/web-server.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
 import type {FlowView, MapInfo} from '../../src/xdp/view.js';
 import {reference} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
-import {backend, countersByCpu, service} from './observe.js';
+import {allServe, backend, countersByCpu, onlyMaster, service} from './observe.js';
 
 const lab = labOfFile({configs: {lb1: reference.primary, lb2: reference.backup}}, async built => {
 	await Promise.all([startPrimary(built), built.lb2.start()]);
-	await waitFor('lb2 leaves the VIPs to lb1', async () => (await built.lb2.vips()).length === 0);
+	await onlyMaster(built.lb1, built.lb2);
+	await allServe(built.lb1);
 });
 
 /** New connections that each CPU has dealt so far, read from the program's own counters. */

@@ -8,7 +8,7 @@ for (const cast of [
 ] as const) {
 	test(`255 instances: ${cast.a} is master, ${cast.b} takes over from it`, async t => {
 		t.timeout(120_000);
-		const result = await crowd({cast, calmMs: 8_000});
+		const result = await crowd({cast, calmMs: 5_000});
 		t.log(crowdCells(result).join(' | '));
 		t.is(result.flaps, 0);
 		// Three adverts and the skew of priority 100, and what a busy machine adds.

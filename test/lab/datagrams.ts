@@ -18,7 +18,7 @@ export async function startServer(built: Lab, name: WebServerName, port: number)
 		namespace,
 		argv: [...program('datagram-server'), name, String(port)],
 		logFile: `${built.directory}/${name}/datagram-${port}.log`,
-		isReady: async () => (await run([...inside(namespace), 'ss', '-Hlun'])).includes(`:${port}`),
+		isReady: async () => (await run([...inside(namespace), 'ss', '-Hlun', `sport = :${port}`])) !== '',
 	});
 }
 

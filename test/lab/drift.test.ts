@@ -3,22 +3,26 @@ import {BpfLink, RawMap} from 'libbpf-ts';
 import {externalVip, vips} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import {Pins} from '../../src/xdp/pins.js';
-import {reference} from './jobs.js';
+import {inVersion3, reference} from './jobs.js';
 import {answers, labOfFile, other, startPrimary, test} from './lab-test.js';
+import {allServe} from './observe.js';
 
 const ROUTE = '10.30.0.0/16';
 const STATIC = '10.0.0.33';
 const HELD = 20;
-/** An address is back after the skew time; maps and links are compared every 10 s. */
+/** An address is back after the skew time, a program after a tenth of a second; maps are compared every 10 s. */
 const SOON_MS = 5000;
 const LATER_MS = 20_000;
 
-const configuration = `${reference.primary.replace(
+const configuration = `${inVersion3(reference.primary, 0.1).replace(
 	'virtual_ipaddress {',
 	`virtual_routes {\n${ROUTE} via 192.168.1.254\n}\nvirtual_ipaddress {`,
 )}\nstatic_ipaddress {\n${STATIC}/24 dev eth1\n}\n`;
 
-const lab = labOfFile({configs: {lb1: configuration}}, startPrimary);
+const lab = labOfFile({configs: {lb1: configuration}}, async built => {
+	await startPrimary(built);
+	await allServe(built.lb1);
+});
 
 /** What `lbd_drift_total` says, by its label. */
 async function drift(): Promise<Readonly<Record<string, number>>> {
@@ -34,7 +38,7 @@ async function isWhole(): Promise<boolean> {
 	return routes.includes(ROUTE) && [STATIC, ...vips].every(address => addresses.includes(` ${address}/`));
 }
 
-test('a deleted VIP, static address and route, a changed map, a detached link: repaired and counted', async t => {
+test('a deleted VIP, static address and route, a detached link, a changed map: repaired and counted', async t => {
 	const {client, lb1} = lab();
 	const held = await Promise.all(Array.from({length: HELD}, () => client.hold()));
 	t.true(await isWhole());
@@ -58,19 +62,19 @@ test('a deleted VIP, static address and route, a changed map, a detached link: r
 	await Promise.all(held.map(one => one.close()));
 
 	const pins = new Pins(lb1.daemonName);
-	const backends = RawMap.openPinned(pins.map('backends'));
-	backends.update(new Uint8Array(Uint32Array.of(1).buffer), new Uint8Array(backends.valueSize));
-	backends.close();
 	for (const {path} of pins.links()) {
 		const link = BpfLink.openPinned(path);
 		link.detach();
 		link.close();
 	}
-	const found = async () => {
-		const {links = 0, backends: entries = 0} = await drift();
-		return links > 0 && entries > 0;
-	};
-	await waitFor('map and links are repaired', found, {timeoutMs: LATER_MS, seen: () => lb1.log()});
+	const links = async () => (await drift()).links === 2;
+	await waitFor('links are repaired', links, {timeoutMs: SOON_MS, seen: () => lb1.log()});
+
+	const backends = RawMap.openPinned(pins.map('backends'));
+	backends.update(new Uint8Array(Uint32Array.of(1).buffer), new Uint8Array(backends.valueSize));
+	backends.close();
+	const found = async () => (await drift()).backends === 1;
+	await waitFor('a map is repaired', found, {timeoutMs: LATER_MS, seen: () => lb1.log()});
 	t.deepEqual(await drift(), {addresses: 2, routes: 1, backends: 1, links: 2});
 	const [first = '', second] = answers(await client.sequence(2));
 	t.is(second, other(first), 'both backends serve again');

@@ -40,7 +40,9 @@ while read -r line; do echo "$line" >>${this.directory}/fifo; done <"$3"
 
 	lines(file: 'scripts' | 'fifo' | 'mails'): string[] {
 		const path = join(this.directory, file);
-		return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+		const text = existsSync(path) ? readFileSync(path, 'utf8').trimEnd() : '';
+		// Who writes the first line has made the file a moment before.
+		return text === '' ? [] : text.split('\n');
 	}
 
 	heard(): Heard {

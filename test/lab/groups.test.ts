@@ -2,19 +2,22 @@
 import {externalVip} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
-import {reference, variant} from './jobs.js';
+import {inVersion3, reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, startPrimary, test} from './lab-test.js';
-import {backendName, sentences} from './observe.js';
+import {allServe, backendName, sentences} from './observe.js';
 
 const SECOND_VIP = '192.168.1.2';
 const SERVICES = [`${externalVip}:80`, `${SECOND_VIP}:80`, `${externalVip}:8080`] as const;
 
-const job = variant(reference.primary, {delay_loop: 1, connect_timeout: 1})
+const job = variant(inVersion3(reference.primary, 0.1), {delay_loop: 1, connect_timeout: 1})
 	.replace(`${externalVip}/24`, `${externalVip}/24\n${SECOND_VIP}/24`)
 	.replace(`virtual_server ${externalVip} 80`, 'virtual_server group WEB')
 	.concat(`virtual_server_group WEB {\n${externalVip}-2 80\n${externalVip} 8080\n}\n`);
 
-const lab = labOfFile({configs: {lb1: job}}, startPrimary);
+const lab = labOfFile({configs: {lb1: job}}, async built => {
+	await startPrimary(built);
+	await allServe(built.lb1);
+});
 
 async function statesOf(server: string): Promise<Record<string, string>> {
 	const rows = (await lab().lb1.lbctl('backends')) as BackendRow[];

@@ -3,18 +3,17 @@
  * virtual address are lost if nobody has it for 5 ms; requests show that the balancing goes on as well.
  */
 import type {ExecutionContext} from 'ava';
-import type {Balancer, Program} from '../../lab/balancer.js';
+import type {Program} from '../../lab/balancer.js';
 import {interruption} from '../../lab/interruption.js';
 import type {Lab} from '../../lab/lab.js';
 import {Pings} from '../../lab/pings.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {externalVip, internalVip} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
-import type {InstanceReport} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import {reference} from './jobs.js';
 import {inLab, test} from './lab-test.js';
-import {lbctl, onlyMaster} from './observe.js';
+import {external, lbctl, onlyMaster} from './observe.js';
 
 /** The reference job, its primary master. */
 function inPair(programs: Record<'lb1' | 'lb2', Program>, act: (lab: Lab) => Promise<void>): Promise<void> {
@@ -81,12 +80,6 @@ function words({outside, inside, requests, gapMs}: Loss): string {
 	return `${outside + inside} pings lost, ${gapMs} ms at most without an answer${http}`;
 }
 
-/** What `lbctl vrrp` says of the first instance. */
-async function external(balancer: Balancer): Promise<InstanceReport | undefined> {
-	const instances = (await balancer.lbctl('vrrp')) as InstanceReport[];
-	return instances.find(({instance}) => instance === 'external');
-}
-
 test('lbd and lbd: an orderly stop, a return, a release and its end lose nothing', async t => {
 	await inPair({lb1: 'lbd', lb2: 'lbd'}, async lab => {
 		assertNothingLost(t, 'SIGTERM', await during(lab, () => lab.lb1.stop(), 'lb2'));
@@ -125,13 +118,5 @@ test('keepalived leaves to lbd as keepalived does, but where it comes back nothi
 		t.log(`keepalived stops: ${words(stop)}`);
 		t.true(stop.outside > 0, 'it breaks before it makes, or this test would notice nothing');
 		assertNothingLost(t, 'keepalived returns', await during(lab, () => lab.lb1.start(), 'lb1'));
-	});
-});
-
-test('for comparison, keepalived and keepalived', async t => {
-	await inPair({lb1: 'keepalived', lb2: 'keepalived'}, async lab => {
-		t.log(`SIGTERM: ${words(await during(lab, () => lab.lb1.stop(), 'lb2'))}`);
-		t.log(`the better one returns: ${words(await during(lab, () => lab.lb1.start(), 'lb1'))}`);
-		t.pass();
 	});
 });

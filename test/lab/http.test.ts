@@ -6,9 +6,9 @@ import {externalVip, type WebServerName} from '../../lab/topology.js';
 import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
 import type {FlowView} from '../../src/xdp/view.js';
-import {reference, variant} from './jobs.js';
+import {inVersion3, reference, variant} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
-import {backend, backendName, type Finished, finish} from './observe.js';
+import {allServe, backend, backendName, type Finished, finish, isServing} from './observe.js';
 
 const BODY_BYTES = 32 * 2 ** 20;
 const REQUESTS = 2000;
@@ -20,17 +20,17 @@ const LIMIT_S = 60;
 
 const WEB_SERVERS: readonly WebServerName[] = ['web1', 'web2'];
 
-const fast = variant(reference.primary, {delay_loop: 1, connect_timeout: 1});
+const fast = variant(inVersion3(reference.primary, 0.1), {delay_loop: 1, connect_timeout: 1});
 
 const lab = labOfFile({configs: {lb1: fast}}, async built => {
 	await startPrimary(built);
-	await Promise.all(WEB_SERVERS.map(name => becomes(name, 'up')));
+	await allServe(built.lb1);
 });
 
 function becomes(name: WebServerName, state: 'up' | 'down'): Promise<true> {
 	const look = async () => {
 		const row = await backend(lab().lb1, name);
-		return row.state === state && (state === 'down' || row.nextHop !== null);
+		return state === 'up' ? isServing(row) : row.state === 'down';
 	};
 	return waitFor(`${name} is ${state}`, look, {seen: () => lab().lb1.log()});
 }

@@ -1,7 +1,7 @@
 /** Load on a balancer, of all kinds at once, and what it felt: the measure of whether anything was lost. */
 import {fileURLToPath} from 'node:url';
 import type {Balancer} from '../../lab/balancer.js';
-import type {HeldConnection, Stream} from '../../lab/client.js';
+import {type HeldConnection, inBatches, type Stream} from '../../lab/client.js';
 import type {Lab} from '../../lab/lab.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {SLOW_BYTES_PER_SECOND} from '../../lab/web-server.js';
@@ -14,11 +14,7 @@ const OBJECT_DIRECTORY = fileURLToPath(new URL('../..', import.meta.url));
 /** Connections that are open all the time. */
 export const CONNECTIONS = 1000;
 const DOWNLOADS = 20;
-/** A download ends by this deadline, or by a fault. */
-const DOWNLOAD_MS = 6000;
 const STREAM_MS = 10;
-/** Connections that are opened, or asked, at a time. */
-const BATCH = 50;
 
 /** What clients and counters have seen of anything but what they should have. */
 export interface Harm {
@@ -31,7 +27,7 @@ export interface Harm {
 	readonly failed: number;
 	/** Persistent clients that were not always served by one server. */
 	readonly strayed: number;
-	/** Downloads that ended before their time, or stood still. */
+	/** Downloads that ended by themselves, or brought less than half of what they should. */
 	readonly broken: number;
 	/** Connections that are missing in the balancer's counters. Some that were about to be answered at the end may be too many. */
 	readonly uncounted: number;
@@ -44,7 +40,7 @@ export class Load {
 	readonly #lab: Lab;
 	readonly #held: readonly HeldConnection[];
 	readonly #stream: Stream;
-	readonly #downloads: Promise<readonly Outcome[]>;
+	readonly #downloads: readonly Stream[];
 	readonly #before: Counters;
 
 	private constructor(lab: Lab, held: readonly HeldConnection[], before: Counters) {
@@ -52,45 +48,31 @@ export class Load {
 		this.#held = held;
 		this.#before = before;
 		this.#stream = lab.client.stream({periodMs: STREAM_MS});
-		this.#downloads = lab.client.burst(DOWNLOADS, {
-			path: '/slow',
-			timeoutMs: DOWNLOAD_MS,
-			concurrency: DOWNLOADS,
-		});
+		this.#downloads = Array.from({length: DOWNLOADS}, () => lab.client.download({path: '/slow'}));
 	}
 
 	/** The open connections are dealt to the ports of the virtual address; all else goes to the first. */
 	static async begin(lab: Lab, ports: readonly number[] = [80]): Promise<Load> {
 		const before = await countersOf(lab.lb1);
 		const held: HeldConnection[] = [];
-		for (let batch = 0; held.length < CONNECTIONS; batch++) {
-			const port = ports[batch % ports.length] ?? 80;
-			held.push(...(await Promise.all(Array.from({length: BATCH}, () => lab.client.hold({port})))));
-		}
+		for (const port of ports) held.push(...(await lab.client.holdMany(CONNECTIONS / ports.length, {port})));
 		return new Load(lab, held, before);
 	}
 
 	/** Ends it. */
 	async end(): Promise<Harm> {
-		let [moved, reset] = [0, 0];
-		for (let at = 0; at < this.#held.length; at += BATCH) {
-			const asked = this.#held.slice(at, at + BATCH).map(async held => [held.first, await held.ask()] as const);
-			for (const [first, now] of await Promise.all(asked)) {
-				if (now.error !== null) reset++;
-				else if (now.body !== first.body) moved++;
-			}
-		}
+		const asked = await inBatches(this.#held, async ({first, ask}) => ({home: first.body, now: await ask()}));
 		const streamed = await this.#stream.stop();
-		const broken = (await this.#downloads).filter(isBroken).length;
+		const downloaded = await Promise.all(this.#downloads.map(download => download.stop()));
 		const {lost, connections} = await countersOf(this.#lab.lb1);
 		await Promise.all(this.#held.map(connection => connection.close()));
 		return {
-			moved,
-			reset,
+			moved: asked.filter(({home, now}) => now.error === null && now.body !== home).length,
+			reset: asked.filter(({now}) => now.error !== null).length,
 			lost: lost - this.#before.lost,
 			failed: streamed.filter(({error}) => error !== null).length,
 			strayed: strayed(streamed),
-			broken,
+			broken: downloaded.filter(isBroken).length,
 			uncounted: Math.max(0, CONNECTIONS + DOWNLOADS + streamed.length - (connections - this.#before.connections)),
 		};
 	}
@@ -104,8 +86,9 @@ function strayed(outcomes: readonly Outcome[]): number {
 	return [...homes.values()].filter(({size}) => size > 1).length;
 }
 
-function isBroken({error, bytes}: Outcome): boolean {
-	return error !== 'ETIMEDOUT' || bytes < SLOW_BYTES_PER_SECOND;
+function isBroken(outcomes: readonly Outcome[]): boolean {
+	const end = outcomes.at(-1);
+	return end?.error !== 'ABORT_ERR' || end.bytes < ((end.ms / 1000) * SLOW_BYTES_PER_SECOND) / 2;
 }
 
 /** Since the maps were made. */

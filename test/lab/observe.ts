@@ -13,6 +13,8 @@ import {nodes, type WebServerName} from '../../lab/topology.js';
 import {waitFor} from '../../lab/wait.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import type {ServiceRow} from '../../src/cli/commands/services.js';
+import {ControlClient} from '../../src/control/client.js';
+import type {InstanceReport, SharingReport} from '../../src/control/protocol.js';
 import {Verdict} from '../../src/xdp/layout.gen.js';
 
 export interface Finished {
@@ -38,6 +40,22 @@ export function program(name: 'lbd' | 'lbctl'): string[] {
 /** `lbctl …` on the balancer. */
 export function lbctl(balancer: Balancer, ...args: string[]): Promise<Finished> {
 	return finish(balancer, [...program('lbctl'), '--name', balancer.daemonName, ...args]);
+}
+
+/** The daemon, as lbctl asks it: for what is asked so often that the starts of lbctl would keep the machine busy. */
+export function daemonOf({daemonName}: Balancer): ControlClient {
+	return new ControlClient(daemonName);
+}
+
+/** What the daemon says of the reference job's first instance. */
+export async function external(balancer: Balancer): Promise<InstanceReport | undefined> {
+	const {instances} = await daemonOf(balancer).call('vrrp', null);
+	return instances.find(({instance}) => instance === 'external');
+}
+
+/** What the daemon says of the connections that it shares with its peers. */
+export async function sharing(balancer: Balancer): Promise<SharingReport | null> {
+	return (await daemonOf(balancer).call('status', null)).sharing;
 }
 
 /** Resolves when one of two is master of everything and the other one has heard it. */
@@ -66,6 +84,17 @@ export async function backend(balancer: Balancer, server: WebServerName): Promis
 	const row = rows.find(({backend: name}) => name === backendName(server));
 	if (row === undefined) throw new Error(`${balancer.name} has no backend ${server}`);
 	return row;
+}
+
+/** Whether a backend gets connections: it is up, and the way to it is known. */
+export function isServing({state, nextHop}: BackendRow): boolean {
+	return state === 'up' && nextHop !== null;
+}
+
+/** Resolves when all backends get connections. */
+export async function allServe(balancer: Balancer): Promise<void> {
+	const look = async () => ((await balancer.lbctl('backends')) as BackendRow[]).every(isServing);
+	await waitFor(`all backends of ${balancer.name} serve`, look, {seen: () => balancer.log()});
 }
 
 /** One CPU's counters of one service, as `lbctl --json maps dump verdicts` prints them. */

@@ -1,7 +1,6 @@
 /**
  * Runs inside a network namespace and tells its parent, over the IPC channel, every VRRP advert, group join and
- * announcement (ARP, NDP) on some interfaces and every address that comes or goes: what a neighbour on the segments would
- * see.
+ * announcement (ARP, NDP) on some interfaces: what a neighbour on the segments would see.
  */
 import {
 	AF_PACKET,
@@ -35,9 +34,8 @@ export type Observation =
 			readonly atMs: number;
 	  }
 	/** Of a multicast group (IGMPv3, RFC 3376 §4.2; MLDv2, RFC 3810 §5.2). */
-	| {readonly kind: 'join'; readonly source: string; readonly group: string}
-	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string; readonly atMs: number}
-	| {readonly kind: 'address'; readonly address: string; readonly removed: boolean; readonly atMs: number};
+	| {readonly kind: 'join'; readonly source: string; readonly mac: string; readonly group: string}
+	| {readonly kind: 'announcement'; readonly address: string; readonly mac: string; readonly atMs: number};
 
 /** 255 instances announce themselves in one burst, from a process of a higher scheduling class. */
 const RECEIVE_BUFFER_BYTES = 16 << 20;
@@ -82,10 +80,10 @@ function observeIp(bytes: Uint8Array, mac: string): void {
 	const inner = withoutAuthHeader(packet.value);
 	const {protocol, source, payload} = inner;
 	if (protocol === IGMP && payload[0] === IGMPV3_REPORT) {
-		tell({kind: 'join', source, group: formatAddress(payload.subarray(12, 16))});
+		tell({kind: 'join', source, mac, group: formatAddress(payload.subarray(12, 16))});
 	}
 	if (protocol === ICMPV6) observeNeighbourAdvertisement(payload);
-	if (protocol === HOP_BY_HOP) observeMld(source, payload);
+	if (protocol === HOP_BY_HOP) observeMld(source, mac, payload);
 	if (protocol === VRRP_PROTOCOL) observeAdvert(inner, mac, viewOf(bytes));
 }
 
@@ -103,9 +101,10 @@ function observeNeighbourAdvertisement(message: Uint8Array): void {
 }
 
 /** The first group of a report, behind the router alert option that it always carries. */
-function observeMld(source: string, extended: Uint8Array): void {
+function observeMld(source: string, mac: string, extended: Uint8Array): void {
 	const message = extended.subarray(8);
-	if (message[0] === MLDV2_REPORT) tell({kind: 'join', source, group: formatAddress(message.subarray(12, 28))});
+	if (message[0] !== MLDV2_REPORT) return;
+	tell({kind: 'join', source, mac, group: formatAddress(message.subarray(12, 28))});
 }
 
 function observeAdvert(packet: IpPacket, mac: string, header: DataView): void {
@@ -125,11 +124,7 @@ function observeAdvert(packet: IpPacket, mac: string, header: DataView): void {
 }
 
 async function main(interfaces: readonly string[]): Promise<void> {
-	const netlink = openNetlink(['addresses']);
-	netlink.onEvent(event => {
-		if (event.kind !== 'address') return;
-		tell({kind: 'address', address: event.address.address, removed: event.removed, atMs: monotonicMs()});
-	});
+	const netlink = openNetlink([]);
 	for (const {ifindex, name} of await netlink.links()) if (interfaces.includes(name)) watch(ifindex);
 	tell({kind: 'ready'});
 }

@@ -4,15 +4,14 @@ import {hears} from '../../lab/proc.js';
 import {controlSocketOf, lockOf} from '../../lab/record.js';
 import {waitFor} from '../../lab/wait.js';
 import {ExitCode} from '../../src/errors.js';
-import {reference, withoutBackend} from './jobs.js';
+import {quick, reference, withoutBackend} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
-import {noTraces, sentences, traces} from './observe.js';
+import {noTraces, onlyMaster, sentences, traces} from './observe.js';
 
-const PATIENCE_MS = 10_000;
 /** Longer than the test waits for an end. */
-const primary = `${reference.primary}\nlbd {\n\tvrrp_grace 60\n}\n`;
+const primary = `${quick(reference.primary)}\nlbd {\n\tvrrp_grace 60\n}\n`;
 
-const lab = labOfFile({configs: {lb1: primary, lb2: reference.backup}});
+const lab = labOfFile({configs: {lb1: primary, lb2: quick(reference.backup)}});
 
 /** How far a start can be seen to be, in its order. */
 const early: Readonly<Record<string, (pid: number) => boolean>> = {
@@ -52,7 +51,7 @@ for (const [name, isThere] of Object.entries(late)) {
 		await lb1.start(isThere);
 		lb1.signal('SIGINT');
 		const hasEnded = () => !lb1.running && lb1.vrrpProcesses().length === 0;
-		await waitFor('lbd has ended', hasEnded, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+		await waitFor('lbd has ended', hasEnded, {seen: () => lb1.log()});
 		t.is(lb1.exitReason, ExitCode.ok, lb1.log());
 		const {pinned, xdp, ...rest} = await traces(lb1);
 		t.deepEqual(rest, {vips: [], socket: false, programs: 0});
@@ -62,22 +61,23 @@ for (const [name, isThere] of Object.entries(late)) {
 
 test('SIGHUP when the configuration has been read: it is read again after the start', async t => {
 	const {lb1} = lab();
+	const before = sentences(lb1).length;
 	await lb1.start(hasName);
 	lb1.configure(withoutBackend(primary, '10.0.0.72'));
 	lb1.signal('SIGHUP');
-	const isReloaded = () => sentences(lb1).some(line => line.startsWith('reload: '));
-	await waitFor('the reload', isReloaded, {timeoutMs: PATIENCE_MS, seen: () => lb1.log()});
+	const isReloaded = () => sentences(lb1, before).some(line => line.startsWith('reload: '));
+	await waitFor('the reload', isReloaded, {seen: () => lb1.log()});
 	await lb1.stop();
 	lb1.configure(primary);
-	const said = sentences(lb1);
+	const said = sentences(lb1, before);
 	t.regex(said.find(line => line.startsWith('reload: ')) ?? '', /^reload: in force \(1 change,/);
 	t.true(said.indexOf('lbd is ready') < said.findIndex(line => line.startsWith('reload: ')));
 });
 
 test('SIGTERM at once, beside lbd-vrrp of an earlier lbd: it hands over as well', async t => {
 	const {lb1, lb2} = lab();
-	await lb2.start();
-	await startPrimary(lab());
+	await Promise.all([startPrimary(lab()), lb2.start()]);
+	await onlyMaster(lb1, lb2);
 	await lb1.killAlone();
 	t.is(lb1.vrrpProcesses().length, 1);
 	await lb1.start(hearsSignals);

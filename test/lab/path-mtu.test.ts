@@ -13,7 +13,7 @@ import {waitFor} from '../../lab/wait.js';
 import {WebServer} from '../../lab/web-server.js';
 import type {BackendRow} from '../../src/cli/commands/backends.js';
 import {FAMILIES, type Family} from '../../src/net/address.js';
-import {bothFamilies, reference} from './jobs.js';
+import {bothFamilies, quick, reference} from './jobs.js';
 import {labOfFile, startPrimary, test} from './lab-test.js';
 import {met} from './observe.js';
 
@@ -26,7 +26,7 @@ const FAR_SERVERS = {network: '10.9.0', network6: '2001:db8:b', mtu: MTU} as con
 const VIPS = {4: externalVip, 6: externalVip6} as const;
 
 /** The reference job in both families with one server, which is behind web2. */
-const job = bothFamilies(reference.primary)
+const job = bothFamilies(quick(reference.primary))
 	.replaceAll(/^ {4}real_server (?:10\.0\.0\.|2001:db8:1::)71 .*?^ {4}\}\n/gms, '')
 	.replace('real_server 10.0.0.72', `real_server ${FAR_SERVERS.network}.2`)
 	.replace('real_server 2001:db8:1::72', `real_server ${FAR_SERVERS.network6}::2`);

@@ -4,7 +4,7 @@ import type {ServiceRow} from '../../src/cli/commands/services.js';
 import type {ChangeReport, InstanceReport, PlanReport, ReloadOutcome} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import type {FlowView} from '../../src/xdp/view.js';
-import {reference, variant} from './jobs.js';
+import {quick, reference, variant} from './jobs.js';
 import {answers, labOfFile, startPrimary, test} from './lab-test.js';
 import {CONNECTIONS, Load, NO_HARM} from './load.js';
 import {backendName, lbctl} from './observe.js';
@@ -14,7 +14,7 @@ const OTHER_PORT = 8080;
 const IDLE_PORT = 8082;
 const SERVICE = 'virtual_server 192.168.1.1:80';
 
-const original = variant(reference.primary, {delay_loop: 1});
+const original = variant(quick(reference.primary), {delay_loop: 1});
 const block = original.slice(original.indexOf('virtual_server 192.168.1.1 80'));
 const withPort = (port: number): string => block.replace('192.168.1.1 80', `192.168.1.1 ${port}`);
 const base = `${original}\n${withPort(OTHER_PORT).replace(/ *persistence_timeout.*\n/, '')}\n${withPort(IDLE_PORT)}`;
@@ -138,7 +138,7 @@ test('a file with errors is refused by plan as by check, and a removed backend d
 	lb1.configure(first(text => text.replace('lb_algo rr', 'lb_algo rrr')));
 	const bad = await lbctl(lb1, 'plan', lb1.configFile);
 	t.is(bad.code, ExitCode.badValue);
-	t.regex(bad.stdout, new RegExp(`^${lb1.configFile}:55:13: error: `, 'm'));
+	t.regex(bad.stdout, new RegExp(`^${lb1.configFile}:49:13: error: `, 'm'));
 	t.regex(bad.stdout, /^would be refused: 1 error in the configuration$/m);
 	t.is((await lbctl(lb1, 'check', lb1.configFile)).code, bad.code);
 	t.is((await lbctl(lb1, 'plan', 'nowhere.conf')).code, ExitCode.noConfiguration);

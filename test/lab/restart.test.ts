@@ -4,11 +4,13 @@ import {waitFor} from '../../lab/wait.js';
 import type {InstanceReport, ReloadReport, Status} from '../../src/control/protocol.js';
 import {ExitCode} from '../../src/errors.js';
 import type {PersistenceView} from '../../src/xdp/view.js';
-import {reference, withoutBackend} from './jobs.js';
+import {quick, reference, withoutBackend} from './jobs.js';
 import {answers, inTurn, labOfFile, only, other, startPrimary, test} from './lab-test.js';
 import {backend, backendName, lbctl, noTraces, sentences, service, traces} from './observe.js';
 
-const lab = labOfFile({configs: {lb1: reference.primary}}, startPrimary);
+const primary = quick(reference.primary);
+
+const lab = labOfFile({configs: {lb1: primary}}, startPrimary);
 
 /** Resolves when the stream has so many more answers. */
 async function answered(outcomes: readonly unknown[], more: number): Promise<void> {
@@ -52,14 +54,14 @@ test('a reload takes a backend out of the file and puts it in again; SIGHUP does
 	const {client, lb1} = lab();
 	const [one, two] = [await client.hold(), await client.hold()];
 	const [onWeb1, onWeb2] = one.first.body === 'web1' ? [one, two] : [two, one];
-	lb1.configure(withoutBackend(reference.primary, '10.0.0.72'));
+	lb1.configure(withoutBackend(primary, '10.0.0.72'));
 	const reload = await lbctl(lb1, '--json', 'reload');
 	t.is(reload.code, ExitCode.ok);
 	t.like(JSON.parse(reload.stdout) as ReloadReport, {applied: true, diagnostics: []});
 	t.deepEqual(answers(await client.sequence(6)), only('web1', 6));
 	t.is((await onWeb1.ask()).body, 'web1');
 
-	lb1.configure(reference.primary);
+	lb1.configure(primary);
 	lb1.signal('SIGHUP');
 	await waitFor('web2 is back', async () => (await service(lb1)).backendsUp === 2);
 	const [first = ''] = answers([await client.get()]);
@@ -77,8 +79,8 @@ test('a bad file changes nothing and says so', async t => {
 	const {client, lb1} = lab();
 	const held = await client.hold();
 	const before = await transitions();
-	lb1.configure(reference.primary.replace('lb_algo rr', 'lb_algo rrr'));
-	const place = `${lb1.configFile}:55:13: error: `;
+	lb1.configure(primary.replace('lb_algo rr', 'lb_algo rrr'));
+	const place = `${lb1.configFile}:49:13: error: `;
 
 	const reload = await lbctl(lb1, 'reload');
 	t.is(reload.code, ExitCode.badValue);
@@ -95,7 +97,7 @@ test('a bad file changes nothing and says so', async t => {
 		sentences(lb1, linesBefore).some(line => line.startsWith('reload: refused, nothing was changed'));
 	await waitFor('SIGHUP is refused as well', refused);
 
-	lb1.configure(withoutBackend(reference.primary, '10.0.0.72').replace('interface eth1', 'interface eth7'));
+	lb1.configure(withoutBackend(primary, '10.0.0.72').replace('interface eth1', 'interface eth7'));
 	const impossible = await lbctl(lb1, 'reload');
 	t.is(impossible.code, ExitCode.noInterface);
 	t.regex(impossible.stdout, /^refused, nothing was changed: .*interface eth7: ENODEV/m);
@@ -119,7 +121,7 @@ async function transitions(): Promise<number[]> {
 
 test('an orderly stop leaves no VIP, no process and no socket, but what is pinned', async t => {
 	const {lb1} = lab();
-	lb1.configure(reference.primary);
+	lb1.configure(primary);
 	await lb1.stop();
 	t.is(lb1.exitReason, ExitCode.ok);
 	t.deepEqual(await traces(lb1), {...noTraces, xdp: ['eth0', 'eth1'], pinned: true});

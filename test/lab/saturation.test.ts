@@ -66,7 +66,7 @@ function oneFlow(plane: SharingPlane): Uint8Array {
 	const emit = (words: Uint32Array, at: number) => {
 		found.push(new Uint8Array(words.slice(at, at + RECORD.bytes / 4).buffer));
 	};
-	plane.scanFlows(4, 0, {copies: false, slots: plane.slots(4)}, emit);
+	plane.scanFlows(4, 0, {everything: false, slots: plane.slots(4)}, emit);
 	const [flow] = found;
 	if (flow === undefined) throw new Error('lb1 has no flow');
 	return flow;
@@ -84,26 +84,20 @@ test('10,000 checks, a dump of 1M flows, a reload of 1,000 services, a restart a
 	const {client, lb1} = lab();
 	const held = await client.hold();
 	fillFlowTable();
-	const seen: number[] = [];
+	let dumped = 0;
 	await unnoticed(t, lab(), async () => {
 		lb1.configure(many);
 		const dump = dumpFlows();
 		t.is((await lbctl(lb1, 'reload')).code, ExitCode.ok);
 		await lab().run('lb1', 'curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:9633/metrics');
-		seen.push(await dump);
-		const again = dumpFlows();
 		await lb1.killAlone();
 		const before = sentences(lb1).length;
 		await lb1.start();
 		await waitFor('lbd is ready', () => sentences(lb1, before).includes('lbd is ready'));
-		seen.push(await again);
+		dumped = await dump;
 	});
-	t.log(`flows in the dumps: ${seen.join(', ')}`);
-	for (const flows of seen) t.true(flows > 0.99 * FLOWS);
+	t.log(`${dumped} flows in the dump`);
+	t.true(dumped > 0.99 * FLOWS);
 	t.is((await held.ask()).body, held.first.body);
 	await held.close();
-	const page = await lab().run('lb1', 'curl', '-s', 'http://127.0.0.1:9633/metrics');
-	const [, lateness] = /lbd_vrrp_timer_lateness_max_seconds\{instance="external"\} (\S+)/.exec(page) ?? [];
-	t.log(`the latest timer of lbd-vrrp came ${(Number(lateness) * 1000).toFixed(1)} ms late`);
-	t.true(Number(lateness) < 0.5);
 });

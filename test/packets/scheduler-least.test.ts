@@ -1,6 +1,6 @@
 /** lc, wlc, sed, nq, fo and ovf, beside IPVS's rules written down once more, slowly. */
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {Seeded} from '../plan/random-job.js';
+import {Seeded} from '../seeded.js';
 import {type Balancer, balancer, packetTest} from './balancer.js';
 import {Connection, client, deal} from './connection.js';
 import {endpoint} from './frame.js';

@@ -2,8 +2,8 @@
 import {addressBytes, type Family, formatAddress} from '../../src/net/address.js';
 import {viewOf} from '../../src/net/bytes.js';
 import type {Entry} from '../../src/xdp/flows.js';
-import {BackendState, CopyFlag, FlowState, SettingFlag} from '../../src/xdp/layout.gen.js';
-import {deleteEntry} from '../../src/xdp/persistence.js';
+import {BackendState, CopyFlag, FlowState, SettingFlag, shareHead} from '../../src/xdp/layout.gen.js';
+import {deleteEntry, putEntry} from '../../src/xdp/persistence.js';
 import type {SharingPlane} from '../../src/xdp/sharing.js';
 import {type Balancer, balancer, FLOW_BUCKETS, packetTest} from './balancer.js';
 import {Connection, client, SERVER_ISN} from './connection.js';
@@ -37,8 +37,8 @@ function news(plane: SharingPlane, of: Family = 4): Uint8Array[] {
 	return collect(of, emit => plane.drainNews(of, emit));
 }
 
-function round(plane: SharingPlane, copies: boolean, of: Family = 4): Uint8Array[] {
-	return collect(of, emit => plane.scanFlows(of, 0, {copies, slots: ALL_SLOTS}, emit));
+function round(plane: SharingPlane, everything: boolean, of: Family = 4): Uint8Array[] {
+	return collect(of, emit => plane.scanFlows(of, 0, {everything, slots: ALL_SLOTS}, emit));
 }
 
 function stateOf(record: Uint8Array, of: Family = 4): number {
@@ -77,6 +77,36 @@ const [NONE, TAKEN, KNOWN, REFUSED, STRANGE] = [
 function moveHead(b: Balancer, entries: number): void {
 	const heads = b.maps.shareHeads[4];
 	heads.setU64(0, heads.u64(0) + BigInt(entries));
+}
+
+/** A flow's opening becomes news of the second CPU and its end news of the first, whichever noted them. */
+function moveNews(b: Balancer): void {
+	const [heads, ring] = [b.maps.shareHeads[4], b.maps.all().get('shared_flows')];
+	const cpus = heads.size / shareHead.size;
+	const index = (cpu: number, n: bigint) =>
+		new Uint8Array(Uint32Array.of(cpu * b.maps.sharedPerCpu + Number(n)).buffer);
+	const entries: Uint8Array[] = [];
+	for (let cpu = 0; cpu < cpus; cpu++) {
+		for (let n = 0n; n < heads.u64(cpu * shareHead.size); n++)
+			entries.push(ring?.lookup(index(cpu, n)) ?? new Uint8Array());
+		heads.setU64(cpu * shareHead.size, cpu < 2 ? 1n : 0n);
+	}
+	const [second, first] = entries.toSorted((x, y) => stateOf(y) - stateOf(x));
+	if (first !== undefined && second !== undefined) {
+		ring?.update(index(0, 0n), second);
+		ring?.update(index(1, 0n), first);
+	}
+}
+
+/** Does something after the next first look at the heads and before the second one. */
+function betweenLooks(b: Balancer, what: () => void): void {
+	const heads = b.maps.shareHeads[4];
+	const copy = heads.copy.bind(heads);
+	heads.copy = (offset, into) => {
+		copy(offset, into);
+		heads.copy = copy;
+		what();
+	};
 }
 
 /** A client's persistence entry. */
@@ -183,7 +213,80 @@ packetTest('the end of a flow ends its copy; of a flow that is not there it make
 	t.deepEqual(take(to, [reset]), {...NONE, ...KNOWN});
 	t.deepEqual(b.flows(), []);
 	t.like(take(to, [opened, reset]), {taken: 2});
-	t.deepEqual(round(to, true), []);
+	t.deepEqual(
+		round(to, true).map(record => stateOf(record)),
+		[FlowState.FLOW_CLOSED],
+	);
+});
+
+packetTest('who missed the end of a flow hears of it when everything is told', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	const connection = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	t.like(take(to, news(from)), {taken: 1});
+	connection.fromServer('R');
+	t.is(news(from).length, 1, 'which is lost');
+	t.deepEqual(round(from, false), []);
+	t.like(take(to, round(from, true)), {taken: 1});
+	t.deepEqual(round(to, false), []);
+	t.deepEqual(
+		round(to, true).map(record => stateOf(record)),
+		[FlowState.FLOW_CLOSED],
+	);
+});
+
+packetTest('what opens on one CPU and ends on another before both are read is told in that order', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const connection = new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+	connection.fromServer('R');
+	moveNews(b);
+	t.deepEqual(
+		news(plane).map(record => stateOf(record)),
+		[FlowState.FLOW_ESTABLISHED, FlowState.FLOW_CLOSED],
+	);
+	t.deepEqual(news(plane), []);
+});
+
+packetTest('a flow that ends while its rings are looked at is told of after what opened, and each end once', t => {
+	const b = balancer(t, JOB);
+	const early = new Connection(b, '10.1.0.1:1024', VIPS[4]);
+	const late = new Connection(b, '10.1.0.2:1024', VIPS[4]);
+	const plane = sharing(b);
+	early.establish();
+	betweenLooks(b, () => {
+		early.fromServer('R');
+		late.establish();
+	});
+	const states = () => news(plane).map(record => [record[3], stateOf(record)]);
+	t.deepEqual(states(), [
+		[1, FlowState.FLOW_ESTABLISHED],
+		[2, FlowState.FLOW_ESTABLISHED],
+	]);
+	t.deepEqual(states(), [
+		[2, FlowState.FLOW_ESTABLISHED],
+		[1, FlowState.FLOW_CLOSED],
+	]);
+	t.deepEqual(states(), []);
+});
+
+packetTest('a SYN in a flow of which only a peer has told begins it anew, as its client is remembered', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	const before = new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	take(to, news(from));
+	const other = [...b.tables.backends].find(
+		([id, {service}]) => service === 1 && id !== entryOf(b, '10.1.0.1')?.backend,
+	);
+	const [backend = 0] = other ?? [];
+	const client = addressBytes('10.1.0.1');
+	const {lastTick = 0} = entryOf(b, '10.1.0.1') ?? {};
+	putEntry(b.entryChangers, {family: 4, client, service: 1}, {backend, lastTick});
+	const again = new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+	t.not(again.backend, before.backend, 'its end was missed, and the client has another server since');
+	again.fromClient('S');
+	again.assertForwarded(t, again.request('A', {ack: SERVER_ISN + 1}));
+	t.not(again.backend, before.backend, 'of a flow of our own, a SYN says nothing');
 });
 
 packetTest('of two that know a flow, the one that heard of it last is right', t => {
@@ -192,12 +295,23 @@ packetTest('of two that know a flow, the one that heard of it last is right', t 
 	const own = new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
 	const [record = new Uint8Array()] = news(plane);
 	const ended = changed(record, {state: FlowState.FLOW_TIME_WAIT, flags: 0});
-	t.like(take(plane, [changed(ended, {ageMs: 0})]), {...KNOWN}, 'as fresh as ours');
+	t.like(take(plane, [changed(record, {ageMs: 0, flags: 0})]), {...KNOWN}, 'as fresh as ours');
 	t.like(take(plane, [changed(ended, {ageMs: 60_000})]), {...KNOWN}, 'older');
+	t.like(take(plane, [changed(ended, {ageMs: 0, backend: 2})]), {...KNOWN}, 'the end of another connection');
 	own.assertForwarded(t, own.request('A', {ack: SERVER_ISN + 1}));
 	b.changeFlows(slot => ({...slot, word: slot.word - 10n}));
 	t.like(take(plane, [changed(ended, {ageMs: 2000})]), {...TAKEN}, 'ours was idle for ten seconds');
-	t.deepEqual(round(plane, true), []);
+	t.deepEqual(round(plane, false), []);
+});
+
+packetTest('a flow that moved to the peer and ended there in the same second is over here, too', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	new Connection(b, '10.1.0.1:1024', VIPS[4]).establish();
+	const [record = new Uint8Array()] = news(plane);
+	const ended = changed(record, {state: FlowState.FLOW_TIME_WAIT, flags: 0, ageMs: 0});
+	t.like(take(plane, [ended]), {...TAKEN});
+	t.deepEqual(round(plane, false), []);
 });
 
 packetTest('two masters, each with a connection of the same client, keep what they have and echo nothing', t => {
@@ -290,6 +404,27 @@ packetTest(
 		t.is(next.backend, before.backend, 'the client stays where it was');
 	},
 );
+
+packetTest('what a peer tells late of a client does not undo what the client has been given since', t => {
+	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
+	const [from, to] = [sharing(a), sharing(b)];
+	new Connection(a, '10.1.0.1:1024', VIPS[4]).establish();
+	const [record = new Uint8Array()] = news(from);
+	const id = {family: 4, client: addressBytes('10.1.0.1'), service: 1} as const;
+	const backend = entryOf(a, '10.1.0.1')?.backend ?? 0;
+	const other = backend === 1 ? 2 : 1;
+	new Connection(b, '10.1.0.1:2000', VIPS[4]).establish();
+	const {lastTick = 0} = entryOf(b, '10.1.0.1') ?? {};
+	putEntry(b.entryChangers, id, {backend: other, lastTick});
+	take(to, [changed(record, {ageMs: 6000})]);
+	t.is(entryOf(b, '10.1.0.1')?.backend, other, 'the peer was frozen for six seconds');
+	take(to, [changed(record, {ageMs: 8_000_000})]);
+	t.is(entryOf(b, '10.1.0.1')?.backend, other, 'or for longer than anybody is remembered');
+	putEntry(b.entryChangers, id, {backend: other, lastTick: lastTick + 3600});
+	take(to, [changed(record, {ageMs: 0})]);
+	t.is(entryOf(b, '10.1.0.1')?.backend, backend, 'an entry from before the time was shortened gives way');
+	t.true((entryOf(b, '10.1.0.1')?.lastTick ?? 0) <= lastTick + 2);
+});
 
 packetTest('persistence entries: no longer than our service has it, none of strangers', t => {
 	const b = balancer(t, JOB);

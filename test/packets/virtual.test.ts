@@ -2,7 +2,7 @@
 import test, {type ExecutionContext} from 'ava';
 import {addressBytes} from '../../src/net/address.js';
 import {encodeAdvert} from '../../src/net/vrrp-packet.js';
-import {Seeded} from '../plan/random-job.js';
+import {Seeded} from '../seeded.js';
 import {Balancer, balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
 import {testCases} from './cases.js';
 import {describe, ETHERNET, ETHERTYPE, fragmented, ipFrame, mac, PROTOCOL, patched, tagged, untagged} from './frame.js';

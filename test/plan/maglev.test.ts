@@ -1,6 +1,6 @@
 import test from 'ava';
 import {maglevRing, RING_PLACES, type RingMember} from '../../src/plan/maglev.js';
-import {Seeded} from './random-job.js';
+import {Seeded} from '../seeded.js';
 
 function members(count: number, weight: (index: number) => number = () => 1): RingMember[] {
 	return Array.from({length: count}, (_, index) => ({

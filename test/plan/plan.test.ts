@@ -15,7 +15,9 @@ import {
 	TunnelFlag,
 } from '../../src/xdp/layout.gen.js';
 import {applyOp, emptyTables, type Op, type Tables} from '../../src/xdp/tables.js';
-import {backend, CAPACITY, circumstances, HOP, randomServices, Seeded, service} from './random-job.js';
+import {Seeded} from '../seeded.js';
+import {backend, service} from '../services.js';
+import {CAPACITY, circumstances, HOP, randomServices} from './random-job.js';
 
 function apply(tables: Tables, ops: readonly Op[]): void {
 	for (const op of ops) applyOp(tables, op);

@@ -3,69 +3,8 @@ import type {Backend, Service} from '../../src/conf/model.js';
 import type {Circumstances} from '../../src/plan/desired.js';
 import type {NextHop} from '../../src/plan/key.js';
 import type {Tables} from '../../src/xdp/tables.js';
-
-const PLACE = {file: 'test.conf', line: 1, column: 1};
-
-/** A small generator of reproducible numbers (Numerical Recipes' LCG): `below(n)` is in [0, n). */
-export class Seeded {
-	#state: number;
-
-	constructor(seed: number) {
-		this.#state = seed >>> 0;
-	}
-
-	below(n: number): number {
-		this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
-		return Math.floor((this.#state / 2 ** 32) * n);
-	}
-
-	flip(): boolean {
-		return this.below(2) === 1;
-	}
-}
-
-export function backend(address: string, overrides: Partial<Backend> = {}): Backend {
-	return {
-		place: PLACE,
-		name: `${address}:80`,
-		realServer: `${address}:80`,
-		address,
-		port: 80,
-		forwarding: {method: 'nat'},
-		weight: 1,
-		inhibitOnFailure: false,
-		upperThreshold: 0,
-		lowerThreshold: 0,
-		alpha: false,
-		checks: [],
-		notify: null,
-		...overrides,
-	};
-}
-
-export function service(address: string, backends: readonly Backend[], overrides: Partial<Service> = {}): Service {
-	return {
-		place: PLACE,
-		name: `${address}:80`,
-		group: null,
-		address,
-		port: 80,
-		protocol: 'tcp',
-		scheduler: 'rr',
-		hashPort: false,
-		hashFallback: false,
-		persistence: null,
-		policy: {failedBackend: 'drop', noBackend: 'reject'},
-		limits: {perSource: null, perService: null},
-		quorum: 1,
-		hysteresis: 0,
-		notify: null,
-		haSuspend: false,
-		backends,
-		sorryServer: null,
-		...overrides,
-	};
-}
+import type {Seeded} from '../seeded.js';
+import {backend, service} from '../services.js';
 
 /** Up to six services with up to eight backends each, from a pool small enough that they share endpoints. */
 export function randomServices(seeded: Seeded): Service[] {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {proportion, SEQUENCE_MAX, smoothSequence} from '../../src/plan/smooth.js';
-import {Seeded} from './random-job.js';
+import {Seeded} from '../seeded.js';
 
 function spelled(weights: readonly number[]): string {
 	return smoothSequence(weights)

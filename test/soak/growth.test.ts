@@ -17,6 +17,13 @@ test('flows may be some more than before, but not half as many again', t => {
 	t.false(flows(2250)?.isWithin);
 });
 
+test('flows whose end nobody heard are few', t => {
+	const abandoned = (late: number) =>
+		growthOfThings(samples(9, n => ({things: {'lb2 abandoned flows': n < 6 ? 0 : late}})))[0];
+	t.true(abandoned(40)?.isWithin);
+	t.false(abandoned(41)?.isWithin);
+});
+
 function life(fields: Partial<Life>): Life {
 	return {
 		program: 'lbd on lb1',

@@ -18,11 +18,19 @@ export interface Sample {
 	readonly things: Readonly<Record<string, number>>;
 }
 
-/** How much more there may be, by the last word of the name: by default nothing. */
+/** How much more there may be, by the name without the balancer's: by default nothing. */
 const THINGS_MAY_GROW: Readonly<Record<string, (early: number) => number>> = {
-	// Short connections live for some seconds, as many as there are requests; held ones are always as many.
+	// Short connections are remembered for two minutes, as many as there are requests.
 	flows: early => 0.2 * early + 100,
+	// Held ones and downloads are always as many, and requests that are under way few.
+	'established flows': () => ABANDONED_MAX,
+	'abandoned flows': () => ABANDONED_MAX,
 };
+/**
+ * Flows that no client has any more, until `lvs_timeouts` ends them: what nobody heard the end of. An outage leaves those
+ * of the downloads whose time was over meanwhile, a dozen outages of ten minutes some of eight.
+ */
+const ABANDONED_MAX = 40;
 /** V8 lets its heap grow before it collects: a busy lbd's wanders by so much. */
 const RESIDENT_MAY_GROW_MIB = 32;
 const MIB = 1 << 20;
@@ -58,7 +66,7 @@ export function growthOfThings(samples: readonly Sample[]): Row[] {
 	const at = (part: readonly Sample[], name: string) => median(part.map(({things}) => things[name] ?? 0));
 	return names.map(what => {
 		const [early, late] = [at(samples.slice(0, third), what), at(samples.slice(-third), what)];
-		const more = THINGS_MAY_GROW[what.split(' ').at(-1) ?? '']?.(early) ?? 0;
+		const more = THINGS_MAY_GROW[what.slice(what.indexOf(' ') + 1)]?.(early) ?? 0;
 		return {what, early, late, isWithin: late - early <= more};
 	});
 }

@@ -1,6 +1,6 @@
 /** Clients of all kinds at once, and what they did not like. */
 import {setTimeout as pause} from 'node:timers/promises';
-import type {HeldConnection, Stream} from '../../lab/client.js';
+import {type HeldConnection, inBatches, type Stream} from '../../lab/client.js';
 import type {Lab} from '../../lab/lab.js';
 import type {Outcome} from '../../lab/protocol.js';
 import {DATAGRAM_PORT} from './configuration.js';
@@ -14,13 +14,12 @@ export interface LoadSize {
 
 const STREAM_PERIOD_MS = 20;
 const PERSISTENT_PERIOD_MS = 100;
-/** A port that is used again could meet what is left of its connection before, at another server. */
-const PERSISTENT_PORTS = Array.from({length: 50_000}, (_, n) => 10_000 + n);
+/** Each is used again after 100 s, when the client's kernel has forgotten its connection before: so should balancers have. */
+const PERSISTENT_PORTS = Array.from({length: 1000}, (_, n) => 10_000 + n);
 /** Longer than three attempts of TCP: what takes longer is lost. */
 const REQUEST_MS = 4000;
 /** A connection survives any outage that is allowed. */
 const HELD_MS = 20_000;
-const AT_ONCE = 50;
 /** Between two questions to held connections while something happens. */
 const QUESTION_MS = 40;
 /** A server that refuses is asked again after this. */
@@ -93,10 +92,7 @@ export class Load {
 			new Unseen(client.datagrams({periodMs: STREAM_PERIOD_MS, port: DATAGRAM_PORT})),
 		] as const;
 		const load = new Load(lab, {persistent: home, datagrams: ''}, streams);
-		while (load.#held.length < size.held) {
-			const count = Math.min(AT_ONCE, size.held - load.#held.length);
-			load.#held.push(...(await Promise.all(Array.from({length: count}, () => client.hold({timeoutMs: HELD_MS})))));
-		}
+		load.#held.push(...(await client.holdMany(size.held, {timeoutMs: HELD_MS})));
 		load.#work.push(load.#askAround());
 		for (const ms of size.downloadsMs) load.#work.push(load.#download(client.freshAddress(), ms));
 		// If the laboratory ends before them, whoever has ended it knows why.
@@ -164,9 +160,7 @@ export class Load {
 	}
 
 	async #askAll(): Promise<void> {
-		for (let at = 0; at < this.#held.length; at += AT_ONCE) {
-			await Promise.all(this.#held.slice(at, at + AT_ONCE).map(connection => this.#ask(connection)));
-		}
+		await inBatches(this.#held, connection => this.#ask(connection));
 	}
 
 	/** One question at a time; who waits for an answer is not asked again. */

@@ -3,7 +3,7 @@
  * Pure: the same seed gives the same episodes, whatever comes of them.
  */
 import type {BalancerName, Device, WebServerName} from '../../lab/topology.js';
-import {Seeded} from '../plan/random-job.js';
+import {Seeded} from '../seeded.js';
 
 /** What of a balancer may hang or die: one of its programs, or all of them. */
 export type Part = 'lbd' | 'lbd-vrrp' | 'lbd-sync' | 'everything';

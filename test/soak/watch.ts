@@ -3,6 +3,7 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import type {Balancer} from '../../lab/balancer.js';
 import type {Capture} from '../../lab/capture.js';
 import type {Lab} from '../../lab/lab.js';
+import {inside} from '../../lab/namespace.js';
 import {inhabitants, usage} from '../../lab/proc.js';
 import {run} from '../../lab/run.js';
 import {nodes} from '../../lab/topology.js';
@@ -16,6 +17,8 @@ import {longestDoubleMs, type SeenAdvert} from './judge.js';
 /** Sharing waits 30 s at most before it lets a balancer preempt; on a busy machine, everything takes its time. */
 const SETTLED_MS = 90_000;
 const LOOK_MS = 300;
+/** A flow that was heard of later may be of a connection that has opened since the clients were looked at. */
+const ABANDONED_S = 3;
 /** USER_HZ, in which the kernel counts a program's start (proc(5)). */
 const TICKS_PER_SECOND = 100;
 
@@ -118,6 +121,7 @@ export class Watch {
 	async #lookAt(balancer: Balancer): Promise<{things: Record<string, number>; lives: Life[]; faults: string[]}> {
 		const {name, namespace, daemonName} = balancer;
 		const flows = async () => (await balancer.lbctl('flows', '--limit', '0')) as FlowView[];
+		const clients = await socketsIn(this.#lab.namespace('client'));
 		const persistence = async () => (await balancer.lbctl('persistence', '--limit', '0')) as PersistenceView[];
 		const [links, addresses, maps, livingFlows, entries] = await Promise.all([
 			run(['ip', '-n', namespace, '-j', 'link']),
@@ -135,6 +139,9 @@ export class Watch {
 			'persistence entries': entries.length,
 			flows: livingFlows.length,
 			'established flows': livingFlows.filter(({state}) => state === 'established').length,
+			'abandoned flows': livingFlows.filter(
+				({state, idleS, client}) => state === 'established' && idleS >= ABANDONED_S && !clients.has(client),
+			).length,
 		};
 		for (const {map, entries} of maps) if (entries !== null) things[`entries of ${map}`] = entries;
 		const faults = [
@@ -167,6 +174,12 @@ export class Watch {
 	doubleMs(): number {
 		return Math.max(...this.#wires.map(({frames}) => longestDoubleMs(advertsIn(frames.splice(0)))));
 	}
+}
+
+/** Addresses and ports of TCP connections that are not over. */
+async function socketsIn(namespace: string): Promise<ReadonlySet<string>> {
+	const lines = (await run([...inside(namespace), 'ss', '-Htan', 'exclude', 'time-wait'])).split('\n');
+	return new Set(lines.map(line => line.trim().split(/\s+/)[3] ?? ''));
 }
 
 const webServers = {web1: nodes.web1, web2: nodes.web2};

@@ -95,6 +95,23 @@ test('what was overwritten before it was read is counted, and told by a round at
 	await segment.pass(100);
 	t.is(one.status().overwritten, 1);
 	t.is(b.backendOf(7), 11);
+	a.close(7);
+	a.overwrite(1);
+	await segment.pass(100);
+	t.is(b.backendOf(7), undefined, 'and so is what has ended');
+});
+
+test('who was away while connections ended hears of that when it is back', async t => {
+	const {segment, a, b} = await pair();
+	a.open(7, 1);
+	a.open(8, 1);
+	await segment.pass(100);
+	segment.cut = true;
+	a.close(7);
+	await segment.pass(4000);
+	segment.cut = false;
+	await segment.pass(4500);
+	t.deepEqual([b.backendOf(7), b.backendOf(8)], [undefined, 11]);
 });
 
 test('a link that was cut and is back: both tell each other everything', async t => {

@@ -6,6 +6,7 @@ import {SyncNode} from '../../src/sync/node.js';
 import type {Plane} from '../../src/sync/plane.js';
 import type {SharingState} from '../../src/sync/protocol.js';
 import {Seal, TAG_BYTES} from '../../src/sync/wire.js';
+import {FlowState} from '../../src/xdp/layout.gen.js';
 import {withRoom} from '../../src/xdp/tables.js';
 import {FakeClock, milliseconds} from '../fake/clock.js';
 import {seeded} from '../fake/lan.js';
@@ -35,6 +36,10 @@ export function record(n: number, backend: number, of: Family = 4, nic = 3): Uin
 	return bytes;
 }
 
+function isOver(family: Family, flow: Uint8Array): boolean {
+	return viewOf(flow).getUint8(KEY_BYTES[family] + 6) === FlowState.FLOW_CLOSED;
+}
+
 /** A persistence entry of a client's number. */
 export function clientRecord(n: number, backend: number): Uint8Array {
 	const bytes = new Uint8Array(CLIENT[4]);
@@ -52,6 +57,8 @@ function service(port: number) {
 export class FakePlane implements Plane {
 	readonly flows = {4: new Map<string, Uint8Array>(), 6: new Map<string, Uint8Array>()};
 	readonly told = new Map<number, number>();
+	/** Flows that are over and not forgotten. */
+	readonly #ended = new Map<string, Uint8Array>();
 	readonly tickets = new Map<number, bigint>([[1, 0n]]);
 	#news: {readonly family: Family; readonly record: Uint8Array}[] = [];
 	#overwritten = 0;
@@ -70,6 +77,15 @@ export class FakePlane implements Plane {
 		const made = record(n, backend, of, this.#nic);
 		this.flows[of].set(String(n), made);
 		this.#news.push({family: of, record: made});
+	}
+
+	/** A connection of its own ends. */
+	close(n: number): void {
+		const ended = this.flows[4].get(String(n))?.slice() ?? new Uint8Array();
+		viewOf(ended).setUint8(KEY_BYTES[4] + 6, FlowState.FLOW_CLOSED);
+		this.flows[4].delete(String(n));
+		this.#ended.set(String(n), ended);
+		this.#news.push({family: 4, record: ended});
 	}
 
 	/** So many news were never read. */
@@ -101,17 +117,22 @@ export class FakePlane implements Plane {
 	}
 
 	slots(family: Family): number {
-		return this.flows[family].size;
+		return this.#slots(family).length;
+	}
+
+	#slots(family: Family): Uint8Array[] {
+		return [...this.flows[family].values(), ...(family === 4 ? this.#ended.values() : [])];
 	}
 
 	scanFlows(
 		family: Family,
 		from: number,
-		{slots}: {slots: number},
+		{everything, slots}: {everything: boolean; slots: number},
 		emit: (words: Uint32Array, at: number) => void,
 	): number {
-		const records = [...this.flows[family].values()].slice(from, from + slots);
-		for (const one of records) emit(new Uint32Array(one.slice().buffer), 0);
+		const records = this.#slots(family).slice(from, from + slots);
+		for (const one of records.filter(record => everything || !isOver(family, record)))
+			emit(new Uint32Array(one.slice().buffer), 0);
 		return from + records.length;
 	}
 
@@ -125,6 +146,7 @@ export class FakePlane implements Plane {
 		for (let n = 0; n < count; n++) {
 			const one = records.slice(n * RECORD[family], (n + 1) * RECORD[family]);
 			if (viewOf(one).getUint16(KEY_BYTES[family] + 4, true) === 0) strange++;
+			else if (isOver(family, one)) this.flows[family].delete(String(viewOf(one).getUint32(0)));
 			else this.flows[family].set(String(viewOf(one).getUint32(0)), one);
 		}
 		return {taken: count - strange, known: 0, refused: 0, strange};

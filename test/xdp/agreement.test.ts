@@ -3,7 +3,8 @@ import type {ExecutionContext} from 'ava';
 import {addressBits, endpointName, FAMILIES, type Family, formatAddress} from '../../src/net/address.js';
 import {packetTest, XDP} from '../packets/balancer.js';
 import {destinationOf, endpoint, sourceOf, tcpFrame} from '../packets/frame.js';
-import {backend, Seeded, service} from '../plan/random-job.js';
+import {Seeded} from '../seeded.js';
+import {backend, service} from '../services.js';
 import {freshName, LOOPBACK_MAC, open, send, serve} from './plane.js';
 
 const SERVICES = 200;

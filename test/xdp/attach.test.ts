@@ -2,7 +2,7 @@
 import {execFileSync} from 'node:child_process';
 import {BpfLink, BpfObject} from 'libbpf-ts';
 import {KernelError} from '../../src/errors.js';
-import type {DataPlane} from '../../src/xdp/dataplane.js';
+import {type DataPlane, unload} from '../../src/xdp/dataplane.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {compile} from '../addon/fixture.js';
 import {FakeLog} from '../fake/log.js';
@@ -127,14 +127,23 @@ packetTest('a NIC that does not exist is refused by name', async t => {
 	t.throws(() => plane.attach(987_654, 'eth9'), {instanceOf: KernelError, message: /^attach program: eth9: /});
 });
 
-packetTest('discard takes the program off the NICs that this run has put it on', async t => {
-	const name = freshName(t);
+packetTest('discard takes the program off the NICs that this run has put it on, at once', async t => {
 	const nic = veth(t);
-	const failing = await open(t, {name});
+	const failing = await open(t);
 	failing.attach(nic.ifindex, nic.name);
 	failing.discard();
-	const other = await open(t);
-	t.is(other.attach(nic.ifindex, nic.name), 'native');
+	t.is(BpfLink.attachedXdp(nic.ifindex), 0);
+});
+
+packetTest('unload takes the program off the NICs at once', async t => {
+	const name = freshName(t);
+	const nic = veth(t);
+	const plane = await open(t, {name});
+	plane.attach(nic.ifindex, nic.name);
+	plane.close();
+	t.not(BpfLink.attachedXdp(nic.ifindex), 0);
+	unload(name);
+	t.is(BpfLink.attachedXdp(nic.ifindex), 0);
 });
 
 packetTest('a NIC that goes away and comes back with its old index is attached anew', async t => {

@@ -12,7 +12,7 @@ import {readTables} from '../../src/xdp/read.js';
 import type {Tables} from '../../src/xdp/tables.js';
 import {packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {freshName, LOOPBACK_MAC, open, planFor, SIZES, send, tablesOf} from './plane.js';
 
 /** In all configurations; its backends are also those of others. */

@@ -15,7 +15,9 @@ import {beside, compile, scratch} from '../addon/fixture.js';
 import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY, packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, randomServices, Seeded, service} from '../plan/random-job.js';
+import {randomServices} from '../plan/random-job.js';
+import {Seeded} from '../seeded.js';
+import {backend, service} from '../services.js';
 import {descriptors, freshName, LOOPBACK_MAC, open, SIZES, send, serve} from './plane.js';
 
 const JOB = [service('192.168.1.1', [backend('10.0.0.71'), backend('10.0.0.72')])];

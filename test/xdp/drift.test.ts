@@ -19,7 +19,7 @@ import {FakeLog} from '../fake/log.js';
 import {FakeNetlink} from '../fake/netlink.js';
 import {packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {freshName, open, veth} from './plane.js';
 
 const BACKEND = '10.0.0.71';
@@ -30,6 +30,7 @@ interface Scene {
 	readonly reconciler: Reconciler;
 	readonly nic: {readonly name: string; readonly ifindex: number};
 	readonly clock: FakeClock;
+	readonly log: FakeLog;
 	/** What is repaired now, by map. */
 	repaired(): Promise<Readonly<Record<string, number>>>;
 }
@@ -38,8 +39,8 @@ interface Scene {
 async function scene(t: ExecutionContext): Promise<Scene> {
 	const name = freshName(t);
 	const nic = veth(t);
-	const plane = await open(t, {name});
 	const [clock, log, netlink] = [new FakeClock(), new FakeLog(), new FakeNetlink()];
+	const plane = await open(t, {name, log});
 	netlink.setLink({ifindex: nic.ifindex, name: nic.name});
 	netlink.setRoute(BACKEND, {ifindex: nic.ifindex});
 	netlink.setNeighbour({ifindex: nic.ifindex, address: BACKEND, mac: '02:00:00:00:00:71'});
@@ -59,7 +60,15 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		nextHops.close();
 	});
 	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
-	return {name, plane, reconciler, nic, clock, repaired: async () => Object.fromEntries(await reconciler.repair())};
+	return {
+		name,
+		plane,
+		reconciler,
+		nic,
+		clock,
+		log,
+		repaired: async () => Object.fromEntries(await reconciler.repair()),
+	};
 }
 
 packetTest('maps that are as they were written need no repair', async t => {
@@ -121,10 +130,23 @@ packetTest('an entry that nobody has planned goes', async t => {
 	t.deepEqual(await repaired(), {});
 });
 
-packetTest('connections go on as soon as the entries that they need are back', async t => {
-	const {name, plane, nic, repaired} = await scene(t);
+/** As `bpftool link detach` does. */
+function detach(name: string, {ifindex}: Scene['nic']): void {
+	const link = BpfLink.openPinned(new Pins(name).link(ifindex, 'native'));
+	link.detach();
+	link.close();
+}
+
+/** The program that a data plane has pinned. */
+function programOf(t: ExecutionContext, name: string): BpfProgram {
 	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
 	t.teardown(() => program.close());
+	return program;
+}
+
+packetTest('connections go on as soon as the entries that they need are back', async t => {
+	const {name, plane, nic, repaired} = await scene(t);
+	const program = programOf(t, name);
 	const [local] = plane.tables.nics.values();
 	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
 	const from = {toMac, fromMac: '02:00:00:00:00:99', from: '172.16.0.1:1024', to: '192.168.1.1:80'};
@@ -173,29 +195,38 @@ packetTest('pins that somebody has removed come back, one of them or all', async
 });
 
 packetTest('a link that somebody has detached is made anew, and its NIC keeps its slot', async t => {
-	const {name, plane, nic, repaired} = await scene(t);
+	const {name, plane, nic, reconciler, repaired} = await scene(t);
 	const slots = structuredClone(plane.tables.nics);
-	const link = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
-	link.detach();
-	link.close();
-	t.deepEqual(await repaired(), {links: 1});
+	detach(name, nic);
+	t.is(reconciler.reattach(), 1);
 	const again = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
 	t.teardown(() => again.close());
 	t.is(again.info().ifindex, nic.ifindex);
 	t.deepEqual(plane.tables.nics, slots);
+	t.is(reconciler.reattach(), 0);
 	t.deepEqual(await repaired(), {});
 });
 
+packetTest('a NIC that does not take the program back is asked again until it does, and named once', async t => {
+	const {name, plane, nic, reconciler, log} = await scene(t);
+	detach(name, nic);
+	const stranger = BpfLink.attachXdp(programOf(t, name), nic.ifindex, 'native');
+	t.teardown(() => stranger.close());
+	log.take();
+	t.deepEqual([reconciler.reattach(), reconciler.reattach(), reconciler.reattach()], [0, 0, 0]);
+	t.deepEqual(log.take(), ['warn the program was taken off a NIC and could not be put back yet']);
+	stranger.close();
+	t.deepEqual([reconciler.reattach(), reconciler.reattach()], [1, 0]);
+	t.deepEqual([...plane.attached().keys()], [nic.ifindex]);
+});
+
 packetTest('a detached link that a look finds first is drift as well', async t => {
-	const {name, plane, nic, reconciler, clock, repaired} = await scene(t);
-	const link = BpfLink.openPinned(new Pins(name).link(nic.ifindex, 'native'));
-	link.detach();
-	link.close();
+	const {name, plane, nic, reconciler, clock} = await scene(t);
+	detach(name, nic);
 	reconciler.request();
 	clock.advance(seconds(1));
 	t.deepEqual([...plane.attached().keys()], [nic.ifindex]);
-	t.deepEqual(await repaired(), {links: 1});
-	t.deepEqual(await repaired(), {});
+	t.deepEqual([reconciler.reattach(), reconciler.reattach()], [1, 0]);
 });
 
 packetTest('the watch looks from time to time, logs what it finds and counts it', async t => {
@@ -207,7 +238,7 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 		looks.push(look);
 		return look;
 	};
-	const watch = new DriftWatch({reconciler: {repair}, clock, log});
+	const watch = new DriftWatch({reconciler: {repair, reattach: () => 0}, clock, log});
 	for (const map of ['backends', 'nics', 'backends']) {
 		strangers[map]?.(plane);
 		clock.advance(seconds(10));
@@ -219,6 +250,20 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 	t.is(looks.length, 3);
 	t.deepEqual(watch.counts(), {backends: 2, nics: 1});
 	t.is(log.take().filter(line => line === 'warn somebody else has changed what is ours: repaired').length, 3);
+});
+
+packetTest('the watch sees a detached link a tenth of a second later', async t => {
+	const {name, nic, reconciler} = await scene(t);
+	const [clock, log] = [new FakeClock(), new FakeLog()];
+	const watch = new DriftWatch({reconciler, clock, log});
+	for (const found of [1, 2]) {
+		detach(name, nic);
+		clock.advance(seconds(0.1));
+		t.deepEqual(watch.counts(), {links: found});
+	}
+	watch.stop();
+	t.deepEqual(clock.timers(), []);
+	t.deepEqual(log.take(), Array(2).fill('warn somebody else has changed what is ours: repaired'));
 });
 
 packetTest('a comparison of 1,000 services of 10 backends each', async t => {

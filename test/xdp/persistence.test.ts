@@ -7,7 +7,7 @@ import {type Entry, visitEntries} from '../../src/xdp/flows.js';
 import {type EntryContent, type EntryName, putEntry, sweepPersistence} from '../../src/xdp/persistence.js';
 import {packetTest} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {freshName, LOOPBACK_MAC, open, send, serve} from './plane.js';
 
 const CLIENT_MAC = '02:00:00:00:00:99';

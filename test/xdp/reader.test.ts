@@ -12,7 +12,7 @@ import {openView} from '../../src/xdp/reader.js';
 import type {MapView} from '../../src/xdp/view.js';
 import {packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {descriptors, freshName, LOOPBACK, LOOPBACK_MAC, open, send, serve} from './plane.js';
 
 /** Ethernet, IPv4 and TCP headers. */

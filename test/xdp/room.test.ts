@@ -7,7 +7,7 @@ import type {DataPlane} from '../../src/xdp/dataplane.js';
 import {readTables} from '../../src/xdp/read.js';
 import {openView} from '../../src/xdp/reader.js';
 import {packetTest} from '../packets/balancer.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {freshName, open, planFor} from './plane.js';
 
 const [SERVICES, BACKENDS] = [1000, 10];

@@ -9,7 +9,7 @@ import {planUpgrade} from '../../src/xdp/upgrade.js';
 import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY, packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
-import {backend, service} from '../plan/random-job.js';
+import {backend, service} from '../services.js';
 import {loadOther, type OtherVersion} from './other-version.js';
 import {freshName, LOOPBACK, LOOPBACK_MAC, open, serve, veth} from './plane.js';
 import {edited, kept, NEWER} from './versions.js';

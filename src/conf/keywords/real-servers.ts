@@ -90,9 +90,8 @@ function toRealServer(draft: BackendDraft, defaults: RealServerDefaults, served:
 
 /** The one port that it is reached at, or 0 if there are many. */
 function checkedPort(ownPort: number, {endpoints}: Served): number {
-	const ports = new Set(endpoints.map(({port}) => backendPort(ownPort, port)));
-	const [first = 0] = ports;
-	return ports.size === 1 ? first : ownPort;
+	const [first = 0, ...others] = endpoints.map(({port}) => backendPort(ownPort, port));
+	return others.every(port => port === first) ? first : ownPort;
 }
 
 /** IPVS keeps the port of a connection to a service with all ports (net/netfilter/ipvs/ip_vs_core.c). */

@@ -9,14 +9,14 @@ import type {GroupDraft, PlacedAddresses} from './group.js';
 import {toServiceNotify} from './notify.js';
 import {toBackends} from './real-servers.js';
 import {type Granularity, PERSISTENCE_S_DEFAULT, type ServiceDraft} from './service.js';
-import {policyOf, type SettingsDraft} from './settings.js';
+import type {PolicyOf} from './settings.js';
 import {toSorryServers} from './sorry-server.js';
 import type {TrackedFileDraft} from './trackers.js';
 
 /** What a `virtual_server` block is read beside. */
 export interface Surroundings {
 	readonly groups: readonly GroupDraft[];
-	readonly settings: SettingsDraft;
+	readonly policyOf: PolicyOf;
 	readonly globals: GlobalsDraft;
 	readonly trackers: {readonly files: readonly TrackedFileDraft[]};
 }
@@ -27,7 +27,7 @@ type Endpoint = Pick<Service, 'place' | 'address' | 'port' | 'name'>;
 /** The services with keepalived's defaults and corrections; none if the block cannot be or serves nothing. */
 export function toServices(
 	draft: ServiceDraft,
-	{groups, settings, globals, trackers}: Surroundings,
+	{groups, policyOf, globals, trackers}: Surroundings,
 	report: Report,
 ): Service[] {
 	const {protocol, scheduler} = requireChoices(draft, report);
@@ -67,7 +67,7 @@ export function toServices(
 			timeoutS: persistence.timeoutS,
 			granularity: persistence.granularity?.prefix ?? addressBits(family(address)),
 		},
-		...policyOf({address, port, protocol, group}, settings),
+		...policyOf({address, port, protocol, group}),
 		backends: backends[index] ?? [],
 		sorryServer: sorryServers[index] ?? null,
 	}));

@@ -157,15 +157,19 @@ export const settings: Keywords<SettingsDraft> = {
 	}),
 };
 
-/** What holds for a service: what is said for it, else for its group, else for all. */
-export function policyOf(
+/** What holds for a service. */
+export type PolicyOf = (
 	service: Pick<Service, 'address' | 'port' | 'protocol' | 'group'>,
-	settings: SettingsDraft,
-): Pick<Service, 'policy' | 'limits'> {
-	const {group, protocol} = service;
-	const titles = [serviceTitle(service), ...(group === null ? [] : [groupTitle(group, protocol)])];
-	const own = titles.flatMap(title => settings.services.filter(draft => draft.title === title));
-	return toPolicy(...own, settings);
+) => Pick<Service, 'policy' | 'limits'>;
+
+/** What is said for a service, else for its group, else for all. */
+export function policies(settings: SettingsDraft): PolicyOf {
+	const drafts = new Map(settings.services.map(draft => [draft.title, draft]));
+	return service => {
+		const {group, protocol} = service;
+		const ofGroup = group === null ? undefined : drafts.get(groupTitle(group, protocol));
+		return toPolicy(drafts.get(serviceTitle(service)) ?? {}, ofGroup ?? {}, settings);
+	};
 }
 
 /** `hasIpv6`: whether a service has an IPv6 address. `blocked`: those of the block and of its files, in order. */

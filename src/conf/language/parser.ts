@@ -34,8 +34,11 @@ interface OpenBlock {
 /** Builds the tree of statements and blocks. Knows braces and line ends, no keywords. */
 export class Parser {
 	readonly #report: Report;
-	/** The blocks we are in, outermost first; the first is the file itself. */
-	readonly #blocks: OpenBlock[] = [{place: {file: '', line: 1, column: 1}, statements: []}];
+	readonly #take: (statement: Statement) => void;
+	/** The blocks we are in, outermost first. */
+	readonly #blocks: OpenBlock[] = [];
+	/** The statement that they are in. */
+	#outermost: OpenStatement | null = null;
 	/** The statement that further words of this line belong to. */
 	#line: OpenStatement | null = null;
 	/** The statement that a `{` belongs to; it may stand on a later line. */
@@ -43,8 +46,10 @@ export class Parser {
 	/** Depth within a block that belongs to nothing or is nested too deep, and is skipped. */
 	#skipped = 0;
 
-	constructor(report: Report) {
+	/** `take` is called with each statement that is in no block, when it is whole, so that nobody has to keep the tree of a large file. */
+	constructor(report: Report, take: (statement: Statement) => void) {
 		this.#report = report;
+		this.#take = take;
 	}
 
 	take(token: FlatToken): void {
@@ -55,12 +60,16 @@ export class Parser {
 		else this.#line = null;
 	}
 
-	finish(): readonly Statement[] {
-		const [root, ...unclosed] = this.#blocks;
-		for (const {place} of unclosed.reverse()) {
+	finish(): void {
+		for (const {place} of this.#blocks.toReversed()) {
 			this.#report.error('unclosed-brace', place, `'{' is never closed`, `add the missing '}'`);
 		}
-		return root?.statements ?? [];
+		this.#deliver();
+	}
+
+	#deliver(): void {
+		if (this.#outermost !== null) this.#take(this.#outermost);
+		this.#outermost = null;
 	}
 
 	#word(word: Word): void {
@@ -70,7 +79,13 @@ export class Parser {
 		}
 		this.#line = {keyword: word, args: [], block: null};
 		this.#owner = this.#line;
-		this.#blocks.at(-1)?.statements.push(this.#line);
+		const block = this.#blocks.at(-1);
+		if (block !== undefined) {
+			block.statements.push(this.#line);
+			return;
+		}
+		this.#deliver();
+		this.#outermost = this.#line;
 	}
 
 	#open(place: Place): void {
@@ -79,7 +94,7 @@ export class Parser {
 			return;
 		}
 		const owner = this.#owner;
-		if (owner === null || this.#blocks.length > DEPTH_MAX) {
+		if (owner === null || this.#blocks.length === DEPTH_MAX) {
 			this.#skipped = 1;
 			if (owner === null) this.#report.error('stray-brace', place, `'{' belongs to no keyword`, 'remove the block');
 			else this.#report.error('nested-too-deep', place, `blocks are nested deeper than ${DEPTH_MAX}`);
@@ -95,7 +110,7 @@ export class Parser {
 		this.#line = null;
 		this.#owner = null;
 		if (this.#skipped > 0) this.#skipped--;
-		else if (this.#blocks.length > 1) this.#blocks.pop();
+		else if (this.#blocks.length > 0) this.#blocks.pop();
 		else this.#report.error('stray-brace', place, `'}' closes nothing`, 'remove it, or find the block it should close');
 	}
 }
