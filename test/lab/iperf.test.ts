@@ -18,7 +18,7 @@ const STREAMS = 4;
 const TCP_BYTES = 64 * 2 ** 20;
 /** Bounds what can be in flight. */
 const TCP_WINDOW = '256K';
-const UDP_BYTES = 4 * 2 ** 20;
+const UDP_BYTES = 2 * 2 ** 20;
 /** Slow enough that a receiver's buffer seldom overflows on a busy machine. */
 const UDP_BITS_PER_SECOND = 16_000_000;
 /** Fits into one packet. */
