@@ -48,7 +48,7 @@ const EXERCISED = 5;
 const ANSWERS_AT_ONCE = 50;
 /** Each from the seed after the last round's; `make fuzz` wants more than one. */
 const ROUNDS = Number(process.env.ROUNDS ?? 1);
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const SEED = Number(process.env.SEED ?? 1);
 
 interface Network {
 	readonly services: readonly string[];
