@@ -1,10 +1,11 @@
 /** Random and mutated frames: whatever comes in, the program does what the slow model does, and says so by name. */
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext} from 'ava';
 import type {Forwarding} from '../../src/conf/model.js';
 import {BackendState} from '../../src/xdp/layout.gen.js';
 import {
-	Balancer,
+	type Balancer,
 	backendMac,
+	balancer,
 	CLIENT_MAC,
 	type JobService,
 	type Outcome,
@@ -355,14 +356,9 @@ function isAnswer(verdict: string): boolean {
 	return verdict.startsWith('V_ANSWER');
 }
 
-let shared: Balancer | undefined;
-test.after.always(() => shared?.close());
-
 for (let round = 0; round < ROUNDS; round++)
 	packetTest(`${FRAMES} random and mutated frames leave as the model says (SEED=${SEED + round})`, t => {
-		shared?.reset();
-		shared ??= new Balancer(JOB);
-		play(t, shared, SEED + round);
+		play(t, balancer(t, JOB), SEED + round);
 	});
 
 function play(t: ExecutionContext, b: Balancer, seed: number): void {
