@@ -34,10 +34,11 @@
  *
  * A victim is empty, else expired, else closed, else the oldest half-open one, else a UDP flow, which proves nothing about
  * its sender, or a one-sided one. Any other live TCP flow is never evicted. The primary bucket is preferred while it holds
- * fewer than two flows (one cold line instead of two), then the less occupied one. With live flows only, the very first
- * insert is refused at a load of 0.73 (128K slots), 0.64 (4M) or 0.61 (16M), one in a hundred at 0.81; 9 % of the flows are
- * in their secondary bucket at a load of 0.25. Moving begins at 0.38 (4M) to 0.50 (128K), so a table for a load of 0.4 is a
- * fast one.
+ * fewer than three flows, then the less occupied one: who is in the secondary one costs a second cold page. With live flows
+ * only, the very first insert is refused at a load of 0.69 (128K slots), 0.66 (4M) or 0.64 (16M), one in a hundred at 0.81;
+ * 2 % of the flows are in their secondary bucket at a load of 0.25, 6 % at 0.4. Fewer than two would put 9 % and 16 % there,
+ * fewer than four would have the first insert refused at 0.53. Moving begins at 0.25 (16M) to 0.39 (128K), but even at 0.4 it is
+ * some twenty inserts in a million that move a flow, so a table for that load is a fast one.
  *
  * A flow is one-sided if its server answers its client past us (DR and tunnels). Nobody here sees the server's sequence
  * number, so any acknowledgement of the client's makes it established, as in IPVS's table for input alone: two forged
@@ -87,7 +88,7 @@
 #define FLOW_UPDATE_ATTEMPTS 8
 #define FLOW_FIND_ATTEMPTS 16
 /* Flows in the primary bucket from which on the secondary one is considered. */
-#define FLOW_PRIMARY_PREFERRED 2
+#define FLOW_PRIMARY_PREFERRED 3
 
 /* UDP's states are TCP's of the same kind plus this bit, so that one comparison recognises a busy flow of either. */
 #define FLOW_UDP 8

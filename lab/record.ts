@@ -131,8 +131,7 @@ export function remove(id: string): void {
 	const namespaces = presentNamespaces(id);
 	for (const inhabitant of inhabitants(namespaces)) signal(inhabitant, 'SIGKILL');
 	runSync(['ip', '-force', '-batch', '-'], namespaces.map(name => `netns delete ${name}\n`).join(''));
-	for (const node of Object.keys(nodes)) {
-		for (const path of remainsOf(daemonNameOf(id, node))) rmSync(path, {recursive: true, force: true});
-	}
-	rmSync(directoryOf(id), {recursive: true, force: true});
+	const remains = Object.keys(nodes).flatMap(node => remainsOf(daemonNameOf(id, node)));
+	// Whoever has been killed may still come to the end of writing a file there.
+	for (const path of [...remains, directoryOf(id)]) rmSync(path, {recursive: true, force: true, maxRetries: 10});
 }

@@ -24,7 +24,6 @@ import {entriesOf, mapName, type Op} from './xdp/tables.js';
 const COALESCE_US = 0;
 /** After a refused change, and while removed backends wait for their last flow to end. */
 const AGAIN_US = 1_000_000;
-const LOOPBACK_MAC = '00:00:00:00:00:00';
 
 export interface ReconcilerSeams {
 	readonly dataPlane: Pick<
@@ -337,9 +336,9 @@ export class Reconciler {
 	}
 }
 
-/** Whether frames that leave by an interface get anywhere: it does not only carry addresses. */
+/** Whether frames can leave by an interface: loopback has no MAC address, and dummies only carry addresses. */
 function leadsOut({kind, mac}: Link): boolean {
-	return kind !== 'dummy' && mac !== LOOPBACK_MAC;
+	return kind !== 'dummy' && (macBytes(mac)?.some(byte => byte !== 0) ?? false);
 }
 
 /** What the interface of a virtual router says, or null for other ones. */

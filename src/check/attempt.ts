@@ -1,6 +1,9 @@
 import type {Cancel, Clock} from '../host/host.js';
 import {type Checker, failed, type Look, type Result} from './checker.js';
 
+/** Made once: of its own accord, a controller makes an exception with its stack for each of a thousand looks a second. */
+const OVER = new Error('the look is over');
+
 /**
  * Runs a checker once and reports exactly one result: its own, or what it means that a step is not done in time. What a
  * checker does after that, or after the cancel, no longer counts: a stuck one holds up nobody else.
@@ -17,7 +20,7 @@ export function attempt(
 	const end = () => {
 		over = true;
 		cancelDeadline();
-		abort.abort();
+		abort.abort(OVER);
 	};
 	const settle = (result: Result) => {
 		if (over) return;

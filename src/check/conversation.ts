@@ -35,10 +35,12 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 			if (result !== undefined) settle(result);
 		};
 		const talk = (stream: Socket) => {
+			turn(() => speaker.begin(text => stream.write(text)));
+			// Where the connection was all that is asked for, a thousand times a second, nothing more is made.
+			if (isOver()) return;
 			look.advance();
 			stream.on('data', bytes => turn(() => speaker.hear(bytes)));
 			stream.on('end', () => turn(() => speaker.end()));
-			turn(() => speaker.begin(text => stream.write(text)));
 		};
 		// Stays for good: a socket may report one more error while it is being destroyed.
 		socket.on('error', error => settle(socketFailure(error)));

@@ -3,14 +3,19 @@
  * neighbour table says to which MAC. The program itself never waits for a neighbour. The ways to the clients it looks up
  * by itself, once a flow; here it is noticed when they may have changed.
  */
-import type {Cancel, Clock, Neighbour, Netlink, NetlinkEvent, Route} from '../host/host.js';
+import type {Cancel, Clock, Neighbour, Netlink, NetlinkEvent, Route, RouteEntry} from '../host/host.js';
 import type {Log} from '../log.js';
+import {KEEPALIVED, RTPROT_BOOT, RTPROT_STATIC} from '../net/netlink/ip-route.js';
 
-/** How an address is reached. */
-export interface Reach {
+/** Where frames leave, and for whom. */
+interface Way {
 	readonly ifindex: number;
 	/** The neighbour that frames go to: a gateway, or the address itself. */
 	readonly gateway: string;
+}
+
+/** How an address is reached. */
+export interface Reach extends Way {
 	/** The address that the kernel would send from. */
 	readonly source: string | null;
 	/** null while the kernel has not resolved the gateway. */
@@ -31,6 +36,13 @@ const REMEMBERED_MAX = 65_536;
  * follows a gateway to another MAC address only while it knows the gateway.
  */
 const NOBODY = ['192.0.2.1', '100::1'] as const;
+/**
+ * Who makes routes to some of the clients whose gateways nobody else keeps resolved: administrators, and lbd-vrrp. What a
+ * routing daemon learns comes from routers that it talks with.
+ */
+const MAKERS: readonly number[] = [RTPROT_BOOT, RTPROT_STATIC, KEEPALIVED];
+/** Their gateways that are kept resolved. */
+const GATEWAYS_MAX = 64;
 
 /** Watches the ways to a set of addresses. */
 export class NextHops {
@@ -39,7 +51,9 @@ export class NextHops {
 	readonly #log: Log;
 	readonly #onChange: () => void;
 	readonly #routes = new Map<string, Route>();
-	/** By gateway, see `gatewayKey`: those of `#routes` only. */
+	#gateways: readonly Way[] = [];
+	#madeRoutesChanged = true;
+	/** By gateway, see `gatewayKey`: those of `#routes` and `#gateways` only. */
 	readonly #macs = new Map<string, string | null>();
 	/** The latest MAC address of every neighbour, see `gatewayKey`; the one heard of longest ago comes first. */
 	readonly #remembered = new Map<string, string>();
@@ -91,6 +105,8 @@ export class NextHops {
 	}
 
 	#onEvent(event: NetlinkEvent): void {
+		const isMade = event.kind === 'route' && MAKERS.includes(event.protocol);
+		if (isMade || event.kind === 'overrun') this.#madeRoutesChanged = true;
 		if (event.kind === 'neighbour') this.#onNeighbour(event.neighbour);
 		else if (event.kind !== 'address' || event.removed) this.#lookSoon();
 	}
@@ -143,6 +159,7 @@ export class NextHops {
 		const look = ++this.#look;
 		const addresses = [...this.#addresses, ...NOBODY];
 		const neighbours = await this.#netlink.neighbours();
+		await this.#readGateways();
 		const routes = await Promise.all(addresses.map(address => this.#route(address)));
 		if (look !== this.#look) return false;
 		this.#routes.clear();
@@ -151,7 +168,7 @@ export class NextHops {
 			if (route) this.#routes.set(address, route);
 		}
 		this.#macs.clear();
-		for (const {ifindex, gateway} of this.#routes.values()) this.#macs.set(gatewayKey(ifindex, gateway), null);
+		for (const {ifindex, gateway} of this.#ways()) this.#macs.set(gatewayKey(ifindex, gateway), null);
 		for (const neighbour of neighbours) {
 			const key = gatewayKey(neighbour.ifindex, neighbour.address);
 			if (this.#macs.has(key)) this.#macs.set(key, neighbour.mac);
@@ -159,6 +176,18 @@ export class NextHops {
 		}
 		this.#resolveMissing();
 		return true;
+	}
+
+	/** Only after a change: on a machine that speaks BGP, the kernel walks over all its routes to find these. */
+	async #readGateways(): Promise<void> {
+		if (!this.#madeRoutesChanged) return;
+		const routes = await Promise.all(MAKERS.map(maker => this.#netlink.routes(maker)));
+		this.#gateways = waysOf(routes.flat());
+		this.#madeRoutesChanged = false;
+	}
+
+	#ways(): Way[] {
+		return [...[...this.#routes.values()].filter(({local}) => !local), ...this.#gateways];
 	}
 
 	async #route(address: string): Promise<Route | null> {
@@ -182,10 +211,10 @@ export class NextHops {
 	#resolveMissing(): void {
 		this.#cancelRetry?.();
 		this.#cancelRetry = null;
-		const missing = new Map<string, Reach>();
-		for (const address of this.#routes.keys()) {
-			const reach = this.reach(address);
-			if (reach !== null && reach.mac === null) missing.set(gatewayKey(reach.ifindex, reach.gateway), reach);
+		const missing = new Map<string, Way>();
+		for (const way of this.#ways()) {
+			const key = gatewayKey(way.ifindex, way.gateway);
+			if (this.#macs.get(key) === null) missing.set(key, way);
 		}
 		for (const {ifindex, gateway} of missing.values()) this.#resolve(ifindex, gateway);
 	}
@@ -196,6 +225,14 @@ export class NextHops {
 		});
 		this.#cancelRetry ??= this.#clock.after(AGAIN_US, 'resolve neighbours', () => this.#resolveMissing());
 	}
+}
+
+/** The gateways of routes, as many as are kept resolved. */
+function waysOf(routes: readonly RouteEntry[]): Way[] {
+	const ways = routes.flatMap(({hops}) =>
+		hops.flatMap(({device, gateway}) => (device === null || gateway === null ? [] : {ifindex: device, gateway})),
+	);
+	return ways.slice(0, GATEWAYS_MAX);
 }
 
 function gatewayKey(ifindex: number, address: string): string {

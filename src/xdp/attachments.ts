@@ -197,8 +197,9 @@ export class Attachments {
 }
 
 /**
- * Takes the program off the NIC of a pinned link, closes the link, and takes the pin away. Of a link that only loses its pin, the kernel lets go
- * when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next program.
+ * Takes the program off the NIC of a pinned link, closes the link, and takes the pin away. Of a link that only loses its
+ * pin, the kernel lets go when it comes to it (bpf_link_put, kernel/bpf/syscall.c), and the NIC may still refuse the next
+ * program.
  */
 export function takeOff(link: BpfLink, pins: Pins, path: string): void {
 	try {

@@ -238,6 +238,7 @@ export class FakeNetlink implements Netlink {
 		}
 		if (this.#ipRoutes.some(other => sameRoute(other, route))) throw new KernelError('route add', text, 'EEXIST');
 		this.#ipRoutes.push(route);
+		this.#emit({kind: 'route', removed: false, protocol: route.protocol});
 	}
 
 	async deleteRoute(route: IpRoute<number>): Promise<void> {

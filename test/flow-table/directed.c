@@ -188,10 +188,11 @@ static void primary_is_preferred_while_sparse(void)
 
 	clear_table();
 	occupy(0, FLOW_ESTABLISHED, 1000);
-	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 1);
-	clear_table();
-	occupy(0, FLOW_ESTABLISHED, 1000);
 	occupy(1, FLOW_ESTABLISHED, 1000);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 2);
+	clear_table();
+	for (__u32 i = 0; i < 3; i++)
+		occupy(i, FLOW_ESTABLISHED, 1000);
 	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
 	clear_table();
 	for (__u32 i = 0; i < 6; i++)

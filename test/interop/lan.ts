@@ -64,6 +64,11 @@ export class Lan {
 		await run(['ip', '-n', this.#switches, 'link', 'set', port, plugged ? 'up' : 'down']);
 	}
 
+	/** Pulls a cable for a moment, which a busy machine may not make much longer. */
+	async flap({port}: End, ms: number): Promise<void> {
+		await script(this.#switches, [`ip link set ${port} down`, `sleep ${ms / 1000}`, `ip link set ${port} up`]);
+	}
+
 	/** Leaves nothing of the pair before but the routers' own addresses. */
 	async sweep({ends}: Segment): Promise<void> {
 		for (const name of names) await script(ends[name].namespace, ['ip address flush dev eth0', ...own(name)]);

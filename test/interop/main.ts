@@ -33,8 +33,7 @@ the daemon's own configuration reader and script runner.`,
 announce them (ARP or NDP). After a stop, a kill or a failed link that is the time since the last advert of the master before,
 which is how long nobody was responsible; after all other events, the time since the event, in which the master before goes on
 serving. It is not what a client loses: the addresses of a killed router answer until the announcement. A start counts from
-the start of the process, of which Node takes some 0.3 s. Times of one cell vary with the phase of adverts and scripts, by up
-to their interval.`,
+when the router listens. Times of one cell vary with the phase of adverts and scripts, by up to their interval.`,
 	];
 }
 

@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {rmSync, writeFileSync} from 'node:fs';
+import {readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {inside} from '../../lab/namespace.js';
 import {inhabitants} from '../../lab/proc.js';
@@ -99,10 +99,11 @@ function launch({namespace}: End, argv: readonly string[]): ChildProcess {
 	return spawn(command, args, {stdio: 'ignore'});
 }
 
-/** Whether somebody takes adverts, with or without AH (RFC 2402) around them. */
-export async function listens({namespace}: End): Promise<boolean> {
-	const protocols = [VRRP_PROTOCOL, AH_PROTOCOL].map(protocol => `sport = :${protocol}`);
-	return (await run([...inside(namespace), 'ss', '-Hanw', protocols.join(' or ')])) !== '';
+/** Whether somebody in a program's network takes adverts, with or without AH (RFC 2402) around them: a raw socket's "port" is its protocol. */
+export function listens({pid}: ChildProcess): boolean {
+	const sockets = ['raw', 'raw6'].map(table => readFileSync(`/proc/${pid}/net/${table}`, 'latin1')).join('');
+	const ports = [VRRP_PROTOCOL, AH_PROTOCOL].map(protocol => `:${protocol.toString(16).padStart(4, '0')} `);
+	return ports.some(port => sockets.includes(port));
 }
 
 class Keepalived implements Router {
@@ -119,8 +120,10 @@ class Keepalived implements Router {
 		const [pid, vrrpPid] = [`${this.#path}.pid`, `${this.#path}.vrrp.pid`];
 		// A killed one leaves them, and a new one believes them while anybody has that number.
 		for (const file of [pid, vrrpPid]) rmSync(file, {force: true});
-		this.#process = launch(this.#end, ['keepalived', '-n', '-G', '-P', '-f', this.#path, '-p', pid, '-r', vrrpPid]);
-		await waitFor('keepalived listens', () => listens(this.#end));
+		const argv = ['keepalived', '-n', '-G', '-P', '-f', this.#path, '-p', pid, '-r', vrrpPid];
+		const child = launch(this.#end, argv);
+		this.#process = child;
+		await waitFor('keepalived listens', () => listens(child));
 	}
 
 	async stop(): Promise<void> {

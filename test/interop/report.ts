@@ -1,6 +1,6 @@
 import {type CastName, castNames, nameOf, type Result} from './matrix.js';
 import type {Program} from './node.js';
-import {advertMs, type Outcome} from './scenario.js';
+import type {Outcome} from './scenario.js';
 
 /** What a busy machine may add to either figure. */
 const MARGIN_MS = 400;
@@ -12,18 +12,17 @@ export function differences(results: readonly Result[]): string[] {
 		castNames.flatMap(cast =>
 			result.played[cast].outcomes.flatMap((outcome, index) => {
 				const reference = result.played.reference.outcomes[index];
-				if (reference === undefined || isLike(outcome, reference, result)) return [];
+				if (reference === undefined || isLike(outcome, reference)) return [];
 				return [`${nameOf(result)}, ${cast}, ${outcome.event}: ${cell(outcome)}, the reference ${cell(reference)}`];
 			}),
 		),
 	);
 }
 
-/** When in its interval an event meets adverts and scripts is chance. */
-function isLike(outcome: Outcome, reference: Outcome, {setting}: Result): boolean {
+function isLike(outcome: Outcome, reference: Outcome): boolean {
 	if (outcome.masters !== reference.masters) return false;
 	if (outcome.ms === null || reference.ms === null) return outcome.ms === reference.ms;
-	return Math.abs(outcome.ms - reference.ms) <= Math.max(advertMs(setting), 1000) + MARGIN_MS;
+	return Math.abs(outcome.ms - reference.ms) <= outcome.chanceMs + MARGIN_MS;
 }
 
 /** The pairs' tables in Markdown, behind what they come to. */
@@ -56,7 +55,7 @@ function summary(results: readonly Result[]): string[] {
 	const different = differences(results);
 	return [
 		different.length === 0
-			? 'No pair differs from the reference: the same masters, and times that differ by an interval and 0.4 s at most.'
+			? 'No pair differs from the reference: the same masters, and times that differ by the intervals and 0.4 s at most.'
 			: `Pairs that differ from the reference:\n\n${different.map(line => `- ${line}`).join('\n')}`,
 		`How late adverts were, in milliseconds:\n\n${markdown([
 			['adverts of', 'number', 'median', '99 of 100', 'latest'],

@@ -13,7 +13,8 @@ export interface Setting {
 	readonly auth: 'none' | 'PASS' | 'AH';
 }
 
-export type Mode = 'preempt' | 'nopreempt' | 'preempt_delay';
+/** What befalls a pair, and how it is configured for that; `ailments` preempt, too. */
+export type Mode = 'preempt' | 'ailments' | 'nopreempt' | 'preempt_delay';
 
 /** Which programs the two routers are; `a` has the higher priority. */
 export type Cast = Readonly<Record<Name, Program>>;
@@ -25,12 +26,13 @@ export interface Outcome {
 	readonly masters: string;
 	/** How long it took until the new master had announced itself; null where nobody was to, or an end of it was not seen. */
 	readonly ms: number | null;
+	/** How much of that is chance: when in their intervals the event meets adverts and the script. */
+	readonly chanceMs: number;
 }
 
-/** Announcements that do not come are not waited for any longer. */
+/** Announcements that do not come, and losers that do not let go, are not waited for any longer. */
 const WAIT_MS = 15_000;
-/** What a loser may take to let go, and a busy machine besides. */
-const GRACE_MS = 400;
+const SCRIPT_MS = 1000;
 
 export const vips = {4: ['192.168.1.1'], 6: ['fe80::100', '2001:db8::1']} as const;
 
@@ -47,13 +49,13 @@ export function configuration(name: Name, setting: Setting, mode: Mode, test: st
 	unicast_peer {
 		${addresses[other][family]}
 	}`;
-	const lines = {preempt: '', nopreempt: 'nopreempt', preempt_delay: 'preempt_delay 3'} as const;
+	const lines = {preempt: '', ailments: '', nopreempt: 'nopreempt', preempt_delay: 'preempt_delay 3'} as const;
 	return `global_defs {
 	script_user root
 }
 vrrp_script health {
 	script "${test}"
-	interval 1
+	interval ${SCRIPT_MS / 1000}
 	weight -150
 	fall 1
 	rise 1
@@ -115,23 +117,33 @@ export class Pair {
 		return this.#lan.plug(this.#segment.ends[name], plugged);
 	}
 
-	/** What is done makes a router announce itself: how long after that, or after the last word of the master before. */
-	async takesOver(event: string, winner: Name, act: () => Promise<void> | void, since: 'act' | 'last word' = 'act') {
+	/**
+	 * What is done makes a router announce itself: how long after the last word of the master before, or after what was done,
+	 * in the interval of what takes notice of it.
+	 */
+	async takesOver(
+		event: string,
+		winner: Name,
+		act: () => Promise<void> | void,
+		since: 'last word' | 'advert' | 'script' = 'advert',
+	): Promise<void> {
 		const from = this.#segment.seen.length;
-		const beganMs = monotonicMs();
 		await act();
+		const doneMs = monotonicMs();
 		const atMs = await this.#announced(winner, from);
 		const loser = winner === 'a' ? 'b' : 'a';
-		const baseMs = since === 'act' || atMs === null ? beganMs : this.#lastWord(loser, atMs);
-		await pause(GRACE_MS);
-		await this.#note(event, atMs === null || baseMs === undefined ? null : Math.round(atMs - baseMs));
+		const baseMs = since !== 'last word' || atMs === null ? doneMs : this.#lastWord(loser, atMs);
+		const ms = atMs === null || baseMs === undefined ? null : Math.round(atMs - baseMs);
+		const intervalMs = advertMs(this.#setting);
+		const chanceMs = {'last word': 0, advert: intervalMs, script: intervalMs + SCRIPT_MS}[since];
+		this.outcomes.push({event, masters: await this.#settled(winner), ms, chanceMs});
 	}
 
 	/** What is done must not change anything for as long as a backup waits, and an interval. */
 	async stays(event: string, act: () => Promise<void> | void): Promise<void> {
 		await act();
-		await pause(5 * advertMs(this.#setting) + GRACE_MS);
-		await this.#note(event, null);
+		await pause(5 * advertMs(this.#setting));
+		this.outcomes.push({event, masters: await this.#masters(), ms: null, chanceMs: 0});
 	}
 
 	/** By how much the adverts of a router came later than the interval says, in milliseconds: of each but the first. */
@@ -145,17 +157,21 @@ export class Pair {
 	}
 
 	async end(): Promise<void> {
-		for (const name of names) {
-			await this.#nodes[name].stop();
-			this.#nodes[name].setAilment(false);
-		}
+		await Promise.all(names.map(name => this.#nodes[name].stop()));
+		for (const name of names) this.#nodes[name].setAilment(false);
 	}
 
-	async #note(event: string, ms: number | null): Promise<void> {
+	/** Who has the addresses when the winner alone has them, or in the end. */
+	async #settled(winner: Name): Promise<string> {
+		const look = async () => (await this.#masters()) === winner && winner;
+		return await waitFor('one master', look, {timeoutMs: WAIT_MS}).catch(() => this.#masters());
+	}
+
+	async #masters(): Promise<string> {
 		const held = await Promise.all(
 			names.map(async name => this.#plugged[name] && (await this.#nodes[name].holds(vips[this.#setting.family]))),
 		);
-		this.outcomes.push({event, masters: names.filter((_, index) => held[index]).join(''), ms});
+		return names.filter((_, index) => held[index]).join('');
 	}
 
 	/** When the router first announced one of the addresses; null: not in time. */
@@ -188,11 +204,15 @@ export const scenarios: Readonly<Record<Mode, (pair: Pair) => Promise<void>>> = 
 		await pair.takesOver('the better one returns', 'a', () => pair.a.start());
 		await pair.takesOver('SIGKILL of the master', 'b', () => pair.a.kill(), 'last word');
 		await pair.takesOver('it returns, with addresses left on it', 'a', () => pair.a.start());
+		await pair.stays('SIGKILL of the backup', () => pair.b.kill());
+	},
+	async ailments(pair) {
+		await pair.takesOver('the better one starts alone', 'a', () => pair.a.start());
+		await pair.stays('the other one starts', () => pair.b.start());
 		await pair.takesOver('its link fails', 'b', () => pair.plug('a', false), 'last word');
 		await pair.takesOver('its link is back', 'a', () => pair.plug('a', true));
-		await pair.takesOver('its script fails', 'b', () => pair.a.setAilment(true));
-		await pair.takesOver('its script succeeds', 'a', () => pair.a.setAilment(false));
-		await pair.stays('SIGKILL of the backup', () => pair.b.kill());
+		await pair.takesOver('its script fails', 'b', () => pair.a.setAilment(true), 'script');
+		await pair.takesOver('its script succeeds', 'a', () => pair.a.setAilment(false), 'script');
 	},
 	async nopreempt(pair) {
 		await pair.takesOver('the worse one starts alone', 'b', () => pair.b.start());

@@ -34,8 +34,8 @@ const lab = labOfFile({configs: {lb1: `${fast}\nlbd {\n    failed_backend reset\
 });
 
 /**
- * Why a connection is not made, by the word that its first SYN is answered with. The client may need a second one, after a
- * second, to believe it: Linux remembers an ICMP error no better than that while connect() still has the socket (tcp_v4_err).
+ * Why a connection is not made, by the word that its first SYN is answered with. The client may ask once more, after a second:
+ * Linux keeps an ICMP error to itself, until the next, that comes while connect() still has the socket (tcp_v4_err).
  */
 async function failsAtOnce(t: ExecutionContext, answer: RegExp): Promise<string | null> {
 	const {client} = lab();

@@ -142,7 +142,7 @@ class Wire {
 		const [command = '', ...args] = [...inside(namespace), 'keepalived', '-n', '-G', '-P', '-f', file, ...pidFiles];
 		const child = spawn(command, args, {stdio: ['ignore', 'ignore', 'inherit']});
 		this.#keepalived = child;
-		await waitFor('keepalived listens', () => listens(this.segment.ends.b));
+		await waitFor('keepalived listens', () => listens(child));
 		return child;
 	}
 

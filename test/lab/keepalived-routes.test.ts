@@ -283,10 +283,19 @@ async function alike(
 	if (ours === undefined || theirs === undefined) throw new Error('two lanes');
 	const seen = () => lanes.map(lane => `${lane.program}:\n${lane.log()}`).join('\n');
 	await waitFor(what, () => lanes.every(fits), {timeoutMs: STEP_MS, seen, everyMs: 100});
-	await waitFor(what, () => isDeepStrictEqual(picture(ours), picture(theirs)), {timeoutMs: 3000, everyMs: 100}).catch(
-		() => {},
-	);
-	t.deepEqual(picture(ours), picture(theirs), what);
+	await same(t, what, ours, () => picture(theirs));
+}
+
+/** Compares when it has come to that, or at the deadline. */
+async function same(
+	t: ExecutionContext,
+	what: string,
+	lane: Lane,
+	expected: () => ReturnType<typeof picture>,
+): Promise<void> {
+	const look = () => isDeepStrictEqual(picture(lane), expected());
+	await waitFor(what, look, {timeoutMs: STEP_MS, everyMs: 100}).catch(() => {});
+	t.deepEqual(picture(lane), expected(), what);
 }
 
 test('addresses, routes and rules are keepalived’s at every step, and nothing stays behind', async t => {
@@ -339,8 +348,7 @@ test('addresses, routes and rules are keepalived’s at every step, and nothing 
 		// It is a backup for three intervals at least, so there is time to look.
 		await ours.start({...crashing, advertS: 1});
 		t.false(isMaster(ours), 'what was left is known, and a backup does not keep it');
-		await waitFor('master after a crash', () => isMaster(ours), {timeoutMs: STEP_MS, everyMs: 100});
-		t.deepEqual(picture(ours), held);
+		await same(t, 'master after a crash', ours, () => held);
 		await all(lane => lane.stop());
 		t.deepEqual(lanes.map(picture), before);
 	} finally {

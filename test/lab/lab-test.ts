@@ -12,6 +12,9 @@ if (reason !== null) console.warn(`skipped: ${reason}`);
 /** ava's `test.serial`; where the laboratory cannot work, its `skip`, said aloud. */
 export const test = reason === null ? anyTest.serial : anyTest.serial.skip;
 
+/** The same for tests that each have laboratories of their own, and most of whose time passes in waiting. */
+export const sideBySide = reason === null ? anyTest : anyTest.skip;
+
 /** A laboratory for all tests of the file: built and `prepare`d before the first, removed after the last in any case. */
 export function labOfFile(options: LabOptions, prepare: (lab: Lab) => Promise<void> = async () => {}): () => Lab {
 	let lab: Lab | null = null;

@@ -75,11 +75,10 @@ const views: readonly View[] = [
 for (const {args, table, json} of views) {
 	test(`lbctl ${args.join(' ')}`, async t => {
 		const {lb1} = lab();
-		const plain = await lbctl(lb1, ...args);
+		const [plain, machine] = await Promise.all([lbctl(lb1, ...args), lbctl(lb1, '--json', ...args)]);
 		t.is(plain.code, ExitCode.ok, plain.stderr);
 		t.is(plain.stderr, '');
 		t.regex(plain.stdout, table);
-		const machine = await lbctl(lb1, '--json', ...args);
 		t.is(machine.code, ExitCode.ok, machine.stderr);
 		t.like(JSON.parse(machine.stdout), json);
 	});
@@ -118,12 +117,12 @@ test('after SIGKILL everything in the maps is still shown, and what is missing i
 	await lb1.kill('SIGKILL');
 	const nobody = new RegExp(`^lbctl: no daemon named "${lb1.daemonName}" answers at .*; showing what the maps say\n$`);
 	for (const {args, table, json} of views) {
-		const plain = await lbctl(lb1, ...args);
+		const [plain, machine] = await Promise.all([lbctl(lb1, ...args), lbctl(lb1, '--json', ...args)]);
 		t.is(plain.code, ExitCode.ok, plain.stderr);
 		t.regex(plain.stdout, table);
 		if (args[0] === 'services' || args[0] === 'backends') t.regex(plain.stderr, nobody);
 		else t.is(plain.stderr, '');
-		t.like(JSON.parse((await lbctl(lb1, '--json', ...args)).stdout), json);
+		t.like(JSON.parse(machine.stdout), json);
 	}
 	const [after] = JSON.parse((await lbctl(lb1, '--json', 'services')).stdout) as ServiceRow[];
 	t.true((after?.packetsIn ?? 0) >= (before?.packetsIn ?? 1));

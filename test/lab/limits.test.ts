@@ -16,7 +16,7 @@ const [RATE, BURST] = [5, 10];
 const ATTEMPTS = 200;
 const ATTEMPT_MS = 3000;
 /** Of the download that is blocked on its way. */
-const SLOW_S = 10;
+const SLOW_S = 6;
 const PORTS = [5300, 5301] as const;
 
 const realServer = (address: string): string => `

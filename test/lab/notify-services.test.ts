@@ -8,7 +8,7 @@ import {inhabitants, isAlive} from '../../lab/proc.js';
 import {monotonicMs, waitFor} from '../../lab/wait.js';
 import {bySubject, Ears, hears, listening, MAIL_PORT} from './ears.js';
 import {reference, variant, withoutBackend} from './jobs.js';
-import {answers, inTurn, startPrimary, test} from './lab-test.js';
+import {answers, inTurn, startPrimary, sideBySide as test} from './lab-test.js';
 
 const [WEB1, WEB2, SERVICE] = ['[10.0.0.71]:tcp:80', '[10.0.0.72]:tcp:80', '[192.168.1.1]:tcp:80'];
 

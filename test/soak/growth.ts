@@ -28,11 +28,13 @@ const THINGS_MAY_GROW: Readonly<Record<string, (early: number) => number>> = {
 };
 /**
  * Flows that no client has any more, until `lvs_timeouts` ends them: what nobody heard the end of. An outage leaves those
- * of the downloads whose time was over meanwhile, a dozen outages of ten minutes some of eight.
+ * of the downloads whose time was over meanwhile, of which there are eight.
  */
-const ABANDONED_MAX = 40;
-/** V8 lets its heap grow before it collects: a busy lbd's wanders by so much. */
+const ABANDONED_MAX = 16;
+/** What even the lowest points of a busy lbd's heap wander by. */
 const RESIDENT_MAY_GROW_MIB = 32;
+/** In fewer samples of a life there need not be a low point. */
+const LOW_POINTS_IN = 6;
 const MIB = 1 << 20;
 /** A request of lbctl's or a check may be under way. */
 const DESCRIPTORS_MAY_GROW = 3;
@@ -79,9 +81,9 @@ export function growthOfLives(samples: readonly Sample[]): Row[] {
 		lives.set(life.program, byPid.set(life.pid, [...(byPid.get(life.pid) ?? []), life]));
 	}
 	return [...lives].toSorted().flatMap(([program, byPid]) =>
-		figures.map(({what, of, mayGrow}) => {
+		figures.map(({what, of, mayGrow, ends = firstAndLast}) => {
 			const rows = [...byPid.values()].map(life => {
-				const [early = Number.NaN, late = early] = [life[0], life.at(-1)].map(sample => sample && of(sample));
+				const [early, late] = ends(life.map(of));
 				return {what: `${program}: ${what}`, early, late, isWithin: late - early <= mayGrow};
 			});
 			return rows.reduce((most, row) => (row.late - row.early > most.late - most.early ? row : most));
@@ -89,14 +91,31 @@ export function growthOfLives(samples: readonly Sample[]): Row[] {
 	);
 }
 
+type Ends = (values: readonly number[]) => readonly [early: number, late: number];
+
+const firstAndLast: Ends = values => [values[0] ?? Number.NaN, values.at(-1) ?? Number.NaN];
+
+/** V8 lets a heap grow to its double before it collects: what stays is seen at the low points. */
+const lowPoints: Ends = values => {
+	if (values.length < LOW_POINTS_IN) return [Math.min(...values), Math.min(...values)];
+	const third = Math.floor(values.length / 3);
+	return [Math.min(...values.slice(0, third)), Math.min(...values.slice(-third))];
+};
+
 interface Figure {
 	readonly what: string;
 	readonly of: (life: Life) => number;
 	readonly mayGrow: number;
+	readonly ends?: Ends;
 }
 
 const figures: readonly Figure[] = [
-	{what: 'MiB', of: ({residentBytes}) => Math.round(residentBytes / MIB), mayGrow: RESIDENT_MAY_GROW_MIB},
+	{
+		what: 'MiB',
+		of: ({residentBytes}) => Math.round(residentBytes / MIB),
+		mayGrow: RESIDENT_MAY_GROW_MIB,
+		ends: lowPoints,
+	},
 	{what: 'descriptors', of: ({descriptors}) => descriptors, mayGrow: DESCRIPTORS_MAY_GROW},
 	{what: 'threads', of: ({threads}) => threads, mayGrow: 0},
 ];

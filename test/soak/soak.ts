@@ -12,6 +12,7 @@ import {type Allowance, allowances, DOUBLE_MASTER_MS, isAllowed, type Trouble} f
 import {Lateness} from './lateness.js';
 import {type Counts, Load, type LoadSize} from './load.js';
 import {describeEpisode, type Episode} from './plan.js';
+import {summary} from './report.js';
 import {Stage, writeHealthPage} from './stage.js';
 import {Watch} from './watch.js';
 
@@ -22,7 +23,7 @@ export interface SoakOptions {
 	readonly size: LoadSize;
 	/** Is told each line of the story as it happens. */
 	readonly tell: (line: string) => void;
-	/** Logs and the story go there when something was wrong. */
+	/** Logs, the story and all samples go there when something was wrong. */
 	readonly keepIn: string;
 }
 
@@ -103,10 +104,12 @@ class Soak {
 			this.#wrong(this.faults, (error as Error).message);
 		}
 		const latenessMs = this.#lateness.end();
-		if (this.faults.length > 0 || this.reports.some(({faults}) => faults.length > 0)) this.#keep();
 		await Promise.all([this.#load.leave(), this.#watch.end()]);
 		const {reports: episodes, samples, faults} = this;
-		return {episodes, counts: this.#load.counts, held: this.#load.held, samples, faults, latenessMs};
+		const {counts, held} = this.#load;
+		const report = {episodes, counts, held, samples, faults, latenessMs};
+		if (summary(report).faults.length > 0) this.#keep();
+		return report;
 	}
 
 	async #play(episode: Episode): Promise<void> {
@@ -169,6 +172,7 @@ class Soak {
 		for (const name of ['lb1', 'lb2'])
 			copyFileSync(join(this.#lab.directory, `${name}.log`), join(keepIn, `${name}.log`));
 		writeFileSync(join(keepIn, 'story'), `${this.#story.join('\n')}\n`);
+		writeFileSync(join(keepIn, 'samples.json'), JSON.stringify(this.samples));
 	}
 }
 

@@ -30,6 +30,9 @@ import {
 	viaText,
 } from './parts.js';
 
+/** Who made a route: `ip route` without a word about it, and administrators otherwise (linux/rtnetlink.h). */
+export const RTPROT_BOOT = 3;
+export const RTPROT_STATIC = 4;
 /** RTPROT_KEEPALIVED: who made a route or rule. keepalived finds its own by it, and so do we. */
 export const KEEPALIVED = 18;
 
