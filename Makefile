@@ -15,10 +15,15 @@ ADDON_BPF   := addon/build/Release/bpf.node
 ADDON_NET   := addon/net/build/Release/net.node
 
 AVA      := ava
-UNIT     := 'build/test/*.test.js' $(foreach area,bench check cli conf control fake metrics net notify plan reach scripts soak sync vrrp,'build/test/$(area)/**/*.test.js')
-# What takes a minute, without root.
-LONG     := 'build/test/simulation/**/*.test.js'
-ROOT     := $(foreach area,addon host packets xdp,'build/test/$(area)/**/*.test.js')
+tests_of  = $(foreach area,$(1),'build/test/$(area)/**/*.test.js')
+# What takes longer, without root.
+LONG_AREAS := simulation
+ROOT_AREAS := addon host packets xdp
+# A folder of tests that is named nowhere is pure.
+UNIT_AREAS := $(filter-out $(LONG_AREAS) $(ROOT_AREAS) lab,$(patsubst test/%/,%,$(wildcard test/*/)))
+UNIT     := 'build/test/*.test.js' $(call tests_of,$(UNIT_AREAS))
+LONG     := $(call tests_of,$(LONG_AREAS))
+ROOT     := $(call tests_of,$(ROOT_AREAS))
 LAB      := 'build/test/lab/**/*.test.js'
 # Every object, and one test for each way through the program: in emulation, to load it takes seconds.
 OLDEST   := -m 'Linux *' -m 'a whole connection*' -m 'a conversation in datagrams*' -m 'V_REPLY_ICMP:*8 bytes*' \
@@ -64,7 +69,8 @@ $(ADDON_BPF): $(wildcard addon/src/*) addon/binding.gyp node_modules/.package-lo
 	scripts/node-gyp.sh addon
 	@touch $@
 
-$(ADDON_NET): $(wildcard addon/net/*.cc addon/net/*.h) addon/src/fd.cc addon/src/fd.h addon/src/args.h addon/net/binding.gyp node_modules/.package-lock.json
+# After the other one, which may have to download the headers of Node for both.
+$(ADDON_NET): $(wildcard addon/net/*.cc addon/net/*.h) addon/src/fd.cc addon/src/fd.h addon/src/args.h addon/net/binding.gyp node_modules/.package-lock.json | $(ADDON_BPF)
 	scripts/node-gyp.sh addon/net
 	@touch $@
 
@@ -97,7 +103,8 @@ interop: setup-lab build ## VRRP through all events beside keepalived, compared 
 soak: setup-lab build ## everything at once for ten minutes, with random kills, reloads and failovers; SOAK_MINUTES=10, SOAK_SEED=1, SOAK_EPISODE=7: only that one
 	@node build/test/soak/main.js $${SOAK_MINUTES:-10} $${SOAK_SEED:-$$(date +%s)} $${SOAK_EPISODE:-}
 
-test: setup-lab build ## everything
+test: setup-lab ## everything
+	@$(MAKE) --no-print-directory -j$$(nproc) build
 	@$(MAKE) --no-print-directory lint test-flow-table
 	$(AVA) --timeout=5m $(UNIT) $(LONG)
 	@# One that fails does not hide the other.
@@ -107,6 +114,7 @@ test-unit: ts ## pure tests: no root, no clang, seconds
 	$(AVA) $(UNIT)
 
 test-flow-table: ## the flow table's C code under two threads, with and without deliberate faults
+	@$(MAKE) --no-print-directory -C test/flow-table -j$$(nproc) programs
 	@$(MAKE) --no-print-directory -C test/flow-table check tsan
 
 fuzz: fuzz-flow-table fuzz-packets fuzz-conf fuzz-vrrp ## random operations, packets, configurations and faults against checkers, in some minutes; FUZZ_OPERATIONS=1000 FUZZ_PACKETS=10 FUZZ_CONFIGURATIONS=10 FUZZ_ADVERTS=10 (millions) FUZZ_HOURS=100000, SEED=1

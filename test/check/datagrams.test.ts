@@ -7,6 +7,9 @@ import {udpChecker} from '../../src/check/udp.js';
 import type {DnsCheck, UdpCheck, UdpReply} from '../../src/conf/model.js';
 import {lookFor, loopback, timed} from './model.js';
 
+/** RFC 863. */
+const DISCARD = 9;
+
 /** A server that answers each datagram with what `answer` makes of it; `heard` are the datagrams. */
 async function datagramServer(
 	t: ExecutionContext,
@@ -23,14 +26,14 @@ async function datagramServer(
 	return {port: socket.address().port, heard};
 }
 
+/** A port that refuses, and that nobody else is given meanwhile: its socket hears one other port alone. */
 async function unusedPort(t: ExecutionContext): Promise<number> {
 	const socket = createSocket('udp4').bind(0, '127.0.0.1');
 	await once(socket, 'listening');
-	const {port} = socket.address();
-	socket.close();
-	await once(socket, 'close');
-	t.truthy(port);
-	return port;
+	t.teardown(() => void socket.close());
+	socket.connect(DISCARD, '127.0.0.1');
+	await once(socket, 'connect');
+	return socket.address().port;
 }
 
 function udpCheck(port: number, changes: Partial<UdpCheck> = {}): UdpCheck {

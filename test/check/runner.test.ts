@@ -439,9 +439,12 @@ test('health tells what each check last saw', async t => {
 	});
 });
 
+/** Where no other test listens, so that the port is there for the one who returns. */
+const OWN_ADDRESS = '127.0.0.77';
+
 test('a real server is seen to die and to return', async t => {
 	const server = createServer(socket => socket.on('error', () => {}));
-	server.listen(0, '127.0.0.1');
+	server.listen(0, OWN_ADDRESS);
 	await once(server, 'listening');
 	const {port} = server.address() as AddressInfo;
 	const clock = new FakeClock();
@@ -460,8 +463,8 @@ test('a real server is seen to die and to return', async t => {
 		new Promise<HealthChange>(resolve => {
 			wake = resolve;
 		});
-	const probe = check({connectAddress: '127.0.0.1', connectPort: port, retry: 0});
-	runner.configure([service([backend('127.0.0.1', {alpha: true, checks: [probe]})])]);
+	const probe = check({connectAddress: OWN_ADDRESS, connectPort: port, retry: 0});
+	runner.configure([service([backend(OWN_ADDRESS, {alpha: true, checks: [probe]})])]);
 
 	let change = nextChange();
 	clock.advance(seconds(1));
@@ -472,7 +475,7 @@ test('a real server is seen to die and to return', async t => {
 	clock.advance(seconds(10));
 	t.regex((await change).reason, /refused/);
 
-	server.listen(port, '127.0.0.1');
+	server.listen(port, OWN_ADDRESS);
 	await once(server, 'listening');
 	t.teardown(() => void server.close());
 	change = nextChange();

@@ -2,7 +2,7 @@
 import {execFileSync} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
-import {type AddressInfo, createServer, type Server, type Socket} from 'node:net';
+import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createServer as createTlsServer, type TLSSocket} from 'node:tls';
@@ -70,11 +70,14 @@ function ignoreReset(socket: Socket): void {
 	socket.on('error', () => {});
 }
 
-/** A port that refuses: nobody listens there any more. */
-export async function closedPort(t: ExecutionContext): Promise<number> {
-	const {server, port} = await listen(t);
-	await new Promise(resolve => server.close(resolve));
-	return port;
+/** A port that refuses, and that nobody else is given meanwhile: a client has it. */
+export async function closedPort(t: ExecutionContext, host = '127.0.0.1'): Promise<number> {
+	const {port} = await listen(t, undefined, host);
+	const client = connect({host, port});
+	ignoreReset(client);
+	t.teardown(() => client.destroy());
+	await once(client, 'connect');
+	return client.localPort ?? 0;
 }
 
 /** Says `text` one byte at a time, `ms` apart, then hangs up. */

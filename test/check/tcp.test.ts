@@ -6,7 +6,7 @@ import test, {type ExecutionContext} from 'ava';
 import type {Result} from '../../src/check/checker.js';
 import {tcpChecker} from '../../src/check/tcp.js';
 import {check, lookFor, patient} from './model.js';
-import {listen} from './servers.js';
+import {closedPort, listen} from './servers.js';
 
 /** Where the kernel has no IPv6, its tests say so and are skipped. */
 const hasIpv6 = networkInterfaces().lo?.some(({address}) => address === '::1') === true;
@@ -36,10 +36,7 @@ test('ends the connection by RST, so that nothing stays in TIME_WAIT', async t =
 });
 
 test('a closed port is refused', async t => {
-	const {server, port} = await listen(t);
-	await new Promise(resolve => server.close(resolve));
-	const result = await look(port, patient());
-	t.like(result, {ok: false, reason: 'refused'});
+	t.like(await look(await closedPort(t), patient()), {ok: false, reason: 'refused'});
 });
 
 test('checks from the address it is told to', async t => {
@@ -60,13 +57,12 @@ ipv6Test('checks an IPv6 backend, from the IPv6 address it is told to', async t 
 			resolve(socket.remoteAddress);
 		});
 	});
-	const lookFrom = (bindAddress: string | null) =>
-		tcpChecker(check({connectAddress: '::1', connectPort: port, bindAddress})).check(lookFor());
+	const lookFrom = (bindAddress: string | null, connectPort = port) =>
+		tcpChecker(check({connectAddress: '::1', connectPort, bindAddress})).check(lookFor());
 	t.deepEqual(await lookFrom('::1'), {ok: true});
 	t.is(await from, '::1');
 	t.like(await lookFrom('2001:db8::1'), {ok: false, reason: 'bind-failed'});
-	await new Promise(resolve => server.close(resolve));
-	t.like(await lookFrom(null), {ok: false, reason: 'refused'});
+	t.like(await lookFrom(null, await closedPort(t, '::1')), {ok: false, reason: 'refused'});
 });
 
 test('says so when that address is not ours', async t => {

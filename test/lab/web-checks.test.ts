@@ -1,7 +1,8 @@
 /** HTTP_GET against nginx: a page that is another one takes its server out, and without a quorum the sorry server serves. */
 import {createHash} from 'node:crypto';
-import {writeFileSync} from 'node:fs';
+import {renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import type {Lab} from '../../lab/lab.js';
 import {waitFor} from '../../lab/wait.js';
 import {reference, variant, withoutBackend} from './jobs.js';
 import {answers, labOfFile, only, startPrimary, test} from './lab-test.js';
@@ -30,9 +31,16 @@ function withHttpGet(configuration: string): string {
 
 const config = withHttpGet(withoutBackend(variant(reference.primary, {delay_loop: 1}), '10.0.0.72'));
 const lab = labOfFile({configs: {lb1: config}}, async built => {
-	writeFileSync(join(built.web1.directory, 'put', 'health'), PAGE);
+	publish(built, PAGE);
 	await startPrimary(built);
 });
+
+/** Puts a page in the place of web1's: a check never meets half of one. */
+function publish({web1}: Lab, page: string): void {
+	const fresh = join(web1.directory, 'health');
+	writeFileSync(fresh, page);
+	renameSync(fresh, join(web1.directory, 'put', 'health'));
+}
 
 /** Waits until clients are answered by this server only. */
 async function servedBy(server: string): Promise<void> {
@@ -41,15 +49,15 @@ async function servedBy(server: string): Promise<void> {
 }
 
 test('a server with the right page serves; with another one it is out, until the page is right again', async t => {
-	const {client, lb1, web1} = lab();
+	const {client, lb1} = lab();
 	await servedBy('web1');
 	const before = sentences(lb1).length;
 
-	writeFileSync(join(web1.directory, 'put', 'health'), 'ill\n');
+	publish(lab(), 'ill\n');
 	await servedBy('web2');
 	t.deepEqual(answers(await client.sequence(10)), only('web2', 10));
 
-	writeFileSync(join(web1.directory, 'put', 'health'), PAGE);
+	publish(lab(), PAGE);
 	await servedBy('web1');
 	t.deepEqual(answers(await client.sequence(10)), only('web1', 10));
 

@@ -17,7 +17,7 @@ import {mutations} from './wire.js';
 
 /** `make fuzz-vrrp` wants more. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 20_000);
-const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
 /** Damaged copies of one advert. */
 const COPIES = 100;
 const RECEIVER = {4: '192.168.0.9', 6: 'fe80::9'} as const;

@@ -64,6 +64,8 @@ export const FLOW_BUCKETS = 4096;
 /** Less than a daemon has, so that clearing it takes less time. */
 const ROOM = {services: 255, backends: 4095};
 const FLOW_SLOTS = 4 * FLOW_BUCKETS;
+/** Large arrays that are read as far as other maps say. */
+const REACHED_BY_OTHERS: ReadonlySet<string> = new Set(['turns', 'shared_flows', 'shared_flows6']);
 const PLACE: Place = {file: 'test', line: 1, column: 1};
 
 export type Side = 'external' | 'internal';
@@ -141,28 +143,29 @@ export class Balancer {
 	readonly maps: Maps;
 	tables: Tables;
 	readonly ports: Readonly<Record<Side, Port>>;
-	readonly #job: readonly JobService[];
-	readonly #virtual: readonly JobInstance[];
+	#virtual: readonly JobInstance[] = [];
 	readonly #objects: Objects;
 
-	constructor(job: readonly JobService[], options: BalancerOptions = {}) {
+	constructor(persistenceEntries: number) {
 		this.ports = ports();
-		this.#job = job;
-		const {persistenceEntries = 1024, virtual = []} = options;
-		this.#virtual = virtual;
 		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
 		this.#objects = new Objects(OBJECT_DIRECTORY, sizes);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
+		this.tables = this.#plan([]);
+	}
+
+	/** Writes a job's tables, into maps that are empty. */
+	begin(job: readonly JobService[], virtual: readonly JobInstance[]): void {
+		this.#virtual = virtual;
 		this.tables = this.#plan(job);
 		this.#write();
 	}
 
-	/** Empties all maps and writes the job's tables: as good as a new balancer, without another verification. */
-	reset(): void {
-		for (const map of this.maps.all().values()) if (map.type !== MapType.programArray) clear(map);
-		this.tables = this.#plan(this.#job);
-		this.#write();
+	/** Empties the maps: as good as a new balancer, without another verification. */
+	forget(): void {
+		for (const [name, map] of this.maps.all())
+			if (map.type !== MapType.programArray && !REACHED_BY_OTHERS.has(name)) clear(map);
 	}
 
 	/** One frame through the program. Exactly one verdict must have been counted, whatever came in. */
@@ -459,17 +462,33 @@ function clear(map: RawMap): void {
 	for (let key = map.nextKey(); key !== undefined; key = map.nextKey(key)) map.delete(key);
 }
 
+/** Looked for once: it takes a process to know. */
+let missing: {readonly privilege: string | null} | undefined;
+
 /** Registers a test of the data plane, which needs root and a network namespace that may be littered. */
 export function packetTest(title: string, body: (t: ExecutionContext) => void | Promise<void>): void {
-	const missing = missingPrivilege();
-	if (missing !== null) test.skip(`${title} [skipped: ${missing}]`, body);
+	missing ??= {privilege: missingPrivilege()};
+	const {privilege} = missing;
+	if (privilege !== null) test.skip(`${title} [skipped: ${privilege}]`, body);
 	else test.serial(title, body);
 }
 
-/** A balancer that is closed at the end of the test. */
+/** Of ended tests of the file, by their room for persistence entries. */
+const idle = new Map<number, Balancer[]>();
+test.after.always(() => {
+	for (const one of [...idle.values()].flat()) one.close();
+});
+
+/** A balancer for the test, which forgets all that others have done with it: verifying the program takes a second. */
 export function balancer(t: ExecutionContext, job: readonly JobService[], options: BalancerOptions = {}): Balancer {
-	const made = new Balancer(job, options);
-	t.teardown(() => made.close());
+	const {persistenceEntries = 1024, virtual = []} = options;
+	const used = idle.get(persistenceEntries) ?? [];
+	idle.set(persistenceEntries, used);
+	const found = used.pop();
+	found?.forget();
+	const made = found ?? new Balancer(persistenceEntries);
+	t.teardown(() => used.push(made));
+	made.begin(job, virtual);
 	return made;
 }
 

@@ -1,8 +1,8 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. */
-import test from 'ava';
 import {
-	Balancer,
+	type Balancer,
 	type BalancerOptions,
+	balancer,
 	type JobService,
 	packetTest,
 	type Side,
@@ -23,15 +23,11 @@ export interface Case {
 	readonly action?: number;
 }
 
-/** A test of each case. They take turns with one balancer, which forgets all between them. */
+/** A test of each case. */
 export function testCases(cases: readonly Case[], job: readonly JobService[], options: BalancerOptions = {}): void {
-	let shared: Balancer | undefined;
-	test.after.always(() => shared?.close());
 	for (const {description, verdict, side, prepare, frame, out, action} of cases)
 		packetTest(`${verdict}: ${description}`, t => {
-			shared?.reset();
-			shared ??= new Balancer(job, options);
-			const b = shared;
+			const b = balancer(t, job, options);
 			prepare?.(b);
 			const sent = frame(b);
 			const outcome = b.send(sent, side ?? 'external');

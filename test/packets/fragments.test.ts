@@ -1,7 +1,7 @@
 /** Fragmented datagrams: what goes out is what a router would make of the datagram that was translated as a whole. */
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext} from 'ava';
 import {BackendState} from '../../src/xdp/layout.gen.js';
-import {Balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
+import {type Balancer, balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
 import {Connection} from './connection.js';
 import {describe, EXTENSION, fragmented, icmpErrorFrame, patched, renamed, translated, udpFrame} from './frame.js';
 
@@ -46,19 +46,14 @@ const SCENES: readonly Scene[] = [
 	},
 ];
 
-let shared: Balancer | undefined;
-test.after.always(() => shared?.close());
-
-/** All tests take turns with one balancer, which forgets all between them. */
-function fresh(): Balancer {
-	shared?.reset();
-	shared ??= new Balancer(
+function fresh(t: ExecutionContext): Balancer {
+	return balancer(
+		t,
 		SCENES.flatMap(({dns, web, backend}) => [
 			{at: dns, protocol: 'udp', backends: [backend]},
 			{at: web, backends: [backend]},
 		]),
 	);
-	return shared;
 }
 
 /** Sends fragments and compares how each leaves, and with which verdict; unchanged unless told. */
@@ -101,7 +96,7 @@ for (const scene of SCENES) {
 	const ipv = (title: string): string => `IPv${family}: ${title}`;
 
 	packetTest(ipv('a datagram of 8 KB, and another one'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const out = fragmented(atBackend(request(b), b), SIZE);
 		const sent = fragmented(request(b), SIZE);
 		assertWays(t, b, {sent, out, verdicts: ['V_FORWARD_NEW', ...times(COUNT - 1, 'V_FORWARD')]});
@@ -113,7 +108,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('an answer of 8 KB'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const connection = new Connection(b, client, dns, 'udp');
 		connection.fromClient();
 		const whole = connection.answer('', {payload: PAYLOAD});
@@ -123,7 +118,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('two datagrams in turn, whose later fragments come in any order'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const [first, ...later] = fragmented(request(b), SIZE);
 		const [other, ...others] = fragmented(request(b), SIZE, 8);
 		t.is(b.send(first ?? PAYLOAD).verdict, 'V_FORWARD_NEW');
@@ -132,21 +127,21 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('what comes before its first fragment is left to the kernel'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const sent = fragmented(request(b), SIZE).toReversed();
 		const outcomes = sent.map(fragment => b.send(fragment).verdict);
 		t.deepEqual(outcomes, [...times(COUNT - 1, 'V_PASS_FRAGMENT'), 'V_FORWARD_NEW']);
 	});
 
 	packetTest(ipv('later fragments are dropped as the first one was'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		assertWays(t, b, {sent: fragmented(request(b, {ttl: 1}), SIZE), verdicts: times(COUNT, 'V_DROP_TTL')});
 		b.setState(backendAddress, BackendState.BACKEND_DOWN);
 		assertWays(t, b, {sent: fragmented(syn(b), 40), verdicts: times(2, 'V_DROP_NO_BACKEND')});
 	});
 
 	packetTest(ipv('fragments of a blocked source are dropped, whatever its flow was'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const connection = new Connection(b, client, dns, 'udp');
 		connection.fromClient();
 		const answer = connection.answer('', {payload: PAYLOAD});
@@ -174,7 +169,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('a backend that fails between two fragments'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const [first = PAYLOAD, later = PAYLOAD] = fragmented(request(b), SIZE);
 		t.is(b.send(first).verdict, 'V_FORWARD_NEW');
 		b.setState(backendAddress, BackendState.BACKEND_DOWN);
@@ -182,7 +177,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv("a datagram for the balancer itself is the kernel's, whatever had its number before"), t => {
-		const b = fresh();
+		const b = fresh(t);
 		for (const fragment of fragmented(request(b), SIZE)) b.send(fragment);
 		const foreign = new Connection(b, client, dns.replace(/53$/, '54'), 'udp').request('', {payload: PAYLOAD});
 		const verdicts: VerdictName[] = ['V_PASS_NOT_OURS', ...times(COUNT - 1, 'V_PASS_FRAGMENT')];
@@ -190,13 +185,13 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('a first fragment without its whole header, and all behind it'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const verdicts: VerdictName[] = ['V_PASS_MALFORMED', ...times(4, 'V_PASS_FRAGMENT')];
 		assertWays(t, b, {sent: fragmented(syn(b), 16), verdicts});
 	});
 
 	packetTest(ipv('what would overwrite the TCP header is dropped, what would not is not'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const [first = PAYLOAD, later = PAYLOAD] = fragmented(syn(b), 40);
 		t.is(b.send(first).verdict, 'V_FORWARD_NEW');
 		const moved = (bytes: number): Uint8Array =>
@@ -207,7 +202,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('a datagram is forgotten when its receiver gives it up'), async t => {
-		const b = fresh();
+		const b = fresh(t);
 		const [first = PAYLOAD, later = PAYLOAD] = fragmented(request(b), SIZE);
 		b.send(first);
 		const lives = family === 4 ? 30n : 60n;
@@ -223,7 +218,7 @@ for (const scene of SCENES) {
 	});
 
 	packetTest(ipv('an error about a first fragment reaches the backend'), t => {
-		const b = fresh();
+		const b = fresh(t);
 		const connection = new Connection(b, client, dns, 'udp');
 		connection.fromClient();
 		const whole = connection.answer('', {payload: PAYLOAD});
@@ -255,14 +250,14 @@ if (ipv6 !== undefined) {
 		translated(frame, {toMac: BACKEND_MAC, fromMac: b.ports.internal.mac, to: ipv6.backend});
 
 	packetTest('IPv6: a fragment that is all of its packet is a packet', t => {
-		const b = fresh();
+		const b = fresh(t);
 		const whole = new Connection(b, ipv6.client, ipv6.web).request('S');
 		const out = fragmented(atBackend(whole, b), SIZE);
 		assertWays(t, b, {sent: fragmented(whole, SIZE), out, verdicts: ['V_FORWARD_NEW']});
 	});
 
 	packetTest('IPv6: extension headers behind the fragment header', t => {
-		const b = fresh();
+		const b = fresh(t);
 		const whole = udpFrame({
 			toMac: b.ports.external.mac,
 			fromMac: CLIENT_MAC,

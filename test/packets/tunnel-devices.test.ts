@@ -6,11 +6,11 @@ import {execFileSync} from 'node:child_process';
 import {createSocket, type Socket as Datagrams} from 'node:dgram';
 import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext} from 'ava';
 import {AF_PACKET, SOCK_RAW, Socket, sockaddrLl} from 'libbpf-ts/net';
 import type {Forwarding} from '../../src/conf/model.js';
 import {endpointName, FAMILIES, type Family} from '../../src/net/address.js';
-import {Balancer, backendMac, type JobService, packetTest} from './balancer.js';
+import {type Balancer, backendMac, balancer, type JobService, packetTest} from './balancer.js';
 import {Connection} from './connection.js';
 
 const VIP = {4: '192.168.1.1', 6: '2001:db8:1::1'} as const;
@@ -144,9 +144,6 @@ function jobOf({service, backend, port, forwarding}: Case): JobService {
 	return {at: endpointName(VIP[service], port, 'tcp'), protocol: 'udp', backends, forwarding};
 }
 
-let shared: Balancer | undefined;
-test.after.always(() => shared?.close());
-
 for (const one of CASES)
 	packetTest(
 		`${one.name}: an IPv${one.service} datagram in IPv${one.backend} comes out of the kernel's device`,
@@ -157,15 +154,15 @@ for (const one of CASES)
 				t.pass();
 				return;
 			}
-			shared ??= new Balancer(CASES.map(jobOf));
+			const b = balancer(t, CASES.map(jobOf));
 			prepare(t, one.backend);
 			const server = await listen(t, one.service, one.port);
 			const payload = Buffer.from('an odd number of bytes!');
-			const request = new Connection(shared, CLIENT[one.service], jobOf(one).at, 'udp').request('', {payload});
-			const {verdict, frame} = shared.send(request);
+			const request = new Connection(b, CLIENT[one.service], jobOf(one).at, 'udp').request('', {payload});
+			const {verdict, frame} = b.send(request);
 			t.is(verdict, 'V_FORWARD_NEW');
 			const arrival = once(server, 'message', {signal: AbortSignal.timeout(ARRIVAL_MS)});
-			transmit(shared, frame);
+			transmit(b, frame);
 			const [message, from] = await arrival;
 			t.deepEqual(message, payload);
 			t.is(endpointName(from.address, from.port, 'tcp'), CLIENT[one.service]);

@@ -1,23 +1,18 @@
 /** Leases in the program: who is asked where an address is, which adverts count, and what closed addresses get. */
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext} from 'ava';
 import {addressBytes} from '../../src/net/address.js';
 import {encodeAdvert} from '../../src/net/vrrp-packet.js';
 import {Seeded} from '../seeded.js';
-import {Balancer, balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
+import {type Balancer, balancer, CLIENT_MAC, packetTest, type Side, type VerdictName} from './balancer.js';
 import {testCases} from './cases.js';
 import {describe, ETHERNET, ETHERTYPE, fragmented, ipFrame, mac, PROTOCOL, patched, tagged, untagged} from './frame.js';
 import {arp, solicitation, takeOver, VIRTUAL, VIRTUAL_JOB, virtualCases} from './virtual-cases.js';
 
 testCases(virtualCases, VIRTUAL_JOB, {virtual: VIRTUAL});
 
-let shared: Balancer | undefined;
-test.after.always(() => shared?.close());
-
 /** With nothing sent or heard. */
-function withRouters(): Balancer {
-	shared?.reset();
-	shared ??= new Balancer([], {virtual: VIRTUAL});
-	return shared;
+function withRouters(t: ExecutionContext): Balancer {
+	return balancer(t, [], {virtual: VIRTUAL});
 }
 
 const PEER = '192.168.1.11';
@@ -79,7 +74,7 @@ const heard: ReadonlyArray<
 ];
 for (const [what, frame, forMs, index = 0, verdict = 'V_PASS_OTHER_MAC'] of heard)
 	packetTest(`an advert is noted: ${what}`, t => {
-		const b = withRouters();
+		const b = withRouters(t);
 		const before = process.hrtime.bigint();
 		t.is(b.send(frame(b)).verdict, verdict);
 		const {heardNs, forNs, sentNs} = leaseOf(b, index);
@@ -104,7 +99,7 @@ const unheard: ReadonlyArray<readonly [what: string, frame: (b: Balancer) => Uin
 ];
 for (const [what, frame, side = 'external'] of unheard)
 	packetTest(`an advert is not noted: ${what}`, t => {
-		const b = withRouters();
+		const b = withRouters(t);
 		t.is(b.send(frame(b), side).verdict, 'V_PASS_OTHER_MAC');
 		for (const index of VIRTUAL.keys()) t.is(leaseOf(b, index).heardNs, 0n);
 	});
@@ -119,7 +114,7 @@ function assertAnswers(t: ExecutionContext, b: Balancer, ipv4: boolean, ipv6: bo
 const LONG_MS = 20_000;
 
 packetTest('a dead master answers until another one is heard, and again when that one has gone', t => {
-	const b = withRouters();
+	const b = withRouters(t);
 	takeOver(b, () => ({heardNs: 0n, heardUntilNs: 0n}));
 	assertAnswers(t, b, true, true);
 	b.send(advert({intervalMs: LONG_MS}));
@@ -163,7 +158,7 @@ const RANDOM_FRAMES = 4000;
 const SEED = Number(process.env.SEED ?? 20261123);
 
 packetTest(`random questions and adverts: only questions for a VIP are dropped: SEED=${SEED}`, t => {
-	const b = withRouters();
+	const b = withRouters(t);
 	const random = new Seeded(SEED);
 	const own = mac(b.ports.external.mac);
 	const questions = [

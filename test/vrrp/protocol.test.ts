@@ -74,8 +74,7 @@ function damaged(value: unknown, random: () => number): unknown {
 const harmless = [messages.hello, messages.tracked, messages.status, messages.wait];
 
 test('damaged messages are no fault of ours, and a master stays one', async t => {
-	const first = Date.now() % 1_000_000;
-	for (let seed = first; seed < first + SEEDS; seed++) {
+	for (let seed = 1; seed <= SEEDS; seed++) {
 		const random = seeded(seed);
 		const {agent, clock, faults, isMaster} = await master();
 		for (let n = 0; n < SAID; n++) {

@@ -7,8 +7,7 @@ const ROUNDS = 10;
 const DISTURBANCES = 200;
 
 test('whatever happens, one of some routers is master, and no two are for long', async t => {
-	const first = Date.now() % 1_000_000;
-	for (let seed = first; seed < first + ROUNDS; seed++) {
+	for (let seed = 1; seed <= ROUNDS; seed++) {
 		const story = await new Simulation(seed).run(DISTURBANCES);
 		if (story.violation !== null) for (const line of story.lines) t.log(line);
 		t.is(story.violation, null, `seed ${seed}: play it again with \`make fuzz-vrrp SEED=${seed}\``);

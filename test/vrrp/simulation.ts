@@ -26,6 +26,8 @@ const OWNER = 255;
 const LINGER_MAX_US = seconds(10);
 /** What a late timer of the successor's may take. */
 const LINGER_MARGIN_US = milliseconds(250);
+/** On a segment within a second; ten times what all of them say that advertise every tenth of it and answer one another. */
+const STORM_ADVERTS = 1000;
 /** Whole seconds for version 2, hundredths for version 3; up to the longest that the field holds. */
 const ADVERT_SECONDS = {2: [1, 1, 1, 2, 5, 20, 255], 3: [0.1, 0.1, 1, 1, 1, 5, 40.95]} as const;
 type Interface = keyof typeof INTERFACES;
@@ -90,7 +92,7 @@ interface Lasting {
  * advert interval at most, and a healthy router is not without a master, itself or one that it hears, for longer than it
  * waits before it becomes one; who lingers is as good as one, and does so for long enough for any backup and no longer.
  * All count from the last disturbance on; while packets are lost, nothing is promised. Soon after, nobody moves any more,
- * and who preempts and is not released has no worse master. At all times a master has its addresses, and nobody else has
+ * and who preempts and is not released has no worse master. Nobody answers adverts with adverts without end. At all times a master has its addresses, and nobody else has
  * but who lingers; and when all was well and mastership moves on purpose, somebody has them at every moment.
  */
 export class Simulation {
@@ -129,7 +131,10 @@ export class Simulation {
 			signed: seed % 2 === 0,
 			lans: grouped ? {eth0, eth1: new FakeLan(this.#clock, seed + 1)} : {eth0},
 		};
-		for (const lan of this.#lans()) lan.latencyUs = milliseconds(this.#pick([0.1, 1, 20]));
+		for (const lan of this.#lans()) {
+			lan.latencyUs = milliseconds(this.#pick([0.1, 1, 20]));
+			lan.onSent = what => what === 'advert' && this.#listenForStorm(lan);
+		}
 		this.#seats = Array.from({length: 2 + this.#below(ROUTERS_MAX - 1)}, (_, index) => this.#seat(index));
 	}
 
@@ -454,6 +459,14 @@ export class Simulation {
 		if (what.endsWith('both master')) return this.#intervalUs();
 		if (what.endsWith('lingers')) return 2 * (Math.min(this.#skewMaxUs(), LINGER_MAX_US) + LINGER_MARGIN_US);
 		return this.#handsOver === null ? this.#patienceUs() : this.#skewMaxUs() + this.#slackUs();
+	}
+
+	/** Ends one as well, so that time can pass. */
+	#listenForStorm(lan: FakeLan): void {
+		const before = lan.adverts.at(-STORM_ADVERTS);
+		if (before === undefined || this.#clock.nowUs() - before.atUs >= seconds(1)) return;
+		this.#violate(`more than ${STORM_ADVERTS} adverts within a second`);
+		lan.partition([]);
 	}
 
 	#violate(what: string): void {
