@@ -83,9 +83,9 @@ for (const survivor of ['lbd', 'keepalived'] as const) {
 			if (survivor === 'keepalived') t.deepEqual(await inKernel(lab, lab.lb2), ours, 'as keepalived has it');
 			t.is(await neighbour(lab, 'client', externalVip), MAC.external);
 			t.is(await neighbour(lab, 'web1', internalVip), MAC.internal);
+			await arp.close();
 			const elsewhere = arp.matching(/is-at/).filter(({text}) => !text.includes(MAC.external));
 			t.deepEqual(elsewhere, [], 'nobody is told another MAC address');
-			await arp.close();
 			t.deepEqual(await macvlans(lab, lab.lb1), ['vrrp.91', 'vrrp.92'], 'left by the crash, and found again');
 			await lab.lb1.start();
 			await mastery(lab, 'lb1');
