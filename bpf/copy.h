@@ -83,8 +83,9 @@ __noinline int take_client_of(const struct flow_key *key, __u32 backend, __u64 a
 }
 
 /*
- * Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. Of packets in the same
- * tick, the one that has ended the flow was the last.
+ * Whether a flow of ours gives way to a peer's word about it. Half-open, ours is another connection. One that the peer has
+ * dealt anew was ours before, however lately: a tick later is enough, and in the same tick neither can tell. Of packets in
+ * the same tick, the one that has ended the flow was the last.
  */
 static __always_inline int gives_way(__u64 word, __u64 theirs, __u32 age, const struct flow_clock *now)
 {
@@ -92,7 +93,9 @@ static __always_inline int gives_way(__u64 word, __u64 theirs, __u32 age, const 
 		return 1;
 	if (flow_is_half_open(word))
 		return 0;
-	if (FLOW_DEAD_STATES >> flow_state(theirs) & 1 && flow_backend(word) == flow_backend(theirs))
+	if (flow_backend(word) != flow_backend(theirs))
+		return flow_age(word, now) > (__s32)age;
+	if (FLOW_DEAD_STATES >> flow_state(theirs) & 1)
 		return flow_age(word, now) + COPY_SLACK >= (__s32)age;
 	return flow_age(word, now) > (__s32)age + COPY_SLACK;
 }

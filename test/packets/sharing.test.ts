@@ -314,6 +314,18 @@ packetTest('a flow that moved to the peer and ended there in the same second is 
 	t.deepEqual(round(plane, false), []);
 });
 
+packetTest('a flow that the peer has dealt anew goes there, were it a second after our last packet', t => {
+	const b = balancer(t, JOB);
+	const plane = sharing(b);
+	const [one, two] = ['10.1.0.1:1024', '10.1.0.2:1024'].map(at => new Connection(b, at, VIPS[4]).establish());
+	const [record = new Uint8Array(), other = new Uint8Array()] = news(plane);
+	b.changeFlows(slot => ({...slot, word: slot.word - 1n}));
+	const backend = viewOf(other).getUint16(AGE_AT[4] + 4, true);
+	t.like(take(plane, [changed(record, {ageMs: 0, flags: 0, backend})]), {...TAKEN});
+	one?.fromClient('A', {ack: SERVER_ISN + 1});
+	t.is(one?.backend, two?.backend);
+});
+
 packetTest('two masters, each with a connection of the same client, keep what they have and echo nothing', t => {
 	const [a, b] = [balancer(t, JOB), balancer(t, JOB)];
 	const [one, two] = [sharing(a), sharing(b)];
