@@ -121,8 +121,10 @@ export class SharingPlane {
 		return this.#maps.slots(family);
 	}
 
-	/** Hands on our own lasting flows among a stretch of slots; or everything: copies of peers' flows too, and what has ended
-	 * and is not forgotten yet. Returns where to go on. */
+	/**
+	 * Hands on our own lasting flows among a stretch of slots; or everything: copies of peers' flows too, and what has ended
+	 * and is not forgotten yet. Returns where to go on.
+	 */
 	scanFlows(family: Family, from: number, options: {everything: boolean; slots: number}, emit: Emit): number {
 		const {bucket, slot} = FLOW_SIZES[family];
 		const memory = this.#maps.flows[family];
