@@ -115,7 +115,7 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 5,
+	LIMIT_LAYOUT_VERSION: 6,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ROUTERS: 256,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
@@ -1187,6 +1187,14 @@ export const maps = {
 		key: u32,
 		value: routerRoles,
 	} satisfies MapLayout<number, RouterRoles>,
+	serviceHints: {
+		name: 'service_hints',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 0,
+		key: u32,
+		value: u32,
+	} satisfies MapLayout<number, number>,
 	serviceLimits: {
 		name: 'service_limits',
 		type: MapType.array,
