@@ -131,7 +131,7 @@ __noinline int take_flow(const struct flow_key *key, __u64 next_hop, __u64 bits,
 	if (found == FLOW_MOVING || claim_flow(&buckets, key, &hit) != FLOW_CLAIMED)
 		return COPY_REFUSED;
 	hit.next_hop = next_hop;
-	settle_flow(buckets.primary, buckets.secondary, key, &hit, flow_backend(bits));
+	settle_flow(&buckets, key, &hit, flow_backend(bits), set);
 	return settle_copy(key, &hit, bits);
 }
 

@@ -140,12 +140,8 @@ __noinline int service_may_connect(__u32 service, __u32 per_second, __u32 burst)
 
 /* Whether a new connection is one too many. The source's limit goes first, so that one source alone cannot use up its
  * service's. */
-static __always_inline enum verdict check_limits(const struct new_flow *new)
+static __always_inline enum verdict check_limits(const struct new_flow *new, const struct service *service)
 {
-	const struct service *service = get_service(new->service);
-
-	if (!service)
-		return V_DROP_LAYOUT;
 	if (service->source_rate && !source_may_connect(new, service->source_rate, service->source_burst))
 		return V_DROP_RATE_SOURCE;
 	if (service->service_rate && !service_may_connect(new->service, service->service_rate, service->service_burst))

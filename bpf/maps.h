@@ -342,7 +342,9 @@ struct new_flow {
 	__u64 came_from; /* next hop back to the sender of this very frame */
 	__u32 events;    /* enum flow_event */
 	__u32 service;   /* out, 0: it is for none */
-	__u64 pad[OF_FAMILY(4, 6)]; /* cache lines of its own */
+	__u32 number;    /* what the client acknowledges; the low half */
+	__u32 hops;      /* that it has left */
+	__u64 pad[OF_FAMILY(3, 5)]; /* cache lines of its own */
 };
 
 /* What became of a datagram's first fragment, and so becomes of the later ones, which have no ports. */

@@ -43,26 +43,36 @@ static __always_inline __u32 last_tick_of(const struct service *service, const s
 	return (bpf_jiffies64() + service->persistence_jiffies) >> set->coarse_shift;
 }
 
-/* Looks for a live entry; NULL: there is none. */
+/* The slot of an entry that was found, if it holds still; or NULL. */
+static __always_inline struct flow_slot *entry_slot(const struct flow_buckets *buckets, const struct flow_hit *hit,
+						    const struct settings *set)
+{
+	if (!buckets->primary || !buckets->secondary || entry_is_over(hit->word, flow_now(set).coarse))
+		return NULL;
+	return flow_slot_at(buckets->primary, buckets->secondary, hit->slot);
+}
+
+/* Looks for a live entry in its buckets; NULL: there is none. */
+static __always_inline struct flow_slot *find_entry_in(const struct flow_buckets *buckets, const struct flow_key *key,
+						       struct flow_hit *hit, const struct settings *set)
+{
+	return find_in(buckets, key, hit) == FLOW_HIT ? entry_slot(buckets, hit, set) : NULL;
+}
+
 static __always_inline struct flow_slot *find_entry(const struct flow_key *key, struct flow_hit *hit,
 						    const struct settings *set)
 {
 	struct flow_buckets buckets = entry_buckets_of(key, set);
 
-	if (find_in(&buckets, key, hit) != FLOW_HIT || entry_is_over(hit->word, flow_now(set).coarse))
-		return NULL;
-	return buckets.primary && buckets.secondary ? flow_slot_at(buckets.primary, buckets.secondary, hit->slot) : NULL;
+	return find_entry_in(&buckets, key, hit, set);
 }
 
 /* Looks a client up, and restarts its entry if it holds. */
-__noinline __u64 recall(struct new_flow *new)
+static __always_inline __u64 recall(struct new_flow *new, const struct flow_buckets *buckets, const struct service *service,
+				    const struct settings *set)
 {
-	struct settings *set = get_settings();
-	const struct service *service = new ? get_service(new->service) : NULL;
+	struct flow_slot *slot = find_entry_in(buckets, &new->client, &new->remembered, set);
 
-	if (!new || !service || !set)
-		return 0;
-	struct flow_slot *slot = find_entry(&new->client, &new->remembered, set);
 	if (!slot)
 		return 0;
 	__u64 word = new->remembered.word;
@@ -85,7 +95,9 @@ static __always_inline int insert_entry(const struct flow_key *key, struct flow_
 	struct flow_buckets buckets = entry_buckets_of(key, set);
 	if (!buckets.primary || !buckets.secondary || !lock_bucket(buckets.primary))
 		return NO_BACKEND;
-	int claim = claim_in(&buckets, key, hit);
+	int claim = FLOW_RACED; /* not claim_in(): the stack has no room for another function here */
+	for (int attempt = 0; claim == FLOW_RACED && attempt < FLOW_CLAIM_ATTEMPTS; attempt++)
+		claim = claim_once(buckets.primary, buckets.secondary, key, hit);
 	if (claim == FLOW_CLAIMED) {
 		flow_publish(buckets.primary, flow_slot_at(buckets.primary, buckets.secondary, hit->slot), hit, key, 0,
 			     entry_beginning(backend, last_tick));
@@ -95,32 +107,39 @@ static __always_inline int insert_entry(const struct flow_key *key, struct flow_
 	return claim == FLOW_KEPT ? flow_backend(hit->word) : NO_BACKEND;
 }
 
-/* Gives an entry whose backend is used up another one, see entry_deal_again(); NO_BACKEND: it is gone. */
+/* Gives an entry whose backend is used up another one, see entry_deal_again(); NO_BACKEND: it is gone. One look will do: one
+ * that is being changed gives way to another client's. */
 __noinline int replace_entry(struct new_flow *new, __u64 used_up, __u32 backend, __u32 last_tick)
 {
 	struct settings *set = get_settings();
 
 	if (!new || !set)
 		return NO_BACKEND;
-	struct flow_slot *slot = find_entry(&new->client, &new->remembered, set);
+	struct flow_buckets buckets = entry_buckets_of(&new->client, set);
+	if (look_in(&buckets, &new->client, &new->remembered) != FLOW_HIT)
+		return NO_BACKEND;
+	struct flow_slot *slot = entry_slot(&buckets, &new->remembered, set);
 	return slot ? entry_deal_again(slot, used_up, backend, last_tick) : NO_BACKEND;
+}
+
+/* Makes the entry of a client, see insert_entry(). */
+__noinline int enter_client(struct new_flow *new, __u32 backend, __u32 last_tick)
+{
+	return new ? insert_entry(&new->client, &new->remembered, backend, last_tick) : NO_BACKEND;
 }
 
 /*
  * Remembers a client's new backend, in place of what recall() knew. Of two CPUs that do so at once, the first decides for
  * both; returns its backend.
  */
-__noinline int remember(struct new_flow *new, __u64 recalled, __u32 backend)
+static __always_inline int remember(struct new_flow *new, __u64 recalled, __u32 backend, const struct service *service,
+				    const struct settings *set)
 {
-	struct settings *set = get_settings();
-	const struct service *service = new ? get_service(new->service) : NULL;
-
-	if (!new || !service || !set)
-		return NO_BACKEND;
 	__u32 last_tick = last_tick_of(service, set);
 	int named = recalled ? replace_entry(new, recalled, backend, last_tick) : NO_BACKEND;
+
 	if (named < 0)
-		named = insert_entry(&new->client, &new->remembered, backend, last_tick);
+		named = enter_client(new, backend, last_tick);
 	if (named >= 0)
 		return named;
 	count_event(new->service, EVENT_PERSISTENCE_FULL);

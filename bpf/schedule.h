@@ -85,7 +85,8 @@ __noinline int disambiguate(struct new_flow *new)
 		if (!is_ambiguous(&new->key, flow_backend(new->hit.word)))
 			return 1;
 		count_event(new->service, EVENT_AMBIGUOUS);
-		int backend = take_turn(new->service);
+		const struct service *service = get_service(new->service);
+		int backend = service ? take_turn(new->service, service) : NO_BACKEND;
 		if (!redirect_flow(&new->key, &new->hit, backend) || backend < 0)
 			return 0;
 	}
@@ -93,13 +94,20 @@ __noinline int disambiguate(struct new_flow *new)
 	return 0;
 }
 
+/* What a packet that may open a flow is for, and where that is looked for. */
+struct expected {
+	const struct service *service; /* NULL: there is none */
+	struct flow_buckets flow;
+	struct flow_buckets client; /* of its persistence entry, if the service has persistence */
+};
+
 /* Chooses a backend by the service's scheduler, or NO_BACKEND. */
 static __always_inline int deal(const struct service *service, const struct new_flow *new)
 {
 	switch ((enum scheduler)service->scheduler) {
 	case SCHED_RR:
 	case SCHED_WRR:
-		return take_turn(new->service);
+		return take_turn(new->service, service);
 	case SCHED_SH:
 	case SCHED_MH:
 		return take_place(new->service, hash_of_client(&new->key, service->flags));
@@ -117,54 +125,48 @@ static __always_inline int deal(const struct service *service, const struct new_
 }
 
 /* The backend for a new connection: the one that its client is remembered with, or the scheduler's; or NO_BACKEND. */
-static __always_inline int schedule(struct new_flow *new)
+static __always_inline int schedule(struct new_flow *new, const struct expected *expected, const struct settings *set)
 {
-	const struct service *service = get_service(new->service);
+	const struct service *service = expected->service;
+	__u64 recalled = service->persistence_jiffies ? recall(new, &expected->client, service, set) : 0;
 
-	if (!service)
-		return NO_BACKEND;
-	__u64 recalled = service->persistence_jiffies ? recall(new) : 0;
 	if (recalled & REMEMBERED_WELL)
 		return flow_backend(recalled);
 	int backend = deal(service, new);
 	if (backend < 0 || !service->persistence_jiffies)
 		return backend;
-	return remember(new, recalled, backend);
+	return remember(new, recalled, backend, service, set);
 }
 
-/* Finds out which service a packet is for. The flow is looked up next, so the entry of its client comes at the same time. */
-__noinline int expect_flow(struct new_flow *new)
+/* Finds out which service a packet is for, while the buckets of its flow come, and then those of its client's entry. */
+static __always_inline struct expected expect_flow(struct new_flow *new, const struct settings *set)
 {
-	struct settings *set = get_settings();
+	struct expected expected = {.flow = buckets_of(&new->key, set)};
 
-	if (!new || !set)
-		return 0;
+	expect(&expected.flow);
 	new->service = service_of(&new->key);
-	const struct service *service = get_service(new->service);
-	if (!service || !service->persistence_jiffies)
-		return 0;
-	name_entry(&new->client, service, new->service, key_client(&new->key));
-	struct flow_buckets buckets = entry_buckets_of(&new->client, set);
-	expect(&buckets);
-	return 0;
+	if (new->service)
+		expected.service = get_service(new->service);
+	if (expected.service && expected.service->persistence_jiffies) {
+		name_entry(&new->client, expected.service, new->service, key_client(&new->key));
+		expected.client = entry_buckets_of(&new->client, set);
+		expect(&expected.client);
+	}
+	return expected;
 }
 
-/* Opens a flow for a packet that may; enum verdict. The ticket is taken between claim and publish, by the insert that has won. */
-__noinline int open_flow(struct new_flow *new)
+/* Opens a flow for a packet that may. The ticket is taken between claim and publish, by the insert that has won. */
+static __always_inline enum verdict open_flow(struct new_flow *new, const struct expected *expected,
+					      const struct settings *set)
 {
-	struct settings *set = get_settings();
-
-	if (!new || !set)
-		return V_DROP_LAYOUT;
-	if (!new->service)
-		return V_PASS_NOT_OURS;
+	if (!expected->service)
+		return new->service ? V_DROP_LAYOUT : V_PASS_NOT_OURS;
 	if (!(new->events & FLOW_OPENS))
 		return V_PASS_NO_FLOW;
-	enum verdict verdict = check_limits(new);
+	enum verdict verdict = check_limits(new, expected->service);
 	if (verdict)
 		return verdict;
-	struct flow_buckets buckets = buckets_of(&new->key, set);
-	switch (claim_flow(&buckets, &new->key, &new->hit)) {
+	switch (claim_flow(&expected->flow, &new->key, &new->hit)) {
 	case FLOW_CLAIMED:
 		break;
 	case FLOW_KEPT:
@@ -174,9 +176,9 @@ __noinline int open_flow(struct new_flow *new)
 	default:
 		return V_DROP_CONTENDED;
 	}
-	int backend = schedule(new);
+	int backend = schedule(new, expected, set);
 	new->hit.next_hop = new->came_from;
-	settle_flow(buckets.primary, buckets.secondary, &new->key, &new->hit, backend);
+	settle_flow(&expected->flow, &new->key, &new->hit, backend, set);
 	return backend < 0 ? V_DROP_NO_BACKEND : V_FORWARD_NEW;
 }
 

@@ -615,6 +615,8 @@ export interface NewFlow {
 	readonly cameFrom: bigint;
 	readonly events: number;
 	readonly service: number;
+	readonly number: number;
+	readonly hops: number;
 }
 export const newFlow: Codec<NewFlow> = {
 	name: 'new_flow',
@@ -627,7 +629,9 @@ export const newFlow: Codec<NewFlow> = {
 		putU64(view, 80, value.cameFrom, 'new_flow.came_from');
 		putU32(view, 88, value.events, 'new_flow.events');
 		putU32(view, 92, value.service, 'new_flow.service');
-		putPad(view, 96, 32);
+		putU32(view, 96, value.number, 'new_flow.number');
+		putU32(view, 100, value.hops, 'new_flow.hops');
+		putPad(view, 104, 24);
 	},
 	decode: view => ({
 		key: take(view, 0, flowKey),
@@ -637,6 +641,8 @@ export const newFlow: Codec<NewFlow> = {
 		cameFrom: view.getBigUint64(80, true),
 		events: view.getUint32(88, true),
 		service: view.getUint32(92, true),
+		number: view.getUint32(96, true),
+		hops: view.getUint32(100, true),
 	}),
 };
 

@@ -202,6 +202,8 @@ export interface NewFlow6 {
 	readonly cameFrom: bigint;
 	readonly events: number;
 	readonly service: number;
+	readonly number: number;
+	readonly hops: number;
 }
 export const newFlow6: Codec<NewFlow6> = {
 	name: 'new_flow6',
@@ -214,7 +216,9 @@ export const newFlow6: Codec<NewFlow6> = {
 		putU64(view, 128, value.cameFrom, 'new_flow6.came_from');
 		putU32(view, 136, value.events, 'new_flow6.events');
 		putU32(view, 140, value.service, 'new_flow6.service');
-		putPad(view, 144, 48);
+		putU32(view, 144, value.number, 'new_flow6.number');
+		putU32(view, 148, value.hops, 'new_flow6.hops');
+		putPad(view, 152, 40);
 	},
 	decode: view => ({
 		key: take(view, 0, flowKey6),
@@ -224,6 +228,8 @@ export const newFlow6: Codec<NewFlow6> = {
 		cameFrom: view.getBigUint64(128, true),
 		events: view.getUint32(136, true),
 		service: view.getUint32(140, true),
+		number: view.getUint32(144, true),
+		hops: view.getUint32(148, true),
 	}),
 };
 
