@@ -44,7 +44,8 @@
  * number, so any acknowledgement of the client's makes it established, as in IPVS's table for input alone: two forged
  * packets are enough. Hence it gives way like UDP, and a flood of such pairs costs no other service a slot.
  *
- * The order of loads that reading relies on is x86-64's; read-modify-write operations are full barriers everywhere.
+ * The order of loads that reading relies on, and of stores that publishing does, is x86-64's; read-modify-write operations are
+ * full barriers everywhere.
  * Plain C: test/flow-table/ hammers this file with host threads. FLOW_TABLE_FAULT=n puts a deliberate fault in, to prove
  * that the hammer sees it.
  */
