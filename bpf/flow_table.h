@@ -199,7 +199,7 @@ enum flow_event {
 
 flow_inline __u32 flow_state(__u64 word)
 {
-	return (word & FLOW_STATE_MASK) >> FLOW_STATE_SHIFT;
+	return (__u32)(word >> FLOW_STATE_SHIFT) & (FLOW_STATES_MAX - 1);
 }
 
 flow_inline __u16 flow_backend(__u64 word)
@@ -236,6 +236,12 @@ flow_inline __u64 flow_hash(const struct flow_key *key)
 	return hash ^ hash >> 32;
 }
 
+/* The slot of its primary bucket in which a flow is looked for first, and put if it is free: most are there. */
+flow_inline __u32 flow_preferred(__u64 hash)
+{
+	return hash >> 62;
+}
+
 flow_inline struct flow_slot *flow_slot_at(struct flow_bucket *primary, struct flow_bucket *secondary, __u32 slot)
 {
 	return slot < FLOW_SLOTS_PER_BUCKET ? &primary->slots[slot & 3] : &secondary->slots[slot & 3];
@@ -261,7 +267,7 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 		return FLOW_MISS;
 	__u64 next_hop = flow_load(&slot->next_hop);
 	__u64 after = flow_load(&slot->word);
-	int moving = ((before ^ after) & FLOW_GENERATION_MASK) || flow_state(before) == FLOW_BUSY;
+	int moving = (before ^ after) >> FLOW_GENERATION_SHIFT || flow_state(before) == FLOW_BUSY;
 
 	if (moving && FLOW_TABLE_FAULT != 2) /* 2: readers trust what they see */
 		return FLOW_MOVING;
@@ -270,6 +276,14 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 	hit->word = before;
 	hit->next_hop = next_hop;
 	return FLOW_HIT;
+}
+
+/* A look at that slot alone. Who does not find a flow there has to look everywhere. */
+flow_inline enum flow_lookup flow_glance(struct flow_bucket *primary, __u64 hash, const struct flow_key *key,
+					 struct flow_hit *hit)
+{
+	hit->slot = flow_preferred(hash);
+	return flow_read(&primary->slots[hit->slot], key, hit);
 }
 
 /*
@@ -312,22 +326,16 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 	return found;
 }
 
-/* A look at the secondary bucket of a key after one at its primary bucket, which found `first`. */
-flow_inline enum flow_lookup flow_look_further(enum flow_lookup first, struct flow_bucket *secondary,
-					       const struct flow_key *key, struct flow_hit *hit)
-{
-	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-
-	return second == FLOW_MISS ? first : second;
-}
-
 /* One look at both buckets of a key, the primary one first: a flow that is moving is then never missed. */
 flow_inline enum flow_lookup flow_look(struct flow_bucket *primary, struct flow_bucket *secondary,
 				       const struct flow_key *key, struct flow_hit *hit)
 {
 	enum flow_lookup first = flow_probe(primary, 0, key, hit);
 
-	return first == FLOW_HIT ? FLOW_HIT : flow_look_further(first, secondary, key, hit);
+	if (first == FLOW_HIT)
+		return FLOW_HIT;
+	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+	return second == FLOW_MISS ? first : second;
 }
 
 /* A search for a flow that moves. */
@@ -430,8 +438,14 @@ flow_inline __u32 flow_score(__u64 word, const struct flow_clock *now, const str
 struct flow_scan {
 	__u32 own;         /* the slot with this key, or FLOW_CANDIDATES */
 	__u32 best[2];     /* by bucket: the best victim, score << 3 | slot */
+	__u32 preferred;   /* of equal victims, the nearest to this slot is the best */
 	__u32 occupied[2]; /* by bucket: half-open and live flows */
 };
+
+flow_inline struct flow_scan flow_scan_for(const struct flow_key *key)
+{
+	return (struct flow_scan){.own = FLOW_CANDIDATES, .preferred = flow_preferred(flow_hash(key))};
+}
 
 /* Branch-free as well. EMPTY and BUSY slots never count as own: a slot that is being taken over for somebody else still
  * carries our key's words and would hide our real slot. */
@@ -453,11 +467,11 @@ flow_inline void flow_scan_bucket(struct flow_bucket *bucket, __u32 which, const
 		scan->own = flow_choose(foreign, scan->own, number);
 
 		__u64 score = flow_score(word, now, timeouts);
-		__u64 candidate = score << 3 | number;
+		__u64 candidate = score << 3 | (number ^ scan->preferred);
 		best = flow_choose(flow_is_negative(candidate - best), candidate, best);
 		occupied += flow_is_negative(FLOW_SCORE_OCCUPIED - 1 - score);
 	}
-	scan->best[which] = best;
+	scan->best[which] = best ^ scan->preferred;
 	scan->occupied[which] = occupied;
 }
 
@@ -532,7 +546,7 @@ flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_
 				       const struct flow_key *key, const struct flow_clock *now,
 				       const struct flow_timeouts *timeouts, struct flow_hit *hit)
 {
-	struct flow_scan scan = {.own = FLOW_CANDIDATES};
+	struct flow_scan scan = flow_scan_for(key);
 	__u32 victim;
 	__u64 judged;
 
@@ -607,7 +621,7 @@ flow_inline enum flow_claim flow_move(struct flow_slot *slot, struct flow_bucket
 				      const struct flow_hit *resident, const struct flow_clock *now,
 				      const struct flow_timeouts *timeouts, struct flow_hit *hit)
 {
-	struct flow_scan scan = {.own = FLOW_CANDIDATES};
+	struct flow_scan scan = flow_scan_for(key);
 	struct flow_hit copy;
 
 	flow_scan_bucket(secondary, 1, key, now, timeouts, &scan);

@@ -192,31 +192,29 @@ static __always_inline enum flow_lookup find_in(const struct flow_buckets *bucke
 	return found == FLOW_MOVING ? find_moving(buckets->primary, buckets->secondary, key, hit) : found;
 }
 
-/* One look for a flow. It is in its primary bucket as a rule, so the other one is not even asked for before. */
-static __always_inline enum flow_lookup look_for_flow(const struct flow_key *key, struct flow_hit *hit, __u32 mask)
+/* Looks for a flow that is not where it is as a rule; enum flow_lookup. */
+__noinline int look_everywhere(const struct flow_key *key, struct flow_hit *hit)
 {
-	__u64 hash = flow_hash(key);
-	struct flow_bucket *primary = bucket_at(hash >> 32 & mask);
+	struct settings *set = get_settings();
 
-	if (!primary)
+	if (!key || !hit || !set)
 		return FLOW_MISS;
-	enum flow_lookup first = flow_probe(primary, 0, key, hit);
-	if (first == FLOW_HIT)
-		return first;
-	struct flow_bucket *secondary = bucket_at(hash & mask);
-	return secondary ? flow_look_further(first, secondary, key, hit) : FLOW_MISS;
+	struct flow_buckets buckets = buckets_of(key, set);
+	return find_in(&buckets, key, hit);
 }
 
 /* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
 						      const struct settings *set, __u32 now)
 {
-	enum flow_lookup found = look_for_flow(key, hit, bucket_mask(set));
+	__u64 hash = flow_hash(key);
+	struct flow_bucket *primary = bucket_at(hash >> 32 & bucket_mask(set));
 
-	if (found == FLOW_MOVING) {
-		struct flow_buckets buckets = buckets_of(key, set);
-		found = find_moving(buckets.primary, buckets.secondary, key, hit);
-	}
+	if (!primary)
+		return FLOW_MISS;
+	enum flow_lookup found = flow_glance(primary, hash, key, hit);
+	if (found != FLOW_HIT)
+		found = look_everywhere(key, hit);
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
 		return FLOW_MISS;
 	return found;

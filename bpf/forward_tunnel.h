@@ -313,7 +313,7 @@ __noinline int encapsulate(struct xdp_md *ctx, __u32 id, __u32 ip_at, __u32 entr
 	if (!out)
 		return V_DROP_NO_NIC;
 	__be32 tags[] = {*(__be32 *)(frame + TAG_AT), *(__be32 *)(frame + TAG_AT + TAG_BYTES)};
-	take_hop(ip);
+	take_hop(ip, 0);
 	struct cargo cargo = {
 		.bytes = shim_bytes(backend) + packet_bytes(ip),
 		.entropy = entropy,
@@ -337,13 +337,24 @@ __noinline int encapsulate(struct xdp_md *ctx, __u32 id, __u32 ip_at, __u32 entr
 	return put_outer(ctx, ip_at, backend, &cargo) ? V_UNDECIDED : V_DROP_TOO_BIG;
 }
 
-/* The packet as its sender wrote it, by whatever method but NAT; no pointer into the packet is good afterwards. */
+/* The packet as its sender wrote it, by whatever method but NAT; no pointer into the packet is good afterwards. Traffic is
+ * counted as it came in, without the headers of a tunnel. */
 static __always_inline enum verdict carry_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
-						     const struct flow_key *key, const struct nic *out)
+						     const struct flow_key *key)
 {
+	__u64 bytes = frame_bytes(p);
+	struct nic *out;
+	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
+
+	if (verdict)
+		return verdict;
 	if (backend->method == METHOD_DR)
-		return direct_to_backend(p, backend->next_hop, out);
-	return encapsulate(ctx, p->backend, (void *)p->ip - (void *)p->eth, flow_hash(key));
+		direct_to_backend(p, out);
+	else
+		verdict = encapsulate(ctx, p->backend, (void *)p->ip - (void *)p->eth, flow_hash(key));
+	if (!verdict)
+		count_in(p->set, p->backend, bytes);
+	return verdict;
 }
 
 #endif

@@ -25,6 +25,13 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 	return xdp_action(verdict, p->action);
 }
 
+/* The same of a packet that is a backend's or a client's in a flow that lives, as nearly all are. */
+static __always_inline int leave_forwarded(const struct packet *p, enum verdict verdict)
+{
+	count_verdict(p->set, p->service, verdict);
+	return p->action;
+}
+
 /* Backend to client. */
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
@@ -41,7 +48,7 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 	verdict = nat_to_client(p, key_service(&reply.key), key_service_port(&reply.key), next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, p->backend, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(p));
 	return V_REPLY;
 }
 
@@ -50,31 +57,30 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct packet *p)
 {
 	struct ends ends = ends_of(p);
-	enum verdict verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
+	enum verdict verdict = V_PASS_NOT_OURS;
 
-	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
-		return verdict;
-	return V_UNDECIDED;
+	if (ends.from_backend) {
+		verdict = reply_to_client(ctx, p, &ends);
+		if (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW)
+			return verdict;
+	}
+	return ends.to_service ? V_UNDECIDED : verdict;
 }
 
-/* Client to backend, which is the one that the packet names. Traffic is counted as it came in, without the headers of a
- * tunnel. */
+/* Client to backend, which is the one that the packet names. */
 static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
 						    const struct flow_key *key)
 {
-	__u64 bytes = frame_bytes(ctx, p);
 	struct nic *out;
-	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 
+	if (backend->method != METHOD_NAT)
+		return carry_to_backend(ctx, p, backend, key);
+	enum verdict verdict = find_way_out(p, backend->next_hop, 0, &out);
 	if (verdict)
 		return verdict;
-	if (backend->method == METHOD_NAT)
-		verdict = nat_to_backend(p, backend, out);
-	else
-		verdict = carry_to_backend(ctx, p, backend, key, out);
-	if (!verdict)
-		count_in(p->set, p->backend, bytes);
-	return verdict;
+	nat_to_backend(p, backend, out);
+	count_in(p->set, p->backend, frame_bytes(p));
+	return V_UNDECIDED;
 }
 
 static __always_inline struct flow_key key_of_client(const struct packet *p)
@@ -196,8 +202,12 @@ SEC("xdp.frags") int lb(struct xdp_md *ctx)
 
 	if (!p.set) /* cannot be: the map has one entry */
 		return XDP_PASS;
-	if (take_plain(ctx, &p))
-		return leave_or_continue(ctx, &p, balance(ctx, &p));
+	if (take_plain(ctx, &p)) {
+		enum verdict verdict = balance(ctx, &p);
+		if (verdict == V_FORWARD || verdict == V_REPLY)
+			return leave_forwarded(&p, verdict);
+		return leave_or_continue(ctx, &p, verdict);
+	}
 	if (FAMILY == 4 && is_ipv6(ctx))
 		return continue_as(ctx, &p, PROGRAM_IPV6);
 	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
@@ -366,7 +376,7 @@ SEC("xdp.frags") int lb_virtual(struct xdp_md *ctx)
 	return verdict ? leave(&p, verdict) : continue_as(ctx, &p, PROGRAM_VIRTUAL6);
 }
 
-static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct packet *p, const struct fragment_way *way)
+static __always_inline enum verdict follow_to_client(struct packet *p, const struct fragment_way *way)
 {
 	const struct service *service = get_service(p->service);
 
@@ -375,7 +385,7 @@ static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct 
 	enum verdict verdict = nat_to_client(p, address_in(service->addr), 0, way->next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, p->backend, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(p));
 	return V_REPLY;
 }
 
@@ -397,7 +407,7 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 	if (verdict)
 		return verdict;
 	if (way->verdict == V_REPLY)
-		return follow_to_client(ctx, p, way);
+		return follow_to_client(p, way);
 	if (is_blocked(key_client(key))) /* since the first one came */
 		return V_DROP_BLOCKED;
 	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;

@@ -7,8 +7,6 @@
 #include "flows.h"
 #include "parse.h"
 
-#define NEXT_HOP_MAC_MASK ((1ull << NEXT_HOP_NIC_SHIFT) - 1)
-
 /* The MAC lies in the word as it lies in the frame: its first byte is the lowest. */
 static __always_inline __u64 next_hop_of(const __u8 *mac, __u32 nic, __u32 generation)
 {
@@ -16,6 +14,12 @@ static __always_inline __u64 next_hop_of(const __u8 *mac, __u32 nic, __u32 gener
 
 	return half[0] | (__u64)half[1] << 16 | (__u64)half[2] << 32 | (__u64)nic << NEXT_HOP_NIC_SHIFT |
 	       (__u64)generation << NEXT_HOP_GENERATION_SHIFT;
+}
+
+/* 0: it is not known. */
+static __always_inline __u64 next_hop_mac(__u64 next_hop)
+{
+	return next_hop << (64 - NEXT_HOP_NIC_SHIFT) >> (64 - NEXT_HOP_NIC_SHIFT);
 }
 
 static __always_inline __u32 next_hop_nic(__u64 next_hop)

@@ -125,9 +125,9 @@ static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cu
 }
 
 /* Length of the frame, without the padding of a short one. */
-static __always_inline __u64 frame_bytes(const struct xdp_md *ctx, const struct packet *p)
+static __always_inline __u64 frame_bytes(const struct packet *p)
 {
-	return (void *)p->ip - (void *)(long)ctx->data + packet_bytes(p->ip);
+	return (void *)p->ip - (void *)p->eth + packet_bytes(p->ip);
 }
 
 /* Whether the packet holds so many bytes at the cursor. The rest of a short frame is padding. A jumbo frame lies in
@@ -141,7 +141,7 @@ static __always_inline int has_room(struct xdp_md *ctx, const struct packet *p, 
 
 	if (length < begin + size)
 		return 0;
-	return length <= available || frame_bytes(ctx, p) <= bpf_xdp_get_buff_len(ctx);
+	return length <= available || frame_bytes(p) <= bpf_xdp_get_buff_len(ctx);
 }
 
 static __always_inline enum verdict parse_tcp(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
