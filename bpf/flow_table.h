@@ -282,8 +282,11 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 flow_inline enum flow_lookup flow_glance(struct flow_bucket *primary, __u64 hash, const struct flow_key *key,
 					 struct flow_hit *hit)
 {
-	hit->slot = flow_preferred(hash);
-	return flow_read(&primary->slots[hit->slot], key, hit);
+	__u32 slot = flow_preferred(hash);
+	enum flow_lookup found = flow_read(&primary->slots[slot], key, hit);
+
+	hit->slot = slot;
+	return found;
 }
 
 /*
@@ -471,7 +474,9 @@ flow_inline void flow_scan_bucket(struct flow_bucket *bucket, __u32 which, const
 		best = flow_choose(flow_is_negative(candidate - best), candidate, best);
 		occupied += flow_is_negative(FLOW_SCORE_OCCUPIED - 1 - score);
 	}
-	scan->best[which] = best ^ scan->preferred;
+	best ^= scan->preferred;
+	flow_opaque(best); /* or clang would mask it before: 6.1 knows no bounds of an exclusive or */
+	scan->best[which] = best;
 	scan->occupied[which] = occupied;
 }
 
