@@ -21,14 +21,14 @@ static __always_inline struct ends whose_ends(const struct settings *set, const 
 					      __be16 source_port, const struct address *dest, __be16 dest_port,
 					      __u8 proto)
 {
-	__u32 zero = 0;
-	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
-	struct ends ends = {.source_hash = local_hash(source, source_port, proto)};
+	const struct local_filter *filter = &set->filter;
+	__u64 source_hash = local_hash(source, source_port, proto);
+	struct ends ends = {
+		.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto)),
+		.from_backend = filter_has(filter->bits[1], source_hash),
+		.source_hash = source_hash,
+	};
 
-	if (!filter)
-		return ends;
-	ends.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto));
-	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
 	if (set->flags & SETTING_ALL_PORTS) {
 		ends.to_service |= filter_has(filter->bits[0], local_hash(dest, 0, proto));
 		ends.from_backend |= filter_has(filter->bits[1], local_hash(source, 0, proto));

@@ -46,7 +46,7 @@ static __always_inline enum verdict why_no_way(struct packet *p, __u64 next_hop,
 		return V_DROP_TTL;
 	if (!next_hop_mac(next_hop))
 		return V_DROP_NO_NEIGHBOUR;
-	if (!out || !out->ifindex)
+	if (!out->ifindex)
 		return V_DROP_NO_NIC;
 	if (p->vlan && next_hop_nic(next_hop) != p->nic)
 		return V_DROP_VLAN;
@@ -56,12 +56,12 @@ static __always_inline enum verdict why_no_way(struct packet *p, __u64 next_hop,
 
 /* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. Nothing fits through
  * a NIC that is not there. */
-static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, struct nic **out)
+static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, const struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
-	*out = bpf_map_lookup_elem(&nics, &index);
-	if (!*out || hops_left(p->ip) <= 1 || !next_hop_mac(next_hop) || packet_bytes(p->ip) + added > (*out)->mtu ||
+	*out = nic_at(p->set, index);
+	if (hops_left(p->ip) <= 1 || !next_hop_mac(next_hop) || packet_bytes(p->ip) + added > (*out)->mtu ||
 	    (p->vlan && index != p->nic))
 		return why_no_way(p, next_hop, *out, added);
 	p->next_hop = next_hop;
@@ -109,7 +109,7 @@ static __always_inline void nat_to_backend(struct packet *p, const struct backen
 static __always_inline enum verdict nat_to_client(struct packet *p, const struct address *addr, __be16 port,
 						  __u64 next_hop)
 {
-	struct nic *out;
+	const struct nic *out;
 	enum verdict verdict = find_way_out(p, next_hop, 0, &out);
 
 	if (verdict)

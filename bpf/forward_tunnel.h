@@ -301,17 +301,15 @@ static __always_inline int put_outer(struct xdp_md *ctx, __u32 ip_at, const stru
 /* Puts a packet, whose IP header is at an offset of the frame, into the tunnel to a backend; enum verdict. */
 __noinline int encapsulate(struct xdp_md *ctx, __u32 id, __u32 ip_at, __u32 entropy)
 {
+	struct settings *set = get_settings();
 	struct backend *backend = get_backend(id);
 	void *frame = (void *)(long)ctx->data;
 	ip_header *ip = frame + (ip_at & OFFSET_MASK);
 
-	if (!backend || ip_at < sizeof(struct ethhdr) || ip_at > IP_AT_MAX ||
+	if (!set || !backend || ip_at < sizeof(struct ethhdr) || ip_at > IP_AT_MAX ||
 	    frame + IP_AT_MAX > (void *)(long)ctx->data_end || (void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return V_DROP_LAYOUT;
-	__u32 index = next_hop_nic(backend->next_hop);
-	struct nic *out = bpf_map_lookup_elem(&nics, &index);
-	if (!out)
-		return V_DROP_NO_NIC;
+	const struct nic *out = nic_at(set, next_hop_nic(backend->next_hop));
 	__be32 tags[] = {*(__be32 *)(frame + TAG_AT), *(__be32 *)(frame + TAG_AT + TAG_BYTES)};
 	take_hop(ip, 0);
 	struct cargo cargo = {
@@ -343,7 +341,7 @@ static __always_inline enum verdict carry_to_backend(struct xdp_md *ctx, struct 
 						     const struct flow_key *key)
 {
 	__u64 bytes = frame_bytes(p);
-	struct nic *out;
+	const struct nic *out;
 	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
 
 	if (verdict)

@@ -65,7 +65,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 		.port = error->ports->dest,
 		.bucket = endpoint_bucket_of(ends->source_hash),
 	};
-	struct nic *out;
+	const struct nic *out;
 
 	enum verdict verdict = find_serving_reply(p, &reply);
 	if (verdict)
@@ -103,7 +103,7 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	struct flow_key key = flow_key_of(dest_of(error->ip), error->ports->dest, source_of(error->ip),
 					  error->ports->source, error->proto);
 	struct flow_hit hit = {};
-	struct nic *out;
+	const struct nic *out;
 
 	if (find_flow(&key, &hit) != FLOW_HIT)
 		return V_PASS_ICMP;

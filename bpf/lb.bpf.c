@@ -71,7 +71,7 @@ static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct pack
 static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
 						    const struct flow_key *key)
 {
-	struct nic *out;
+	const struct nic *out;
 
 	if (backend->method != METHOD_NAT)
 		return carry_to_backend(ctx, p, backend, key);

@@ -15,7 +15,7 @@
 #include "address.h"
 #include "verdict.h"
 
-#define LAYOUT_VERSION 5
+#define LAYOUT_VERSION 6
 
 /* Each family has maps of its own for what addresses are the key to; `flows` is `flows6` in the program for IPv6. */
 #if FAMILY == 6
@@ -265,22 +265,26 @@ struct endpoint_bucket {
 };
 
 /*
- * local_hash() of an address, port and protocol decides both a bit of the filter and the bucket of an endpoint:
+ * local_hash() of an address, port and protocol decides both a bit of the filter and, scattered once more, the bucket of an
+ * endpoint:
  *
- *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = hash >> 35 & (ENDPOINT_BUCKETS - 1)
+ *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = scattered >> 35 & (ENDPOINT_BUCKETS - 1)
  *
  * The port enters as the little-endian number of its bytes on the wire: 80 is 0x5000. Multiplication is modulo 2^64.
  */
 static __always_inline __u64 local_hash(const struct address *addr, __be16 port, __u8 proto)
 {
-	__u64 hash = (address_number(addr) ^ ((__u32)proto << 16 | port)) * 0x9e3779b97f4a7c15ull;
+	return (address_number(addr) ^ ((__u32)proto << 16 | port)) * 0x9e3779b97f4a7c15ull;
+}
 
+static __always_inline __u64 scattered(__u64 hash)
+{
 	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 }
 
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
-	return hash >> 35 & (ENDPOINT_BUCKETS - 1);
+	return scattered(hash) >> 35 & (ENDPOINT_BUCKETS - 1);
 }
 
 /*
@@ -288,12 +292,12 @@ static __always_inline __u32 endpoint_bucket_of(__u64 hash)
  *
  *   first place = hash >> 32, modulo the ring's length; stride = 1 + the low half of the hash, modulo the length - 1
  *
- * One more round than local_hash(), whose low half shows patterns of
+ * One more round than endpoints have, whose low half shows patterns of
  * neighbouring addresses. Without a secret, so that every balancer answers alike.
  */
 static __always_inline __u64 ring_hash(const struct address *addr, __be16 port)
 {
-	__u64 hash = local_hash(addr, port, 0);
+	__u64 hash = scattered(local_hash(addr, port, 0));
 
 	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
 	return hash ^ hash >> 32;
@@ -456,6 +460,8 @@ struct settings {
 	__u32 blocks_changed;   /* coarse tick of the last change of a block list */
 	__u32 pad;
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
+	struct local_filter filter;
+	struct nic nics[NICS];
 };
 
 /*
@@ -539,8 +545,6 @@ struct {
 
 /* configuration and health, written by the daemon */
 ARRAY(settings, 1, struct settings, 0);
-ARRAY(local_filter, 1, struct local_filter, 0);
-ARRAY(nics, NICS, struct nic, 0);
 ARRAY(router_roles, NICS, struct router_roles, 0);
 HASH(services_by_key, DEFAULT_SERVICES, struct service_key, __u32);
 ARRAY(services, DEFAULT_SERVICES, struct service, 0);

@@ -12,21 +12,18 @@
 #define VLAN_TAGS 2        /* IEEE 802.1ad: a service tag around a customer tag */
 #define VLAN_ID 0x0fff     /* the rest of a tag is priority; an ID of 0 means no VLAN */
 
-/* One of our NICs by its place in `nics`, which is one of an interface's few; NULL: it is not there. */
-static __always_inline struct nic *nic_at(__u32 index, __u32 ifindex)
+static __always_inline const struct nic *nic_at(const struct settings *set, __u32 index)
 {
-	struct nic *nic = bpf_map_lookup_elem(&nics, &index);
-
-	return nic && nic->ifindex == ifindex ? nic : NULL;
+	return &set->nics[index & (NICS - 1)];
 }
 
 /* One of our NICs, and its index in `nics`; NULL: it is none. */
-static __always_inline struct nic *find_nic(__u32 ifindex, __u32 *index)
+static __always_inline const struct nic *find_nic(const struct settings *set, __u32 ifindex, __u32 *index)
 {
 	for (__u32 probe = 0; probe < NIC_PROBES; probe++) {
 		*index = (ifindex + probe) % NICS;
-		struct nic *nic = nic_at(*index, ifindex);
-		if (nic)
+		const struct nic *nic = nic_at(set, *index);
+		if (nic->ifindex == ifindex)
 			return nic;
 	}
 	return NULL;
@@ -94,7 +91,7 @@ static __always_inline enum verdict parse_vlan(struct cursor *cursor, struct pac
 
 static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
-	struct nic *nic = find_nic(ctx->ingress_ifindex, &p->nic);
+	const struct nic *nic = find_nic(p->set, ctx->ingress_ifindex, &p->nic);
 
 	p->eth = TAKE(cursor, struct ethhdr);
 	if (!p->eth)
@@ -222,8 +219,8 @@ static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 	if (length < sizeof(*p->ip) + header || length > (__u32)(end - (void *)p->ip))
 		return 0;
 	p->nic = ifindex % NICS;
-	struct nic *nic = nic_at(p->nic, ifindex);
-	return nic && for_us(nic, p->nic, p->eth) == V_UNDECIDED;
+	const struct nic *nic = nic_at(p->set, p->nic);
+	return nic->ifindex == ifindex && for_us(nic, p->nic, p->eth) == V_UNDECIDED;
 }
 
 /* What the packet itself tells its flow; enum flow_event. */

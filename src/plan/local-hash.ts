@@ -25,13 +25,16 @@ function addressNumber(addr: Uint8Array): bigint {
 /** local_hash() of bpf/maps.h. */
 export function localHash({addr, port, proto}: LocalEndpoint): bigint {
 	const key = addressNumber(addr) ^ ((BigInt(proto) << 16n) | BigInt(swap16(port)));
-	const hash = BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
+	return BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
+}
+
+function scattered(hash: bigint): bigint {
 	return BigInt.asUintN(64, (hash ^ (hash >> 32n)) * 0xd6e8feb86659fd93n);
 }
 
 /** ring_hash() of bpf/maps.h. */
 export function ringHash({addr, port}: Omit<LocalEndpoint, 'proto'>): bigint {
-	const hash = localHash({addr, port, proto: 0});
+	const hash = scattered(localHash({addr, port, proto: 0}));
 	const mixed = BigInt.asUintN(64, (hash ^ (hash >> 29n)) * 0x9e3779b97f4a7c15n);
 	return mixed ^ (mixed >> 32n);
 }
@@ -44,7 +47,7 @@ export function filterBit(side: 'service' | 'backend', hash: bigint): number {
 
 /** The bucket of the `endpoints` map that an endpoint belongs to. */
 export function endpointBucket(hash: bigint): number {
-	return Number((hash >> 35n) & (ENDPOINT_BUCKETS - 1n));
+	return Number((scattered(hash) >> 35n) & (ENDPOINT_BUCKETS - 1n));
 }
 
 /** The number that the same bytes are on a little-endian machine. */

@@ -272,7 +272,7 @@ export class DataPlane {
 			services: this.maps.services.raw.maxEntries,
 			backends: this.maps.backends.raw.maxEntries,
 			turns: this.maps.turns.raw.maxEntries,
-			nics: this.maps.nics.raw.maxEntries,
+			nics: this.settings.nics.length,
 		};
 	}
 
@@ -466,7 +466,7 @@ export class DataPlane {
 			case 'nics':
 				if (op.value === null) maps.nicPorts.delete(op.index);
 				else maps.nicPorts.set(op.index, op.value.ifindex);
-				return maps.nics.set(op.index, op.value ?? UNUSED_NIC);
+				return this.#putSettings({...this.settings, nics: this.settings.nics.with(op.index, op.value ?? UNUSED_NIC)});
 			case 'routerRoles':
 				return maps.routerRoles.set(op.index, op.value ?? NO_ROUTER_ROLES);
 			case 'backends':
@@ -474,7 +474,7 @@ export class DataPlane {
 			case 'endpoints':
 				return maps.endpoints[op.family].set(op.index, endpointBucket(op.family, op.value));
 			case 'filter':
-				return maps.localFilter.set(0, localFilter(op.value));
+				return this.#putSettings({...this.settings, filter: localFilter(op.value)});
 			case 'turns':
 				return maps.turns.setMany(stretchOf(op));
 			case 'services':
@@ -616,6 +616,7 @@ function refusedLoss({name, directory}: Pins, losses: readonly string[]): Kernel
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
 function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attention: Attention): Settings {
 	const shifts = tickShifts(hz);
+	const {routeGeneration, blocksChanged, filter, nics} = settingsOf(maps);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: maps.buckets(4) - 1,
@@ -626,11 +627,13 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		fineShift: shifts.fine,
 		coarseShift: shifts.coarse,
 		hz,
-		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
+		routeGeneration: nextGeneration(routeGeneration),
 		...attention,
 		sharedPerCpu: maps.sharedPerCpu,
-		blocksChanged: settingsOf(maps).blocksChanged,
+		blocksChanged,
 		timeouts: flowTimeouts(timeouts, hz),
+		filter,
+		nics,
 	};
 	maps.settings.set(0, value);
 	return value;
@@ -679,7 +682,8 @@ export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): 
 	return {slots: Array.from({length: Limits.LIMIT_ENDPOINTS_PER_BUCKET}, (_, slot) => endpoints[slot] ?? unused)};
 }
 
-function localFilter(positions: ReadonlySet<number>): LocalFilter {
+/** The filter with these bits, by their positions. */
+export function localFilter(positions: ReadonlySet<number>): LocalFilter {
 	const words = new BigUint64Array(localFilterCodec.size / 8);
 	for (const position of positions) {
 		const word = Math.floor(position / 64);

@@ -115,7 +115,7 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** enum limits */
 export const Limits = {
-	LIMIT_LAYOUT_VERSION: 5,
+	LIMIT_LAYOUT_VERSION: 6,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ROUTERS: 256,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
@@ -792,7 +792,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 128 bytes. */
+/** struct settings, 7296 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -809,10 +809,12 @@ export interface Settings {
 	readonly virtualVerdicts: bigint;
 	readonly blocksChanged: number;
 	readonly timeouts: FlowTimeouts;
+	readonly filter: LocalFilter;
+	readonly nics: readonly Nic[];
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 128,
+	size: 7296,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -830,6 +832,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 56, value.blocksChanged, 'settings.blocks_changed');
 		putPad(view, 60, 4);
 		put(view, 64, flowTimeouts, value.timeouts, 'settings.timeouts');
+		put(view, 128, localFilter, value.filter, 'settings.filter');
+		put(view, 4224, arrayOf(nic, 256), value.nics, 'settings.nics');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -847,6 +851,8 @@ export const settings: Codec<Settings> = {
 		virtualVerdicts: view.getBigUint64(48, true),
 		blocksChanged: view.getUint32(56, true),
 		timeouts: take(view, 64, flowTimeouts),
+		filter: take(view, 128, localFilter),
+		nics: take(view, 4224, arrayOf(nic, 256)),
 	}),
 };
 
@@ -1123,14 +1129,6 @@ export const maps = {
 		key: u32,
 		value: lease,
 	} satisfies MapLayout<number, Lease>,
-	localFilter: {
-		name: 'local_filter',
-		type: MapType.array,
-		maxEntries: 1,
-		flags: 0,
-		key: u32,
-		value: localFilter,
-	} satisfies MapLayout<number, LocalFilter>,
 	newFlows: {
 		name: 'new_flows',
 		type: MapType.array,
@@ -1147,14 +1145,6 @@ export const maps = {
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
-	nics: {
-		name: 'nics',
-		type: MapType.array,
-		maxEntries: 256,
-		flags: 0,
-		key: u32,
-		value: nic,
-	} satisfies MapLayout<number, Nic>,
 	openings: {
 		name: 'openings',
 		type: MapType.array,

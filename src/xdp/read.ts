@@ -1,6 +1,6 @@
 import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
-import {BackendState, RouterRole, type Settings} from './layout.gen.js';
+import {BackendState, type LocalFilter, RouterRole, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
 import {type BackendId, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
@@ -9,7 +9,8 @@ const BITS_PER_WORD = 64;
 /** Reads what the maps hold: the state that a new daemon starts from. */
 export async function readTables(maps: Maps): Promise<Tables> {
 	const tables = emptyTables();
-	for (const [slot, nic] of await maps.nics.readUsed()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
+	const {nics, filter} = settingsOf(maps);
+	for (const [slot, nic] of nics.entries()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
 	for (const [slot, roles] of await maps.routerRoles.readUsed()) {
 		if (roles.roles.some(role => role !== RouterRole.ROUTER_NONE)) tables.routerRoles.set(slot, roles);
 	}
@@ -29,7 +30,7 @@ export async function readTables(maps: Maps): Promise<Tables> {
 			tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		}
 	}
-	for (const bit of filterBits(maps)) tables.filter.add(bit);
+	for (const bit of filterBits(filter)) tables.filter.add(bit);
 	for (const [index, {router}] of await maps.leases.readUsed()) {
 		if (router.ifindex !== 0) tables.leases.set(index, router);
 	}
@@ -73,9 +74,7 @@ export function settingsOf(maps: Maps): Settings {
 	return settings;
 }
 
-function* filterBits(maps: Maps): Generator<number> {
-	const filter = maps.localFilter.get(0);
-	if (filter === undefined) throw new Bug('the local filter has no entry 0');
+function* filterBits(filter: LocalFilter): Generator<number> {
 	for (const [word, bits] of filter.bits.flat().entries()) {
 		for (let bit = 0; bits >> BigInt(bit) !== 0n; bit++) {
 			if ((bits >> BigInt(bit)) & 1n) yield word * BITS_PER_WORD + bit;

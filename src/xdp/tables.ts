@@ -151,8 +151,12 @@ export function entriesOf(op: Op): number {
 
 /** What the map is called that an op writes to. */
 export function mapName(op: Op): string {
-	const names = {serviceKeys: 'services_by_key', filter: 'local_filter'} as const;
-	const name = op.map === 'serviceKeys' || op.map === 'filter' ? names[op.map] : op.map;
+	const names: Partial<Record<Op['map'], string>> = {
+		serviceKeys: 'services_by_key',
+		filter: 'settings',
+		nics: 'settings',
+	};
+	const name = names[op.map] ?? op.map;
 	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
 	return isSixth ? `${name}6` : name;
 }

@@ -59,8 +59,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
 	services_by_key: PLAN,
 	turns: PLAN,
 	endpoints: PLAN,
-	local_filter: PLAN,
-	nics: PLAN,
 	nic_ports: PLAN,
 	router_roles: {...PLAN, enums: ['router_role']},
 	lease_of_router: PLAN,

@@ -207,7 +207,7 @@ packetTest('maps that the configuration fills are made anew where they are missi
 	const pins = new Pins(name);
 	const first = await open(t, {name});
 	serve(first, JOB);
-	for (const map of ['turns', 'endpoints', 'local_filter', 'services_by_key', 'nic_ports']) unpin(pins.map(map));
+	for (const map of ['turns', 'endpoints', 'services_by_key', 'nic_ports']) unpin(pins.map(map));
 	const second = await open(t, {name});
 	t.true(second.adopted);
 	t.deepEqual(readdirSync(`${pins.directory}/maps`).sort(), [...MAP_NAMES].sort());

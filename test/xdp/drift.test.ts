@@ -93,14 +93,10 @@ const strangers: Readonly<Record<string, (plane: DataPlane) => void>> = {
 		const {raw} = maps.endpoints[4];
 		for (const bucket of tables.endpoints[4].keys()) raw.update(index(bucket), new Uint8Array(raw.valueSize));
 	},
-	local_filter: ({maps}) => maps.localFilter.raw.update(index(0), new Uint8Array(maps.localFilter.raw.valueSize)),
-	nics: ({tables, maps}) => {
-		for (const slot of tables.nics.keys()) maps.nics.raw.update(index(slot), new Uint8Array(maps.nics.raw.valueSize));
-	},
 	nic_ports: ({tables, maps}) => {
 		for (const slot of tables.nics.keys()) maps.nicPorts.delete(slot);
 	},
-	settings: ({maps, settings}) => maps.settings.set(0, {...settings, flowBucketMask: 1, hz: 1}),
+	settings: ({maps}) => maps.settings.raw.update(index(0), new Uint8Array(maps.settings.raw.valueSize)),
 	programs: ({maps}) => {
 		maps.programs.delete(1);
 	},
@@ -239,7 +235,7 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 		return look;
 	};
 	const watch = new DriftWatch({reconciler: {repair, reattach: () => 0}, clock, log});
-	for (const map of ['backends', 'nics', 'backends']) {
+	for (const map of ['backends', 'settings', 'backends']) {
 		strangers[map]?.(plane);
 		clock.advance(seconds(10));
 		await looks.at(-1);
@@ -248,7 +244,7 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 	watch.stop();
 	clock.advance(seconds(100));
 	t.is(looks.length, 3);
-	t.deepEqual(watch.counts(), {backends: 2, nics: 1});
+	t.deepEqual(watch.counts(), {backends: 2, settings: 1});
 	t.is(log.take().filter(line => line === 'warn somebody else has changed what is ours: repaired').length, 3);
 });
 
