@@ -169,8 +169,7 @@ struct flow_timeouts {
 struct flow_hit {
 	__u64 word;
 	__u64 next_hop;
-	__u32 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
-	__u32 pad;
+	__u64 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
 };
 
 enum flow_lookup {

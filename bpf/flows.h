@@ -213,8 +213,10 @@ static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key
 	if (!primary)
 		return FLOW_MISS;
 	enum flow_lookup found = flow_glance(primary, hash, key, hit);
-	if (found != FLOW_HIT)
+	if (found != FLOW_HIT) {
+		*hit = (struct flow_hit){};
 		found = look_everywhere(key, hit);
+	}
 	if (found == FLOW_HIT && !is_current(hit->word, now) && has_expired(hit->word))
 		return FLOW_MISS;
 	return found;
@@ -259,19 +261,19 @@ __noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, _
 	return word;
 }
 
-/* Whether the client of a flow has been looked for in the block list in this very tick, and the list has not changed since. */
+/* Whether the client of a flow has been looked for in the block list, if there is one, in this very tick, and the list has not
+ * changed since. */
 static __always_inline int is_cleared(__u64 word, __u32 now, const struct settings *set)
 {
+	if (!(set->flags & SETTING_BLOCKED))
+		return 1;
 	return word & FLOW_CLIENT && is_current(word, now) && set->blocks_changed != now;
 }
 
-/* As update_flow, but spares the slot's line a write as long as the packet says nothing new. */
-static __always_inline __u64 track_flow(const struct flow_key *key, struct flow_hit *hit, __u32 event, __u32 number,
-					__u32 now)
+/* Whether a packet changes anything in its flow: else the slot's line is spared a write. */
+static __always_inline int changes_flow(__u64 word, __u32 event, __u32 now)
 {
-	if (is_current(hit->word, now) && !(event & (FLOW_FIN | FLOW_SYN | FLOW_RST)))
-		return hit->word;
-	return update_flow(key, hit, event, number);
+	return !is_current(word, now) || event & (FLOW_FIN | FLOW_SYN | FLOW_RST);
 }
 
 /* Replaces a flow's next hop if it is still the one that was found. A slot that was reused meanwhile has another one. */

@@ -40,9 +40,9 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 
 	if (verdict)
 		return verdict;
-	__u32 now = flow_now(p->set).coarse;
-	__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0;
-	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
+	__u32 events = packet_events(p) | FLOW_FROM_SERVER;
+	if (changes_flow(reply.hit.word, events, flow_now(p->set).coarse) &&
+	    !update_flow(&reply.key, &reply.hit, events, p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0))
 		return V_PASS_BACKEND_NO_FLOW;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
 	verdict = nat_to_client(p, key_service(&reply.key), key_service_port(&reply.key), next_hop);
@@ -108,24 +108,23 @@ static __always_inline enum verdict refuse_blocked(struct packet *p, const struc
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
-	struct flow_hit hit = {};
+	struct flow_hit hit;
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
 	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return refuse_blocked(p, &key);
-	int cleared = !(p->set->flags & SETTING_BLOCKED) || is_cleared(hit.word, now, p->set);
-	enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
-	if (verdict)
-		return verdict;
-	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
-		return V_UNDECIDED;
+	int cleared = is_cleared(hit.word, now, p->set);
+	int settled = cleared && !changes_flow(hit.word, events, now);
+	if (!settled) {
+		enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
+		if (verdict || (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS))
+			return verdict;
+	}
 	struct backend *backend;
 	if (serving_backend(p, flow_backend(hit.word), &backend))
 		return V_UNDECIDED;
-	__u64 tracked = cleared ? track_flow(&key, &hit, events, acknowledged(p), now)
-				: update_flow(&key, &hit, events, acknowledged(p));
-	if (!tracked)
+	if (!settled && !update_flow(&key, &hit, events, acknowledged(p)))
 		return V_UNDECIDED;
 	return send_to_backend(ctx, p, backend, &key) ?: V_FORWARD;
 }
@@ -195,7 +194,8 @@ static __always_inline int leave_or_continue(struct xdp_md *ctx, const struct pa
 	}
 }
 
-/* What nearly all packets take: of a frame that is not plain, nothing but its family is looked at here. */
+/* What nearly all packets take. Of a frame that is not plain, nothing but its family is looked at here; and what comes to another
+ * end than nearly all do, comes to it in lb_unusual, which begins anew: so nothing has to be remembered on the way but the way. */
 SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
@@ -203,17 +203,23 @@ SEC("xdp.frags") int lb(struct xdp_md *ctx)
 	if (!p.set) /* cannot be: the map has one entry */
 		return XDP_PASS;
 	if (take_plain(ctx, &p)) {
-		enum verdict verdict = balance(ctx, &p);
-		if (verdict == V_FORWARD || verdict == V_REPLY)
-			return leave_forwarded(&p, verdict);
-		return leave_or_continue(ctx, &p, verdict);
-	}
-	if (FAMILY == 4 && is_ipv6(ctx))
+		switch ((int)balance(ctx, &p)) {
+		case V_FORWARD:
+			return leave_forwarded(&p, V_FORWARD);
+		case V_REPLY:
+			return leave_forwarded(&p, V_REPLY);
+		case V_UNDECIDED:
+			return continue_as(ctx, &p, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
+		case V_PASS_NOT_OURS:
+			return leave_unless_virtual(ctx, &p, V_PASS_NOT_OURS);
+		}
+	} else if (FAMILY == 4 && is_ipv6(ctx)) {
 		return continue_as(ctx, &p, PROGRAM_IPV6);
+	}
 	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
 }
 
-/* The same for frames that are not plain. */
+/* The same for all frames and all ends. */
 SEC("xdp.frags") int lb_unusual(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
