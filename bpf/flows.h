@@ -26,7 +26,7 @@ static __always_inline __be16 backend_port(const struct backend *backend, __be16
 
 static __always_inline int is_serving(__u8 backend_state)
 {
-	return SERVING_STATES >> (backend_state & 31) & 1;
+	return backend_state == BACKEND_UP || SERVING_STATES >> (backend_state & 31) & 1;
 }
 
 static __always_inline const struct service *get_service(__u32 id)

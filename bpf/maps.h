@@ -60,7 +60,7 @@
 #define NIC_PROBES 4
 #define ROUTER_FAMILIES 2
 #define ROUTERS 256             /* VRIDs */
-#define FILTER_WORDS 256
+#define FILTER_PLACES 16384
 #define LEASES 4096 /* as many VRIDs as eight NICs have, of both families */
 #define VIRTUAL_ADDRESSES 16384
 #define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
@@ -71,6 +71,7 @@
 /* Sizes that TypeScript needs and that no map's own size tells. */
 enum limits {
 	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
+	LIMIT_FILTER_PLACES = FILTER_PLACES,
 	LIMIT_NIC_PROBES = NIC_PROBES,
 	LIMIT_ROUTERS = ROUTERS,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
@@ -265,10 +266,10 @@ struct endpoint_bucket {
 };
 
 /*
- * local_hash() of an address, port and protocol decides both a bit of the filter and, scattered once more, the bucket of an
+ * local_hash() of an address, port and protocol decides both a place in the filter and, scattered once more, the bucket of an
  * endpoint:
  *
- *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = scattered >> 35 & (ENDPOINT_BUCKETS - 1)
+ *   place = hash >> 50, endpoint bucket = scattered >> 35 & (ENDPOINT_BUCKETS - 1)
  *
  * The port enters as the little-endian number of its bytes on the wire: 80 is 0x5000. Multiplication is modulo 2^64.
  */
@@ -303,9 +304,10 @@ static __always_inline __u64 ring_hash(const struct address *addr, __be16 port)
 	return hash ^ hash >> 32;
 }
 
-/* bits[0]: service addresses, bits[1]: backend addresses. A clear bit means "not ours", a set one "look". */
-struct local_filter {
-	__u64 bits[2][FILTER_WORDS];
+/* What a place of the filter says of addresses and ports: none of ours have it, or look. */
+enum filter_side {
+	FILTER_SERVICE = 1,
+	FILTER_BACKEND = 2,
 };
 
 /* One of our NICs. Slot = (ifindex + probe) % NICS, probe < 4; `nic_ports` has the same index. */
@@ -460,7 +462,7 @@ struct settings {
 	__u32 blocks_changed;   /* coarse tick of the last change of a block list */
 	__u32 pad;
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
-	struct local_filter filter;
+	__u8 filter[FILTER_PLACES]; /* enum filter_side */
 	struct nic nics[NICS];
 };
 
@@ -617,6 +619,7 @@ const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
 const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
+const enum filter_side btf_anchor_filter_side __attribute__((used)) = FILTER_SERVICE;
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum virtual_flag btf_anchor_virtual_flag __attribute__((used)) = VIRTUAL_CLOSED;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;

@@ -190,8 +190,8 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 }
 
 /*
- * Takes the headers of a frame as nearly all are: untagged, to one of our NICs, TCP or UDP right behind an IP header without
- * options, whole, in one buffer, and with nothing cut off. All of them lie at constant offsets then, and the program that goes on
+ * Takes the headers of a frame as nearly all are: no shorter than a TCP header needs, untagged, to one of our NICs, TCP or UDP right
+ * behind an IP header without options, whole, in one buffer, and with nothing cut off. All of them lie at constant offsets then, and the program that goes on
  * takes four fifths of the time of one that goes through parse(), which finds the very same. 0: it is another one.
  */
 static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
@@ -202,7 +202,7 @@ static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 	p->eth = frame;
 	p->ip = frame + sizeof(struct ethhdr);
 	p->ports = (void *)(p->ip + 1);
-	if ((void *)p->ports + sizeof(struct udphdr) > end)
+	if ((void *)p->ports + sizeof(struct tcphdr) > end)
 		return 0;
 	if (ethertype_of(p->eth) != bpf_htons(IP_ETHERTYPE) || !is_plain(p->ip))
 		return 0;
@@ -210,8 +210,6 @@ static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 	if (next_protocol(p->ip) == IPPROTO_TCP) {
 		p->tcp = (void *)p->ports;
 		header = sizeof(struct tcphdr);
-		if ((void *)(p->tcp + 1) > end)
-			return 0;
 	} else if (next_protocol(p->ip) != IPPROTO_UDP) {
 		return 0;
 	}

@@ -18,8 +18,6 @@ import {
 	type Endpoint,
 	type EndpointBucket,
 	Limits,
-	type LocalFilter,
-	localFilter as localFilterCodec,
 	routerRoles,
 	SettingFlag,
 	type Settings,
@@ -44,6 +42,7 @@ import {SharingPlane} from './sharing.js';
 import {
 	applyOp,
 	type BackendId,
+	BITS_PER_PLACE,
 	type BlockChanges,
 	familyOf,
 	type Op,
@@ -474,7 +473,7 @@ export class DataPlane {
 			case 'endpoints':
 				return maps.endpoints[op.family].set(op.index, endpointBucket(op.family, op.value));
 			case 'filter':
-				return this.#putSettings({...this.settings, filter: localFilter(op.value)});
+				return this.#putSettings({...this.settings, filter: filterOf(op.value)});
 			case 'turns':
 				return maps.turns.setMany(stretchOf(op));
 			case 'services':
@@ -683,13 +682,13 @@ export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): 
 }
 
 /** The filter with these bits, by their positions. */
-export function localFilter(positions: ReadonlySet<number>): LocalFilter {
-	const words = new BigUint64Array(localFilterCodec.size / 8);
+export function filterOf(positions: ReadonlySet<number>): Uint8Array {
+	const filter = new Uint8Array(Limits.LIMIT_FILTER_PLACES);
 	for (const position of positions) {
-		const word = Math.floor(position / 64);
-		words[word] = (words[word] ?? 0n) | (1n << BigInt(position % 64));
+		const place = Math.floor(position / BITS_PER_PLACE);
+		filter[place] = (filter[place] ?? 0) | (1 << (position % BITS_PER_PLACE));
 	}
-	return localFilterCodec.decode(new DataView(words.buffer));
+	return filter;
 }
 
 function loadFailure(cause: unknown): unknown {

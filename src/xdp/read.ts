@@ -1,10 +1,8 @@
 import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
-import {BackendState, type LocalFilter, RouterRole, type Settings} from './layout.gen.js';
+import {BackendState, RouterRole, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {type BackendId, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
-
-const BITS_PER_WORD = 64;
+import {type BackendId, BITS_PER_PLACE, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
 /** Reads what the maps hold: the state that a new daemon starts from. */
 export async function readTables(maps: Maps): Promise<Tables> {
@@ -74,10 +72,8 @@ export function settingsOf(maps: Maps): Settings {
 	return settings;
 }
 
-function* filterBits(filter: LocalFilter): Generator<number> {
-	for (const [word, bits] of filter.bits.flat().entries()) {
-		for (let bit = 0; bits >> BigInt(bit) !== 0n; bit++) {
-			if ((bits >> BigInt(bit)) & 1n) yield word * BITS_PER_WORD + bit;
-		}
+function* filterBits(filter: Uint8Array): Generator<number> {
+	for (const [place, sides] of filter.entries()) {
+		for (let bit = 0; sides >> bit !== 0; bit++) if ((sides >> bit) & 1) yield place * BITS_PER_PLACE + bit;
 	}
 }

@@ -21,6 +21,9 @@ export type {Backend, Service} from './layout.gen.js';
 export type ServiceId = number;
 export type BackendId = number;
 
+/** Of the filter: one for each enum filter_side, and some to spare. */
+export const BITS_PER_PLACE = 8;
+
 /** Entries that are in use, by index or key; unused ones are absent. */
 export interface Tables {
 	/** By NIC slot. */
@@ -30,7 +33,7 @@ export interface Tables {
 	readonly backends: Map<BackendId, Backend>;
 	/** By bucket: the endpoints in it. */
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
-	/** Positions of the bits that are set, see local-hash.ts. */
+	/** Positions of the bits that are set: `place * BITS_PER_PLACE + bit`, see local-hash.ts. */
 	readonly filter: Set<number>;
 	/** Stretches of turns by the index of their first; none is empty and no two overlap. */
 	readonly turns: Map<number, readonly BackendId[]>;

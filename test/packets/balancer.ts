@@ -28,7 +28,7 @@ import {desired} from '../../src/plan/desired.js';
 import {rolesBehind} from '../../src/plan/nics.js';
 import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
-import {endpointBucket, localFilter} from '../../src/xdp/dataplane.js';
+import {endpointBucket, filterOf} from '../../src/xdp/dataplane.js';
 import {type Entry, visitEntries} from '../../src/xdp/flows.js';
 import {
 	type Backend,
@@ -432,7 +432,7 @@ export class Balancer {
 			sharedPerCpu: maps.sharedPerCpu,
 			blocksChanged: 0,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
-			filter: localFilter(tables.filter),
+			filter: filterOf(tables.filter),
 			nics: settingsOf(maps).nics.map((unused, slot) => tables.nics.get(slot) ?? unused),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);

@@ -1,7 +1,7 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. Every verdict has a case. */
 import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
-import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {BackendState, FilterSide, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
 import {answerCases} from './answer-cases.js';
 import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
@@ -644,7 +644,7 @@ const LIMITED: readonly Case[] = [
 		verdict: 'V_PASS_NOT_OURS',
 		prepare: b => {
 			b.block('192.168.1.0/24');
-			b.changeSettings(() => ({filter: {bits: [Array(256).fill(2n ** 64n - 1n), Array(256).fill(0n)]}}));
+			b.changeSettings(({filter}) => ({filter: filter.map(() => FilterSide.FILTER_SERVICE)}));
 		},
 		frame: b => new Connection(b, CLIENT, '192.168.1.1:81').request('S'),
 	},

@@ -21,7 +21,7 @@ const SETTINGS: Settings = {
 	sharedPerCpu: 4096,
 	blocksChanged: 0,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
-	filter: {bits: []},
+	filter: new Uint8Array(),
 	nics: [],
 };
 /** Both clocks have wrapped around since boot. */
