@@ -5,7 +5,7 @@
  */
 import {existsSync} from 'node:fs';
 import {isDeepStrictEqual} from 'node:util';
-import {BpfError, BpfLink, type BpfProgram, RawMap} from 'libbpf-ts';
+import {BpfError, BpfLink, BpfMap, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
@@ -18,6 +18,7 @@ import {
 	type Endpoint,
 	type EndpointBucket,
 	Limits,
+	maps as layouts,
 	routerRoles,
 	SettingFlag,
 	type Settings,
@@ -51,7 +52,7 @@ import {
 	withRoom,
 } from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
-import {carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
+import {carryApart, carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -558,6 +559,8 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 				const lost = await carryOver(name, from, objects.map(name), now);
 				if (lost > 0) log.warn({map: name, entries: lost}, UNFIT);
 			}
+			if (fates.get('settings') !== 'kept')
+				await carryApart(pinned, BpfMap.of(objects.map('settings'), layouts.settings));
 			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
 			return {objects, isUpgrade: others.size < now.maps.size, retellings: retellingsOf(pinned, fates, pins)};
 		} catch (error) {
