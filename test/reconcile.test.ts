@@ -6,7 +6,7 @@ import {Reconciler} from '../src/reconcile.js';
 
 import {BackendState, type FlowState, VirtualFlag} from '../src/xdp/layout.gen.js';
 import type {AttachMode} from '../src/xdp/pins.js';
-import {applyOp, emptyTables, type Op, type Service, type Tables} from '../src/xdp/tables.js';
+import {applyOp, emptyTables, mapName, type Op, type Service, type Tables} from '../src/xdp/tables.js';
 
 import {configOf, sound} from './conf/reading.js';
 import {FakeClock, milliseconds, seconds} from './fake/clock.js';
@@ -74,8 +74,23 @@ class FakeDataPlane {
 		return this.found ?? this.tables;
 	}
 
+	/** Ops that were asked for, and those of them that a stranger has undone. */
+	readonly seen: Op[] = [];
+	readonly undone = new Set<string>();
+
+	holds(op: Op): boolean {
+		this.seen.push(op);
+		return !this.undone.delete(mapName(op));
+	}
+
 	restore(): ReadonlyMap<string, number> {
 		return this.restored;
+	}
+
+	pinsLost = 0;
+
+	restorePins(): number {
+		return this.pinsLost;
 	}
 
 	reattach(): number {
@@ -380,13 +395,39 @@ test('what somebody else has changed in the maps is put back, whatever the plan 
 	dataPlane.found.serviceKeys.clear();
 	dataPlane.found.services.set(7, [...wanted.services.values()][0] as Service);
 	dataPlane.found.turns.clear();
-	dataPlane.restored.set('pins', 1);
+	dataPlane.restored.set('settings', 1);
+	dataPlane.pinsLost = 2;
 	t.deepEqual(Object.fromEntries(await reconciler.repair()), {
-		pins: 1,
+		settings: 1,
+		pins: 2,
 		backends: 1,
 		services: 1,
 		services_by_key: 1,
 		turns: 1,
 	});
 	t.deepEqual(dataPlane.tables, wanted, 'ids stay, since flows name backends by them');
+});
+
+test('glances take in some entries at a time, all of them in turn, as they are by then', async t => {
+	const {dataPlane, reconciler} = await scene();
+	await reconciler.configure(CONFIG);
+	const {tables} = dataPlane;
+	const entries = () => dataPlane.seen.splice(0).length;
+	t.deepEqual([...reconciler.glance()], []);
+	const all = entries();
+	t.true(all > 5 && all < 100, `${all} entries`);
+
+	const [backend] = tables.backends.values();
+	if (backend === undefined) return t.fail();
+	for (let id = 1000; id < 1150; id++) tables.backends.set(id, backend);
+	reconciler.glance();
+	t.is(entries(), 100);
+	tables.backends.delete(1149);
+	tables.backends.set(2000, {...backend, weight: 7});
+	dataPlane.undone.add('backends');
+	t.deepEqual(Object.fromEntries(reconciler.glance()), {backends: 1});
+	t.true(dataPlane.seen.some(op => op.map === 'backends' && op.value?.weight === 7));
+	t.is(entries(), all + 150 - 100);
+	reconciler.glance();
+	t.is(dataPlane.seen[0]?.map, 'nics', 'and from the first again');
 });

@@ -149,10 +149,23 @@ export function entriesOf(op: Op): number {
 	return op.map === 'turns' ? (op.value ?? op).length : 1;
 }
 
+/** What the maps of ops are called. */
+const NAMES: Readonly<Record<Op['map'], string>> = {
+	nics: 'nics',
+	routerRoles: 'router_roles',
+	backends: 'backends',
+	endpoints: 'endpoints',
+	filter: 'local_filter',
+	turns: 'turns',
+	services: 'services',
+	serviceKeys: 'services_by_key',
+	leases: 'leases',
+	virtualAddresses: 'virtual_addresses',
+};
+
 /** What the map is called that an op writes to. */
 export function mapName(op: Op): string {
-	const names = {serviceKeys: 'services_by_key', filter: 'local_filter'} as const;
-	const name = op.map === 'serviceKeys' || op.map === 'filter' ? names[op.map] : op.map;
+	const name = NAMES[op.map];
 	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
 	return isSixth ? `${name}6` : name;
 }
