@@ -34,6 +34,8 @@ export interface ReconcilerSeams {
 		| 'capacity'
 		| 'attach'
 		| 'attached'
+		| 'connect'
+		| 'isInherited'
 		| 'reattach'
 		| 'leaveDrivers'
 		| 'forgetGone'
@@ -99,8 +101,12 @@ export class Reconciler {
 		if (!config.globals.dynamicInterfaces) for (const name of due) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
-		for (const link of this.interfaces()) this.#attachTo(link);
-		return this.#run(config);
+		const links = this.interfaces();
+		for (const link of links) if (!this.#seams.dataPlane.isInherited(link.ifindex)) this.#attachTo(link);
+		const problems = this.#run(config);
+		// Again, since to `#run` one that refuses is no reason to stop.
+		for (const link of links) this.#attachTo(link);
+		return problems;
 	}
 
 	/**
@@ -261,12 +267,17 @@ export class Reconciler {
 		});
 	}
 
+	/** The maps first, so that a program finds what it needs, which takes an earlier run's place. */
 	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
-		const nics = this.#attach();
+		const gone = dataPlane.forgetGone();
+		const wanted = this.interfaces();
+		const nics = this.#slots(wanted);
 		const {tables, problems, leaving} = this.#desired(config, nics, this.#seams.isUp, this.#sequences);
 		const ops = diff(dataPlane.tables, tables);
 		dataPlane.apply(ops);
+		dataPlane.connect();
+		this.#attach(wanted, gone);
 		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
 		this.#reportProblems(problems);
 		if (leaving.size > 0) this.request(AGAIN_US);
@@ -307,15 +318,11 @@ export class Reconciler {
 		});
 	}
 
-	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
-	#attach(): ReadonlyMap<number, Nic> {
-		const {dataPlane} = this.#seams;
-		const gone = dataPlane.forgetGone();
-		const wanted = this.interfaces();
+	/** Attaches the program to every NIC that needs it and takes it. `gone`: those that have lost it. */
+	#attach(wanted: readonly Link[], gone: ReadonlySet<number>): void {
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
 		this.#reattached += wanted.filter(({ifindex}) => gone.has(ifindex) && !this.#refused.has(ifindex)).length;
 		this.#levelModes(wanted);
-		return this.#slots(wanted);
 	}
 
 	/** All drivers have the program, or none: what a driver redirects is lost on its way to a NIC that has no native XDP. */

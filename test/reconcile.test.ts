@@ -35,7 +35,21 @@ class FakeDataPlane {
 	looks = 0;
 	broken = false;
 
+	/** NICs that an earlier run's program is on, and what they found when this one took its place. */
+	readonly inherited = new Set<number>();
+	connected = false;
+	readonly foundServices: number[] = [];
+
+	connect(): void {
+		this.connected = this.tables.services.size > 0;
+	}
+
+	isInherited(ifindex: number): boolean {
+		return this.inherited.has(ifindex);
+	}
+
 	attach(ifindex: number, nic: string, wanted: AttachMode): AttachMode {
+		if (this.inherited.delete(ifindex)) this.foundServices.push(this.connected ? this.tables.services.size : 0);
 		if (this.refusing.has(nic)) throw new KernelError('attach program', nic, 'EBUSY');
 		const known = this.modes.get(ifindex);
 		const mode = known?.mode ?? (this.slow.has(nic) ? 'generic' : wanted);
@@ -430,4 +444,22 @@ test('glances take in some entries at a time, all of them in turn, as they are b
 	t.is(entries(), all + 150 - 100);
 	reconciler.glance();
 	t.is(dataPlane.seen[0]?.map, 'nics', 'and from the first again');
+});
+
+test('the program takes the place of an earlier one when the maps have what it needs, and elsewhere before they change', async t => {
+	const {dataPlane, reconciler} = await scene();
+	dataPlane.inherited.add(ETH0);
+	dataPlane.refusing.add('eth1');
+	await t.throwsAsync(reconciler.configure(CONFIG), {instanceOf: KernelError});
+	t.deepEqual([dataPlane.foundServices, dataPlane.tables.services.size], [[], 0]);
+	dataPlane.refusing.clear();
+	await reconciler.configure(CONFIG);
+	t.deepEqual(dataPlane.foundServices, [1]);
+});
+
+test('a NIC that refuses to change programs is told of by its error', async t => {
+	const {dataPlane, reconciler} = await scene();
+	dataPlane.inherited.add(ETH0);
+	dataPlane.refusing.add('eth0');
+	await t.throwsAsync(reconciler.configure(CONFIG), {instanceOf: KernelError, message: /eth0/});
 });

@@ -86,6 +86,8 @@ export class DataPlane {
 	readonly #log: Log;
 	/** How often something was applied. */
 	#writes = 0;
+	/** Whether the programs that continue as one another are this run's. */
+	#isConnected: boolean;
 	#sharing = false;
 
 	private constructor(parts: {
@@ -105,6 +107,7 @@ export class DataPlane {
 		this.settings = parts.settings;
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
+		this.#isConnected = !parts.adopted;
 		this.#isUpgrade = parts.isUpgrade;
 		this.#pins = parts.pins;
 		this.#objects = parts.objects;
@@ -172,7 +175,7 @@ export class DataPlane {
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
 			await retell(retellings, objects, inForce, log);
-			objects.connect(maps);
+			if (!adopted) objects.connect(maps);
 			return new DataPlane({
 				maps,
 				settings: inForce,
@@ -298,6 +301,17 @@ export class DataPlane {
 		this.settings = value;
 	}
 
+	/** Lets the programs that continue as one another be this run's, whose maps must be filled: what an earlier run has attached goes on as them. */
+	connect(): void {
+		if (!this.#isConnected) this.#objects.connect(this.maps);
+		this.#isConnected = true;
+	}
+
+	/** Whether a NIC carries the program of an earlier run, which goes on with the maps that it has. */
+	isInherited(ifindex: number): boolean {
+		return this.#attachments.isInherited(ifindex);
+	}
+
 	/**
 	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
 	 * generic, if need be. KernelError when the NIC refuses it.
@@ -362,7 +376,7 @@ export class DataPlane {
 	restore(present: Presence): ReadonlyMap<string, number> {
 		const repaired = {
 			settings: this.#restoreSettings(),
-			programs: this.#objects.connect(this.maps),
+			programs: this.#isConnected ? this.#objects.connect(this.maps) : 0,
 			nic_ports: this.#restorePorts(present),
 		};
 		return new Map(Object.entries(repaired).filter(([, count]) => count > 0));

@@ -39,8 +39,16 @@ interface Scene {
 
 /** A service of one backend in force, on a NIC of its own. */
 async function scene(t: ExecutionContext): Promise<Scene> {
-	const name = freshName(t);
-	const nic = veth(t);
+	const made = await sceneOf(t, {name: freshName(t), nic: veth(t)});
+	await made.configure();
+	return made;
+}
+
+/** The same before it is in force. */
+async function sceneOf(
+	t: ExecutionContext,
+	{name, nic}: Pick<Scene, 'name' | 'nic'>,
+): Promise<Scene & {configure(): Promise<unknown>}> {
 	const [clock, log, netlink] = [new FakeClock(), new FakeLog(), new FakeNetlink()];
 	const plane = await open(t, {name, log});
 	netlink.setLink({ifindex: nic.ifindex, name: nic.name});
@@ -61,8 +69,8 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		reconciler.close();
 		nextHops.close();
 	});
-	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
 	return {
+		configure: () => reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`))),
 		name,
 		plane,
 		reconciler,
@@ -157,6 +165,14 @@ function detach(name: string, {ifindex}: Scene['nic']): void {
 	link.close();
 }
 
+/** A client's first packet to the service, by the client's port. */
+function synTo({tables}: DataPlane): (port: number) => Uint8Array {
+	const [local] = tables.nics.values();
+	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
+	return port =>
+		tcpFrame({toMac, fromMac: '02:00:00:00:00:99', from: `172.16.0.1:${port}`, to: '192.168.1.1:80', flags: 'S'});
+}
+
 /** The program that a data plane has pinned. */
 function programOf(t: ExecutionContext, name: string): BpfProgram {
 	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
@@ -167,10 +183,8 @@ function programOf(t: ExecutionContext, name: string): BpfProgram {
 packetTest('connections go on as soon as the entries that they need are back', async t => {
 	const {name, plane, nic, repaired} = await scene(t);
 	const program = programOf(t, name);
-	const [local] = plane.tables.nics.values();
-	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
-	const from = {toMac, fromMac: '02:00:00:00:00:99', from: '172.16.0.1:1024', to: '192.168.1.1:80'};
-	const action = () => program.testRun({data: tcpFrame({...from, flags: 'S'}), ifindex: nic.ifindex}).retval;
+	const data = synTo(plane)(1);
+	const action = () => program.testRun({data, ifindex: nic.ifindex}).retval;
 	t.is(action(), XDP.tx);
 	strangers.backends?.(plane);
 	t.not(action(), XDP.tx);
@@ -213,6 +227,25 @@ packetTest('pins that somebody has removed come back, one of them or all', async
 		ids,
 	);
 });
+
+packetTest(
+	'a start that finds the pin of a map gone: what forwards goes on with that map until the new one is filled',
+	async t => {
+		const {name, plane, nic, reconciler} = await scene(t);
+		const forwarding = programOf(t, name);
+		const syn = synTo(plane);
+		reconciler.close();
+		plane.close();
+		unpin(new Pins(name).map('services_by_key'));
+		const next = await sceneOf(t, {name, nic});
+		t.is(forwarding.testRun({data: syn(1), ifindex: nic.ifindex}).retval, XDP.tx, 'while the next run starts');
+		await next.configure();
+		t.deepEqual(next.glanced(), {});
+		t.is(forwarding.testRun({data: syn(2), ifindex: nic.ifindex}).retval, XDP.tx, 'by parts of the next run');
+		t.is(programOf(t, name).testRun({data: syn(3), ifindex: nic.ifindex}).retval, XDP.tx);
+		t.is(next.plane.countFlows().byBackend.get(1), 3);
+	},
+);
 
 packetTest('a link that somebody has detached is made anew, and its NIC keeps its slot', async t => {
 	const {name, plane, nic, reconciler, repaired} = await scene(t);
