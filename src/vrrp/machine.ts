@@ -92,8 +92,8 @@ export type MachineEvent =
 	| {readonly kind: 'follow'; readonly role: 'master' | 'backup' | 'fault'; readonly hurried: boolean}
 	/** Another member of the group heard its master resign: ours must show itself within one interval. */
 	| {readonly kind: 'doubt-master'}
-	/** A changed configuration is in force. */
-	| {readonly kind: 'reconfigured'}
+	/** A configuration is in force, which may be another one than before. */
+	| {readonly kind: 'reconfigured'; readonly before: MachineConfig}
 	/** Leave mastership to another router. */
 	| {readonly kind: 'release'}
 	/** Compete for mastership again. */
@@ -142,6 +142,9 @@ const LINGER_MARGIN_US = 250_000;
 const ANSWER_REST_US = 10_000;
 /** The skew of a version 3 backup may be 40 s, and nobody waits that long for an end. */
 const LINGER_MAX_US = 10_000_000;
+
+/** What a backup's wait goes by. */
+const WAIT_TERMS = ['priority', 'version', 'advertUs', 'preempt', 'preemptDelayUs', 'grouped'] as const;
 
 export function initialState(config: MachineConfig): MachineState {
 	return {
@@ -242,7 +245,7 @@ function inBackup(state: MachineState, event: MachineEvent, config: MachineConfi
 				us: state.masterAdvertUs + skewUs(config, state.masterAdvertUs),
 			});
 		case 'reconfigured':
-			return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
+			return backupReconfigured(state, event.before, config);
 		case 'release':
 			return backupReleased({...state, released: true}, config);
 		case 'reclaim':
@@ -285,6 +288,12 @@ function backupHearsMaster(state: MachineState, advert: AdvertEvent, config: Mac
 	if (advert.priority >= config.priority || state.released) return respectMaster(state, config);
 	if (!config.preempt) return waitForMaster(state, config);
 	return delayPreemption(state, config);
+}
+
+/** A reload that leaves VRRP as it was must not make a backup wait anew for a master that has resigned or is dead. */
+function backupReconfigured(state: MachineState, before: MachineConfig, config: MachineConfig): Step {
+	if (WAIT_TERMS.every(term => before[term] === config[term])) return stay(state);
+	return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
 }
 
 /** Who lingers may go soon. */

@@ -4,26 +4,16 @@
  * NICs attaching XDP resets the port.
  */
 import {existsSync} from 'node:fs';
-import {isDeepStrictEqual} from 'node:util';
 import {BpfError, BpfLink, BpfMap, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {addressLength, FAMILIES, type Family} from '../net/address.js';
+import {FAMILIES, type Family} from '../net/address.js';
 import {Attachments, type Presence, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
-import {
-	type Endpoint,
-	type EndpointBucket,
-	Limits,
-	maps as layouts,
-	routerRoles,
-	SettingFlag,
-	type Settings,
-	type VirtualRouter,
-} from './layout.gen.js';
+import {Limits, maps as layouts, SettingFlag, type Settings} from './layout.gen.js';
 import {
 	ensureBpffs,
 	hasSizes,
@@ -40,19 +30,10 @@ import {countPersistence, type EntryChangers, Retelling, sweepPersistence} from 
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {SharingPlane} from './sharing.js';
-import {
-	applyOp,
-	type BackendId,
-	BITS_PER_PLACE,
-	type BlockChanges,
-	familyOf,
-	type Op,
-	type Tables,
-	virtualVerdicts,
-	withRoom,
-} from './tables.js';
+import {applyOp, type BackendId, type BlockChanges, type Op, type Tables, virtualVerdicts} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
 import {carryApart, carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
+import {isWritten, settingsAfter, writeOp} from './write.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -86,52 +67,6 @@ const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
 const GENERATION_MASK = 0xff;
 
-/** Entries of maps that no longer mean anything. */
-const NO_ROUTER_ROLES = {roles: new Uint8Array(routerRoles.size)};
-const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6), mtu: 0};
-const UNUSED_ADDRESS = withRoom(new Uint8Array());
-const UNUSED_SERVICE = {
-	turn: 0n,
-	persistenceJiffies: 0n,
-	addr: UNUSED_ADDRESS,
-	persistenceMask: UNUSED_ADDRESS,
-	port: 0,
-	proto: 0,
-	family: 0,
-	scheduler: 0,
-	failedBackend: 0,
-	noBackend: 0,
-	flags: 0,
-	sourceRate: 0,
-	sourceBurst: 0,
-	serviceRate: 0,
-	serviceBurst: 0,
-};
-const UNUSED_BACKEND = {
-	addr: UNUSED_ADDRESS,
-	port: 0,
-	proto: 0,
-	state: 0,
-	service: 0,
-	shared: 0,
-	nextHop: 0n,
-	weight: 0,
-	upperThreshold: 0,
-	lowerThreshold: 0,
-	family: 0,
-	method: 0,
-	tunnelFlags: 0,
-	tunnelPort: 0,
-	tunnelSource: UNUSED_ADDRESS,
-};
-const UNUSED_LEASE = {
-	router: {ifindex: 0, family: 0, vrid: 0},
-	sentNs: 0n,
-	sentUntilNs: 0n,
-	heardNs: 0n,
-	heardUntilNs: 0n,
-};
-
 export class DataPlane {
 	readonly maps: Maps;
 	/** In force. */
@@ -150,6 +85,8 @@ export class DataPlane {
 	readonly #log: Log;
 	/** How often something was applied. */
 	#writes = 0;
+	/** Whether the programs that continue as one another are this run's. */
+	#isConnected: boolean;
 	#sharing = false;
 
 	private constructor(parts: {
@@ -169,6 +106,7 @@ export class DataPlane {
 		this.settings = parts.settings;
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
+		this.#isConnected = !parts.adopted;
 		this.#isUpgrade = parts.isUpgrade;
 		this.#pins = parts.pins;
 		this.#objects = parts.objects;
@@ -236,7 +174,7 @@ export class DataPlane {
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
 			await retell(retellings, objects, inForce, log);
-			objects.connect(maps);
+			if (!adopted) objects.connect(maps);
 			return new DataPlane({
 				maps,
 				settings: inForce,
@@ -362,6 +300,17 @@ export class DataPlane {
 		this.settings = value;
 	}
 
+	/** Lets the programs that continue as one another be this run's, whose maps must be filled: what an earlier run has attached goes on as them. */
+	connect(): void {
+		if (!this.#isConnected) this.#objects.connect(this.maps);
+		this.#isConnected = true;
+	}
+
+	/** Whether a NIC carries the program of an earlier run, which goes on with the maps that it has. */
+	isInherited(ifindex: number): boolean {
+		return this.#attachments.isInherited(ifindex);
+	}
+
 	/**
 	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
 	 * generic, if need be. KernelError when the NIC refuses it.
@@ -411,40 +360,54 @@ export class DataPlane {
 		return writes === this.#writes ? tables : null;
 	}
 
+	/** Puts pins back that somebody has removed. Returns how many that was. */
+	restorePins(): number {
+		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
+		const programs = PROGRAMS.filter(({pin}) => !existsSync(this.#pins.program(pin)));
+		pinPrograms(this.#objects, this.#pins, programs);
+		return maps + programs.length + this.#attachments.repin();
+	}
+
 	/**
-	 * Restores what `readBack` does not show: pins, settings, the programs that continue as one another and the ports of NICs.
-	 * Returns what was not as it should be, by map.
+	 * Restores what packets need and `tables` do not have: settings, the programs that continue as one another and the ports
+	 * of NICs. Returns what was not as it should be, by map.
 	 */
 	restore(present: Presence): ReadonlyMap<string, number> {
 		const repaired = {
-			pins: this.#restorePins() + this.#attachments.repin(),
 			settings: this.#restoreSettings(),
-			programs: this.#objects.connect(this.maps),
+			programs: this.#isConnected ? this.#objects.connect(this.maps) : 0,
 			nic_ports: this.#restorePorts(present),
 		};
 		return new Map(Object.entries(repaired).filter(([, count]) => count > 0));
 	}
 
-	#restorePins(): number {
-		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
-		const programs = PROGRAMS.filter(({pin}) => !existsSync(this.#pins.program(pin)));
-		pinPrograms(this.#objects, this.#pins, programs);
-		return maps + programs.length;
-	}
-
 	#restoreSettings(): number {
-		if (isDeepStrictEqual(this.maps.settings.get(0), this.settings)) return 0;
+		if (this.maps.settings.has(0, this.settings)) return 0;
 		this.#putSettings(this.settings);
 		return 1;
 	}
 
 	#restorePorts(present: Presence): number {
-		const {nicPorts} = this.maps;
 		const lost = [...this.tables.nics].filter(
-			([slot, {ifindex}]) => present.has(ifindex) && nicPorts.get(slot) !== ifindex,
+			([slot, {ifindex}]) => present.has(ifindex) && this.maps.nicPorts.get(slot) !== ifindex,
 		);
-		for (const [slot, {ifindex}] of lost) nicPorts.set(slot, ifindex);
-		return lost.length;
+		return lost.filter(([slot, {ifindex}]) => this.#putPort(slot, ifindex)).length;
+	}
+
+	/** False where the NIC is about to go, before we hear of that. */
+	#putPort(slot: number, ifindex: number): boolean {
+		try {
+			this.maps.nicPorts.set(slot, ifindex);
+			return true;
+		} catch (error) {
+			if (!(error instanceof BpfError)) throw error;
+			return false;
+		}
+	}
+
+	/** Whether the maps are as an op has left them, which has put something there; `restore` looks at the settings. */
+	holds(op: Op): boolean {
+		return isWritten(this.maps, op);
 	}
 
 	/** Performs ops in their order; `tables` follows. When one fails, those before it stay in force. */
@@ -452,54 +415,14 @@ export class DataPlane {
 		if (ops.length > 0) this.#writes++;
 		try {
 			for (const op of ops) {
-				this.#perform(op);
+				const after = settingsAfter(op, this.settings);
+				if (after !== this.settings) this.#putSettings(after);
+				writeOp(this.maps, this.tables, op);
 				applyOp(this.tables, op);
 			}
 		} finally {
 			this.#putAttention();
 		}
-	}
-
-	#perform(op: Op): void {
-		const {maps} = this;
-		switch (op.map) {
-			case 'nics':
-				if (op.value === null) maps.nicPorts.delete(op.index);
-				else maps.nicPorts.set(op.index, op.value.ifindex);
-				return this.#putSettings({...this.settings, nics: this.settings.nics.with(op.index, op.value ?? UNUSED_NIC)});
-			case 'routerRoles':
-				return maps.routerRoles.set(op.index, op.value ?? NO_ROUTER_ROLES);
-			case 'backends':
-				return maps.backends.set(op.index, op.value ?? UNUSED_BACKEND);
-			case 'endpoints':
-				return maps.endpoints[op.family].set(op.index, endpointBucket(op.family, op.value));
-			case 'filter':
-				return this.#putSettings({...this.settings, filter: filterOf(op.value)});
-			case 'turns':
-				return maps.turns.setMany(stretchOf(op));
-			case 'services':
-				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
-			case 'serviceKeys': {
-				const servicesByKey = maps.servicesByKey[familyOf(op.key.addr)];
-				if (op.value === null) servicesByKey.delete(op.key);
-				else servicesByKey.set(op.key, op.value);
-				return;
-			}
-			case 'leases':
-				return this.#putLease(op.index, op.value);
-			case 'virtualAddresses':
-				if (op.value === null) maps.virtualAddresses.delete(op.key);
-				else maps.virtualAddresses.set(op.key, op.value);
-		}
-	}
-
-	/** A lease begins without anything sent or heard. */
-	#putLease(index: number, router: VirtualRouter | null): void {
-		const {leases, leaseOfRouter} = this.maps;
-		const before = this.tables.leases.get(index);
-		if (before !== undefined && leaseOfRouter.get(before) === index) leaseOfRouter.delete(before);
-		leases.set(index, {...UNUSED_LEASE, router: router ?? UNUSED_LEASE.router});
-		if (router !== null) leaseOfRouter.set(router, index);
 	}
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
@@ -669,29 +592,6 @@ function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: b
 
 function pinPrograms(objects: Objects, pins: Pins, programs: readonly Pinned[]): void {
 	for (const {pin, name, family} of programs) pins.replaceProgram(pin, path => objects.program(name, family).pin(path));
-}
-
-/** The entries of a stretch of turns; zeroes where nobody reads it any more. */
-function* stretchOf(op: Op & {readonly map: 'turns'}): Generator<[index: number, backend: BackendId]> {
-	const turns = op.value ?? new Array<BackendId>(op.length).fill(0);
-	for (const [n, backend] of turns.entries()) yield [op.index + n, backend];
-}
-
-/** A bucket with these endpoints; the rest of its slots unused. */
-export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): EndpointBucket {
-	const none = new Uint8Array(addressLength(family));
-	const unused = {addr: none, port: 0, proto: 0, serviceAddr: none, servicePort: 0, service: 0};
-	return {slots: Array.from({length: Limits.LIMIT_ENDPOINTS_PER_BUCKET}, (_, slot) => endpoints[slot] ?? unused)};
-}
-
-/** The filter with these bits, by their positions. */
-export function filterOf(positions: ReadonlySet<number>): Uint8Array {
-	const filter = new Uint8Array(Limits.LIMIT_FILTER_PLACES);
-	for (const position of positions) {
-		const place = Math.floor(position / BITS_PER_PLACE);
-		filter[place] = (filter[place] ?? 0) | (1 << (position % BITS_PER_PLACE));
-	}
-	return filter;
 }
 
 function loadFailure(cause: unknown): unknown {

@@ -30,7 +30,8 @@ export async function readTables(maps: Maps): Promise<Tables> {
 	}
 	for (const bit of filterBits(filter)) tables.filter.add(bit);
 	for (const [index, {router}] of await maps.leases.readUsed()) {
-		if (router.ifindex !== 0) tables.leases.set(index, router);
+		// One that packets do not find is none: whoever was to write it has been killed in between.
+		if (router.ifindex !== 0 && maps.leaseOfRouter.get(router) === index) tables.leases.set(index, router);
 	}
 	for (const [key, value] of await maps.virtualAddresses.entries()) {
 		tables.virtualAddresses.set(virtualKeyText(key), {key, value});

@@ -152,14 +152,23 @@ export function entriesOf(op: Op): number {
 	return op.map === 'turns' ? (op.value ?? op).length : 1;
 }
 
+/** What the maps of ops are called. */
+const NAMES: Readonly<Record<Op['map'], string>> = {
+	nics: 'settings',
+	routerRoles: 'router_roles',
+	backends: 'backends',
+	endpoints: 'endpoints',
+	filter: 'settings',
+	turns: 'turns',
+	services: 'services',
+	serviceKeys: 'services_by_key',
+	leases: 'leases',
+	virtualAddresses: 'virtual_addresses',
+};
+
 /** What the map is called that an op writes to. */
 export function mapName(op: Op): string {
-	const names: Partial<Record<Op['map'], string>> = {
-		serviceKeys: 'services_by_key',
-		filter: 'settings',
-		nics: 'settings',
-	};
-	const name = names[op.map] ?? op.map;
+	const name = NAMES[op.map];
 	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
 	return isSixth ? `${name}6` : name;
 }

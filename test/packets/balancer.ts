@@ -28,7 +28,6 @@ import {desired} from '../../src/plan/desired.js';
 import {rolesBehind} from '../../src/plan/nics.js';
 import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
-import {endpointBucket, filterOf} from '../../src/xdp/dataplane.js';
 import {type Entry, visitEntries} from '../../src/xdp/flows.js';
 import {
 	type Backend,
@@ -54,6 +53,7 @@ import {settingsOf} from '../../src/xdp/read.js';
 import {SharingPlane} from '../../src/xdp/sharing.js';
 import {addressIn, emptyTables, familyOf, type Tables, virtualVerdicts} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
+import {endpointBucket, filterOf} from '../../src/xdp/write.js';
 import {endpoint, mac} from './frame.js';
 
 export const OBJECT_DIRECTORY = 'build';

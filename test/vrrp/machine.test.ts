@@ -150,7 +150,7 @@ const trackerUp: MachineEvent = {kind: 'tracker-up'};
 const priorityChanged: MachineEvent = {kind: 'priority-changed', before: 228};
 const addressLost: MachineEvent = {kind: 'address-lost'};
 const doubtMaster: MachineEvent = {kind: 'doubt-master'};
-const reconfigured: MachineEvent = {kind: 'reconfigured'};
+const reconfigured: MachineEvent = {kind: 'reconfigured', before: config};
 const resume: MachineEvent = {kind: 'resume'};
 const release: MachineEvent = {kind: 'release'};
 const reclaim: MachineEvent = {kind: 'reclaim'};
@@ -437,6 +437,13 @@ const backup: Rows = {
 			event: reconfigured,
 			config: {...config, priority: 150},
 			effects: [`master-down in ${seconds(3) + 414_062}`],
+		},
+		{
+			when: 'nothing that its wait goes by',
+			source: 'ours: a needed take-over is not put off',
+			state: {hurried: true, served: true, ready: true},
+			event: reconfigured,
+			config: {...config, garp: {...config.garp, masterRepeat: 1}},
 		},
 	],
 	release: [

@@ -808,6 +808,23 @@ test('reload: instances keep their state, changed addresses are swapped, gone in
 	t.deepEqual(b.roles(), ['backup', 'backup']);
 });
 
+for (const [what, afterMs] of [
+	['each instance', 610],
+	['one instance, and not of the other, whose cable is pulled,', 1610],
+] as const) {
+	test(`reload: a backup whose master of ${what} resigns takes over when it would have anyway`, async t => {
+		const {clock, inside, a, b} = await pair();
+		clock.advance(seconds(10));
+		if (afterMs > 1000) inside.partition(['a'], ['b']);
+		void a.router.stop();
+		await kernelEvents();
+		clock.advance(milliseconds(500));
+		await b.configure([instance(), internal()], [group]);
+		clock.advance(milliseconds(afterMs - 500));
+		t.deepEqual(b.roles(), ['master', 'master']);
+	});
+}
+
 test('reload: an address that moves to another interface leaves the one before', async t => {
 	const {clock, a} = await pair();
 	await kernelEvents();

@@ -214,6 +214,7 @@ packetTest('maps that the configuration fills are made anew where they are missi
 	serve(second, JOB);
 	t.true(isDeepStrictEqual(await readTables(second.maps), second.tables));
 	t.deepEqual([...second.tables.backends], [...first.tables.backends]);
+	second.connect();
 	t.is(send(t, name)(syn('172.16.0.1:1024')).retval, XDP.tx);
 });
 
