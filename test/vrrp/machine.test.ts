@@ -125,6 +125,7 @@ const returnSoon = ['cancel-timers', 'send 100', 'remove-addresses', `master-dow
 const enterFault = ['cancel-timers', 'remove-addresses'];
 const resignTwice = ['cancel-timers', 'send 0', 'send 0', 'remove-addresses'];
 const advertise = ['send 100', `advert in ${seconds(1)}`];
+const answers = [...advertise, 'answer in 10000'];
 const enterMaster = ['cancel-timers', ...advertise, 'add-addresses', 'announce ×5', `announce in ${seconds(5)}`];
 const makeBeforeBreak = ['cancel-timers', 'add-addresses', 'announce ×5', ...advertise, `announce in ${seconds(5)}`];
 /** Who is master serves, and is nobody's guest any more. */
@@ -164,6 +165,7 @@ const silence: Rows = {
 	advert: [...nothing(advert(0)), ...nothing(advert(200))],
 	'timer master-down': nothing(timer('master-down')),
 	'timer advert': nothing(timer('advert')),
+	'timer answer': nothing(timer('answer')),
 	'timer preempt-delay': nothing(timer('preempt-delay')),
 	'timer announce': nothing(timer('announce')),
 	'timer refresh': nothing(timer('refresh')),
@@ -679,17 +681,49 @@ const table: Table = {
 						: 'equal, from a lower address',
 				source: 'k 3.4',
 				event,
-				becomes: {owed: {rounds: 2, because: 'lower-priority'}} as const,
-				effects: ['report-lower-priority', ...advertise, 'announce ×2', `announce in ${seconds(3)}`],
+				becomes: {owed: {rounds: 2, because: 'lower-priority'}, answer: 'resting'} as const,
+				effects: ['report-lower-priority', ...answers, 'announce ×2', `announce in ${seconds(3)}`],
 			})),
 			{
 				when: 'lower, while it still owes what it announces against one',
 				source: 'ours: a flood is not multiplied',
 				state: {owed: {rounds: 2, because: 'lower-priority'}},
 				event: advert(50),
-				effects: ['report-lower-priority', ...advertise],
+				becomes: {answer: 'resting'},
+				effects: ['report-lower-priority', ...answers],
 			},
-			{when: 'another resigns', source: 'RFC 3768 6.4.3', event: advert(0, true), effects: advertise},
+			{
+				when: 'another resigns',
+				source: 'RFC 3768 6.4.3',
+				event: advert(0, true),
+				becomes: {answer: 'resting'},
+				effects: answers,
+			},
+			...(['resting', 'due'] as const).flatMap(answer => [
+				{
+					when: `another resigns, ${answer}`,
+					source: 'ours: a flood is not answered in full',
+					state: {answer},
+					event: advert(0),
+					becomes: {answer: 'due'} as const,
+				},
+				{
+					when: `lower, ${answer}`,
+					source: 'ours: a flood is not answered in full',
+					state: {answer},
+					event: advert(50),
+					becomes: {owed: {rounds: 2, because: 'lower-priority'}, answer: 'due'} as const,
+					effects: ['report-lower-priority', 'announce ×2', `announce in ${seconds(3)}`],
+				},
+			]),
+			{
+				when: 'higher, while another was to be answered',
+				source: 'RFC 3768 6.4.3',
+				state: {answer: 'due'},
+				event: advert(200),
+				becomes: {role: 'backup', answer: 'ready', lingers: true},
+				effects: [...leaveMaster, 'master → backup: higher-priority'],
+			},
 			{
 				when: 'another owner, from a higher address',
 				source: 'RFC 3768 6.4.3',
@@ -706,6 +740,23 @@ const table: Table = {
 			},
 		],
 		'timer advert': [{when: '', source: 'RFC 3768 6.4.3', event: timer('advert'), effects: advertise}],
+		'timer answer': [
+			{
+				when: 'somebody was heard meanwhile',
+				source: 'ours: a flood is not answered in full',
+				state: {answer: 'due'},
+				event: timer('answer'),
+				becomes: {answer: 'resting'},
+				effects: answers,
+			},
+			{
+				when: 'nobody was',
+				source: 'ours: a flood is not answered in full',
+				state: {answer: 'resting'},
+				event: timer('answer'),
+				becomes: {answer: 'ready'},
+			},
+		],
 		'timer announce': [
 			{
 				when: '',
@@ -966,6 +1017,7 @@ test('whatever happens: addresses come with mastership, go with it or soon after
 		t.is(owned, state.role === 'master' || state.lingers);
 		t.is(running.has('linger'), state.lingers);
 		t.is(running.has('advert'), state.role === 'master');
+		t.is(running.has('answer'), state.answer !== 'ready');
 		t.is(running.has('master-down'), state.role === 'backup');
 	}
 });

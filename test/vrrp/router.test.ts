@@ -209,6 +209,19 @@ test('partition: one master on each side, the better one after it heals, and it 
 	);
 });
 
+test('a master that has hung for long answers the one that took over, and not each advert that has waited', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.station.stall();
+	clock.advance(seconds(300));
+	const before = lan.adverts.length;
+	a.station.wake();
+	t.is(lan.adverts.length - before, 1, 'at once');
+	clock.advance(seconds(1));
+	t.deepEqual(owners(balancers), ['a']);
+	t.true(lan.adverts.length - before < 10);
+});
+
 test('equal priorities: both may begin, the higher address stays', async t => {
 	const {clock, balancers} = await segment([100, 100]);
 	clock.advance(seconds(3) + milliseconds(610));
