@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "csum.h"
+
 #ifndef FAMILY
 #define FAMILY 4
 #endif
@@ -92,6 +94,22 @@ static __always_inline __u64 address_number(const struct address *address)
 #else
 	return (__u64)address->words[0] << 32;
 #endif
+}
+
+static __always_inline __u64 sum_of_words(const struct address *address)
+{
+	__u64 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < ADDRESS_WORDS; i++)
+		sum += address->words[i];
+	return sum;
+}
+
+/* What a changed address adds to a checksum; of the transport's pseudo header as of others. */
+static __always_inline __u32 address_change(const struct address *old, const struct address *new)
+{
+	return csum_change32(sum_of_words(old), sum_of_words(new));
 }
 
 /* What counts as one source, as a number: an IPv4 address, or the /64 of an IPv6 one, which any host can change the rest of. */

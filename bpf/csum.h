@@ -5,26 +5,28 @@
 
 #include <linux/types.h>
 
+/* One's complement sums know no 0xffff: 65,536 is 1 to them, so a word of 32 bits adds up like its two halves. */
+static __always_inline __u32 csum_fold(__u64 sum)
+{
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 /* ~m + m' of a changed 16-bit word, not yet folded. */
 static __always_inline __u32 csum_change16(__u16 old, __u16 new)
 {
-	return (__u16)~old + new;
+	return 0xffff + new - old;
 }
 
-/* Likewise of two adjacent words. */
-static __always_inline __u32 csum_change32(__u32 old, __u32 new)
+/* Likewise of changed 32-bit words, up to four of them, by their sums; in 20 bits. */
+static __always_inline __u32 csum_change32(__u64 old, __u64 new)
 {
-	return csum_change16(old, new) + csum_change16(old >> 16, new >> 16);
+	return csum_fold(4 * 0xffffffffull + new - old);
 }
 
-/* The checksum after changes that sum up to `change`; good for dozens of words. */
+/* The checksum after changes that sum up to `change`; good for dozens of them. */
 static __always_inline __u16 csum_apply(__u16 check, __u32 change)
 {
-	__u32 sum = (__u16)~check + change;
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+	return ~csum_fold(csum_fold((check ^ 0xffff) + change));
 }
 
 /* The checksum of 32-bit words that sum up to `sum`. */

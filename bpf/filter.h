@@ -12,28 +12,27 @@ struct ends {
 	__u64 source_hash;
 };
 
-static __always_inline int filter_has(const __u64 *bits, __u64 hash)
+static __always_inline __u8 sides_at(const struct settings *set, __u64 hash)
 {
-	return bits[hash >> 56] >> (hash >> 50 & 63) & 1;
+	return set->filter[hash >> 50];
 }
 
 static __always_inline struct ends whose_ends(const struct settings *set, const struct address *source,
 					      __be16 source_port, const struct address *dest, __be16 dest_port,
 					      __u8 proto)
 {
-	__u32 zero = 0;
-	struct local_filter *filter = bpf_map_lookup_elem(&local_filter, &zero);
-	struct ends ends = {.source_hash = local_hash(source, source_port, proto)};
+	__u64 source_hash = local_hash(source, source_port, proto);
+	__u8 source_sides = sides_at(set, source_hash), dest_sides = sides_at(set, local_hash(dest, dest_port, proto));
 
-	if (!filter)
-		return ends;
-	ends.to_service = filter_has(filter->bits[0], local_hash(dest, dest_port, proto));
-	ends.from_backend = filter_has(filter->bits[1], ends.source_hash);
 	if (set->flags & SETTING_ALL_PORTS) {
-		ends.to_service |= filter_has(filter->bits[0], local_hash(dest, 0, proto));
-		ends.from_backend |= filter_has(filter->bits[1], local_hash(source, 0, proto));
+		source_sides |= sides_at(set, local_hash(source, 0, proto));
+		dest_sides |= sides_at(set, local_hash(dest, 0, proto));
 	}
-	return ends;
+	return (struct ends){
+		.to_service = dest_sides & FILTER_SERVICE,
+		.from_backend = source_sides & FILTER_BACKEND,
+		.source_hash = source_hash,
+	};
 }
 
 static __always_inline struct ends ends_of(const struct packet *p)

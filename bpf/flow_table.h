@@ -170,8 +170,7 @@ struct flow_timeouts {
 struct flow_hit {
 	__u64 word;
 	__u64 next_hop;
-	__u32 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
-	__u32 pad;
+	__u64 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
 };
 
 enum flow_lookup {
@@ -200,7 +199,7 @@ enum flow_event {
 
 flow_inline __u32 flow_state(__u64 word)
 {
-	return (word & FLOW_STATE_MASK) >> FLOW_STATE_SHIFT;
+	return (__u32)(word >> FLOW_STATE_SHIFT) & (FLOW_STATES_MAX - 1);
 }
 
 flow_inline __u16 flow_backend(__u64 word)
@@ -237,6 +236,12 @@ flow_inline __u64 flow_hash(const struct flow_key *key)
 	return hash ^ hash >> 32;
 }
 
+/* The slot of its primary bucket in which a flow is looked for first, and put if it is free: most are there. */
+flow_inline __u32 flow_preferred(__u64 hash)
+{
+	return hash >> 62;
+}
+
 flow_inline struct flow_slot *flow_slot_at(struct flow_bucket *primary, struct flow_bucket *secondary, __u32 slot)
 {
 	return slot < FLOW_SLOTS_PER_BUCKET ? &primary->slots[slot & 3] : &secondary->slots[slot & 3];
@@ -262,7 +267,7 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 		return FLOW_MISS;
 	__u64 next_hop = flow_load(&slot->next_hop);
 	__u64 after = flow_load(&slot->word);
-	int moving = ((before ^ after) & FLOW_GENERATION_MASK) || flow_state(before) == FLOW_BUSY;
+	int moving = (before ^ after) >> FLOW_GENERATION_SHIFT || flow_state(before) == FLOW_BUSY;
 
 	if (moving && FLOW_TABLE_FAULT != 2) /* 2: readers trust what they see */
 		return FLOW_MOVING;
@@ -271,6 +276,17 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 	hit->word = before;
 	hit->next_hop = next_hop;
 	return FLOW_HIT;
+}
+
+/* A look at that slot alone. Who does not find a flow there has to look everywhere. */
+flow_inline enum flow_lookup flow_glance(struct flow_bucket *primary, __u64 hash, const struct flow_key *key,
+					 struct flow_hit *hit)
+{
+	__u32 slot = flow_preferred(hash);
+	enum flow_lookup found = flow_read(&primary->slots[slot], key, hit);
+
+	hit->slot = slot;
+	return found;
 }
 
 /*
@@ -315,22 +331,16 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 	return found;
 }
 
-/* A look at the secondary bucket of a key after one at its primary bucket, which found `first`. */
-flow_inline enum flow_lookup flow_look_further(enum flow_lookup first, struct flow_bucket *secondary,
-					       const struct flow_key *key, struct flow_hit *hit)
-{
-	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
-
-	return second == FLOW_MISS ? first : second;
-}
-
 /* One look at both buckets of a key, the primary one first: a flow that is moving is then never missed. */
 flow_inline enum flow_lookup flow_look(struct flow_bucket *primary, struct flow_bucket *secondary,
 				       const struct flow_key *key, struct flow_hit *hit)
 {
 	enum flow_lookup first = flow_probe(primary, 0, key, hit);
 
-	return first == FLOW_HIT ? FLOW_HIT : flow_look_further(first, secondary, key, hit);
+	if (first == FLOW_HIT)
+		return FLOW_HIT;
+	enum flow_lookup second = flow_probe(secondary, FLOW_SLOTS_PER_BUCKET, key, hit);
+	return second == FLOW_MISS ? first : second;
 }
 
 /* A search for a flow that moves. */
@@ -435,31 +445,35 @@ struct flow_scan {
 	__u32 occupied; /* half-open and live flows */
 };
 
-/* Branch-free as well; `first` is the number of the bucket's first slot, 0 or 4. */
-flow_inline struct flow_scan flow_scan_bucket(struct flow_bucket *bucket, __u32 first, const struct flow_clock *now,
-					      const struct flow_timeouts *timeouts)
+/* Branch-free as well; `first` is the number of the bucket's first slot, 0 or 4. Of equal victims the nearest to the preferred
+ * slot is the best. */
+flow_inline struct flow_scan flow_scan_bucket(struct flow_bucket *bucket, __u32 first, __u32 preferred,
+					      const struct flow_clock *now, const struct flow_timeouts *timeouts)
 {
 	__u64 best = ~0u, occupied = 0;
 
 #pragma GCC unroll 4
 	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++) {
 		__u64 score = flow_score(flow_load(&bucket->slots[i].word), now, timeouts);
-		__u64 candidate = score << 3 | (first + i);
+		__u64 candidate = score << 3 | ((first + i) ^ preferred);
 		best = flow_choose(flow_is_negative(candidate - best), candidate, best);
 		occupied += flow_is_negative(FLOW_SCORE_OCCUPIED - 1 - score);
 	}
+	best ^= preferred;
+	flow_opaque(best); /* or clang would mask it before: 6.1 knows no bounds of an exclusive or */
 	return (struct flow_scan){.best = best, .occupied = occupied};
 }
 
 /* The best victim as score << 3 | slot. Between equally occupied buckets the better victim decides. */
-flow_inline __u32 flow_victim(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_clock *now,
-			      const struct flow_timeouts *timeouts)
+flow_inline __u32 flow_victim(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			      const struct flow_clock *now, const struct flow_timeouts *timeouts)
 {
-	struct flow_scan here = flow_scan_bucket(primary, 0, now, timeouts);
+	__u32 preferred = flow_preferred(flow_hash(key));
+	struct flow_scan here = flow_scan_bucket(primary, 0, preferred, now, timeouts);
 
 	if (here.occupied < FLOW_PRIMARY_PREFERRED)
 		return here.best;
-	struct flow_scan there = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, now, timeouts);
+	struct flow_scan there = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, preferred, now, timeouts);
 	if (here.occupied != there.occupied)
 		return here.occupied < there.occupied ? here.best : there.best;
 	return here.best <= there.best ? here.best : there.best;
@@ -534,7 +548,7 @@ flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_
 			return FLOW_KEPT;
 	} else {
 		/* if our key is in a slot that changes, it leaves, and nobody else can insert it under our lock */
-		__u32 victim = flow_victim(primary, secondary, now, timeouts);
+		__u32 victim = flow_victim(primary, secondary, key, now, timeouts);
 		if (victim >> 3 >= FLOW_SCORE_LIVE)
 			return FLOW_FULL;
 		hit->slot = victim & (FLOW_CANDIDATES - 1);
@@ -597,7 +611,8 @@ flow_inline enum flow_claim flow_move(struct flow_slot *slot, struct flow_bucket
 				      const struct flow_hit *resident, const struct flow_clock *now,
 				      const struct flow_timeouts *timeouts, struct flow_hit *hit)
 {
-	__u32 victim = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, now, timeouts).best;
+	__u32 preferred = flow_preferred(flow_hash(key));
+	__u32 victim = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, preferred, now, timeouts).best;
 	struct flow_slot *target = &secondary->slots[victim & (FLOW_SLOTS_PER_BUCKET - 1)];
 	struct flow_hit copy = {.slot = victim & (FLOW_CANDIDATES - 1)};
 

@@ -5,11 +5,10 @@
 
 #include "forward_nat.h"
 
-static __always_inline enum verdict direct_to_backend(struct packet *p, __u64 next_hop, const struct nic *out)
+static __always_inline void direct_to_backend(struct packet *p, const struct nic *out)
 {
-	take_hop(p->ip);
-	rewrite_ethernet(p->eth, next_hop, out);
-	return V_UNDECIDED;
+	take_hop(p->ip, 0);
+	rewrite_ethernet(p->eth, p->next_hop, out);
 }
 
 #endif

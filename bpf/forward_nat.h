@@ -35,28 +35,35 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, __u64 next_hop,
 {
 	__u64 source = word_at(out->mac);
 
-	*(__u64 *)eth = (next_hop & NEXT_HOP_MAC_MASK) | source << 48;
+	*(__u64 *)eth = next_hop_mac(next_hop) | source << 48;
 	*(__u32 *)((void *)eth + sizeof(__u64)) = source >> 16;
 }
 
-/* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. */
-static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, struct nic **out)
+/* Why a packet of so many bytes does not leave by a next hop and its NIC. */
+static __always_inline enum verdict why_no_way(struct packet *p, __u64 next_hop, const struct nic *out, __u32 added)
+{
+	if (hops_left(p->ip) <= 1)
+		return V_DROP_TTL;
+	if (!next_hop_mac(next_hop))
+		return V_DROP_NO_NEIGHBOUR;
+	if (!out->ifindex)
+		return V_DROP_NO_NIC;
+	if (p->vlan && next_hop_nic(next_hop) != p->nic)
+		return V_DROP_VLAN;
+	p->mtu = out->mtu - added;
+	return V_DROP_TOO_BIG;
+}
+
+/* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. Nothing fits through
+ * a NIC that is not there. */
+static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, const struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
-	if (hops_left(p->ip) <= 1)
-		return V_DROP_TTL;
-	if (!(next_hop & NEXT_HOP_MAC_MASK))
-		return V_DROP_NO_NEIGHBOUR;
-	*out = bpf_map_lookup_elem(&nics, &index);
-	if (!*out || !(*out)->ifindex)
-		return V_DROP_NO_NIC;
-	if (p->vlan && index != p->nic)
-		return V_DROP_VLAN;
-	if (packet_bytes(p->ip) + added > (*out)->mtu) {
-		p->mtu = (*out)->mtu - added;
-		return V_DROP_TOO_BIG;
-	}
+	*out = nic_at(p->set, index);
+	if (hops_left(p->ip) <= 1 || !next_hop_mac(next_hop) || packet_bytes(p->ip) + added > (*out)->mtu ||
+	    (p->vlan && index != p->nic))
+		return why_no_way(p, next_hop, *out, added);
 	p->next_hop = next_hop;
 	p->action = index == p->nic ? XDP_TX : bpf_redirect_map(&nic_ports, index, XDP_DROP);
 	return p->action == XDP_DROP ? V_DROP_NO_NIC : V_UNDECIDED;
@@ -76,30 +83,42 @@ static __always_inline void rewrite_l4(struct packet *p, __be16 *at, __be16 port
 	*at = port;
 }
 
-static __always_inline enum verdict nat_to_backend(struct packet *p, const struct backend *backend, const struct nic *out)
+static __always_inline void rewrite_source(ip_header *ip, const struct address *addr, __u32 change)
+{
+	*source_of(ip) = *addr;
+	take_hop(ip, change);
+}
+
+static __always_inline void rewrite_dest(ip_header *ip, const struct address *addr, __u32 change)
+{
+	*dest_of(ip) = *addr;
+	take_hop(ip, change);
+}
+
+static __always_inline void nat_to_backend(struct packet *p, const struct backend *backend, const struct nic *out)
 {
 	const struct address *addr = address_in(backend->addr);
+	__u32 change = address_change(dest_of(p->ip), addr);
 
 	if (p->ports)
-		rewrite_l4(p, &p->ports->dest, backend_port(backend, p->ports->dest),
-			   address_change(dest_of(p->ip), addr));
-	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, backend->next_hop, out);
-	return V_UNDECIDED;
+		rewrite_l4(p, &p->ports->dest, backend_port(backend, p->ports->dest), change);
+	rewrite_dest(p->ip, addr, change);
+	rewrite_ethernet(p->eth, p->next_hop, out);
 }
 
 static __always_inline enum verdict nat_to_client(struct packet *p, const struct address *addr, __be16 port,
 						  __u64 next_hop)
 {
-	struct nic *out;
+	const struct nic *out;
 	enum verdict verdict = find_way_out(p, next_hop, 0, &out);
 
 	if (verdict)
 		return verdict;
+	__u32 change = address_change(source_of(p->ip), addr);
 	if (p->ports)
-		rewrite_l4(p, &p->ports->source, port, address_change(source_of(p->ip), addr));
-	rewrite_source(p->ip, addr);
-	rewrite_ethernet(p->eth, next_hop, out);
+		rewrite_l4(p, &p->ports->source, port, change);
+	rewrite_source(p->ip, addr, change);
+	rewrite_ethernet(p->eth, p->next_hop, out);
 	return V_UNDECIDED;
 }
 

@@ -301,19 +301,17 @@ static __always_inline int put_outer(struct xdp_md *ctx, __u32 ip_at, const stru
 /* Puts a packet, whose IP header is at an offset of the frame, into the tunnel to a backend; enum verdict. */
 __noinline int encapsulate(struct xdp_md *ctx, __u32 id, __u32 ip_at, __u32 entropy)
 {
+	struct settings *set = get_settings();
 	struct backend *backend = get_backend(id);
 	void *frame = (void *)(long)ctx->data;
 	ip_header *ip = frame + (ip_at & OFFSET_MASK);
 
-	if (!backend || ip_at < sizeof(struct ethhdr) || ip_at > IP_AT_MAX ||
+	if (!set || !backend || ip_at < sizeof(struct ethhdr) || ip_at > IP_AT_MAX ||
 	    frame + IP_AT_MAX > (void *)(long)ctx->data_end || (void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return V_DROP_LAYOUT;
-	__u32 index = next_hop_nic(backend->next_hop);
-	struct nic *out = bpf_map_lookup_elem(&nics, &index);
-	if (!out)
-		return V_DROP_NO_NIC;
+	const struct nic *out = nic_at(set, next_hop_nic(backend->next_hop));
 	__be32 tags[] = {*(__be32 *)(frame + TAG_AT), *(__be32 *)(frame + TAG_AT + TAG_BYTES)};
-	take_hop(ip);
+	take_hop(ip, 0);
 	struct cargo cargo = {
 		.bytes = shim_bytes(backend) + packet_bytes(ip),
 		.entropy = entropy,
@@ -337,13 +335,24 @@ __noinline int encapsulate(struct xdp_md *ctx, __u32 id, __u32 ip_at, __u32 entr
 	return put_outer(ctx, ip_at, backend, &cargo) ? V_UNDECIDED : V_DROP_TOO_BIG;
 }
 
-/* The packet as its sender wrote it, by whatever method but NAT; no pointer into the packet is good afterwards. */
+/* The packet as its sender wrote it, by whatever method but NAT; no pointer into the packet is good afterwards. Traffic is
+ * counted as it came in, without the headers of a tunnel. */
 static __always_inline enum verdict carry_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
-						     const struct flow_key *key, const struct nic *out)
+						     const struct flow_key *key)
 {
+	__u64 bytes = frame_bytes(p);
+	const struct nic *out;
+	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
+
+	if (verdict)
+		return verdict;
 	if (backend->method == METHOD_DR)
-		return direct_to_backend(p, backend->next_hop, out);
-	return encapsulate(ctx, p->backend, (void *)p->ip - (void *)p->eth, flow_hash(key));
+		direct_to_backend(p, out);
+	else
+		verdict = encapsulate(ctx, p->backend, (void *)p->ip - (void *)p->eth, flow_hash(key));
+	if (!verdict)
+		count_in(p->set, p->backend, bytes);
+	return verdict;
 }
 
 #endif

@@ -65,7 +65,7 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 		.port = error->ports->dest,
 		.bucket = endpoint_bucket_of(ends->source_hash),
 	};
-	struct nic *out;
+	const struct nic *out;
 
 	enum verdict verdict = find_serving_reply(p, &reply);
 	if (verdict)
@@ -75,25 +75,26 @@ static __always_inline enum verdict icmp_to_client(struct xdp_md *ctx, struct pa
 	if (verdict)
 		return verdict;
 	const struct address *service = key_service(&reply.key);
+	__u32 change = address_change(source_of(p->ip), service);
 	rewrite_error(error, dest_of(error->ip), service, &error->ports->dest, key_service_port(&reply.key),
-		      icmp_address_change(source_of(p->ip), service));
-	rewrite_source(p->ip, service);
-	rewrite_ethernet(p->eth, next_hop, out);
-	count_out(p->set, p->backend, frame_bytes(ctx, p));
+		      icmp_change(change));
+	rewrite_source(p->ip, service, change);
+	rewrite_ethernet(p->eth, p->next_hop, out);
+	count_out(p->set, p->backend, frame_bytes(p));
 	return V_REPLY_ICMP;
 }
 
 /* About a reply, with the backend's address and port in the place of the service's. */
-static __always_inline enum verdict nat_error_to_backend(struct packet *p, struct icmp_error *error,
-							 const struct backend *backend, const struct nic *out)
+static __always_inline void nat_error_to_backend(struct packet *p, struct icmp_error *error,
+						 const struct backend *backend, const struct nic *out)
 {
 	const struct address *addr = address_in(backend->addr);
+	__u32 change = address_change(dest_of(p->ip), addr);
 
 	rewrite_error(error, source_of(error->ip), addr, &error->ports->source,
-		      backend_port(backend, error->ports->source), icmp_address_change(dest_of(p->ip), addr));
-	rewrite_dest(p->ip, addr);
-	rewrite_ethernet(p->eth, backend->next_hop, out);
-	return V_UNDECIDED;
+		      backend_port(backend, error->ports->source), icmp_change(change));
+	rewrite_dest(p->ip, addr, change);
+	rewrite_ethernet(p->eth, p->next_hop, out);
 }
 
 /* About a reply: from behind the client's side to the backend, from whoever sent it. */
@@ -102,7 +103,7 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	struct flow_key key = flow_key_of(dest_of(error->ip), error->ports->dest, source_of(error->ip),
 					  error->ports->source, error->proto);
 	struct flow_hit hit = {};
-	struct nic *out;
+	const struct nic *out;
 
 	if (find_flow(&key, &hit) != FLOW_HIT)
 		return V_PASS_ICMP;
@@ -113,17 +114,13 @@ static __always_inline enum verdict icmp_to_backend(struct xdp_md *ctx, struct p
 	struct address sender = *source_of(p->ip);
 	if (is_blocked(&sender))
 		return V_DROP_BLOCKED;
-	verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
+	if (backend->method != METHOD_NAT)
+		return carry_to_backend(ctx, p, backend, &key) ?: V_FORWARD_ICMP;
+	verdict = find_way_out(p, backend->next_hop, 0, &out);
 	if (verdict)
 		return verdict;
-	__u64 bytes = frame_bytes(ctx, p);
-	if (backend->method == METHOD_NAT)
-		verdict = nat_error_to_backend(p, error, backend, out);
-	else
-		verdict = carry_to_backend(ctx, p, backend, &key, out);
-	if (verdict)
-		return verdict;
-	count_in(p->set, p->backend, bytes);
+	nat_error_to_backend(p, error, backend, out);
+	count_in(p->set, p->backend, frame_bytes(p));
 	return V_FORWARD_ICMP;
 }
 

@@ -3,7 +3,6 @@
 #ifndef SLUICE_IPV4_H
 #define SLUICE_IPV4_H
 
-#include "csum.h"
 #include "packet.h"
 
 #define IP_ETHERTYPE ETH_P_IP
@@ -80,26 +79,14 @@ static __always_inline int take_fragment(struct xdp_md *ctx __attribute__((unuse
 	return 1;
 }
 
-/* What a changed address adds to a checksum; of the transport's pseudo header as of others. */
-static __always_inline __u32 address_change(const struct address *old, const struct address *new)
-{
-	return csum_change32(old->words[0], new->words[0]);
-}
+#define HOP_CHANGE 0xfffe /* what one hop less adds to the checksum */
 
-/* One hop less, and an address changed. The time to live, not 0, is the lower byte of a word that is written as it was
- * read: a read that spans a narrower write waits until that is done, for some 4 ns. */
-static __always_inline void rewrite_ip(struct iphdr *ip, __u32 change)
+/* One hop less, and so much else that changes the checksum. The time to live, not 0, is the lower byte of a word that is
+ * written as it was read: a read that spans a narrower write waits until that is done, for some 4 ns. */
+static __always_inline void take_hop(ip_header *ip, __u32 change)
 {
-	__u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
-	__u16 before = *ttl_and_protocol;
-
-	*ttl_and_protocol = before - 1;
-	ip->check = csum_apply(ip->check, change + csum_change16(before, before - 1));
-}
-
-static __always_inline void take_hop(ip_header *ip)
-{
-	rewrite_ip(ip, 0);
+	--*(__u16 *)&ip->ttl;
+	ip->check = csum_apply(ip->check, change + HOP_CHANGE);
 }
 
 /* DSCP and ECN; RFC 6040 (normal mode) copies both to a tunnel's outer header. */
@@ -112,22 +99,6 @@ static __always_inline __u8 traffic_class_of(const ip_header *ip)
 static __always_inline __be16 fragment_policy_of(const ip_header *ip)
 {
 	return ip->frag_off & bpf_htons(IP_DONT_FRAGMENT);
-}
-
-static __always_inline void rewrite_source(ip_header *ip, const struct address *addr)
-{
-	__u32 change = address_change(source_of(ip), addr);
-
-	ip->saddr = addr->words[0];
-	rewrite_ip(ip, change);
-}
-
-static __always_inline void rewrite_dest(ip_header *ip, const struct address *addr)
-{
-	__u32 change = address_change(dest_of(ip), addr);
-
-	ip->daddr = addr->words[0];
-	rewrite_ip(ip, change);
 }
 
 /* What an error says: type and code, and the MTU of one about it. */
@@ -228,9 +199,8 @@ static __always_inline __u32 rewrite_quoted(ip_header *ip, struct address *at, c
 	return 0;
 }
 
-/* What a changed address of the packet itself adds to its ICMP checksum, which covers no pseudo header. */
-static __always_inline __u32 icmp_address_change(const struct address *old __attribute__((unused)),
-						 const struct address *new __attribute__((unused)))
+/* What of a change of the packet's own address its ICMP checksum sees: nothing, for it covers no pseudo header. */
+static __always_inline __u32 icmp_change(__u32 change __attribute__((unused)))
 {
 	return 0;
 }

@@ -3,7 +3,6 @@
 #ifndef SLUICE_IPV6_H
 #define SLUICE_IPV6_H
 
-#include "csum.h"
 #include "packet.h"
 
 #define IP_ETHERTYPE ETH_P_IPV6
@@ -155,18 +154,7 @@ static __always_inline int take_fragment(struct xdp_md *ctx, struct cursor *curs
 	return 1;
 }
 
-/* What a changed address adds to a checksum; of the transport's pseudo header as of others. */
-static __always_inline __u32 address_change(const struct address *old, const struct address *new)
-{
-	__u32 change = 0;
-
-#pragma unroll
-	for (int i = 0; i < ADDRESS_WORDS; i++)
-		change += csum_change32(old->words[i], new->words[i]);
-	return change;
-}
-
-static __always_inline void take_hop(ip_header *ip)
+static __always_inline void take_hop(ip_header *ip, __u32 change __attribute__((unused)))
 {
 	ip->hop_limit--;
 }
@@ -181,18 +169,6 @@ static __always_inline __u8 traffic_class_of(const ip_header *ip)
 static __always_inline __be16 fragment_policy_of(const ip_header *ip __attribute__((unused)))
 {
 	return 0;
-}
-
-static __always_inline void rewrite_source(ip_header *ip, const struct address *addr)
-{
-	ip->source = *addr;
-	take_hop(ip);
-}
-
-static __always_inline void rewrite_dest(ip_header *ip, const struct address *addr)
-{
-	ip->dest = *addr;
-	take_hop(ip);
 }
 
 /* What an error says: type and code, and the MTU of one about it. */
@@ -284,10 +260,10 @@ static __always_inline __u32 rewrite_quoted(ip_header *ip __attribute__((unused)
 	return change;
 }
 
-/* What a changed address of the packet itself adds to its ICMP checksum, which covers a pseudo header (RFC 4443, 2.3). */
-static __always_inline __u32 icmp_address_change(const struct address *old, const struct address *new)
+/* What of a change of the packet's own address its ICMP checksum sees: it covers a pseudo header (RFC 4443, 2.3). */
+static __always_inline __u32 icmp_change(__u32 change)
 {
-	return address_change(old, new);
+	return change;
 }
 
 #endif

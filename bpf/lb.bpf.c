@@ -25,6 +25,13 @@ static __always_inline int leave(const struct packet *p, enum verdict verdict)
 	return xdp_action(verdict, p->action);
 }
 
+/* The same of a packet that is a backend's or a client's in a flow that lives, as nearly all are. */
+static __always_inline int leave_forwarded(const struct packet *p, enum verdict verdict)
+{
+	count_verdict(p->set, p->service, verdict);
+	return p->action;
+}
+
 /* Backend to client. */
 static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
@@ -33,15 +40,15 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 
 	if (verdict)
 		return verdict;
-	__u32 now = flow_now(p->set).coarse;
-	__u32 number = p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0;
-	if (!track_flow(&reply.key, &reply.hit, packet_events(p) | FLOW_FROM_SERVER, number, now))
+	__u32 events = packet_events(p) | FLOW_FROM_SERVER;
+	if (changes_flow(reply.hit.word, events, flow_now(p->set).coarse) &&
+	    !update_flow(&reply.key, &reply.hit, events, p->tcp ? (__u16)bpf_ntohl(p->tcp->seq) : 0))
 		return V_PASS_BACKEND_NO_FLOW;
 	__u64 next_hop = client_next_hop(ctx, &reply.key, &reply.hit, p->service, p->set);
 	verdict = nat_to_client(p, key_service(&reply.key), key_service_port(&reply.key), next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, p->backend, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(p));
 	return V_REPLY;
 }
 
@@ -50,31 +57,30 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct packet *p)
 {
 	struct ends ends = ends_of(p);
-	enum verdict verdict = ends.from_backend ? reply_to_client(ctx, p, &ends) : V_PASS_NOT_OURS;
+	enum verdict verdict = V_PASS_NOT_OURS;
 
-	if (!ends.to_service || (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW))
-		return verdict;
-	return V_UNDECIDED;
+	if (ends.from_backend) {
+		verdict = reply_to_client(ctx, p, &ends);
+		if (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW)
+			return verdict;
+	}
+	return ends.to_service ? V_UNDECIDED : verdict;
 }
 
-/* Client to backend, which is the one that the packet names. Traffic is counted as it came in, without the headers of a
- * tunnel. */
+/* Client to backend, which is the one that the packet names. */
 static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct packet *p, const struct backend *backend,
 						    const struct flow_key *key)
 {
-	__u64 bytes = frame_bytes(ctx, p);
-	struct nic *out;
-	enum verdict verdict = find_way_out(p, backend->next_hop, added_bytes(backend), &out);
+	const struct nic *out;
 
+	if (backend->method != METHOD_NAT)
+		return carry_to_backend(ctx, p, backend, key);
+	enum verdict verdict = find_way_out(p, backend->next_hop, 0, &out);
 	if (verdict)
 		return verdict;
-	if (backend->method == METHOD_NAT)
-		verdict = nat_to_backend(p, backend, out);
-	else
-		verdict = carry_to_backend(ctx, p, backend, key, out);
-	if (!verdict)
-		count_in(p->set, p->backend, bytes);
-	return verdict;
+	nat_to_backend(p, backend, out);
+	count_in(p->set, p->backend, frame_bytes(p));
+	return V_UNDECIDED;
 }
 
 static __always_inline struct flow_key key_of_client(const struct packet *p)
@@ -102,24 +108,23 @@ static __always_inline enum verdict refuse_blocked(struct packet *p, const struc
 static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struct packet *p)
 {
 	struct flow_key key = key_of_client(p);
-	struct flow_hit hit = {};
+	struct flow_hit hit;
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
 	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
 		return refuse_blocked(p, &key);
-	int cleared = !(p->set->flags & SETTING_BLOCKED) || is_cleared(hit.word, now, p->set);
-	enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
-	if (verdict)
-		return verdict;
-	if (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS)
-		return V_UNDECIDED;
+	int cleared = is_cleared(hit.word, now, p->set);
+	int settled = cleared && !changes_flow(hit.word, events, now);
+	if (!settled) {
+		enum verdict verdict = cleared ? V_UNDECIDED : refuse_blocked(p, &key);
+		if (verdict || (FLOW_DEAD_STATES >> flow_state(hit.word) & 1 && events & FLOW_OPENS))
+			return verdict;
+	}
 	struct backend *backend;
 	if (serving_backend(p, flow_backend(hit.word), &backend))
 		return V_UNDECIDED;
-	__u64 tracked = cleared ? track_flow(&key, &hit, events, acknowledged(p), now)
-				: update_flow(&key, &hit, events, acknowledged(p));
-	if (!tracked)
+	if (!settled && !update_flow(&key, &hit, events, acknowledged(p)))
 		return V_UNDECIDED;
 	return send_to_backend(ctx, p, backend, &key) ?: V_FORWARD;
 }
@@ -189,21 +194,32 @@ static __always_inline int leave_or_continue(struct xdp_md *ctx, const struct pa
 	}
 }
 
-/* What nearly all packets take: of a frame that is not plain, nothing but its family is looked at here. */
+/* What nearly all packets take. Of a frame that is not plain, nothing but its family is looked at here; and what comes to another
+ * end than nearly all do, comes to it in lb_unusual, which begins anew: so nothing has to be remembered on the way but the way. */
 SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
 
 	if (!p.set) /* cannot be: the map has one entry */
 		return XDP_PASS;
-	if (take_plain(ctx, &p))
-		return leave_or_continue(ctx, &p, balance(ctx, &p));
-	if (FAMILY == 4 && is_ipv6(ctx))
+	if (take_plain(ctx, &p)) {
+		switch ((int)balance(ctx, &p)) {
+		case V_FORWARD:
+			return leave_forwarded(&p, V_FORWARD);
+		case V_REPLY:
+			return leave_forwarded(&p, V_REPLY);
+		case V_UNDECIDED:
+			return continue_as(ctx, &p, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
+		case V_PASS_NOT_OURS:
+			return leave_unless_virtual(ctx, &p, V_PASS_NOT_OURS);
+		}
+	} else if (FAMILY == 4 && is_ipv6(ctx)) {
 		return continue_as(ctx, &p, PROGRAM_IPV6);
+	}
 	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
 }
 
-/* The same for frames that are not plain. */
+/* The same for all frames and all ends. */
 SEC("xdp.frags") int lb_unusual(struct xdp_md *ctx)
 {
 	struct packet p = {.set = get_settings()};
@@ -374,7 +390,7 @@ SEC("xdp.frags") int lb_virtual(struct xdp_md *ctx)
 	return verdict ? leave(&p, verdict) : continue_as(ctx, &p, PROGRAM_VIRTUAL6);
 }
 
-static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct packet *p, const struct fragment_way *way)
+static __always_inline enum verdict follow_to_client(struct packet *p, const struct fragment_way *way)
 {
 	const struct service *service = get_service(p->service);
 
@@ -383,7 +399,7 @@ static __always_inline enum verdict follow_to_client(struct xdp_md *ctx, struct 
 	enum verdict verdict = nat_to_client(p, address_in(service->addr), 0, way->next_hop);
 	if (verdict)
 		return verdict;
-	count_out(p->set, p->backend, frame_bytes(ctx, p));
+	count_out(p->set, p->backend, frame_bytes(p));
 	return V_REPLY;
 }
 
@@ -405,7 +421,7 @@ static __always_inline enum verdict follow_first(struct xdp_md *ctx, struct pack
 	if (verdict)
 		return verdict;
 	if (way->verdict == V_REPLY)
-		return follow_to_client(ctx, p, way);
+		return follow_to_client(p, way);
 	if (is_blocked(key_client(key))) /* since the first one came */
 		return V_DROP_BLOCKED;
 	return send_to_backend(ctx, p, backend, key) ?: V_FORWARD;

@@ -61,7 +61,7 @@
 #define NIC_PROBES 4
 #define ROUTER_FAMILIES 2
 #define ROUTERS 256             /* VRIDs */
-#define FILTER_WORDS 256
+#define FILTER_PLACES 16384
 #define LEASES 4096 /* as many VRIDs as eight NICs have, of both families */
 #define VIRTUAL_ADDRESSES 16384
 #define COMPARED_BACKENDS 1024 /* that a scheduler looks at for one connection, at some 10 ns each */
@@ -72,6 +72,7 @@
 /* Sizes that TypeScript needs and that no map's own size tells. */
 enum limits {
 	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
+	LIMIT_FILTER_PLACES = FILTER_PLACES,
 	LIMIT_NIC_PROBES = NIC_PROBES,
 	LIMIT_ROUTERS = ROUTERS,
 	LIMIT_ENDPOINTS_PER_BUCKET = ENDPOINTS_PER_BUCKET,
@@ -266,22 +267,26 @@ struct endpoint_bucket {
 };
 
 /*
- * local_hash() of an address, port and protocol decides both a bit of the filter and the bucket of an endpoint:
+ * local_hash() of an address, port and protocol decides both a place in the filter and, scattered once more, the bucket of an
+ * endpoint:
  *
- *   filter word = hash >> 56, bit in the word = hash >> 50 & 63, endpoint bucket = hash >> 35 & (ENDPOINT_BUCKETS - 1)
+ *   place = hash >> 50, endpoint bucket = scattered >> 35 & (ENDPOINT_BUCKETS - 1)
  *
  * The port enters as the little-endian number of its bytes on the wire: 80 is 0x5000. Multiplication is modulo 2^64.
  */
 static __always_inline __u64 local_hash(const struct address *addr, __be16 port, __u8 proto)
 {
-	__u64 hash = (address_number(addr) ^ ((__u32)proto << 16 | port)) * 0x9e3779b97f4a7c15ull;
+	return (address_number(addr) ^ ((__u32)proto << 16 | port)) * 0x9e3779b97f4a7c15ull;
+}
 
+static __always_inline __u64 scattered(__u64 hash)
+{
 	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 }
 
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
-	return hash >> 35 & (ENDPOINT_BUCKETS - 1);
+	return scattered(hash) >> 35 & (ENDPOINT_BUCKETS - 1);
 }
 
 /*
@@ -289,20 +294,21 @@ static __always_inline __u32 endpoint_bucket_of(__u64 hash)
  *
  *   first place = hash >> 32, modulo the ring's length; stride = 1 + the low half of the hash, modulo the length - 1
  *
- * One more round than local_hash(), whose low half shows patterns of
+ * One more round than endpoints have, whose low half shows patterns of
  * neighbouring addresses. Without a secret, so that every balancer answers alike.
  */
 static __always_inline __u64 ring_hash(const struct address *addr, __be16 port)
 {
-	__u64 hash = local_hash(addr, port, 0);
+	__u64 hash = scattered(local_hash(addr, port, 0));
 
 	hash = (hash ^ hash >> 29) * 0x9e3779b97f4a7c15ull;
 	return hash ^ hash >> 32;
 }
 
-/* bits[0]: service addresses, bits[1]: backend addresses. A clear bit means "not ours", a set one "look". */
-struct local_filter {
-	__u64 bits[2][FILTER_WORDS];
+/* What a place of the filter says of addresses and ports: none of ours have it, or look. */
+enum filter_side {
+	FILTER_SERVICE = 1,
+	FILTER_BACKEND = 2,
 };
 
 /* One of our NICs. Slot = (ifindex + probe) % NICS, probe < 4; `nic_ports` has the same index. */
@@ -459,6 +465,8 @@ struct settings {
 	__u32 blocks_changed;   /* coarse tick of the last change of a block list */
 	__u32 pad;
 	struct flow_timeouts timeouts; /* half-open states in fine ticks, others in coarse ticks; that of enum entry_state, too */
+	__u8 filter[FILTER_PLACES]; /* enum filter_side */
+	struct nic nics[NICS];
 };
 
 /*
@@ -542,8 +550,6 @@ struct {
 
 /* configuration and health, written by the daemon */
 ARRAY(settings, 1, struct settings, 0);
-ARRAY(local_filter, 1, struct local_filter, 0);
-ARRAY(nics, NICS, struct nic, 0);
 ARRAY(router_roles, NICS, struct router_roles, 0);
 HASH(services_by_key, DEFAULT_SERVICES, struct service_key, __u32);
 ARRAY(services, DEFAULT_SERVICES, struct service, 0);
@@ -572,7 +578,7 @@ HASH(virtual_addresses, VIRTUAL_ADDRESSES, struct virtual_key, struct virtual_ad
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
 
-/* by local_hash() of its address, port and protocol: the service that was last looked up there, see service.h */
+/* by the scattered local_hash() of its address, port and protocol: the service that was last looked up there, see service.h */
 ARRAY(service_hints, SERVICE_HINTS, __u32, 0);
 
 /* persistence entries, see persistence_table.h */
@@ -619,6 +625,7 @@ const enum scheduler btf_anchor_scheduler __attribute__((used)) = SCHED_RR;
 const enum service_flag btf_anchor_service_flag __attribute__((used)) = SERVICE_HASH_PORT;
 const enum method btf_anchor_method __attribute__((used)) = METHOD_NAT;
 const enum tunnel_flag btf_anchor_tunnel_flag __attribute__((used)) = TUNNEL_CHECKSUM;
+const enum filter_side btf_anchor_filter_side __attribute__((used)) = FILTER_SERVICE;
 const enum setting_flag btf_anchor_setting_flag __attribute__((used)) = SETTING_ALL_PORTS;
 const enum virtual_flag btf_anchor_virtual_flag __attribute__((used)) = VIRTUAL_CLOSED;
 const enum flow_state btf_anchor_flow_state __attribute__((used)) = FLOW_EMPTY;

@@ -7,8 +7,6 @@
 #include "flows.h"
 #include "parse.h"
 
-#define NEXT_HOP_MAC_MASK ((1ull << NEXT_HOP_NIC_SHIFT) - 1)
-
 /* The MAC lies in the word as it lies in the frame: its first byte is the lowest. */
 static __always_inline __u64 next_hop_of(const __u8 *mac, __u32 nic, __u32 generation)
 {
@@ -16,6 +14,12 @@ static __always_inline __u64 next_hop_of(const __u8 *mac, __u32 nic, __u32 gener
 
 	return half[0] | (__u64)half[1] << 16 | (__u64)half[2] << 32 | (__u64)nic << NEXT_HOP_NIC_SHIFT |
 	       (__u64)generation << NEXT_HOP_GENERATION_SHIFT;
+}
+
+/* 0: it is not known. */
+static __always_inline __u64 next_hop_mac(__u64 next_hop)
+{
+	return next_hop << (64 - NEXT_HOP_NIC_SHIFT) >> (64 - NEXT_HOP_NIC_SHIFT);
 }
 
 static __always_inline __u32 next_hop_nic(__u64 next_hop)
@@ -27,7 +31,7 @@ static __always_inline __u32 next_hop_nic(__u64 next_hop)
  * The next hop towards a client by the kernel's routes and neighbours, or 0. The kernel has no neighbour entry for a
  * client whose packets it never sees, so 0 is nothing unusual.
  */
-static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct flow_key *key, __u32 generation)
+static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct flow_key *key, const struct settings *set)
 {
 	struct bpf_fib_lookup fib = {.family = IP_FIB_FAMILY, .ifindex = ctx->ingress_ifindex};
 
@@ -35,7 +39,7 @@ static __always_inline __u64 route_to_client(struct xdp_md *ctx, const struct fl
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return 0;
 	__u32 index;
-	return find_nic(fib.ifindex, &index) ? next_hop_of(fib.dmac, index, generation) : 0;
+	return find_nic(set, fib.ifindex, &index) ? next_hop_of(fib.dmac, index, set->route_generation) : 0;
 }
 
 /*
@@ -49,7 +53,7 @@ __noinline __u64 refresh_next_hop(struct xdp_md *ctx, const struct flow_key *key
 
 	if (!key || !hit || !set)
 		return 0;
-	__u64 next_hop = route_to_client(ctx, key, set->route_generation);
+	__u64 next_hop = route_to_client(ctx, key, set);
 	if (!next_hop) {
 		count_event(service, EVENT_ROUTE_UNKNOWN);
 		next_hop = hit->next_hop << 8 >> 8 | (__u64)set->route_generation << NEXT_HOP_GENERATION_SHIFT;

@@ -5,11 +5,11 @@ import type {Reconciler} from './reconcile.js';
 
 /** After the end of one comparison, which at 1,000 services of 10 backends takes some 0.1 s of CPU, the next begins. */
 const COMPARE_US = 10_000_000;
-/** The kernel sends no event when a link is detached; to ask for one takes microseconds. */
-const LINKS_US = 100_000;
+/** The kernel sends no event when a link is detached or a map changed; to ask for some takes half a millisecond. */
+const GLANCE_US = 100_000;
 
 export interface DriftSeams {
-	readonly reconciler: Pick<Reconciler, 'reattach' | 'repair'>;
+	readonly reconciler: Pick<Reconciler, 'glance' | 'reattach' | 'repair'>;
 	readonly clock: Clock;
 	readonly log: Log;
 }
@@ -24,6 +24,7 @@ export class DriftWatch {
 	constructor(seams: DriftSeams) {
 		this.#seams = seams;
 		this.#scheduleLinks();
+		this.#scheduleGlance(GLANCE_US);
 		this.#scheduleMaps();
 	}
 
@@ -38,7 +39,11 @@ export class DriftWatch {
 	}
 
 	#scheduleLinks(): void {
-		this.#after(LINKS_US, 'look at links', () => this.#lookAtLinks());
+		this.#after(GLANCE_US, 'look at links', () => this.#lookAtLinks());
+	}
+
+	#scheduleGlance(afterUs: number): void {
+		this.#after(afterUs, 'glance at maps', () => this.#glance());
 	}
 
 	#scheduleMaps(): void {
@@ -51,21 +56,39 @@ export class DriftWatch {
 
 	#lookAtLinks(): void {
 		const links = this.#seams.reconciler.reattach();
-		if (links > 0) this.#repaired('links', links);
+		if (links > 0) this.#count('links', links);
 		this.#scheduleLinks();
 	}
 
-	async #compare(): Promise<void> {
-		const {reconciler, log} = this.#seams;
+	/** What failed is not tried again ten times a second. */
+	#glance(): void {
 		try {
-			for (const [map, entries] of await reconciler.repair()) this.#repaired(map, entries);
+			this.#repaired(this.#seams.reconciler.glance());
+			this.#scheduleGlance(GLANCE_US);
 		} catch (error) {
-			if (!this.#stopped) log.error({error}, 'the maps could not be compared with what they should hold');
+			this.#failed(error);
+			this.#scheduleGlance(COMPARE_US);
+		}
+	}
+
+	async #compare(): Promise<void> {
+		try {
+			this.#repaired(await this.#seams.reconciler.repair());
+		} catch (error) {
+			this.#failed(error);
 		}
 		this.#scheduleMaps();
 	}
 
-	#repaired(map: string, entries: number): void {
+	#failed(error: unknown): void {
+		if (!this.#stopped) this.#seams.log.error({error}, 'the maps could not be compared with what they should hold');
+	}
+
+	#repaired(found: ReadonlyMap<string, number>): void {
+		for (const [map, entries] of found) this.#count(map, entries);
+	}
+
+	#count(map: string, entries: number): void {
 		this.#counts.set(map, (this.#counts.get(map) ?? 0) + entries);
 		this.#seams.log.warn({map, entries}, 'somebody else has changed what is ours: repaired');
 	}

@@ -9,7 +9,7 @@ import type {Log} from './log.js';
 import {macBytes} from './net/address.js';
 import {isVirtualMac} from './net/vrrp-mac.js';
 import {type Desired, desired} from './plan/desired.js';
-import {diff} from './plan/diff.js';
+import {diff, entriesIn} from './plan/diff.js';
 import type {NextHop} from './plan/key.js';
 import {assignSlots, type RouterInterface, rolesBehind} from './plan/nics.js';
 import {Sequences} from './plan/schedulers.js';
@@ -24,6 +24,8 @@ import {entriesOf, mapName, type Op} from './xdp/tables.js';
 const COALESCE_US = 0;
 /** After a refused change, and while removed backends wait for their last flow to end. */
 const AGAIN_US = 1_000_000;
+/** That one glance takes in, which is half a millisecond of CPU. */
+const GLANCE_ENTRIES = 100;
 
 export interface ReconcilerSeams {
 	readonly dataPlane: Pick<
@@ -32,13 +34,17 @@ export interface ReconcilerSeams {
 		| 'capacity'
 		| 'attach'
 		| 'attached'
+		| 'connect'
+		| 'isInherited'
 		| 'reattach'
 		| 'leaveDrivers'
 		| 'forgetGone'
 		| 'apply'
 		| 'countFlows'
+		| 'holds'
 		| 'readBack'
 		| 'restore'
+		| 'restorePins'
 	> & {
 		readonly settings: Pick<DataPlane['settings'], 'hz'>;
 	};
@@ -74,9 +80,12 @@ export class Reconciler {
 	#refused: ReadonlySet<number> = new Set();
 	/** How often a look, before `reattach`, has put the program back on a NIC. */
 	#reattached = 0;
+	/** What the next glance goes on with. */
+	#round: Iterator<Op, void>;
 
 	constructor(seams: ReconcilerSeams) {
 		this.#seams = seams;
+		this.#round = entriesIn(seams.dataPlane.tables);
 		this.#unsubscribe = seams.netlink.onEvent(event => {
 			if (event.kind === 'link' || event.kind === 'overrun') this.#relinkSoon(COALESCE_US);
 		});
@@ -92,8 +101,12 @@ export class Reconciler {
 		if (!config.globals.dynamicInterfaces) for (const name of due) this.#requireLink(name);
 		await this.#seams.nextHops.watch(config.services.flatMap(backendAddresses));
 		this.#config = config;
-		for (const link of this.interfaces()) this.#attachTo(link);
-		return this.#run(config);
+		const links = this.interfaces();
+		for (const link of links) if (!this.#seams.dataPlane.isInherited(link.ifindex)) this.#attachTo(link);
+		const problems = this.#run(config);
+		// Again, since to `#run` one that refuses is no reason to stop.
+		for (const link of links) this.#attachTo(link);
+		return problems;
 	}
 
 	/**
@@ -120,10 +133,46 @@ export class Reconciler {
 	 */
 	async repair(): Promise<ReadonlyMap<string, number>> {
 		const {dataPlane} = this.#seams;
-		const repaired = new Map(dataPlane.restore(this.#links));
+		const pins = dataPlane.restorePins();
+		const repaired = this.#restore();
+		if (pins > 0) repaired.set('pins', pins);
 		const actual = await dataPlane.readBack();
-		const ops = actual === null || this.#closed ? [] : diff(actual, dataPlane.tables);
-		dataPlane.apply(ops);
+		return this.#rewrite(actual === null || this.#closed ? [] : diff(actual, dataPlane.tables), repaired);
+	}
+
+	/**
+	 * The same at once for what every packet needs and for some of the entries that should be there: the next ones, so that
+	 * all of them come in turn, and few often.
+	 */
+	glance(): ReadonlyMap<string, number> {
+		const {dataPlane} = this.#seams;
+		const repaired = this.#restore();
+		return this.#rewrite(
+			[...this.#nextEntries()].filter(op => !dataPlane.holds(op)),
+			repaired,
+		);
+	}
+
+	*#nextEntries(): Generator<Op> {
+		for (let left = GLANCE_ENTRIES; left > 0; ) {
+			const op = this.#round.next().value;
+			if (op === undefined) {
+				this.#round = entriesIn(this.#seams.dataPlane.tables);
+				return;
+			}
+			left -= entriesOf(op);
+			yield op;
+		}
+	}
+
+	/** By map. */
+	#restore(): Map<string, number> {
+		return new Map(this.#seams.dataPlane.restore(this.#links));
+	}
+
+	/** Adds to what was repaired. */
+	#rewrite(ops: readonly Op[], repaired: Map<string, number>): ReadonlyMap<string, number> {
+		this.#seams.dataPlane.apply(ops);
 		for (const op of ops) {
 			const map = mapName(op);
 			repaired.set(map, (repaired.get(map) ?? 0) + entriesOf(op));
@@ -218,12 +267,17 @@ export class Reconciler {
 		});
 	}
 
+	/** The maps first, so that a program finds what it needs, which takes an earlier run's place. */
 	#run(config: Config): readonly string[] {
 		const {dataPlane, log} = this.#seams;
-		const nics = this.#attach();
+		const gone = dataPlane.forgetGone();
+		const wanted = this.interfaces();
+		const nics = this.#slots(wanted);
 		const {tables, problems, leaving} = this.#desired(config, nics, this.#seams.isUp, this.#sequences);
 		const ops = diff(dataPlane.tables, tables);
 		dataPlane.apply(ops);
+		dataPlane.connect();
+		this.#attach(wanted, gone);
 		if (ops.length > 0) log.debug({ops: ops.length}, 'maps changed');
 		this.#reportProblems(problems);
 		if (leaving.size > 0) this.request(AGAIN_US);
@@ -264,15 +318,11 @@ export class Reconciler {
 		});
 	}
 
-	/** Attaches the program to every NIC that needs it and takes it; returns the NICs by slot. */
-	#attach(): ReadonlyMap<number, Nic> {
-		const {dataPlane} = this.#seams;
-		const gone = dataPlane.forgetGone();
-		const wanted = this.interfaces();
+	/** Attaches the program to every NIC that needs it and takes it. `gone`: those that have lost it. */
+	#attach(wanted: readonly Link[], gone: ReadonlySet<number>): void {
 		this.#refused = new Set(wanted.filter(link => !this.#attachOne(link)).map(({ifindex}) => ifindex));
 		this.#reattached += wanted.filter(({ifindex}) => gone.has(ifindex) && !this.#refused.has(ifindex)).length;
 		this.#levelModes(wanted);
-		return this.#slots(wanted);
 	}
 
 	/** All drivers have the program, or none: what a driver redirects is lost on its way to a NIC that has no native XDP. */

@@ -6,7 +6,7 @@ import {Reconciler} from '../src/reconcile.js';
 
 import {BackendState, type FlowState, VirtualFlag} from '../src/xdp/layout.gen.js';
 import type {AttachMode} from '../src/xdp/pins.js';
-import {applyOp, emptyTables, type Op, type Service, type Tables} from '../src/xdp/tables.js';
+import {applyOp, emptyTables, mapName, type Op, type Service, type Tables} from '../src/xdp/tables.js';
 
 import {configOf, sound} from './conf/reading.js';
 import {FakeClock, milliseconds, seconds} from './fake/clock.js';
@@ -35,7 +35,21 @@ class FakeDataPlane {
 	looks = 0;
 	broken = false;
 
+	/** NICs that an earlier run's program is on, and what they found when this one took its place. */
+	readonly inherited = new Set<number>();
+	connected = false;
+	readonly foundServices: number[] = [];
+
+	connect(): void {
+		this.connected = this.tables.services.size > 0;
+	}
+
+	isInherited(ifindex: number): boolean {
+		return this.inherited.has(ifindex);
+	}
+
 	attach(ifindex: number, nic: string, wanted: AttachMode): AttachMode {
+		if (this.inherited.delete(ifindex)) this.foundServices.push(this.connected ? this.tables.services.size : 0);
 		if (this.refusing.has(nic)) throw new KernelError('attach program', nic, 'EBUSY');
 		const known = this.modes.get(ifindex);
 		const mode = known?.mode ?? (this.slow.has(nic) ? 'generic' : wanted);
@@ -74,8 +88,23 @@ class FakeDataPlane {
 		return this.found ?? this.tables;
 	}
 
+	/** Ops that were asked for, and those of them that a stranger has undone. */
+	readonly seen: Op[] = [];
+	readonly undone = new Set<string>();
+
+	holds(op: Op): boolean {
+		this.seen.push(op);
+		return !this.undone.delete(mapName(op));
+	}
+
 	restore(): ReadonlyMap<string, number> {
 		return this.restored;
+	}
+
+	pinsLost = 0;
+
+	restorePins(): number {
+		return this.pinsLost;
 	}
 
 	reattach(): number {
@@ -380,13 +409,57 @@ test('what somebody else has changed in the maps is put back, whatever the plan 
 	dataPlane.found.serviceKeys.clear();
 	dataPlane.found.services.set(7, [...wanted.services.values()][0] as Service);
 	dataPlane.found.turns.clear();
-	dataPlane.restored.set('pins', 1);
+	dataPlane.restored.set('settings', 1);
+	dataPlane.pinsLost = 2;
 	t.deepEqual(Object.fromEntries(await reconciler.repair()), {
-		pins: 1,
+		settings: 1,
+		pins: 2,
 		backends: 1,
 		services: 1,
 		services_by_key: 1,
 		turns: 1,
 	});
 	t.deepEqual(dataPlane.tables, wanted, 'ids stay, since flows name backends by them');
+});
+
+test('glances take in some entries at a time, all of them in turn, as they are by then', async t => {
+	const {dataPlane, reconciler} = await scene();
+	await reconciler.configure(CONFIG);
+	const {tables} = dataPlane;
+	const entries = () => dataPlane.seen.splice(0).length;
+	t.deepEqual([...reconciler.glance()], []);
+	const all = entries();
+	t.true(all > 5 && all < 100, `${all} entries`);
+
+	const [backend] = tables.backends.values();
+	if (backend === undefined) return t.fail();
+	for (let id = 1000; id < 1150; id++) tables.backends.set(id, backend);
+	reconciler.glance();
+	t.is(entries(), 100);
+	tables.backends.delete(1149);
+	tables.backends.set(2000, {...backend, weight: 7});
+	dataPlane.undone.add('backends');
+	t.deepEqual(Object.fromEntries(reconciler.glance()), {backends: 1});
+	t.true(dataPlane.seen.some(op => op.map === 'backends' && op.value?.weight === 7));
+	t.is(entries(), all + 150 - 100);
+	reconciler.glance();
+	t.is(dataPlane.seen[0]?.map, 'nics', 'and from the first again');
+});
+
+test('the program takes the place of an earlier one when the maps have what it needs, and elsewhere before they change', async t => {
+	const {dataPlane, reconciler} = await scene();
+	dataPlane.inherited.add(ETH0);
+	dataPlane.refusing.add('eth1');
+	await t.throwsAsync(reconciler.configure(CONFIG), {instanceOf: KernelError});
+	t.deepEqual([dataPlane.foundServices, dataPlane.tables.services.size], [[], 0]);
+	dataPlane.refusing.clear();
+	await reconciler.configure(CONFIG);
+	t.deepEqual(dataPlane.foundServices, [1]);
+});
+
+test('a NIC that refuses to change programs is told of by its error', async t => {
+	const {dataPlane, reconciler} = await scene();
+	dataPlane.inherited.add(ETH0);
+	dataPlane.refusing.add('eth0');
+	await t.throwsAsync(reconciler.configure(CONFIG), {instanceOf: KernelError, message: /eth0/});
 });

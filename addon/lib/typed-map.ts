@@ -40,6 +40,12 @@ export class BpfMap<K, V> {
 		return value === undefined ? undefined : this.#value.decode(viewOf(value));
 	}
 
+	/** Whether the entry is there and has this value, to the byte. */
+	has(key: K, value: V): boolean {
+		const found = this.raw.lookup(encoded(this.#key, key));
+		return found !== undefined && Buffer.compare(found, encoded(this.#value, value)) === 0;
+	}
+
 	set(key: K, value: V, flag: UpdateFlag = 'any'): void {
 		this.raw.update(encoded(this.#key, key), encoded(this.#value, value), flag);
 	}

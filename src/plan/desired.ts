@@ -9,6 +9,7 @@ import {
 	BackendState,
 	type Endpoint,
 	FailedBackend,
+	FilterSide,
 	Limits,
 	Method,
 	type Nic,
@@ -115,7 +116,7 @@ class Draft implements Desired {
 			...serviceTerms(service),
 		});
 		this.tables.serviceKeys.set(serviceKeyText(key), {key, id});
-		this.tables.filter.add(filterBit('service', localHash(key)));
+		this.tables.filter.add(filterBit(FilterSide.FILTER_SERVICE, localHash(key)));
 		this.#sequences.set(id, this.#sequence(id, service, this.#addBackends(service, id)));
 	}
 
@@ -199,7 +200,7 @@ class Draft implements Desired {
 		if (residents.length >= Limits.LIMIT_ENDPOINTS_PER_BUCKET) return false;
 		const endpoint: Endpoint = {addr, port, proto, serviceAddr: addressIn(at), servicePort: at.port, service};
 		endpoints.set(bucket, [...residents, endpoint]);
-		this.tables.filter.add(filterBit('backend', hash));
+		this.tables.filter.add(filterBit(FilterSide.FILTER_BACKEND, hash));
 		return true;
 	}
 
@@ -233,7 +234,7 @@ class Draft implements Desired {
 	#keepService(id: ServiceId, service: Service): void {
 		this.tables.services.set(id, {...service, turn: 0n});
 		if (this.#stateOfFailed(id) !== BackendState.BACKEND_KEPT) return;
-		this.tables.filter.add(filterBit('service', localHash({...service, addr: addressIn(service)})));
+		this.tables.filter.add(filterBit(FilterSide.FILTER_SERVICE, localHash({...service, addr: addressIn(service)})));
 	}
 
 	/** NAT's replies of an endpoint that serves several services are told apart by flow, so flows must stay unambiguous. */

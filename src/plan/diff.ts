@@ -1,6 +1,6 @@
 /** From what is to what should be: the map changes, in an order in which no packet sees a hole. Pure. */
 import {FAMILIES} from '../net/address.js';
-import type {Op, Tables} from '../xdp/tables.js';
+import {emptyTables, type Op, type Tables} from '../xdp/tables.js';
 import {isSame} from './same.js';
 
 /**
@@ -12,7 +12,12 @@ export function diff(actual: Tables, wanted: Tables): Op[] {
 	return [...additions(actual, wanted), ...removals(actual, wanted)];
 }
 
-function* additions(actual: Tables, wanted: Tables): Generator<Op> {
+/** The ops that would write all that tables have, in that order. What changes before it is its turn comes as it is then. */
+export function entriesIn(tables: Tables): Iterator<Op, void> {
+	return additions(emptyTables(), tables);
+}
+
+function* additions(actual: Tables, wanted: Tables): Generator<Op, void> {
 	for (const [index, value] of changed(actual.nics, wanted.nics)) yield {map: 'nics', index, value};
 	for (const [index, value] of changed(actual.routerRoles, wanted.routerRoles)) {
 		yield {map: 'routerRoles', index, value};

@@ -1,5 +1,6 @@
 /** The hash of local endpoints, exactly as bpf/maps.h defines it: the program and the plan must agree on every bit. */
-import {localFilter, maps} from '../xdp/layout.gen.js';
+import {type FilterSide, maps} from '../xdp/layout.gen.js';
+import {BITS_PER_PLACE} from '../xdp/tables.js';
 
 /** An address (4 or 16 bytes) and port, in host order, as the map layout has them. */
 export interface LocalEndpoint {
@@ -8,9 +9,6 @@ export interface LocalEndpoint {
 	readonly proto: number;
 }
 
-const WORD_BITS = 64;
-/** Of each side of the filter. */
-const FILTER_WORDS = localFilter.size / 8 / 2;
 const ENDPOINT_BUCKETS = BigInt(maps.endpoints.maxEntries);
 
 /** address_number() of bpf/address.h. */
@@ -25,26 +23,28 @@ function addressNumber(addr: Uint8Array): bigint {
 /** local_hash() of bpf/maps.h. */
 export function localHash({addr, port, proto}: LocalEndpoint): bigint {
 	const key = addressNumber(addr) ^ ((BigInt(proto) << 16n) | BigInt(swap16(port)));
-	const hash = BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
+	return BigInt.asUintN(64, key * 0x9e3779b97f4a7c15n);
+}
+
+function scattered(hash: bigint): bigint {
 	return BigInt.asUintN(64, (hash ^ (hash >> 32n)) * 0xd6e8feb86659fd93n);
 }
 
 /** ring_hash() of bpf/maps.h. */
 export function ringHash({addr, port}: Omit<LocalEndpoint, 'proto'>): bigint {
-	const hash = localHash({addr, port, proto: 0});
+	const hash = scattered(localHash({addr, port, proto: 0}));
 	const mixed = BigInt.asUintN(64, (hash ^ (hash >> 29n)) * 0x9e3779b97f4a7c15n);
 	return mixed ^ (mixed >> 32n);
 }
 
-/** Position of an endpoint's bit in the filter: bits of services come first, those of backends behind them. */
-export function filterBit(side: 'service' | 'backend', hash: bigint): number {
-	const word = Number(hash >> 56n) + (side === 'service' ? 0 : FILTER_WORDS);
-	return word * WORD_BITS + Number((hash >> 50n) & 63n);
+/** Position of an endpoint's bit in the filter. */
+export function filterBit(side: FilterSide, hash: bigint): number {
+	return Number(hash >> 50n) * BITS_PER_PLACE + Math.log2(side);
 }
 
 /** The bucket of the `endpoints` map that an endpoint belongs to. */
 export function endpointBucket(hash: bigint): number {
-	return Number((hash >> 35n) & (ENDPOINT_BUCKETS - 1n));
+	return Number((scattered(hash) >> 35n) & (ENDPOINT_BUCKETS - 1n));
 }
 
 /** The number that the same bytes are on a little-endian machine. */

@@ -262,17 +262,21 @@ export class InstanceRunner {
 		this.#trailers.configure(instance.authHmac, instance.unicast?.peers.length);
 		this.#defaultGroup = multicastGroup;
 		this.#links = inventory.links;
-		const before = this.#priority;
+		const before = this.#machineConfig;
 		this.#machineConfig = {...instance, grouped, priority: this.#tracking().priority};
-		if (this.#priority !== before) this.#reportPriority();
+		if (this.#priority !== before.priority) this.#reportPriority();
 		this.#holdings.removeUnwanted(this.#wanted());
 		this.#reattach(inventory.addresses);
-		this.dispatch({kind: 'reconfigured'});
+		this.dispatch({kind: 'reconfigured', before: this.#withWait(before)});
+	}
+
+	/** Who waits for the connections of the others does not preempt. */
+	#withWait(config: MachineConfig): MachineConfig {
+		return {...config, preempt: config.preempt && !this.#owner.waits()};
 	}
 
 	dispatch(event: MachineEvent): void {
-		const preempt = this.#machineConfig.preempt && !this.#owner.waits();
-		const {state, effects} = step(this.#state, event, {...this.#machineConfig, preempt});
+		const {state, effects} = step(this.#state, event, this.#withWait(this.#machineConfig));
 		this.#state = state;
 		for (const effect of effects) this.#perform(effect);
 		if (state.role !== 'master' && this.#rivals.ends()) this.#reportRivalGone();

@@ -20,7 +20,7 @@
 import type {Instance} from '../conf/model.js';
 
 export type Role = 'init' | 'backup' | 'master' | 'fault' | 'stopped';
-export type TimerName = 'master-down' | 'advert' | 'preempt-delay' | 'announce' | 'refresh' | 'linger';
+export type TimerName = 'master-down' | 'advert' | 'answer' | 'preempt-delay' | 'announce' | 'refresh' | 'linger';
 
 /** What of an instance's configuration decides its state; `priority` is the effective one, with what trackers add. */
 export interface MachineConfig
@@ -49,6 +49,8 @@ export interface MachineState {
 	readonly preemptDelay: 'idle' | 'running' | 'over';
 	/** Announcement rounds still owed when the `announce` timer expires, and what they answer. */
 	readonly owed: {readonly rounds: number; readonly because: 'became-master' | 'lower-priority'} | null;
+	/** Of a master: the `answer` timer runs, and whether somebody else has to hear from us when it expires. */
+	readonly answer: 'ready' | 'resting' | 'due';
 }
 
 /** Why nothing can be master here: the interface, or what the instance tracks. */
@@ -90,8 +92,8 @@ export type MachineEvent =
 	| {readonly kind: 'follow'; readonly role: 'master' | 'backup' | 'fault'; readonly hurried: boolean}
 	/** Another member of the group heard its master resign: ours must show itself within one interval. */
 	| {readonly kind: 'doubt-master'}
-	/** A changed configuration is in force. */
-	| {readonly kind: 'reconfigured'}
+	/** A configuration is in force, which may be another one than before. */
+	| {readonly kind: 'reconfigured'; readonly before: MachineConfig}
 	/** Leave mastership to another router. */
 	| {readonly kind: 'release'}
 	/** Compete for mastership again. */
@@ -136,8 +138,13 @@ const SECOND_US = 1_000_000;
 const LINGER_HEARD_US = 100_000;
 /** What a late timer of the successor's may take, beside its skew time. */
 const LINGER_MARGIN_US = 250_000;
+/** Between answers to other masters; no honest one advertises more often (RFC 9568 §5.2.7). */
+const ANSWER_REST_US = 10_000;
 /** The skew of a version 3 backup may be 40 s, and nobody waits that long for an end. */
 const LINGER_MAX_US = 10_000_000;
+
+/** What a backup's wait goes by. */
+const WAIT_TERMS = ['priority', 'version', 'advertUs', 'preempt', 'preemptDelayUs', 'grouped'] as const;
 
 export function initialState(config: MachineConfig): MachineState {
 	return {
@@ -151,6 +158,7 @@ export function initialState(config: MachineConfig): MachineState {
 		masterAdvertUs: config.advertUs,
 		preemptDelay: 'idle',
 		owed: null,
+		answer: 'ready',
 	};
 }
 
@@ -237,7 +245,7 @@ function inBackup(state: MachineState, event: MachineEvent, config: MachineConfi
 				us: state.masterAdvertUs + skewUs(config, state.masterAdvertUs),
 			});
 		case 'reconfigured':
-			return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
+			return backupReconfigured(state, event.before, config);
 		case 'release':
 			return backupReleased({...state, released: true}, config);
 		case 'reclaim':
@@ -280,6 +288,12 @@ function backupHearsMaster(state: MachineState, advert: AdvertEvent, config: Mac
 	if (advert.priority >= config.priority || state.released) return respectMaster(state, config);
 	if (!config.preempt) return waitForMaster(state, config);
 	return delayPreemption(state, config);
+}
+
+/** A reload that leaves VRRP as it was must not make a backup wait anew for a master that has resigned or is dead. */
+function backupReconfigured(state: MachineState, before: MachineConfig, config: MachineConfig): Step {
+	if (WAIT_TERMS.every(term => before[term] === config[term])) return stay(state);
+	return waitForMaster({...state, masterAdvertUs: config.advertUs}, config);
 }
 
 /** Who lingers may go soon. */
@@ -353,7 +367,7 @@ function inMaster(state: MachineState, event: MachineEvent, config: MachineConfi
 
 /** RFC 3768 §6.4.3. */
 function masterHears(state: MachineState, advert: AdvertEvent, config: MachineConfig): Step {
-	if (advert.priority === 0) return {state, effects: advertise(config)};
+	if (advert.priority === 0) return answer(state, config);
 	const outranked = advert.priority > config.priority || (advert.priority === config.priority && advert.higherAddress);
 	if (!outranked) return forceElection(state, config);
 	const learned = config.version === 3 ? {...state, masterAdvertUs: advert.advertUs} : state;
@@ -367,17 +381,25 @@ function masterHears(state: MachineState, advert: AdvertEvent, config: MachineCo
  * repetition is done, so that a stranger's flood of adverts is not multiplied by us.
  */
 function forceElection(state: MachineState, config: MachineConfig): Step {
-	const report: Effect = {kind: 'report-lower-priority'};
-	if (state.owed?.because === 'lower-priority') return {state, effects: [report, ...advertise(config)]};
+	const answered = answer(state, config);
+	const effects: Effect[] = [{kind: 'report-lower-priority'}, ...answered.effects];
+	if (state.owed?.because === 'lower-priority') return {state: answered.state, effects};
 	const {lowerPriorityRepeat: rounds, lowerPriorityDelayUs} = config.garp;
 	return {
-		state: {...state, owed: {rounds, because: 'lower-priority'}},
-		effects: [
-			report,
-			...advertise(config),
-			announce(rounds),
-			{kind: 'set-timer', timer: 'announce', us: lowerPriorityDelayUs},
-		],
+		state: {...answered.state, owed: {rounds, because: 'lower-priority'}},
+		effects: [...effects, announce(rounds), {kind: 'set-timer', timer: 'announce', us: lowerPriorityDelayUs}],
+	};
+}
+
+/**
+ * Lets another master hear us: at once, unless it just has. What has waited in the socket of a process that did not run, or
+ * what a stranger makes up, is answered once and not each.
+ */
+function answer(state: MachineState, config: MachineConfig): Step {
+	if (state.answer !== 'ready') return stay({...state, answer: 'due'});
+	return {
+		state: {...state, answer: 'resting'},
+		effects: [...advertise(config), {kind: 'set-timer', timer: 'answer', us: ANSWER_REST_US}],
 	};
 }
 
@@ -385,6 +407,8 @@ function masterWaited(state: MachineState, timer: TimerName, config: MachineConf
 	switch (timer) {
 		case 'advert':
 			return {state, effects: advertise(config)};
+		case 'answer':
+			return state.answer === 'due' ? answer({...state, answer: 'ready'}, config) : stay({...state, answer: 'ready'});
 		case 'announce':
 			return state.owed === null ? stay(state) : stay({...state, owed: null}, announce(state.owed.rounds));
 		case 'refresh':
@@ -496,7 +520,7 @@ function toBackup(state: MachineState, cause: Cause, config: MachineConfig, hurr
 	const leave: Effect[] = state.role === 'master' ? [{kind: 'send-advert', priority: config.priority}] : [];
 	const lingers = state.role === 'master' && !hurried;
 	return {
-		state: {...state, role: 'backup', hurried, served: false, lingers, preemptDelay: 'idle', owed: null},
+		state: {...state, role: 'backup', hurried, served: false, lingers, preemptDelay: 'idle', ...OWES_NOTHING},
 		effects: [
 			{kind: 'cancel-timers'},
 			...leave,
@@ -514,7 +538,7 @@ function toBackup(state: MachineState, cause: Cause, config: MachineConfig, hurr
 function release(state: MachineState, config: MachineConfig): Step {
 	const us = lingerUs(config);
 	return {
-		state: {...state, role: 'backup', lingers: true, released: true, owed: null},
+		state: {...state, role: 'backup', lingers: true, released: true, ...OWES_NOTHING},
 		effects: [
 			{kind: 'cancel-timers'},
 			RESIGN,
@@ -546,6 +570,9 @@ function toFault(state: MachineState, cause: Cause): Step {
 	};
 }
 
+/** What ends with mastership. */
+const OWES_NOTHING = {owed: null, answer: 'ready'} as const satisfies Partial<MachineState>;
+
 /** What a router that neither is master nor waits to be has left behind. */
 const AT_REST = {
 	ready: false,
@@ -553,7 +580,7 @@ const AT_REST = {
 	served: false,
 	lingers: false,
 	preemptDelay: 'idle',
-	owed: null,
+	...OWES_NOTHING,
 } as const satisfies Partial<MachineState>;
 
 function stopWithAddresses(

@@ -67,6 +67,11 @@ export class Attachments {
 		}
 	}
 
+	/** Whether a NIC carries the program of an earlier run. */
+	isInherited(ifindex: number): boolean {
+		return this.#inherited.has(ifindex);
+	}
+
 	/** How each NIC carries the program. */
 	modes(): ReadonlyMap<number, AttachMode> {
 		return new Map([...this.#current].map(([ifindex, {mode}]) => [ifindex, mode]));

@@ -3,28 +3,15 @@
  * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
  * NICs attaching XDP resets the port.
  */
-import {existsSync} from 'node:fs';
-import {isDeepStrictEqual} from 'node:util';
-import {BpfError, BpfLink, type BpfProgram, RawMap} from 'libbpf-ts';
+import {BpfError, BpfLink, BpfMap, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {addressLength, FAMILIES, type Family} from '../net/address.js';
 import {Attachments, type Presence, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
 import {countFlows, type FlowCounts} from './flows.js';
-import {
-	type Endpoint,
-	type EndpointBucket,
-	Limits,
-	type LocalFilter,
-	localFilter as localFilterCodec,
-	routerRoles,
-	SettingFlag,
-	type Settings,
-	type VirtualRouter,
-} from './layout.gen.js';
+import {Limits, maps as layouts, SettingFlag, type Settings} from './layout.gen.js';
 import {
 	ensureBpffs,
 	hasSizes,
@@ -36,23 +23,16 @@ import {
 	readClock,
 	type Sizes,
 } from './load.js';
-import {MAP_NAMES, Maps} from './maps.js';
+import {Maps} from './maps.js';
 import {countPersistence, type EntryChangers, Retelling, sweepPersistence} from './persistence.js';
+import {pinObjects, reopen, restorePins, type Unpinned} from './pinned.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {SharingPlane} from './sharing.js';
-import {
-	applyOp,
-	type BackendId,
-	type BlockChanges,
-	familyOf,
-	type Op,
-	type Tables,
-	virtualVerdicts,
-	withRoom,
-} from './tables.js';
+import {applyOp, type BackendId, type BlockChanges, type Op, type Tables, virtualVerdicts} from './tables.js';
 import {type ConfiguredTimeouts, flowTimeouts, tickShifts} from './time.js';
-import {carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
+import {carryApart, carryOver, type MapFate, type PinnedMap, planUpgrade} from './upgrade.js';
+import {isWritten, settingsAfter, writeOp} from './write.js';
 
 export interface DataPlaneOptions {
 	/** The daemon's name: its pins are under it. */
@@ -67,70 +47,10 @@ export interface DataPlaneOptions {
 	readonly log: Log;
 }
 
-/** A program of a family's object, and what it is pinned as. */
-interface Pinned {
-	readonly pin: string;
-	readonly name: string;
-	readonly family: Family;
-}
-
-/** Programs that others may run: the clock reader, `change_entry` and `lb`, for its test runs, are for lbctl, the others for lbd-sync. */
-const PROGRAMS: readonly Pinned[] = [
-	...['lb', 'read_clock'].map(name => ({pin: name, name, family: 4}) as const),
-	...['change_entry', 'take_flows', 'take_clients'].flatMap(name =>
-		FAMILIES.map(family => ({pin: `${name}${family}`, name, family})),
-	),
-];
 /** No daemon may be called so. */
 const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
 const GENERATION_MASK = 0xff;
-
-/** Entries of maps that no longer mean anything. */
-const NO_ROUTER_ROLES = {roles: new Uint8Array(routerRoles.size)};
-const UNUSED_NIC = {ifindex: 0, mac: new Uint8Array(6), mtu: 0};
-const UNUSED_ADDRESS = withRoom(new Uint8Array());
-const UNUSED_SERVICE = {
-	turn: 0n,
-	persistenceJiffies: 0n,
-	addr: UNUSED_ADDRESS,
-	persistenceMask: UNUSED_ADDRESS,
-	port: 0,
-	proto: 0,
-	family: 0,
-	scheduler: 0,
-	failedBackend: 0,
-	noBackend: 0,
-	flags: 0,
-	sourceRate: 0,
-	sourceBurst: 0,
-	serviceRate: 0,
-	serviceBurst: 0,
-};
-const UNUSED_BACKEND = {
-	addr: UNUSED_ADDRESS,
-	port: 0,
-	proto: 0,
-	state: 0,
-	service: 0,
-	shared: 0,
-	nextHop: 0n,
-	weight: 0,
-	upperThreshold: 0,
-	lowerThreshold: 0,
-	family: 0,
-	method: 0,
-	tunnelFlags: 0,
-	tunnelPort: 0,
-	tunnelSource: UNUSED_ADDRESS,
-};
-const UNUSED_LEASE = {
-	router: {ifindex: 0, family: 0, vrid: 0},
-	sentNs: 0n,
-	sentUntilNs: 0n,
-	heardNs: 0n,
-	heardUntilNs: 0n,
-};
 
 export class DataPlane {
 	readonly maps: Maps;
@@ -140,7 +60,7 @@ export class DataPlane {
 	readonly tables: Tables;
 	/** Whether the maps of an earlier run were taken over, with its flows. */
 	readonly adopted: boolean;
-	readonly #isUpgrade: boolean;
+	readonly #unpinned: Unpinned;
 	readonly #pins: Pins;
 	readonly #objects: Objects;
 	readonly #clockReader: BpfProgram;
@@ -150,6 +70,8 @@ export class DataPlane {
 	readonly #log: Log;
 	/** How often something was applied. */
 	#writes = 0;
+	/** Whether the programs that continue as one another are this run's. */
+	#isConnected: boolean;
 	#sharing = false;
 
 	private constructor(parts: {
@@ -157,7 +79,7 @@ export class DataPlane {
 		settings: Settings;
 		tables: Tables;
 		adopted: boolean;
-		isUpgrade: boolean;
+		unpinned: Unpinned;
 		pins: Pins;
 		objects: Objects;
 		attachments: Attachments;
@@ -169,7 +91,8 @@ export class DataPlane {
 		this.settings = parts.settings;
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
-		this.#isUpgrade = parts.isUpgrade;
+		this.#isConnected = !parts.adopted;
+		this.#unpinned = parts.unpinned;
 		this.#pins = parts.pins;
 		this.#objects = parts.objects;
 		this.#clockReader = parts.objects.program('read_clock');
@@ -212,7 +135,7 @@ export class DataPlane {
 	/** Lets it outlive this program. Closes it when that fails. */
 	#pin(): void {
 		try {
-			pinObjects(this.#objects, this.#pins, this.adopted, this.#isUpgrade);
+			pinObjects(this.#objects, this.#pins, this.#unpinned);
 		} catch (error) {
 			this.close();
 			throw error;
@@ -221,9 +144,7 @@ export class DataPlane {
 
 	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
-		const {objects, isUpgrade, retellings} = adopted
-			? await loadPinned(options, pins)
-			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false, retellings: []};
+		const {objects, unpinned, retellings} = adopted ? await loadPinned(options, pins) : loadNew(objectDirectory, sizes);
 		const closeables: {close(): void}[] = [objects, ...retellings];
 		try {
 			const maps = new Maps(name => objects.map(name));
@@ -236,13 +157,13 @@ export class DataPlane {
 			const blockList = await BlockList.read(maps, clock);
 			const inForce = settings(maps, hz, timeouts, attention(tables, blockList));
 			await retell(retellings, objects, inForce, log);
-			objects.connect(maps);
+			if (!adopted) objects.connect(maps);
 			return new DataPlane({
 				maps,
 				settings: inForce,
 				tables,
 				adopted,
-				isUpgrade,
+				unpinned,
 				pins,
 				objects,
 				attachments,
@@ -254,6 +175,11 @@ export class DataPlane {
 			for (const closeable of closeables) closeable.close();
 			throw error;
 		}
+	}
+
+	/** Whether it was loaded, and is not that of an earlier run of the same version. */
+	get loaded(): boolean {
+		return this.#unpinned !== 'nothing';
 	}
 
 	/** The program, for test runs. */
@@ -272,7 +198,7 @@ export class DataPlane {
 			services: this.maps.services.raw.maxEntries,
 			backends: this.maps.backends.raw.maxEntries,
 			turns: this.maps.turns.raw.maxEntries,
-			nics: this.maps.nics.raw.maxEntries,
+			nics: this.settings.nics.length,
 		};
 	}
 
@@ -362,6 +288,17 @@ export class DataPlane {
 		this.settings = value;
 	}
 
+	/** Lets the programs that continue as one another be this run's, whose maps must be filled: what an earlier run has attached goes on as them. */
+	connect(): void {
+		if (!this.#isConnected) this.#objects.connect(this.maps);
+		this.#isConnected = true;
+	}
+
+	/** Whether a NIC carries the program of an earlier run, which goes on with the maps that it has. */
+	isInherited(ifindex: number): boolean {
+		return this.#attachments.isInherited(ifindex);
+	}
+
 	/**
 	 * Attaches the program to a NIC, or puts it into the link of an earlier run, which keeps its mode. `wanted` native: or
 	 * generic, if need be. KernelError when the NIC refuses it.
@@ -411,40 +348,51 @@ export class DataPlane {
 		return writes === this.#writes ? tables : null;
 	}
 
+	/** Puts pins back that somebody has removed. Returns how many that was. */
+	restorePins(): number {
+		return restorePins(this.#objects, this.#pins) + this.#attachments.repin();
+	}
+
 	/**
-	 * Restores what `readBack` does not show: pins, settings, the programs that continue as one another and the ports of NICs.
-	 * Returns what was not as it should be, by map.
+	 * Restores what packets need and `tables` do not have: settings, the programs that continue as one another and the ports
+	 * of NICs. Returns what was not as it should be, by map.
 	 */
 	restore(present: Presence): ReadonlyMap<string, number> {
 		const repaired = {
-			pins: this.#restorePins() + this.#attachments.repin(),
 			settings: this.#restoreSettings(),
-			programs: this.#objects.connect(this.maps),
+			programs: this.#isConnected ? this.#objects.connect(this.maps) : 0,
 			nic_ports: this.#restorePorts(present),
 		};
 		return new Map(Object.entries(repaired).filter(([, count]) => count > 0));
 	}
 
-	#restorePins(): number {
-		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
-		const programs = PROGRAMS.filter(({pin}) => !existsSync(this.#pins.program(pin)));
-		pinPrograms(this.#objects, this.#pins, programs);
-		return maps + programs.length;
-	}
-
 	#restoreSettings(): number {
-		if (isDeepStrictEqual(this.maps.settings.get(0), this.settings)) return 0;
+		if (this.maps.settings.has(0, this.settings)) return 0;
 		this.#putSettings(this.settings);
 		return 1;
 	}
 
 	#restorePorts(present: Presence): number {
-		const {nicPorts} = this.maps;
 		const lost = [...this.tables.nics].filter(
-			([slot, {ifindex}]) => present.has(ifindex) && nicPorts.get(slot) !== ifindex,
+			([slot, {ifindex}]) => present.has(ifindex) && this.maps.nicPorts.get(slot) !== ifindex,
 		);
-		for (const [slot, {ifindex}] of lost) nicPorts.set(slot, ifindex);
-		return lost.length;
+		return lost.filter(([slot, {ifindex}]) => this.#putPort(slot, ifindex)).length;
+	}
+
+	/** False where the NIC is about to go, before we hear of that. */
+	#putPort(slot: number, ifindex: number): boolean {
+		try {
+			this.maps.nicPorts.set(slot, ifindex);
+			return true;
+		} catch (error) {
+			if (!(error instanceof BpfError)) throw error;
+			return false;
+		}
+	}
+
+	/** Whether the maps are as an op has left them, which has put something there; `restore` looks at the settings. */
+	holds(op: Op): boolean {
+		return isWritten(this.maps, op);
 	}
 
 	/** Performs ops in their order; `tables` follows. When one fails, those before it stay in force. */
@@ -452,54 +400,14 @@ export class DataPlane {
 		if (ops.length > 0) this.#writes++;
 		try {
 			for (const op of ops) {
-				this.#perform(op);
+				const after = settingsAfter(op, this.settings);
+				if (after !== this.settings) this.#putSettings(after);
+				writeOp(this.maps, this.tables, op);
 				applyOp(this.tables, op);
 			}
 		} finally {
 			this.#putAttention();
 		}
-	}
-
-	#perform(op: Op): void {
-		const {maps} = this;
-		switch (op.map) {
-			case 'nics':
-				if (op.value === null) maps.nicPorts.delete(op.index);
-				else maps.nicPorts.set(op.index, op.value.ifindex);
-				return maps.nics.set(op.index, op.value ?? UNUSED_NIC);
-			case 'routerRoles':
-				return maps.routerRoles.set(op.index, op.value ?? NO_ROUTER_ROLES);
-			case 'backends':
-				return maps.backends.set(op.index, op.value ?? UNUSED_BACKEND);
-			case 'endpoints':
-				return maps.endpoints[op.family].set(op.index, endpointBucket(op.family, op.value));
-			case 'filter':
-				return maps.localFilter.set(0, localFilter(op.value));
-			case 'turns':
-				return maps.turns.setMany(stretchOf(op));
-			case 'services':
-				return maps.services.set(op.index, op.value ?? UNUSED_SERVICE);
-			case 'serviceKeys': {
-				const servicesByKey = maps.servicesByKey[familyOf(op.key.addr)];
-				if (op.value === null) servicesByKey.delete(op.key);
-				else servicesByKey.set(op.key, op.value);
-				return;
-			}
-			case 'leases':
-				return this.#putLease(op.index, op.value);
-			case 'virtualAddresses':
-				if (op.value === null) maps.virtualAddresses.delete(op.key);
-				else maps.virtualAddresses.set(op.key, op.value);
-		}
-	}
-
-	/** A lease begins without anything sent or heard. */
-	#putLease(index: number, router: VirtualRouter | null): void {
-		const {leases, leaseOfRouter} = this.maps;
-		const before = this.tables.leases.get(index);
-		if (before !== undefined && leaseOfRouter.get(before) === index) leaseOfRouter.delete(before);
-		leases.set(index, {...UNUSED_LEASE, router: router ?? UNUSED_LEASE.router});
-		if (router !== null) leaseOfRouter.set(router, index);
 	}
 
 	/** Lets go of everything; what is pinned works on, so that forwarding needs no daemon. */
@@ -526,21 +434,27 @@ export function unload(name: string): void {
 	pins.remove();
 }
 
-/** The program, loaded, with the maps of an earlier run as far as there are any and it can work with them. */
+/** The program in the kernel, with the maps of an earlier run as far as there are any and it can work with them. */
 interface Loaded {
 	readonly objects: Objects;
-	/** Some maps of the earlier run are not the program's. */
-	readonly isUpgrade: boolean;
+	readonly unpinned: Unpinned;
 	/** Of maps whose entries the program has to be told, once there are settings. */
 	readonly retellings: readonly Retelling[];
 }
 
+function loadNew(directory: string, sizes: Sizes): Loaded {
+	return {objects: Objects.load(directory, sizes), unpinned: 'everything', retellings: []};
+}
+
 /**
- * Loads the program for what is pinned. Maps of another version go on, or have what they hold carried over; what would be
- * lost is refused with KernelError before anything is touched, unless that is accepted.
+ * Goes on with what is pinned if it is of this version, or loads the program for it. Maps of another version go on, or have
+ * what they hold carried over; what would be lost is refused with KernelError before anything is touched, unless that is
+ * accepted.
  */
 async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): Promise<Loaded> {
 	const {objectDirectory, sizes, log, acceptLoss = false} = options;
+	const same = reopen(pins, objectDirectory);
+	if (same !== null) return {objects: same, unpinned: 'nothing', retellings: []};
 	const now = layoutsIn(objectDirectory);
 	const pinned = openPinned(pins, now);
 	try {
@@ -550,7 +464,7 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 		const others = new Map(
 			[...pinned].filter(([name]) => fates.get(name) === 'kept').map(([name, {map}]) => [name, map]),
 		);
-		const objects = new Objects(objectDirectory, wanted, others);
+		const objects = Objects.load(objectDirectory, wanted, others);
 		try {
 			for (const [name, fate] of fates) {
 				if (fate !== 'kept') log.warn({map: name, fate}, 'a map of an earlier run is not what this version needs');
@@ -559,8 +473,11 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 				const lost = await carryOver(name, from, objects.map(name), now);
 				if (lost > 0) log.warn({map: name, entries: lost}, UNFIT);
 			}
+			if (fates.get('settings') !== 'kept')
+				await carryApart(pinned, BpfMap.of(objects.map('settings'), layouts.settings));
 			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
-			return {objects, isUpgrade: others.size < now.maps.size, retellings: retellingsOf(pinned, fates, pins)};
+			const unpinned = others.size < now.maps.size ? 'programs and maps' : 'programs';
+			return {objects, unpinned, retellings: retellingsOf(pinned, fates, pins)};
 		} catch (error) {
 			objects.close();
 			throw error;
@@ -616,6 +533,7 @@ function refusedLoss({name, directory}: Pins, losses: readonly string[]): Kernel
 /** Writes and returns what the program goes by. Routes may have changed while no daemon watched, hence a new generation. */
 function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attention: Attention): Settings {
 	const shifts = tickShifts(hz);
+	const {routeGeneration, blocksChanged, filter, nics} = settingsOf(maps);
 	const value = {
 		layoutVersion: Limits.LIMIT_LAYOUT_VERSION,
 		flowBucketMask: maps.buckets(4) - 1,
@@ -626,11 +544,13 @@ function settings(maps: Maps, hz: number, timeouts: ConfiguredTimeouts, attentio
 		fineShift: shifts.fine,
 		coarseShift: shifts.coarse,
 		hz,
-		routeGeneration: nextGeneration(settingsOf(maps).routeGeneration),
+		routeGeneration: nextGeneration(routeGeneration),
 		...attention,
 		sharedPerCpu: maps.sharedPerCpu,
-		blocksChanged: settingsOf(maps).blocksChanged,
+		blocksChanged,
 		timeouts: flowTimeouts(timeouts, hz),
+		filter,
+		nics,
 	};
 	maps.settings.set(0, value);
 	return value;
@@ -651,41 +571,6 @@ function attention(tables: Tables, blockList: BlockList): Attention {
 
 function nextGeneration(generation: number): number {
 	return (generation + 1) & GENERATION_MASK;
-}
-
-/** Programs are pinned anew by every run. Maps come last, see Pins. */
-function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: boolean): void {
-	if (!adopted) pins.create();
-	pinPrograms(objects, pins, PROGRAMS);
-	const pin = (name: string, path: string): void => objects.map(name).pin(path);
-	if (!adopted) pins.pinMaps(MAP_NAMES, pin);
-	else if (isUpgrade) pins.replaceMaps(MAP_NAMES, pin);
-}
-
-function pinPrograms(objects: Objects, pins: Pins, programs: readonly Pinned[]): void {
-	for (const {pin, name, family} of programs) pins.replaceProgram(pin, path => objects.program(name, family).pin(path));
-}
-
-/** The entries of a stretch of turns; zeroes where nobody reads it any more. */
-function* stretchOf(op: Op & {readonly map: 'turns'}): Generator<[index: number, backend: BackendId]> {
-	const turns = op.value ?? new Array<BackendId>(op.length).fill(0);
-	for (const [n, backend] of turns.entries()) yield [op.index + n, backend];
-}
-
-/** A bucket with these endpoints; the rest of its slots unused. */
-export function endpointBucket(family: Family, endpoints: readonly Endpoint[]): EndpointBucket {
-	const none = new Uint8Array(addressLength(family));
-	const unused = {addr: none, port: 0, proto: 0, serviceAddr: none, servicePort: 0, service: 0};
-	return {slots: Array.from({length: Limits.LIMIT_ENDPOINTS_PER_BUCKET}, (_, slot) => endpoints[slot] ?? unused)};
-}
-
-function localFilter(positions: ReadonlySet<number>): LocalFilter {
-	const words = new BigUint64Array(localFilterCodec.size / 8);
-	for (const position of positions) {
-		const word = Math.floor(position / 64);
-		words[word] = (words[word] ?? 0n) | (1n << BigInt(position % 64));
-	}
-	return localFilterCodec.decode(new DataView(words.buffer));
 }
 
 function loadFailure(cause: unknown): unknown {

@@ -81,6 +81,13 @@ export const FailedBackend = {
 } as const;
 export type FailedBackend = (typeof FailedBackend)[keyof typeof FailedBackend];
 
+/** enum filter_side */
+export const FilterSide = {
+	FILTER_SERVICE: 1,
+	FILTER_BACKEND: 2,
+} as const;
+export type FilterSide = (typeof FilterSide)[keyof typeof FilterSide];
+
 /** enum flow_shift */
 export const FlowShift = {
 	FLOW_BACKEND_SHIFT: 32,
@@ -116,6 +123,7 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 /** enum limits */
 export const Limits = {
 	LIMIT_LAYOUT_VERSION: 6,
+	LIMIT_FILTER_PLACES: 16384,
 	LIMIT_NIC_PROBES: 4,
 	LIMIT_ROUTERS: 256,
 	LIMIT_ENDPOINTS_PER_BUCKET: 8,
@@ -457,7 +465,7 @@ export const flowBucket: Codec<FlowBucket> = {
 export interface FlowHit {
 	readonly word: bigint;
 	readonly nextHop: bigint;
-	readonly slot: number;
+	readonly slot: bigint;
 }
 export const flowHit: Codec<FlowHit> = {
 	name: 'flow_hit',
@@ -465,13 +473,12 @@ export const flowHit: Codec<FlowHit> = {
 	encode(value, view) {
 		putU64(view, 0, value.word, 'flow_hit.word');
 		putU64(view, 8, value.nextHop, 'flow_hit.next_hop');
-		putU32(view, 16, value.slot, 'flow_hit.slot');
-		putPad(view, 20, 4);
+		putU64(view, 16, value.slot, 'flow_hit.slot');
 	},
 	decode: view => ({
 		word: view.getBigUint64(0, true),
 		nextHop: view.getBigUint64(8, true),
-		slot: view.getUint32(16, true),
+		slot: view.getBigUint64(16, true),
 	}),
 };
 
@@ -588,21 +595,6 @@ export const lease: Codec<Lease> = {
 		sentUntilNs: view.getBigUint64(16, true),
 		heardNs: view.getBigUint64(24, true),
 		heardUntilNs: view.getBigUint64(32, true),
-	}),
-};
-
-/** struct local_filter, 4096 bytes. */
-export interface LocalFilter {
-	readonly bits: readonly (readonly bigint[])[];
-}
-export const localFilter: Codec<LocalFilter> = {
-	name: 'local_filter',
-	size: 4096,
-	encode(value, view) {
-		put(view, 0, arrayOf(arrayOf(u64, 256), 2), value.bits, 'local_filter.bits');
-	},
-	decode: view => ({
-		bits: take(view, 0, arrayOf(arrayOf(u64, 256), 2)),
 	}),
 };
 
@@ -798,7 +790,7 @@ export const serviceTokens: Codec<ServiceTokens> = {
 	}),
 };
 
-/** struct settings, 128 bytes. */
+/** struct settings, 19584 bytes. */
 export interface Settings {
 	readonly layoutVersion: number;
 	readonly flowBucketMask: number;
@@ -815,10 +807,12 @@ export interface Settings {
 	readonly virtualVerdicts: bigint;
 	readonly blocksChanged: number;
 	readonly timeouts: FlowTimeouts;
+	readonly filter: Uint8Array;
+	readonly nics: readonly Nic[];
 }
 export const settings: Codec<Settings> = {
 	name: 'settings',
-	size: 128,
+	size: 19584,
 	encode(value, view) {
 		putU32(view, 0, value.layoutVersion, 'settings.layout_version');
 		putU32(view, 4, value.flowBucketMask, 'settings.flow_bucket_mask');
@@ -836,6 +830,8 @@ export const settings: Codec<Settings> = {
 		putU32(view, 56, value.blocksChanged, 'settings.blocks_changed');
 		putPad(view, 60, 4);
 		put(view, 64, flowTimeouts, value.timeouts, 'settings.timeouts');
+		putBytes(view, 128, 16384, value.filter, 'settings.filter');
+		put(view, 16512, arrayOf(nic, 256), value.nics, 'settings.nics');
 	},
 	decode: view => ({
 		layoutVersion: view.getUint32(0, true),
@@ -853,6 +849,8 @@ export const settings: Codec<Settings> = {
 		virtualVerdicts: view.getBigUint64(48, true),
 		blocksChanged: view.getUint32(56, true),
 		timeouts: take(view, 64, flowTimeouts),
+		filter: takeBytes(view, 128, 16384),
+		nics: take(view, 16512, arrayOf(nic, 256)),
 	}),
 };
 
@@ -1129,14 +1127,6 @@ export const maps = {
 		key: u32,
 		value: lease,
 	} satisfies MapLayout<number, Lease>,
-	localFilter: {
-		name: 'local_filter',
-		type: MapType.array,
-		maxEntries: 1,
-		flags: 0,
-		key: u32,
-		value: localFilter,
-	} satisfies MapLayout<number, LocalFilter>,
 	newFlows: {
 		name: 'new_flows',
 		type: MapType.array,
@@ -1153,14 +1143,6 @@ export const maps = {
 		key: u32,
 		value: u32,
 	} satisfies MapLayout<number, number>,
-	nics: {
-		name: 'nics',
-		type: MapType.array,
-		maxEntries: 256,
-		flags: 0,
-		key: u32,
-		value: nic,
-	} satisfies MapLayout<number, Nic>,
 	openings: {
 		name: 'openings',
 		type: MapType.array,

@@ -101,7 +101,7 @@ export const flowBucket6: Codec<FlowBucket6> = {
 export interface FlowHit {
 	readonly word: bigint;
 	readonly nextHop: bigint;
-	readonly slot: number;
+	readonly slot: bigint;
 }
 export const flowHit: Codec<FlowHit> = {
 	name: 'flow_hit',
@@ -109,13 +109,12 @@ export const flowHit: Codec<FlowHit> = {
 	encode(value, view) {
 		putU64(view, 0, value.word, 'flow_hit.word');
 		putU64(view, 8, value.nextHop, 'flow_hit.next_hop');
-		putU32(view, 16, value.slot, 'flow_hit.slot');
-		putPad(view, 20, 4);
+		putU64(view, 16, value.slot, 'flow_hit.slot');
 	},
 	decode: view => ({
 		word: view.getBigUint64(0, true),
 		nextHop: view.getBigUint64(8, true),
-		slot: view.getUint32(16, true),
+		slot: view.getBigUint64(16, true),
 	}),
 };
 

@@ -31,8 +31,6 @@ export class Maps {
 	readonly turns: BpfMap<number, number>;
 	readonly backends: BpfMap<number, layout.Backend>;
 	readonly endpoints: ByFamily<BpfMap<number, layout.EndpointBucket>>;
-	readonly localFilter: BpfMap<number, layout.LocalFilter>;
-	readonly nics: BpfMap<number, layout.Nic>;
 	readonly routerRoles: BpfMap<number, layout.RouterRoles>;
 	readonly nicPorts: BpfMap<number, number>;
 	readonly blocked: ByFamily<BpfMap<layout.BlockedPrefix, number>>;
@@ -69,8 +67,6 @@ export class Maps {
 			this.turns = this.#typed(maps.turns);
 			this.backends = this.#typed(maps.backends);
 			this.endpoints = {4: this.#typed(maps.endpoints), 6: this.#typed(maps6.endpoints6)};
-			this.localFilter = this.#typed(maps.localFilter);
-			this.nics = this.#typed(maps.nics);
 			this.routerRoles = this.#typed(maps.routerRoles);
 			this.nicPorts = this.#typed(maps.nicPorts);
 			this.blocked = {4: this.#typed(maps.blocked), 6: this.#typed(maps6.blocked6)};

@@ -2,14 +2,13 @@ import {Bug} from '../errors.js';
 import {FAMILIES} from '../net/address.js';
 import {BackendState, RouterRole, type Settings} from './layout.gen.js';
 import type {Maps} from './maps.js';
-import {type BackendId, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
-
-const BITS_PER_WORD = 64;
+import {type BackendId, BITS_PER_PLACE, emptyTables, serviceKeyText, type Tables, virtualKeyText} from './tables.js';
 
 /** Reads what the maps hold: the state that a new daemon starts from. */
 export async function readTables(maps: Maps): Promise<Tables> {
 	const tables = emptyTables();
-	for (const [slot, nic] of await maps.nics.readUsed()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
+	const {nics, filter} = settingsOf(maps);
+	for (const [slot, nic] of nics.entries()) if (nic.ifindex !== 0) tables.nics.set(slot, nic);
 	for (const [slot, roles] of await maps.routerRoles.readUsed()) {
 		if (roles.roles.some(role => role !== RouterRole.ROUTER_NONE)) tables.routerRoles.set(slot, roles);
 	}
@@ -29,9 +28,10 @@ export async function readTables(maps: Maps): Promise<Tables> {
 			tables.serviceKeys.set(serviceKeyText(key), {key, id});
 		}
 	}
-	for (const bit of filterBits(maps)) tables.filter.add(bit);
+	for (const bit of filterBits(filter)) tables.filter.add(bit);
 	for (const [index, {router}] of await maps.leases.readUsed()) {
-		if (router.ifindex !== 0) tables.leases.set(index, router);
+		// One that packets do not find is none: whoever was to write it has been killed in between.
+		if (router.ifindex !== 0 && maps.leaseOfRouter.get(router) === index) tables.leases.set(index, router);
 	}
 	for (const [key, value] of await maps.virtualAddresses.entries()) {
 		tables.virtualAddresses.set(virtualKeyText(key), {key, value});
@@ -73,12 +73,8 @@ export function settingsOf(maps: Maps): Settings {
 	return settings;
 }
 
-function* filterBits(maps: Maps): Generator<number> {
-	const filter = maps.localFilter.get(0);
-	if (filter === undefined) throw new Bug('the local filter has no entry 0');
-	for (const [word, bits] of filter.bits.flat().entries()) {
-		for (let bit = 0; bits >> BigInt(bit) !== 0n; bit++) {
-			if ((bits >> BigInt(bit)) & 1n) yield word * BITS_PER_WORD + bit;
-		}
+function* filterBits(filter: Uint8Array): Generator<number> {
+	for (const [place, sides] of filter.entries()) {
+		for (let bit = 0; sides >> bit !== 0; bit++) if ((sides >> bit) & 1) yield place * BITS_PER_PLACE + bit;
 	}
 }

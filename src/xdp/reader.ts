@@ -270,7 +270,6 @@ class PinnedView implements MapView {
 			['endpoints', [...endpoints[4].values()].flat().length],
 			['endpoints6', [...endpoints[6].values()].flat().length],
 			['turns', [...turns.values()].reduce((sum, {length}) => sum + length, 0)],
-			['nics', nics.size],
 			['nic_ports', nics.size],
 			['router_roles', routerRoles.size],
 		]);

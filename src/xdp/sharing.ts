@@ -171,13 +171,13 @@ export class SharingPlane {
 	}
 
 	async names(): Promise<Names> {
-		const {backends, services, nics} = this.#maps;
+		const {backends, services} = this.#maps;
 		return {
 			backends: new Map(
 				[...(await backends.readUsed())].filter(([, {state}]) => state !== BackendState.BACKEND_UNUSED),
 			),
 			services: new Map([...(await services.readUsed())].filter(([, {proto}]) => proto !== 0)),
-			nics: new Map([...(await nics.readUsed())].map(([slot, {ifindex}]) => [slot, ifindex])),
+			nics: new Map(settingsOf(this.#maps).nics.map(({ifindex}, slot) => [slot, ifindex])),
 		};
 	}
 

@@ -21,6 +21,9 @@ export type {Backend, Service} from './layout.gen.js';
 export type ServiceId = number;
 export type BackendId = number;
 
+/** Of the filter: one for each enum filter_side, and some to spare. */
+export const BITS_PER_PLACE = 8;
+
 /** Entries that are in use, by index or key; unused ones are absent. */
 export interface Tables {
 	/** By NIC slot. */
@@ -30,7 +33,7 @@ export interface Tables {
 	readonly backends: Map<BackendId, Backend>;
 	/** By bucket: the endpoints in it. */
 	readonly endpoints: ByFamily<Map<number, readonly Endpoint[]>>;
-	/** Positions of the bits that are set, see local-hash.ts. */
+	/** Positions of the bits that are set: `place * BITS_PER_PLACE + bit`, see local-hash.ts. */
 	readonly filter: Set<number>;
 	/** Stretches of turns by the index of their first; none is empty and no two overlap. */
 	readonly turns: Map<number, readonly BackendId[]>;
@@ -149,10 +152,23 @@ export function entriesOf(op: Op): number {
 	return op.map === 'turns' ? (op.value ?? op).length : 1;
 }
 
+/** What the maps of ops are called. */
+const NAMES: Readonly<Record<Op['map'], string>> = {
+	nics: 'settings',
+	routerRoles: 'router_roles',
+	backends: 'backends',
+	endpoints: 'endpoints',
+	filter: 'settings',
+	turns: 'turns',
+	services: 'services',
+	serviceKeys: 'services_by_key',
+	leases: 'leases',
+	virtualAddresses: 'virtual_addresses',
+};
+
 /** What the map is called that an op writes to. */
 export function mapName(op: Op): string {
-	const names = {serviceKeys: 'services_by_key', filter: 'local_filter'} as const;
-	const name = op.map === 'serviceKeys' || op.map === 'filter' ? names[op.map] : op.map;
+	const name = NAMES[op.map];
 	const isSixth = op.map === 'endpoints' ? op.family === 6 : op.map === 'serviceKeys' && familyOf(op.key.addr) === 6;
 	return isSixth ? `${name}6` : name;
 }

@@ -2,9 +2,10 @@
  * Maps that another version of the program has pinned, an earlier or a later one: what becomes of each of them is decided
  * by its name and its layout before anything is touched.
  */
-import {MapType, type RawMap} from 'libbpf-ts';
+import {type BpfMap, MapType, type RawMap} from 'libbpf-ts';
 import type {MapDefinition, Shape, StructLayout} from 'libbpf-ts/btf';
 import {Bug} from '../errors.js';
+import {FilterSide, nic, type Settings} from './layout.gen.js';
 import {type Convert, converter, type MapLayouts, sameMeaning} from './layouts.js';
 
 /**
@@ -59,6 +60,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 	services_by_key: PLAN,
 	turns: PLAN,
 	endpoints: PLAN,
+	/** These two are a part of `settings` since layout 6. */
 	local_filter: PLAN,
 	nics: PLAN,
 	nic_ports: PLAN,
@@ -220,6 +222,25 @@ export async function carryOver(
 	}
 	to.updateBatch(joined(fitting.map(([key]) => key)), joined(fitting.map(([, value]) => value)), fitting.length);
 	return used - fitting.length;
+}
+
+/**
+ * Puts into the settings what layouts before the sixth had in maps of their own: the NICs, and a filter, whose places were
+ * others, so it says yes to everything until the plan is in force.
+ */
+export async function carryApart(pinned: ReadonlyMap<string, PinnedMap>, to: BpfMap<number, Settings>): Promise<void> {
+	const former = pinned.get('nics')?.map;
+	const settings = to.get(0);
+	if (settings === undefined || former?.valueSize !== nic.size) return;
+	const {values, count} = await former.dump();
+	const nics = settings.nics.map((unused, slot) =>
+		slot < count ? nic.decode(viewOf(slice(values, slot, nic.size))) : unused,
+	);
+	to.set(0, {
+		...settings,
+		nics,
+		filter: settings.filter.map(() => FilterSide.FILTER_SERVICE | FilterSide.FILTER_BACKEND),
+	});
 }
 
 /** The bytes of an entry's fields, by their names. */

@@ -80,6 +80,8 @@ privileged('a typed map gets, sets and deletes values', t => {
 	t.is(things.get(THING.endpoint), undefined);
 	things.set(THING.endpoint, THING);
 	t.deepEqual(things.get({addr: 0x0a00_0001, port: 80, proto: 6}), THING);
+	t.true(things.has(THING.endpoint, THING));
+	t.false(things.has(THING.endpoint, {...THING, beHalf: 0x1235}));
 	t.throws(() => things.set(THING.endpoint, THING, 'noexist'), refusal('EEXIST', /^map update: things/));
 	t.true(things.delete(THING.endpoint));
 	t.false(things.delete(THING.endpoint));

@@ -51,6 +51,14 @@ static __u64 word_of(enum flow_state state, __u32 stamp)
 	return 3ull << FLOW_GENERATION_SHIFT | (__u64)state << FLOW_STATE_SHIFT | stamp;
 }
 
+/* Of two free slots the one that our key prefers. */
+static __u32 nearer(__u32 a, __u32 b)
+{
+	__u32 preferred = flow_preferred(flow_hash(&key));
+
+	return (a ^ preferred) < (b ^ preferred) ? a : b;
+}
+
 /* Puts a stranger's flow into a slot. */
 static void occupy(__u32 number, enum flow_state state, __u32 stamp)
 {
@@ -104,8 +112,9 @@ static void publishing_leaves_a_strangers_lock_alone(void)
 	struct flow_hit hit;
 
 	clear_table();
-	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++)
+	for (__u32 i = 0; i < FLOW_CANDIDATES; i++)
 		occupy(i, FLOW_ESTABLISHED, 1000);
+	slot_at(4)->word = 0;
 	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
 	EXPECT(flow_lock(&buckets[1]));
 	flow_publish(&buckets[0], slot_at(4), &hit, &key, 1, flow_beginning(&key, &(struct flow_start){.backend = 2, .now = now}));
@@ -189,16 +198,35 @@ static void primary_is_preferred_while_sparse(void)
 	clear_table();
 	occupy(0, FLOW_ESTABLISHED, 1000);
 	occupy(1, FLOW_ESTABLISHED, 1000);
-	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 2);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == nearer(2, 3));
 	clear_table();
 	for (__u32 i = 0; i < 3; i++)
 		occupy(i, FLOW_ESTABLISHED, 1000);
-	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 4);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == nearer(nearer(4, 5), nearer(6, 7)));
 	clear_table();
 	for (__u32 i = 0; i < 6; i++)
 		occupy(i, FLOW_ESTABLISHED, 1000);
 	slot_at(3)->word = 0;
-	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == 6);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == nearer(6, 7));
+}
+
+static void preferred_slot_comes_first(void)
+{
+	__u64 hash = flow_hash(&key);
+	__u32 preferred = flow_preferred(hash);
+	struct flow_hit hit;
+
+	clear_table();
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == preferred);
+	clear_table();
+	occupy(preferred, FLOW_ESTABLISHED, 1000);
+	EXPECT(claim(&hit) == FLOW_CLAIMED && hit.slot == (preferred ^ 1));
+	for (__u32 i = 0; i < FLOW_CANDIDATES; i++) {
+		clear_table();
+		hold(i, word_of(FLOW_ESTABLISHED, 1000), 77);
+		EXPECT(flow_glance(&buckets[0], hash, &key, &hit) == (i == preferred ? FLOW_HIT : FLOW_MISS));
+		EXPECT(flow_look(&buckets[0], &buckets[1], &key, &hit) == FLOW_HIT && hit.slot == i);
+	}
 }
 
 static void own_live_flow_is_kept(void)
@@ -503,6 +531,7 @@ int main(void)
 	one_sided_flows_give_way();
 	redirected_flow_begins_anew();
 	primary_is_preferred_while_sparse();
+	preferred_slot_comes_first();
 	own_live_flow_is_kept();
 	every_word_of_the_key_counts();
 	timeout_zero_means_never();

@@ -28,7 +28,6 @@ import {desired} from '../../src/plan/desired.js';
 import {rolesBehind} from '../../src/plan/nics.js';
 import type {VirtualInstance} from '../../src/plan/virtual.js';
 import {takeCensus} from '../../src/xdp/census.js';
-import {endpointBucket} from '../../src/xdp/dataplane.js';
 import {type Entry, visitEntries} from '../../src/xdp/flows.js';
 import {
 	type Backend,
@@ -50,9 +49,11 @@ import {flowBucket6} from '../../src/xdp/layout6.gen.js';
 import {Objects} from '../../src/xdp/load.js';
 import {Maps} from '../../src/xdp/maps.js';
 import type {EntryChangers} from '../../src/xdp/persistence.js';
+import {settingsOf} from '../../src/xdp/read.js';
 import {SharingPlane} from '../../src/xdp/sharing.js';
 import {addressIn, emptyTables, familyOf, type Tables, virtualVerdicts} from '../../src/xdp/tables.js';
 import {flowTimeouts, tickShifts} from '../../src/xdp/time.js';
+import {endpointBucket, filterOf} from '../../src/xdp/write.js';
 import {endpoint, mac} from './frame.js';
 
 export const OBJECT_DIRECTORY = 'build';
@@ -149,7 +150,7 @@ export class Balancer {
 	constructor(persistenceEntries: number) {
 		this.ports = ports();
 		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
-		this.#objects = new Objects(OBJECT_DIRECTORY, sizes);
+		this.#objects = Objects.load(OBJECT_DIRECTORY, sizes);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan([]);
@@ -257,9 +258,13 @@ export class Balancer {
 		for (const [id, entry] of this.tables.services) this.maps.services.set(id, {...entry, ...change});
 	}
 
+	setNic(slot: number, nic: Nic): void {
+		this.changeSettings(({nics}) => ({nics: nics.with(slot, nic)}));
+	}
+
 	setMtu(side: Side, mtu: number): void {
 		const port = this.ports[side];
-		this.maps.nics.set(port.ifindex, {...nicOf(port), mtu});
+		this.setNic(port.ifindex, {...nicOf(port), mtu});
 	}
 
 	/** What this machine is in the virtual router of a MAC address, behind the external NIC. */
@@ -427,6 +432,8 @@ export class Balancer {
 			sharedPerCpu: maps.sharedPerCpu,
 			blocksChanged: 0,
 			timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
+			filter: filterOf(tables.filter),
+			nics: settingsOf(maps).nics.map((unused, slot) => tables.nics.get(slot) ?? unused),
 		});
 		for (const [index, value] of tables.backends) maps.backends.set(index, value);
 		for (const [offset, turns] of tables.turns) maps.turns.setMany(turns.map((backend, n) => [offset + n, backend]));
@@ -437,18 +444,12 @@ export class Balancer {
 				maps.endpoints[family].set(index, endpointBucket(family, endpoints));
 			}
 		}
-		for (const [index, value] of tables.nics) {
-			maps.nics.set(index, value);
-			maps.nicPorts.set(index, value.ifindex);
-		}
+		for (const [index, value] of tables.nics) maps.nicPorts.set(index, value.ifindex);
 		for (const [index, router] of tables.leases) {
 			this.setLease(index, {});
 			maps.leaseOfRouter.set(router, index);
 		}
 		for (const {key, value} of tables.virtualAddresses.values()) maps.virtualAddresses.set(key, value);
-		const words = new BigUint64Array(512);
-		for (const bit of tables.filter) words[bit >> 6] = (words[bit >> 6] ?? 0n) | (1n << BigInt(bit & 63));
-		maps.localFilter.set(0, {bits: [[...words.subarray(0, 256)], [...words.subarray(256)]]});
 	}
 }
 

@@ -564,7 +564,7 @@ const CASES: readonly Case[] = [
 		verdict: 'V_DROP_NO_NIC',
 		prepare: b => {
 			establish(b);
-			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
+			b.setNic(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
 		},
 		frame: data,
 	},

@@ -1,7 +1,7 @@
 /** Golden frames: what comes in, with which verdict it leaves, and how it looks then. Every verdict has a case. */
 import test from 'ava';
 import {formatAddress} from '../../src/net/address.js';
-import {BackendState, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
+import {BackendState, FilterSide, FlowShift, FlowState} from '../../src/xdp/layout.gen.js';
 import {addressIn} from '../../src/xdp/tables.js';
 import {answerCases} from './answer-cases.js';
 import {type Balancer, balancer, CLIENT_MAC, type JobService, packetTest, VERDICTS, XDP} from './balancer.js';
@@ -153,7 +153,7 @@ const CASES: readonly Case[] = [
 	{
 		description: 'a NIC that the daemon has not listed',
 		verdict: 'V_PASS_UNKNOWN_NIC',
-		prepare: b => b.maps.nics.set(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0}),
+		prepare: b => b.setNic(b.ports.external.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0}),
 		frame: syn,
 	},
 	{description: 'a broadcast', verdict: 'V_PASS_OTHER_MAC', frame: b => patched(syn(b), {0: 255, 5: 255})},
@@ -554,7 +554,7 @@ const CASES: readonly Case[] = [
 		verdict: 'V_DROP_NO_NIC',
 		prepare: b => {
 			establish(b);
-			b.maps.nics.set(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
+			b.setNic(b.ports.internal.ifindex, {ifindex: 0, mac: new Uint8Array(6), mtu: 0});
 		},
 		frame: data,
 	},
@@ -644,7 +644,7 @@ const LIMITED: readonly Case[] = [
 		verdict: 'V_PASS_NOT_OURS',
 		prepare: b => {
 			b.block('192.168.1.0/24');
-			b.maps.localFilter.set(0, {bits: [Array(256).fill(2n ** 64n - 1n), Array(256).fill(0n)]});
+			b.changeSettings(({filter}) => ({filter: filter.map(() => FilterSide.FILTER_SERVICE)}));
 		},
 		frame: b => new Connection(b, CLIENT, '192.168.1.1:81').request('S'),
 	},

@@ -95,6 +95,9 @@ type Ends = (values: readonly number[]) => readonly [early: number, late: number
 
 const firstAndLast: Ends = values => [values[0] ?? Number.NaN, values.at(-1) ?? Number.NaN];
 
+/** All checks may be under way at once, and at the next look they are not. */
+const quietEnds: Ends = values => [Math.min(...values.slice(0, 2)), Math.min(...values.slice(-2))];
+
 /** V8 lets a heap grow to its double before it collects: what stays is seen at the low points. */
 const lowPoints: Ends = values => {
 	if (values.length < LOW_POINTS_IN) return [Math.min(...values), Math.min(...values)];
@@ -116,6 +119,6 @@ const figures: readonly Figure[] = [
 		mayGrow: RESIDENT_MAY_GROW_MIB,
 		ends: lowPoints,
 	},
-	{what: 'descriptors', of: ({descriptors}) => descriptors, mayGrow: DESCRIPTORS_MAY_GROW},
+	{what: 'descriptors', of: ({descriptors}) => descriptors, mayGrow: DESCRIPTORS_MAY_GROW, ends: quietEnds},
 	{what: 'threads', of: ({threads}) => threads, mayGrow: 0},
 ];

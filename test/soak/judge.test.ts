@@ -121,6 +121,21 @@ test('the backup, lbd and lbd-sync may be killed at no cost; so may a file be re
 	for (const action of free) t.false(allows(action, trouble({afterMs: 10, forMs: 20})), action.kind);
 });
 
+test('who takes back may be told late of a connection where the machine was late, and only of a young one', t => {
+	const pull: Action = {kind: 'pull-cable', node: 'lb1', device: 'eth1', forMs: 2000};
+	for (const action of [
+		powerLoss,
+		pull,
+		{kind: 'stop', node: 'lb1', forMs: 6000},
+		{kind: 'release', forMs: 6000},
+	] as const) {
+		const reset = trouble({afterMs: 9000, forMs: 20});
+		t.false(allows(action, reset, 10));
+		t.true(allows(action, reset, 50));
+		t.false(allows(action, {...reset, openedMs: reset.openedMs - 100}, 50));
+	}
+});
+
 test('a stopped server costs its own connections and clients, and a failed check its clients', t => {
 	const stop: Action = {kind: 'stop-server', server: 'web1', forMs: 6000};
 	const fail: Action = {kind: 'fail-check', server: 'web1', forMs: 6000};

@@ -34,6 +34,9 @@ export type Allowance = Span &
 		| {/** Nobody may be answered, for so long. */ readonly kind: 'outage'; readonly longestMs: number}
 		| {/** Connections opened then may be lost, whenever that is noticed. */ readonly kind: 'opened'}
 		| {
+				/** Who takes back may not have been told of connections that are younger than the machine was late. */ readonly kind: 'taken back';
+		  }
+		| {
 				/** Connections to the server may be lost, those opened before as well. */ readonly kind: 'lost';
 				readonly server: string;
 		  }
@@ -72,24 +75,25 @@ function costOf({action, beganMs, endedMs, settledMs}: Disturbance, seesAgainMs:
 		untilMs,
 		longestMs,
 	});
+	const takenBack: Allowance = {kind: 'taken back', fromMs: beganMs, untilMs: settledMs};
 	const opened = (untilMs: number): Allowance => ({kind: 'opened', fromMs: beganMs - YOUNG_MS, untilMs});
 	/** Until what began has been noticed, which takes so long. */
 	const unnoticed = (ms: number): Allowance => outage(beganMs, Math.max(beganMs, seesAgainMs) - beganMs + ms);
 	switch (action.kind) {
 		case 'power-loss': {
 			const longestMs = MASTER_DOWN_MS + MOVE_MS;
-			return [outage(beganMs, longestMs), opened(beganMs + longestMs)];
+			return [outage(beganMs, longestMs), opened(beganMs + longestMs), takenBack];
 		}
 		case 'kill':
 		case 'kill-child':
 		case 'freeze':
 			if (action.node !== 'lb1' || (action.part !== 'everything' && action.part !== 'lbd-vrrp')) return [];
 			// It goes on forwarding, without a word about what opens, until its peer takes over.
-			return [outage(beganMs, MOVE_MS, settledMs), opened(settledMs)];
+			return [outage(beganMs, MOVE_MS, settledMs), opened(settledMs), takenBack];
 		case 'pull-cable': {
 			if (action.node !== 'lb1') return [];
 			const longestMs = SKEW_MS + MOVE_MS;
-			return [outage(beganMs, longestMs), opened(beganMs + longestMs)];
+			return [outage(beganMs, longestMs), opened(beganMs + longestMs), takenBack];
 		}
 		case 'delete-address':
 			return [outage(beganMs, SKEW_MS + MOVE_MS)];
@@ -107,6 +111,7 @@ function costOf({action, beganMs, endedMs, settledMs}: Disturbance, seesAgainMs:
 			return action.what === 'services_by_key' ? [outage(beganMs, endedMs - beganMs + MOVE_MS)] : [];
 		case 'stop':
 		case 'release':
+			return [takenBack];
 		case 'edit':
 		case 'bad-file':
 			return [];
@@ -159,6 +164,8 @@ export function isAllowed(trouble: Trouble, allowed: readonly Allowance[], laten
 					trouble.openedMs >= allowance.fromMs &&
 					trouble.openedMs <= allowance.untilMs + latenessMs
 				);
+			case 'taken back':
+				return trouble.what === 'failed' && overlaps && trouble.untilMs - trouble.openedMs <= latenessMs;
 			case 'lost':
 				return (
 					isOf && lasts(trouble.who) && trouble.openedMs <= allowance.untilMs && trouble.untilMs >= allowance.fromMs

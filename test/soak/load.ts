@@ -57,6 +57,7 @@ export class Load {
 	readonly #persistent: Unseen;
 	readonly #datagrams: Unseen;
 	readonly #held: HeldConnection[] = [];
+	/** Who waits for an answer, or is gone and about to be replaced. */
 	readonly #asked = new Set<HeldConnection>();
 	readonly #downloads: Outcome[] = [];
 	readonly #answers: {readonly first: Outcome; readonly now: Outcome}[] = [];
@@ -163,19 +164,22 @@ export class Load {
 		await inBatches(this.#held, connection => this.#ask(connection));
 	}
 
-	/** One question at a time; who waits for an answer is not asked again. */
+	/** One question at a time, and none after the one that had no answer. */
 	async #ask(connection: HeldConnection): Promise<void> {
 		if (this.#asked.has(connection)) return;
 		this.#asked.add(connection);
-		this.#answers.push({first: connection.first, now: await connection.ask()});
-		this.#asked.delete(connection);
+		const now = await connection.ask();
+		this.#answers.push({first: connection.first, now});
+		if (now.error === null) this.#asked.delete(connection);
 	}
 
 	async #replace(lost: readonly Outcome[]): Promise<void> {
 		for (const from of new Set(lost.map(({from}) => from))) {
 			const at = this.#held.findIndex(connection => connection.from === from);
-			await this.#held[at]?.close();
+			const gone = this.#held[at];
+			await gone?.close();
 			this.#held[at] = await this.#lab.client.hold({from, timeoutMs: HELD_MS});
+			if (gone !== undefined) this.#asked.delete(gone);
 		}
 	}
 }

@@ -125,6 +125,7 @@ const returnSoon = ['cancel-timers', 'send 100', 'remove-addresses', `master-dow
 const enterFault = ['cancel-timers', 'remove-addresses'];
 const resignTwice = ['cancel-timers', 'send 0', 'send 0', 'remove-addresses'];
 const advertise = ['send 100', `advert in ${seconds(1)}`];
+const answers = [...advertise, 'answer in 10000'];
 const enterMaster = ['cancel-timers', ...advertise, 'add-addresses', 'announce ×5', `announce in ${seconds(5)}`];
 const makeBeforeBreak = ['cancel-timers', 'add-addresses', 'announce ×5', ...advertise, `announce in ${seconds(5)}`];
 /** Who is master serves, and is nobody's guest any more. */
@@ -149,7 +150,7 @@ const trackerUp: MachineEvent = {kind: 'tracker-up'};
 const priorityChanged: MachineEvent = {kind: 'priority-changed', before: 228};
 const addressLost: MachineEvent = {kind: 'address-lost'};
 const doubtMaster: MachineEvent = {kind: 'doubt-master'};
-const reconfigured: MachineEvent = {kind: 'reconfigured'};
+const reconfigured: MachineEvent = {kind: 'reconfigured', before: config};
 const resume: MachineEvent = {kind: 'resume'};
 const release: MachineEvent = {kind: 'release'};
 const reclaim: MachineEvent = {kind: 'reclaim'};
@@ -164,6 +165,7 @@ const silence: Rows = {
 	advert: [...nothing(advert(0)), ...nothing(advert(200))],
 	'timer master-down': nothing(timer('master-down')),
 	'timer advert': nothing(timer('advert')),
+	'timer answer': nothing(timer('answer')),
 	'timer preempt-delay': nothing(timer('preempt-delay')),
 	'timer announce': nothing(timer('announce')),
 	'timer refresh': nothing(timer('refresh')),
@@ -436,6 +438,13 @@ const backup: Rows = {
 			config: {...config, priority: 150},
 			effects: [`master-down in ${seconds(3) + 414_062}`],
 		},
+		{
+			when: 'nothing that its wait goes by',
+			source: 'ours: a needed take-over is not put off',
+			state: {hurried: true, served: true, ready: true},
+			event: reconfigured,
+			config: {...config, garp: {...config.garp, masterRepeat: 1}},
+		},
 	],
 	release: [
 		{when: '', source: handOver, event: release, becomes: {released: true}},
@@ -679,17 +688,49 @@ const table: Table = {
 						: 'equal, from a lower address',
 				source: 'k 3.4',
 				event,
-				becomes: {owed: {rounds: 2, because: 'lower-priority'}} as const,
-				effects: ['report-lower-priority', ...advertise, 'announce ×2', `announce in ${seconds(3)}`],
+				becomes: {owed: {rounds: 2, because: 'lower-priority'}, answer: 'resting'} as const,
+				effects: ['report-lower-priority', ...answers, 'announce ×2', `announce in ${seconds(3)}`],
 			})),
 			{
 				when: 'lower, while it still owes what it announces against one',
 				source: 'ours: a flood is not multiplied',
 				state: {owed: {rounds: 2, because: 'lower-priority'}},
 				event: advert(50),
-				effects: ['report-lower-priority', ...advertise],
+				becomes: {answer: 'resting'},
+				effects: ['report-lower-priority', ...answers],
 			},
-			{when: 'another resigns', source: 'RFC 3768 6.4.3', event: advert(0, true), effects: advertise},
+			{
+				when: 'another resigns',
+				source: 'RFC 3768 6.4.3',
+				event: advert(0, true),
+				becomes: {answer: 'resting'},
+				effects: answers,
+			},
+			...(['resting', 'due'] as const).flatMap(answer => [
+				{
+					when: `another resigns, ${answer}`,
+					source: 'ours: a flood is not answered in full',
+					state: {answer},
+					event: advert(0),
+					becomes: {answer: 'due'} as const,
+				},
+				{
+					when: `lower, ${answer}`,
+					source: 'ours: a flood is not answered in full',
+					state: {answer},
+					event: advert(50),
+					becomes: {owed: {rounds: 2, because: 'lower-priority'}, answer: 'due'} as const,
+					effects: ['report-lower-priority', 'announce ×2', `announce in ${seconds(3)}`],
+				},
+			]),
+			{
+				when: 'higher, while another was to be answered',
+				source: 'RFC 3768 6.4.3',
+				state: {answer: 'due'},
+				event: advert(200),
+				becomes: {role: 'backup', answer: 'ready', lingers: true},
+				effects: [...leaveMaster, 'master → backup: higher-priority'],
+			},
 			{
 				when: 'another owner, from a higher address',
 				source: 'RFC 3768 6.4.3',
@@ -706,6 +747,23 @@ const table: Table = {
 			},
 		],
 		'timer advert': [{when: '', source: 'RFC 3768 6.4.3', event: timer('advert'), effects: advertise}],
+		'timer answer': [
+			{
+				when: 'somebody was heard meanwhile',
+				source: 'ours: a flood is not answered in full',
+				state: {answer: 'due'},
+				event: timer('answer'),
+				becomes: {answer: 'resting'},
+				effects: answers,
+			},
+			{
+				when: 'nobody was',
+				source: 'ours: a flood is not answered in full',
+				state: {answer: 'resting'},
+				event: timer('answer'),
+				becomes: {answer: 'ready'},
+			},
+		],
 		'timer announce': [
 			{
 				when: '',
@@ -966,6 +1024,7 @@ test('whatever happens: addresses come with mastership, go with it or soon after
 		t.is(owned, state.role === 'master' || state.lingers);
 		t.is(running.has('linger'), state.lingers);
 		t.is(running.has('advert'), state.role === 'master');
+		t.is(running.has('answer'), state.answer !== 'ready');
 		t.is(running.has('master-down'), state.role === 'backup');
 	}
 });

@@ -209,6 +209,19 @@ test('partition: one master on each side, the better one after it heals, and it 
 	);
 });
 
+test('a master that has hung for long answers the one that took over, and not each advert that has waited', async t => {
+	const {clock, lan, balancers, a} = await segment([200, 100]);
+	clock.advance(seconds(10));
+	a.station.stall();
+	clock.advance(seconds(300));
+	const before = lan.adverts.length;
+	a.station.wake();
+	t.is(lan.adverts.length - before, 1, 'at once');
+	clock.advance(seconds(1));
+	t.deepEqual(owners(balancers), ['a']);
+	t.true(lan.adverts.length - before < 10);
+});
+
 test('equal priorities: both may begin, the higher address stays', async t => {
 	const {clock, balancers} = await segment([100, 100]);
 	clock.advance(seconds(3) + milliseconds(610));
@@ -794,6 +807,23 @@ test('reload: instances keep their state, changed addresses are swapped, gone in
 	t.is(a.router.status().instances[0]?.name, 'outside');
 	t.deepEqual(b.roles(), ['backup', 'backup']);
 });
+
+for (const [what, afterMs] of [
+	['each instance', 610],
+	['one instance, and not of the other, whose cable is pulled,', 1610],
+] as const) {
+	test(`reload: a backup whose master of ${what} resigns takes over when it would have anyway`, async t => {
+		const {clock, inside, a, b} = await pair();
+		clock.advance(seconds(10));
+		if (afterMs > 1000) inside.partition(['a'], ['b']);
+		void a.router.stop();
+		await kernelEvents();
+		clock.advance(milliseconds(500));
+		await b.configure([instance(), internal()], [group]);
+		clock.advance(milliseconds(afterMs - 500));
+		t.deepEqual(b.roles(), ['master', 'master']);
+	});
+}
 
 test('reload: an address that moves to another interface leaves the one before', async t => {
 	const {clock, a} = await pair();

@@ -14,6 +14,7 @@ function member(role: Role, flags: Partial<MachineState> = {}): MachineState {
 		masterAdvertUs: 1_000_000,
 		preemptDelay: 'idle',
 		owed: null,
+		answer: 'ready',
 		...flags,
 	};
 }

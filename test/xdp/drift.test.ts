@@ -31,14 +31,24 @@ interface Scene {
 	readonly nic: {readonly name: string; readonly ifindex: number};
 	readonly clock: FakeClock;
 	readonly log: FakeLog;
-	/** What is repaired now, by map. */
+	/** What is repaired now, by map: of everything. */
 	repaired(): Promise<Readonly<Record<string, number>>>;
+	/** The same, of what one glance takes in: here, all that should be there. */
+	glanced(): Readonly<Record<string, number>>;
 }
 
 /** A service of one backend in force, on a NIC of its own. */
 async function scene(t: ExecutionContext): Promise<Scene> {
-	const name = freshName(t);
-	const nic = veth(t);
+	const made = await sceneOf(t, {name: freshName(t), nic: veth(t)});
+	await made.configure();
+	return made;
+}
+
+/** The same before it is in force. */
+async function sceneOf(
+	t: ExecutionContext,
+	{name, nic}: Pick<Scene, 'name' | 'nic'>,
+): Promise<Scene & {configure(): Promise<unknown>}> {
 	const [clock, log, netlink] = [new FakeClock(), new FakeLog(), new FakeNetlink()];
 	const plane = await open(t, {name, log});
 	netlink.setLink({ifindex: nic.ifindex, name: nic.name});
@@ -59,8 +69,8 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		reconciler.close();
 		nextHops.close();
 	});
-	await reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`)));
 	return {
+		configure: () => reconciler.configure(configOf(sound().replace('interface eth0', `interface ${nic.name}`))),
 		name,
 		plane,
 		reconciler,
@@ -68,13 +78,15 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 		clock,
 		log,
 		repaired: async () => Object.fromEntries(await reconciler.repair()),
+		glanced: () => Object.fromEntries(reconciler.glance()),
 	};
 }
 
 packetTest('maps that are as they were written need no repair', async t => {
-	const {plane, repaired} = await scene(t);
+	const {plane, repaired, glanced} = await scene(t);
 	const before = structuredClone(plane.tables);
 	t.deepEqual(await repaired(), {});
+	t.deepEqual(glanced(), {});
 	t.deepEqual(plane.tables, before);
 });
 
@@ -93,32 +105,44 @@ const strangers: Readonly<Record<string, (plane: DataPlane) => void>> = {
 		const {raw} = maps.endpoints[4];
 		for (const bucket of tables.endpoints[4].keys()) raw.update(index(bucket), new Uint8Array(raw.valueSize));
 	},
-	local_filter: ({maps}) => maps.localFilter.raw.update(index(0), new Uint8Array(maps.localFilter.raw.valueSize)),
-	nics: ({tables, maps}) => {
-		for (const slot of tables.nics.keys()) maps.nics.raw.update(index(slot), new Uint8Array(maps.nics.raw.valueSize));
-	},
 	nic_ports: ({tables, maps}) => {
 		for (const slot of tables.nics.keys()) maps.nicPorts.delete(slot);
 	},
-	settings: ({maps, settings}) => maps.settings.set(0, {...settings, flowBucketMask: 1, hz: 1}),
+	settings: ({maps}) => maps.settings.raw.update(index(0), new Uint8Array(maps.settings.raw.valueSize)),
 	programs: ({maps}) => {
 		maps.programs.delete(1);
+	},
+	leases: ({tables, maps}) => {
+		for (const at of tables.leases.keys()) maps.leases.raw.update(index(at), new Uint8Array(maps.leases.raw.valueSize));
+	},
+	virtual_addresses: ({tables, maps}) => {
+		for (const {key} of tables.virtualAddresses.values()) maps.virtualAddresses.delete(key);
 	},
 };
 
 for (const [map, change] of Object.entries(strangers)) {
 	packetTest(`a change of ${map} is undone and counted`, async t => {
-		const {plane, repaired} = await scene(t);
+		const {plane, repaired, glanced} = await scene(t);
 		const settings = plane.maps.settings.get(0);
-		change(plane);
-		const found = await repaired();
-		t.deepEqual(Object.keys(found), [map]);
-		t.is(found[map], 1);
-		t.true(isDeepStrictEqual(await readTables(plane.maps), plane.tables));
-		t.deepEqual(plane.maps.settings.get(0), settings);
-		t.deepEqual(await repaired(), {}, 'and that is all');
+		for (const look of [repaired, glanced]) {
+			change(plane);
+			t.deepEqual(await look(), {[map]: 1});
+			t.true(isDeepStrictEqual(await readTables(plane.maps), plane.tables));
+			t.deepEqual(plane.maps.settings.get(0), settings);
+			t.deepEqual(await repaired(), {}, 'and that is all');
+		}
 	});
 }
+
+packetTest('a lease that packets do not find is written again', async t => {
+	const {plane, repaired, glanced} = await scene(t);
+	const {leaseOfRouter} = plane.maps;
+	for (const look of [repaired, glanced]) {
+		for (const router of plane.tables.leases.values()) leaseOfRouter.delete(router);
+		t.deepEqual(await look(), {leases: 1});
+		for (const [index, router] of plane.tables.leases) t.is(leaseOfRouter.get(router), index);
+	}
+});
 
 packetTest('an entry that nobody has planned goes', async t => {
 	const {plane, repaired} = await scene(t);
@@ -137,6 +161,14 @@ function detach(name: string, {ifindex}: Scene['nic']): void {
 	link.close();
 }
 
+/** A client's first packet to the service, by the client's port. */
+function synTo({tables}: DataPlane): (port: number) => Uint8Array {
+	const [local] = tables.nics.values();
+	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
+	return port =>
+		tcpFrame({toMac, fromMac: '02:00:00:00:00:99', from: `172.16.0.1:${port}`, to: '192.168.1.1:80', flags: 'S'});
+}
+
 /** The program that a data plane has pinned. */
 function programOf(t: ExecutionContext, name: string): BpfProgram {
 	const program = BpfProgram.openPinned(new Pins(name).program('lb'));
@@ -147,10 +179,8 @@ function programOf(t: ExecutionContext, name: string): BpfProgram {
 packetTest('connections go on as soon as the entries that they need are back', async t => {
 	const {name, plane, nic, repaired} = await scene(t);
 	const program = programOf(t, name);
-	const [local] = plane.tables.nics.values();
-	const toMac = formatMac(local?.mac ?? new Uint8Array(6));
-	const from = {toMac, fromMac: '02:00:00:00:00:99', from: '172.16.0.1:1024', to: '192.168.1.1:80'};
-	const action = () => program.testRun({data: tcpFrame({...from, flags: 'S'}), ifindex: nic.ifindex}).retval;
+	const data = synTo(plane)(1);
+	const action = () => program.testRun({data, ifindex: nic.ifindex}).retval;
 	t.is(action(), XDP.tx);
 	strangers.backends?.(plane);
 	t.not(action(), XDP.tx);
@@ -193,6 +223,25 @@ packetTest('pins that somebody has removed come back, one of them or all', async
 		ids,
 	);
 });
+
+packetTest(
+	'a start that finds the pin of a map gone: what forwards goes on with that map until the new one is filled',
+	async t => {
+		const {name, plane, nic, reconciler} = await scene(t);
+		const forwarding = programOf(t, name);
+		const syn = synTo(plane);
+		reconciler.close();
+		plane.close();
+		unpin(new Pins(name).map('services_by_key'));
+		const next = await sceneOf(t, {name, nic});
+		t.is(forwarding.testRun({data: syn(1), ifindex: nic.ifindex}).retval, XDP.tx, 'while the next run starts');
+		await next.configure();
+		t.deepEqual(next.glanced(), {});
+		t.is(forwarding.testRun({data: syn(2), ifindex: nic.ifindex}).retval, XDP.tx, 'by parts of the next run');
+		t.is(programOf(t, name).testRun({data: syn(3), ifindex: nic.ifindex}).retval, XDP.tx);
+		t.is(next.plane.countFlows().byBackend.get(1), 3);
+	},
+);
 
 packetTest('a link that somebody has detached is made anew, and its NIC keeps its slot', async t => {
 	const {name, plane, nic, reconciler, repaired} = await scene(t);
@@ -238,8 +287,8 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 		looks.push(look);
 		return look;
 	};
-	const watch = new DriftWatch({reconciler: {repair, reattach: () => 0}, clock, log});
-	for (const map of ['backends', 'nics', 'backends']) {
+	const watch = new DriftWatch({reconciler: {repair, glance: () => new Map(), reattach: () => 0}, clock, log});
+	for (const map of ['backends', 'settings', 'backends']) {
 		strangers[map]?.(plane);
 		clock.advance(seconds(10));
 		await looks.at(-1);
@@ -248,22 +297,48 @@ packetTest('the watch looks from time to time, logs what it finds and counts it'
 	watch.stop();
 	clock.advance(seconds(100));
 	t.is(looks.length, 3);
-	t.deepEqual(watch.counts(), {backends: 2, nics: 1});
+	t.deepEqual(watch.counts(), {backends: 2, settings: 1});
 	t.is(log.take().filter(line => line === 'warn somebody else has changed what is ours: repaired').length, 3);
 });
 
-packetTest('the watch sees a detached link a tenth of a second later', async t => {
-	const {name, nic, reconciler} = await scene(t);
-	const [clock, log] = [new FakeClock(), new FakeLog()];
-	const watch = new DriftWatch({reconciler, clock, log});
-	for (const found of [1, 2]) {
-		detach(name, nic);
+packetTest(
+	'the watch sees a detached link, and one of few entries that is changed, a tenth of a second later',
+	async t => {
+		const {name, nic, plane, reconciler} = await scene(t);
+		const [clock, log] = [new FakeClock(), new FakeLog()];
+		const watch = new DriftWatch({reconciler, clock, log});
+		for (const found of [1, 2]) {
+			detach(name, nic);
+			clock.advance(seconds(0.1));
+			t.deepEqual(watch.counts(), {links: found});
+		}
+		strangers.backends?.(plane);
 		clock.advance(seconds(0.1));
-		t.deepEqual(watch.counts(), {links: found});
-	}
+		t.deepEqual(watch.counts(), {links: 2, backends: 1});
+		watch.stop();
+		t.deepEqual(clock.timers(), []);
+		t.deepEqual(log.take(), Array(3).fill('warn somebody else has changed what is ours: repaired'));
+	},
+);
+
+packetTest('the watch leaves maps alone for a while that could not be read', async t => {
+	const [clock, log] = [new FakeClock(), new FakeLog()];
+	let glances = 0;
+	const glance = () => {
+		glances++;
+		throw new Error('no such map');
+	};
+	const watch = new DriftWatch({
+		reconciler: {repair: async () => new Map(), glance, reattach: () => 0},
+		clock,
+		log,
+	});
+	clock.advance(seconds(10));
+	t.is(glances, 1);
+	clock.advance(seconds(1));
+	t.is(glances, 2);
 	watch.stop();
-	t.deepEqual(clock.timers(), []);
-	t.deepEqual(log.take(), Array(2).fill('warn somebody else has changed what is ours: repaired'));
+	t.deepEqual(log.take(), Array(2).fill('error the maps could not be compared with what they should hold'));
 });
 
 packetTest('a comparison of 1,000 services of 10 backends each', async t => {
@@ -277,6 +352,8 @@ packetTest('a comparison of 1,000 services of 10 backends each', async t => {
 	await reconciler.configure({...configOf(sound()), instances: [], services});
 	t.is(plane.tables.backends.size, 10_000 + 1);
 	t.deepEqual(Object.fromEntries(await reconciler.repair()), {});
+	// These come by each of them.
+	for (let glances = 0; glances < 400; glances++) t.is(reconciler.glance().size, 0);
 });
 
 function index(number: number): Uint8Array {

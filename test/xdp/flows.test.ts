@@ -21,6 +21,8 @@ const SETTINGS: Settings = {
 	sharedPerCpu: 4096,
 	blocksChanged: 0,
 	timeouts: flowTimeouts({tcp: 900, tcpFin: 120, udp: 300}, HZ),
+	filter: new Uint8Array(),
+	nics: [],
 };
 /** Both clocks have wrapped around since boot. */
 const NOW = (1n << 41n) + 12_345n;

@@ -2,6 +2,8 @@
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {BpfObject, type BpfProgram, MapType, type RawMap} from 'libbpf-ts';
+import {viewOf} from '../../src/net/bytes.js';
+import {nic, settings} from '../../src/xdp/layout.gen.js';
 import {layoutsIn, mapSizes} from '../../src/xdp/load.js';
 import type {Pins} from '../../src/xdp/pins.js';
 import {carryOver} from '../../src/xdp/upgrade.js';
@@ -41,6 +43,7 @@ export async function loadOther(directory: string, like: ReadonlyMap<string, Raw
 	// Not the constants of the program, which the kernel calls a map as well.
 	const maps = new Map([...objects[6].maps, ...objects[4].maps].filter(([name]) => defined.has(name)));
 	await fill(maps, directory, like);
+	fillApart(maps, like);
 	connect(maps, directory, objects);
 	return {
 		maps,
@@ -75,6 +78,20 @@ async function fill(
 		if (map.type === MapType.devmap) copyPorts(source, map);
 		else await carryOver(name, {map: source, layouts: ours}, map, theirs);
 	}
+}
+
+/** Layouts before the sixth had these apart from the settings: the NICs, and a filter, which says yes to everything here. */
+function fillApart(maps: ReadonlyMap<string, RawMap>, like: ReadonlyMap<string, RawMap>): void {
+	const value = like.get('settings')?.lookup(u32(0));
+	if (value === undefined) throw new Error('no settings');
+	const {nics} = settings.decode(viewOf(value));
+	for (const [slot, entry] of nics.entries()) {
+		const bytes = new Uint8Array(nic.size);
+		nic.encode(entry, viewOf(bytes));
+		maps.get('nics')?.update(u32(slot), bytes);
+	}
+	const filter = maps.get('local_filter');
+	filter?.update(u32(0), new Uint8Array(filter.valueSize).fill(0xff));
 }
 
 function copyPorts(from: RawMap, to: RawMap): void {

@@ -71,6 +71,7 @@ function linkOf({name, nic}: Scene): {readonly id: number; readonly programId: n
 async function goesOn(t: ExecutionContext, from: Scene, plane: DataPlane): Promise<void> {
 	t.true(plane.adopted);
 	t.is(linkOf(from).programId, from.program.id, 'nothing is in force before it is attached');
+	plane.connect();
 	plane.attach(from.nic.ifindex, from.nic.name);
 	t.deepEqual(linkOf(from), {...linkOf(from), id: from.linkId, programId: plane.program.id}, 'replaced in its link');
 
