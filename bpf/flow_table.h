@@ -324,6 +324,8 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 		}
 		if (read == FLOW_MOVING)
 			found = FLOW_MOVING;
+		if (read == FLOW_MOVING && FLOW_TABLE_FAULT == 7) /* a slot that is being taken over hides those behind it */
+			break;
 	}
 	return found;
 }
@@ -436,57 +438,44 @@ flow_inline __u32 flow_score(__u64 word, const struct flow_clock *now, const str
 	return flow_choose(flow_is_late(word, age, timeouts), FLOW_RANK_EXPIRED << FLOW_RANK_SHIFT, score);
 }
 
-/* What a key's candidate slots look like. */
+/* What a bucket has for a new flow. */
 struct flow_scan {
-	__u32 own;         /* the slot with this key, or FLOW_CANDIDATES */
-	__u32 best[2];     /* by bucket: the best victim, score << 3 | slot */
-	__u32 preferred;   /* of equal victims, the nearest to this slot is the best */
-	__u32 occupied[2]; /* by bucket: half-open and live flows */
+	__u32 best;     /* the best victim, score << 3 | slot */
+	__u32 occupied; /* half-open and live flows */
 };
 
-flow_inline struct flow_scan flow_scan_for(const struct flow_key *key)
-{
-	return (struct flow_scan){.own = FLOW_CANDIDATES, .preferred = flow_preferred(flow_hash(key))};
-}
-
-/* Branch-free as well. EMPTY and BUSY slots never count as own: a slot that is being taken over for somebody else still
- * carries our key's words and would hide our real slot. */
-flow_inline void flow_scan_bucket(struct flow_bucket *bucket, __u32 which, const struct flow_key *key,
-				  const struct flow_clock *now, const struct flow_timeouts *timeouts,
-				  struct flow_scan *scan)
+/* Branch-free as well; `first` is the number of the bucket's first slot, 0 or 4. Of equal victims the nearest to the preferred
+ * slot is the best. */
+flow_inline struct flow_scan flow_scan_bucket(struct flow_bucket *bucket, __u32 first, __u32 preferred,
+					      const struct flow_clock *now, const struct flow_timeouts *timeouts)
 {
 	__u64 best = ~0u, occupied = 0;
 
 #pragma GCC unroll 4
 	for (__u32 i = 0; i < FLOW_SLOTS_PER_BUCKET; i++) {
-		struct flow_slot *slot = &bucket->slots[i];
-		__u32 number = which * FLOW_SLOTS_PER_BUCKET + i;
-		__u64 word = flow_load(&slot->word);
-		__u64 differs = flow_differs(slot, key);
-		/* negative for EMPTY and BUSY; fault 7: a BUSY slot counts as own */
-		__s64 vacant = (__s64)flow_state(word) - (FLOW_TABLE_FAULT == 7 ? FLOW_BUSY : FLOW_SYN_RECV);
-		__u64 foreign = flow_is_negative(differs | -differs | vacant);
-		scan->own = flow_choose(foreign, scan->own, number);
-
-		__u64 score = flow_score(word, now, timeouts);
-		__u64 candidate = score << 3 | (number ^ scan->preferred);
+		__u64 score = flow_score(flow_load(&bucket->slots[i].word), now, timeouts);
+		__u64 candidate = score << 3 | ((first + i) ^ preferred);
 		best = flow_choose(flow_is_negative(candidate - best), candidate, best);
 		occupied += flow_is_negative(FLOW_SCORE_OCCUPIED - 1 - score);
 	}
-	best ^= scan->preferred;
+	best ^= preferred;
 	flow_opaque(best); /* or clang would mask it before: 6.1 knows no bounds of an exclusive or */
-	scan->best[which] = best;
-	scan->occupied[which] = occupied;
+	return (struct flow_scan){.best = best, .occupied = occupied};
 }
 
 /* The best victim as score << 3 | slot. Between equally occupied buckets the better victim decides. */
-flow_inline __u32 flow_victim(const struct flow_scan *scan)
+flow_inline __u32 flow_victim(struct flow_bucket *primary, struct flow_bucket *secondary, const struct flow_key *key,
+			      const struct flow_clock *now, const struct flow_timeouts *timeouts)
 {
-	if (scan->occupied[0] < FLOW_PRIMARY_PREFERRED || scan->occupied[0] < scan->occupied[1])
-		return scan->best[0];
-	if (scan->occupied[1] < scan->occupied[0])
-		return scan->best[1];
-	return scan->best[0] <= scan->best[1] ? scan->best[0] : scan->best[1];
+	__u32 preferred = flow_preferred(flow_hash(key));
+	struct flow_scan here = flow_scan_bucket(primary, 0, preferred, now, timeouts);
+
+	if (here.occupied < FLOW_PRIMARY_PREFERRED)
+		return here.best;
+	struct flow_scan there = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, preferred, now, timeouts);
+	if (here.occupied != there.occupied)
+		return here.occupied < there.occupied ? here.best : there.best;
+	return here.best <= there.best ? here.best : there.best;
 }
 
 /* Takes the lock of a bucket if it is free: all that one may do who holds another lock already. */
@@ -550,21 +539,15 @@ flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_
 				       const struct flow_key *key, const struct flow_clock *now,
 				       const struct flow_timeouts *timeouts, struct flow_hit *hit)
 {
-	struct flow_scan scan = flow_scan_for(key);
-	__u32 victim;
 	__u64 judged;
 
-	flow_scan_bucket(primary, 0, key, now, timeouts, &scan);
-	flow_scan_bucket(secondary, 1, key, now, timeouts, &scan);
-	victim = flow_victim(&scan);
-	if (scan.own < FLOW_CANDIDATES &&
-	    flow_read(flow_slot_at(primary, secondary, scan.own), key, hit) == FLOW_HIT) {
-		hit->slot = scan.own;
+	if (flow_look(primary, secondary, key, hit) == FLOW_HIT) {
 		judged = hit->word;
 		if (!flow_over(judged, now, timeouts))
 			return FLOW_KEPT;
 	} else {
-		/* if our key was in a slot a moment ago, it has left, and nobody else can insert it under our lock */
+		/* if our key is in a slot that changes, it leaves, and nobody else can insert it under our lock */
+		__u32 victim = flow_victim(primary, secondary, key, now, timeouts);
 		if (victim >> 3 >= FLOW_SCORE_LIVE)
 			return FLOW_FULL;
 		hit->slot = victim & (FLOW_CANDIDATES - 1);
@@ -575,11 +558,13 @@ flow_inline enum flow_claim flow_claim(struct flow_bucket *primary, struct flow_
 	return flow_take(flow_slot_at(primary, secondary, hit->slot), judged, hit) ? FLOW_CLAIMED : FLOW_RACED;
 }
 
-/* Ends what flow_take began: replaces everything but the lock, which somebody else may take or hold meanwhile: hence an
- * exclusive or. */
+/*
+ * Ends what flow_take began: replaces everything but the lock, which somebody else may take or hold meanwhile: hence an
+ * exclusive or. Where no lock is, nobody changes the word of a BUSY slot but who has taken it, and a store does.
+ */
 flow_inline void flow_settle(struct flow_slot *slot, struct flow_hit *hit, __u64 word)
 {
-	if (FLOW_TABLE_FAULT == 6) /* published by a plain store, over somebody's lock */
+	if (hit->slot & (FLOW_SLOTS_PER_BUCKET - 1) || FLOW_TABLE_FAULT == 6) /* 6: over somebody's lock as well */
 		flow_store(&slot->word, word);
 	else
 		flow_fetch_xor(&slot->word, (hit->word ^ word) & ~FLOW_LOCK);
@@ -625,12 +610,12 @@ flow_inline enum flow_claim flow_move(struct flow_slot *slot, struct flow_bucket
 				      const struct flow_hit *resident, const struct flow_clock *now,
 				      const struct flow_timeouts *timeouts, struct flow_hit *hit)
 {
-	struct flow_scan scan = flow_scan_for(key);
-	struct flow_hit copy;
+	__u32 preferred = flow_preferred(flow_hash(key));
+	__u32 victim = flow_scan_bucket(secondary, FLOW_SLOTS_PER_BUCKET, preferred, now, timeouts).best;
+	struct flow_slot *target = &secondary->slots[victim & (FLOW_SLOTS_PER_BUCKET - 1)];
+	struct flow_hit copy = {.slot = victim & (FLOW_CANDIDATES - 1)};
 
-	flow_scan_bucket(secondary, 1, key, now, timeouts, &scan);
-	struct flow_slot *target = &secondary->slots[scan.best[1] & (FLOW_SLOTS_PER_BUCKET - 1)];
-	if (scan.best[1] >> 3 >= FLOW_SCORE_LIVE)
+	if (victim >> 3 >= FLOW_SCORE_LIVE)
 		return FLOW_FULL;
 	__u64 judged = flow_load(&target->word);
 	if (flow_score(judged, now, timeouts) >= FLOW_SCORE_LIVE || !flow_take(target, judged, &copy))
@@ -672,13 +657,23 @@ flow_inline __u64 flow_beginning(const struct flow_key *key, const struct flow_s
 	return (__u64)state << FLOW_STATE_SHIFT | (__u64)start->backend << FLOW_BACKEND_SHIFT | (__u16)start->now.fine;
 }
 
-/* Makes a claimed slot that of `key`; `beginning`: its state, backend and stamp. */
+/*
+ * Makes a claimed slot that of `key`; `beginning`: its state, backend and stamp. In the slot that holds the lock, which is
+ * ours, one store does both: as long as it is BUSY, others do no more to its word than to ask for the lock in vain.
+ */
 flow_inline void flow_publish(struct flow_bucket *primary, struct flow_slot *slot, struct flow_hit *hit,
 			      const struct flow_key *key, __u64 next_hop, __u64 beginning)
 {
+	__u64 word = (hit->word & FLOW_GENERATION_MASK) | beginning;
+
 	flow_write(slot, key, next_hop);
 	hit->next_hop = next_hop;
-	flow_settle(slot, hit, (hit->word & FLOW_GENERATION_MASK) | beginning);
+	if (hit->slot == 0) {
+		flow_store(&slot->word, word);
+		hit->word = word;
+		return;
+	}
+	flow_settle(slot, hit, word);
 	flow_unlock(primary);
 }
 

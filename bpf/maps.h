@@ -52,6 +52,7 @@
 #define DEFAULT_FRAGMENTS 16384
 #define DEFAULT_CPUS 16
 #define BLOCKED_PREFIXES (1 << 21) /* a million, and as many again while a reload replaces them */
+#define SERVICE_HINTS 4096 /* for as many services as there are as a rule; two at one place cost time */
 #define SOURCE_SETS 16384
 #define SOURCES_PER_SET 4
 #define ENDPOINT_BUCKETS 32768 /* so many that a bucket of eight is full by the rarest accident only */
@@ -574,6 +575,9 @@ HASH(virtual_addresses, VIRTUAL_ADDRESSES, struct virtual_key, struct virtual_ad
 
 /* moved on by new connections */
 ARRAY(tickets, DEFAULT_SERVICES, struct ticket, BPF_F_MMAPABLE);
+
+/* by the scattered local_hash() of its address, port and protocol: the service that was last looked up there, see service.h */
+ARRAY(service_hints, SERVICE_HINTS, __u32, 0);
 
 /* persistence entries, see persistence_table.h */
 ARRAY(persistence, DEFAULT_PERSISTENCE_BUCKETS, struct flow_bucket, BPF_F_MMAPABLE);

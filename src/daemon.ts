@@ -258,7 +258,8 @@ export class Daemon {
 		this.#trackers.configure(this.#config.trackers);
 		this.#undo.add(() => this.#vrrp.stop());
 		await this.#vrrp.configure(vrrpConfig(this.#options.name, this.#config, this.#syncWait.waits));
-		log.info({name, services: this.#config.services.length, adopted: this.#dataPlane.adopted}, 'lbd is ready');
+		const {adopted, loaded} = this.#dataPlane;
+		log.info({name, services: this.#config.services.length, adopted, loaded}, 'lbd is ready');
 	}
 
 	/** What would change if a file came into force, without touching anything. */

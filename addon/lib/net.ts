@@ -11,6 +11,7 @@ import {
 	SOCK_RAW,
 	SOL_SOCKET,
 } from './net-constants.js';
+import {domainOf} from './sockaddr.js';
 
 export {NetError} from './errors.js';
 export * from './net-constants.js';
@@ -29,8 +30,16 @@ interface NativeSocket {
 	close(): void;
 }
 
+interface NativeDialer {
+	open(domain: number): number | Status;
+	bind(number: number, address: Uint8Array): Status;
+	connect(number: number, address: Uint8Array): Status;
+	drop(number: number): void;
+}
+
 interface NativeNet {
 	openSocket(domain: number, type: number, protocol: number): NativeSocket | Status;
+	openDialer(listener: (number: number, errno: number) => void): NativeDialer | Status;
 	schedulingClass(): {policy: number; priority: number} | Status;
 	lockCode(): Status;
 }
@@ -158,6 +167,53 @@ const TYPES: Readonly<Record<number, string>> = {[SOCK_DGRAM]: 'datagram', [SOCK
 
 function socketName(domain: number, type: number, protocol: number): string {
 	return `${DOMAINS[domain] ?? `family ${domain}`} ${TYPES[type] ?? `type ${type}`} socket, protocol ${protocol}`;
+}
+
+/**
+ * Makes TCP connections and ends each by RST as soon as it is there: for those who only ask whether it can be made, thousands
+ * of times a second. One that is being made keeps the event loop alive; the dialer itself lives as long as its thread.
+ */
+export class Dialer {
+	readonly #dialer: NativeDialer;
+	readonly #waiting = new Map<number, (error: NetError | null) => void>();
+
+	constructor() {
+		const dialer = native().openDialer((number, errno) => this.#settle(number, errno));
+		if (typeof dialer === 'number') throw new NetError('dialer', TCP_SOCKET, -dialer);
+		this.#dialer = dialer;
+	}
+
+	/**
+	 * Connects, and calls `onEnd` once, later, with null or with why the connection could not be made. Returns what breaks it
+	 * off without another call. Throws NetError of `socket`, `bind` or `connect` when that is refused at once.
+	 */
+	dial(to: Uint8Array, from: Uint8Array | null, onEnd: (error: NetError | null) => void): () => void {
+		const number = checked('socket', this.#dialer.open(domainOf(to)));
+		try {
+			if (from !== null) checked('bind', this.#dialer.bind(number, from));
+			checked('connect', this.#dialer.connect(number, to));
+		} catch (error) {
+			this.#dialer.drop(number);
+			throw error;
+		}
+		this.#waiting.set(number, onEnd);
+		return () => {
+			if (this.#waiting.delete(number)) this.#dialer.drop(number);
+		};
+	}
+
+	#settle(number: number, errno: number): void {
+		const onEnd = this.#waiting.get(number);
+		this.#waiting.delete(number);
+		onEnd?.(errno === 0 ? null : new NetError('connect', TCP_SOCKET, errno));
+	}
+}
+
+const TCP_SOCKET = 'TCP socket';
+
+function checked(operation: string, status: Status): number {
+	if (status < 0) throw new NetError(operation, TCP_SOCKET, -status);
+	return status;
 }
 
 /** SCHED_* of linux/sched.h. */

@@ -104,6 +104,11 @@ export function parseSockaddr(bytes: Uint8Array): Sockaddr | undefined {
 	}
 }
 
+/** Of any socket address. */
+export function domainOf(sockaddr: Uint8Array): number {
+	return new DataView(sockaddr.buffer, sockaddr.byteOffset, sockaddr.byteLength).getUint16(0, LITTLE);
+}
+
 function start(size: number, family: number): [Uint8Array, DataView] {
 	const bytes = new Uint8Array(size);
 	const view = new DataView(bytes.buffer);

@@ -8,7 +8,9 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "addon.h"
 #include "args.h"
+#include "dialer.h"
 #include "socket.h"
 
 namespace {
@@ -39,8 +41,13 @@ Napi::Value LockCode(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(Socket::Define(env))));
+  auto* net = new Net;
+  env.SetInstanceData(net);
+  net->socket = Napi::Persistent(Socket::Define(env));
+  net->dialer = Napi::Persistent(Dialer::Define(env));
+
   exports["openSocket"] = Napi::Function::New<Socket::Open>(env, "openSocket");
+  exports["openDialer"] = Napi::Function::New<Dialer::Open>(env, "openDialer");
   exports["lockCode"] = Napi::Function::New<LockCode>(env, "lockCode");
   exports["schedulingClass"] = Napi::Function::New<SchedulingClass>(env, "schedulingClass");
   return exports;

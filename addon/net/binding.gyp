@@ -2,7 +2,7 @@
 	'targets': [
 		{
 			'target_name': 'net',
-			'sources': ['addon.cc', 'socket.cc', 'watcher.cc', '../src/fd.cc'],
+			'sources': ['addon.cc', 'dialer.cc', 'socket.cc', 'watcher.cc', '../src/fd.cc'],
 			'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")", '../src'],
 			'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS'],
 			'cflags': ['-Wall', '-Wextra'],

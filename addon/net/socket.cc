@@ -6,6 +6,7 @@
 
 #include <sys/socket.h>
 
+#include "addon.h"
 #include "args.h"
 
 namespace {
@@ -53,7 +54,7 @@ Napi::Value Socket::Open(const Napi::CallbackInfo& info) {
   int type = ToInt(info[1], "type") | SOCK_CLOEXEC | SOCK_NONBLOCK;
   Fd fd(socket(ToInt(info[0], "domain"), type, ToInt(info[2], "protocol")));
   if (fd.get() < 0) return Status(env, -errno);
-  Napi::Object object = env.GetInstanceData<Napi::FunctionReference>()->New({});
+  Napi::Object object = Net::Of(env).socket.New({});
   Unwrap(object)->fd_ = std::move(fd);
   return object;
 }

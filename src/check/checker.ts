@@ -53,17 +53,17 @@ export function isTelling(result: Result): boolean {
 
 /** One look at a backend. */
 export interface Look {
-	/** Fires when the look is over, be it done or too late. */
-	readonly signal: AbortSignal;
 	/** Which of the URLs, for a check that has several and asks for one at a time. */
 	readonly stage: number;
 	/** A step is done; the next one has the whole `timeoutUs` again. A checker has a fixed number of steps. */
 	advance(): void;
+	/** Calls the one listener when the look is over, be it done or too late; at once if it is already. */
+	onOver(listener: () => void): void;
 }
 
 /** The first result that `begin` settles on, or that the time is over; then `close` lets go of everything. */
 export function firstResult(
-	{signal}: Look,
+	look: Look,
 	close: (result: Result) => void,
 	begin: (settle: (result: Result) => void, isOver: () => boolean) => void,
 ): Promise<Result> {
@@ -72,14 +72,11 @@ export function firstResult(
 		const settle = (result: Result): void => {
 			if (over) return;
 			over = true;
-			signal.removeEventListener('abort', onAbort);
 			close(result);
 			resolve(result);
 		};
-		const onAbort = (): void => settle(failed('timeout', 'no answer in time'));
-		if (signal.aborted) return onAbort();
-		signal.addEventListener('abort', onAbort);
-		begin(settle, () => over);
+		look.onOver(() => settle(failed('timeout', 'no answer in time')));
+		if (!over) begin(settle, () => over);
 	});
 }
 
@@ -91,7 +88,7 @@ export interface Checker {
 	readonly timeoutUs: number;
 	/** What it means that the time is over, if not that the backend has failed. */
 	readonly late?: Result;
-	/** Resolves, never rejects for what a backend does. Lets go of everything when the look's `signal` fires. */
+	/** Resolves, never rejects for what a backend does. Lets go of everything when the look is over. */
 	check(look: Look): Promise<Result>;
 }
 

@@ -4,10 +4,10 @@ import type {CheckTarget} from '../conf/model.js';
 import {failed, firstResult, guarded, type Look, type Result} from './checker.js';
 import {socketFailure} from './errno.js';
 
-/** Our side of a connection with a backend. It is over as soon as one of these returns a result. */
+/** Our side of a connection with a backend. It is over as soon as there is a result. */
 export interface Speaker {
 	/** The backend has taken the connection. */
-	begin(say: (text: string) => void): Result | undefined;
+	begin(say: (text: string) => void): void;
 	/** It has said something. */
 	hear(bytes: Buffer): Result | undefined;
 	/** It has nothing more to say. */
@@ -23,7 +23,7 @@ export interface Tls {
 export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls: Tls | null = null): Promise<Result> {
 	const socket = open(target);
 	const close = (result: Result): void => {
-		// By RST: thousands of probes a second must not leave sockets in TIME_WAIT on either side.
+		// By RST: probes must not leave sockets in TIME_WAIT on either side.
 		if (result.ok) socket.resetAndDestroy();
 		else socket.destroy();
 	};
@@ -35,10 +35,11 @@ export function converse(target: CheckTarget, look: Look, speaker: Speaker, tls:
 			if (result !== undefined) settle(result);
 		};
 		const talk = (stream: Socket) => {
-			turn(() => speaker.begin(text => stream.write(text)));
-			// Where the connection was all that is asked for, a thousand times a second, nothing more is made.
-			if (isOver()) return;
 			look.advance();
+			turn(() => {
+				speaker.begin(text => stream.write(text));
+				return undefined;
+			});
 			stream.on('data', bytes => turn(() => speaker.hear(bytes)));
 			stream.on('end', () => turn(() => speaker.end()));
 		};

@@ -16,12 +16,15 @@ const REASONS: Readonly<Record<string, Reason>> = {
 	EADDRINUSE: 'not-made',
 };
 
+/** The part of an error that Node's sockets and ours have. */
+type SocketError = Pick<NodeJS.ErrnoException, 'code' | 'syscall' | 'message'>;
+
 /** What an error of a socket says about the backend. */
-export function socketFailure(error: NodeJS.ErrnoException): Failure {
+export function socketFailure(error: SocketError): Failure {
 	return failed(reasonOf(error), error.message);
 }
 
-function reasonOf({code = '', syscall}: NodeJS.ErrnoException): Reason {
+function reasonOf({code = '', syscall}: SocketError): Reason {
 	// EADDRNOTAVAIL of bind(2) is a wrong `bindto`; of connect(2) it means that all local ports are in use.
 	if (code === 'EADDRNOTAVAIL') return syscall === 'bind' ? 'bind-failed' : 'not-made';
 	if (/^ERR_(?:SSL|TLS)_|^EPROTO$/.test(code)) return 'tls';

@@ -22,10 +22,7 @@ function get(check: HttpCheck, look: Look): Promise<Result> {
 		check,
 		look,
 		{
-			begin(say) {
-				say(request(check, url));
-				return undefined;
-			},
+			begin: say => say(request(check, url)),
 			hear(bytes) {
 				if (!hasBegun) look.advance();
 				hasBegun = true;

@@ -10,7 +10,11 @@ export function miscChecker(check: MiscCheck, {scripts}: Means): Checker {
 	const {script, timeoutUs} = check;
 	return {
 		timeoutUs: timeoutUs + END_US,
-		check: async ({signal}) => verdict(await scripts.run(script, {timeoutUs, signal}), check),
+		check: async look => {
+			const abort = new AbortController();
+			look.onOver(() => abort.abort());
+			return verdict(await scripts.run(script, {timeoutUs, signal: abort.signal}), check);
+		},
 	};
 }
 

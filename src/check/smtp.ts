@@ -22,7 +22,6 @@ function speaker({heloName}: SmtpCheck, look: Look): Speaker {
 	return {
 		begin(tell) {
 			say = tell;
-			return undefined;
 		},
 		hear(bytes): Result | undefined {
 			waiting += bytes.toString('latin1');

@@ -3,12 +3,10 @@
  * and attached to NICs by pinned links. A link is only ever updated, never detached while traffic may flow: on some
  * NICs attaching XDP resets the port.
  */
-import {existsSync} from 'node:fs';
 import {BpfError, BpfLink, BpfMap, type BpfProgram, RawMap} from 'libbpf-ts';
 import {ExitCode, KernelError} from '../errors.js';
 import type {Clock} from '../host/host.js';
 import type {Log} from '../log.js';
-import {FAMILIES, type Family} from '../net/address.js';
 import {Attachments, type Presence, takeOff} from './attachments.js';
 import {BlockList} from './block-list.js';
 import {takeCensus} from './census.js';
@@ -25,8 +23,9 @@ import {
 	readClock,
 	type Sizes,
 } from './load.js';
-import {MAP_NAMES, Maps} from './maps.js';
+import {Maps} from './maps.js';
 import {countPersistence, type EntryChangers, Retelling, sweepPersistence} from './persistence.js';
+import {pinObjects, reopen, restorePins, type Unpinned} from './pinned.js';
 import {type AttachMode, Pins} from './pins.js';
 import {readTables, settingsOf} from './read.js';
 import {SharingPlane} from './sharing.js';
@@ -48,20 +47,6 @@ export interface DataPlaneOptions {
 	readonly log: Log;
 }
 
-/** A program of a family's object, and what it is pinned as. */
-interface Pinned {
-	readonly pin: string;
-	readonly name: string;
-	readonly family: Family;
-}
-
-/** Programs that others may run: the clock reader, `change_entry` and `lb`, for its test runs, are for lbctl, the others for lbd-sync. */
-const PROGRAMS: readonly Pinned[] = [
-	...['lb', 'read_clock'].map(name => ({pin: name, name, family: 4}) as const),
-	...['change_entry', 'take_flows', 'take_clients'].flatMap(name =>
-		FAMILIES.map(family => ({pin: `${name}${family}`, name, family})),
-	),
-];
 /** No daemon may be called so. */
 const NOBODY = '+';
 /** A route generation is eight bits of a next hop. */
@@ -75,7 +60,7 @@ export class DataPlane {
 	readonly tables: Tables;
 	/** Whether the maps of an earlier run were taken over, with its flows. */
 	readonly adopted: boolean;
-	readonly #isUpgrade: boolean;
+	readonly #unpinned: Unpinned;
 	readonly #pins: Pins;
 	readonly #objects: Objects;
 	readonly #clockReader: BpfProgram;
@@ -94,7 +79,7 @@ export class DataPlane {
 		settings: Settings;
 		tables: Tables;
 		adopted: boolean;
-		isUpgrade: boolean;
+		unpinned: Unpinned;
 		pins: Pins;
 		objects: Objects;
 		attachments: Attachments;
@@ -107,7 +92,7 @@ export class DataPlane {
 		this.tables = parts.tables;
 		this.adopted = parts.adopted;
 		this.#isConnected = !parts.adopted;
-		this.#isUpgrade = parts.isUpgrade;
+		this.#unpinned = parts.unpinned;
 		this.#pins = parts.pins;
 		this.#objects = parts.objects;
 		this.#clockReader = parts.objects.program('read_clock');
@@ -150,7 +135,7 @@ export class DataPlane {
 	/** Lets it outlive this program. Closes it when that fails. */
 	#pin(): void {
 		try {
-			pinObjects(this.#objects, this.#pins, this.adopted, this.#isUpgrade);
+			pinObjects(this.#objects, this.#pins, this.#unpinned);
 		} catch (error) {
 			this.close();
 			throw error;
@@ -159,9 +144,7 @@ export class DataPlane {
 
 	static async #prepare(options: Omit<DataPlaneOptions, 'name'>, pins: Pins, adopted: boolean): Promise<DataPlane> {
 		const {objectDirectory, sizes, timeouts, clock, log} = options;
-		const {objects, isUpgrade, retellings} = adopted
-			? await loadPinned(options, pins)
-			: {objects: new Objects(objectDirectory, sizes), isUpgrade: false, retellings: []};
+		const {objects, unpinned, retellings} = adopted ? await loadPinned(options, pins) : loadNew(objectDirectory, sizes);
 		const closeables: {close(): void}[] = [objects, ...retellings];
 		try {
 			const maps = new Maps(name => objects.map(name));
@@ -180,7 +163,7 @@ export class DataPlane {
 				settings: inForce,
 				tables,
 				adopted,
-				isUpgrade,
+				unpinned,
 				pins,
 				objects,
 				attachments,
@@ -192,6 +175,11 @@ export class DataPlane {
 			for (const closeable of closeables) closeable.close();
 			throw error;
 		}
+	}
+
+	/** Whether it was loaded, and is not that of an earlier run of the same version. */
+	get loaded(): boolean {
+		return this.#unpinned !== 'nothing';
 	}
 
 	/** The program, for test runs. */
@@ -362,10 +350,7 @@ export class DataPlane {
 
 	/** Puts pins back that somebody has removed. Returns how many that was. */
 	restorePins(): number {
-		const maps = this.#pins.restoreMaps(MAP_NAMES, (name, path) => this.#objects.map(name).pin(path));
-		const programs = PROGRAMS.filter(({pin}) => !existsSync(this.#pins.program(pin)));
-		pinPrograms(this.#objects, this.#pins, programs);
-		return maps + programs.length + this.#attachments.repin();
+		return restorePins(this.#objects, this.#pins) + this.#attachments.repin();
 	}
 
 	/**
@@ -449,21 +434,27 @@ export function unload(name: string): void {
 	pins.remove();
 }
 
-/** The program, loaded, with the maps of an earlier run as far as there are any and it can work with them. */
+/** The program in the kernel, with the maps of an earlier run as far as there are any and it can work with them. */
 interface Loaded {
 	readonly objects: Objects;
-	/** Some maps of the earlier run are not the program's. */
-	readonly isUpgrade: boolean;
+	readonly unpinned: Unpinned;
 	/** Of maps whose entries the program has to be told, once there are settings. */
 	readonly retellings: readonly Retelling[];
 }
 
+function loadNew(directory: string, sizes: Sizes): Loaded {
+	return {objects: Objects.load(directory, sizes), unpinned: 'everything', retellings: []};
+}
+
 /**
- * Loads the program for what is pinned. Maps of another version go on, or have what they hold carried over; what would be
- * lost is refused with KernelError before anything is touched, unless that is accepted.
+ * Goes on with what is pinned if it is of this version, or loads the program for it. Maps of another version go on, or have
+ * what they hold carried over; what would be lost is refused with KernelError before anything is touched, unless that is
+ * accepted.
  */
 async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): Promise<Loaded> {
 	const {objectDirectory, sizes, log, acceptLoss = false} = options;
+	const same = reopen(pins, objectDirectory);
+	if (same !== null) return {objects: same, unpinned: 'nothing', retellings: []};
 	const now = layoutsIn(objectDirectory);
 	const pinned = openPinned(pins, now);
 	try {
@@ -473,7 +464,7 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 		const others = new Map(
 			[...pinned].filter(([name]) => fates.get(name) === 'kept').map(([name, {map}]) => [name, map]),
 		);
-		const objects = new Objects(objectDirectory, wanted, others);
+		const objects = Objects.load(objectDirectory, wanted, others);
 		try {
 			for (const [name, fate] of fates) {
 				if (fate !== 'kept') log.warn({map: name, fate}, 'a map of an earlier run is not what this version needs');
@@ -485,7 +476,8 @@ async function loadPinned(options: Omit<DataPlaneOptions, 'name'>, pins: Pins): 
 			if (fates.get('settings') !== 'kept')
 				await carryApart(pinned, BpfMap.of(objects.map('settings'), layouts.settings));
 			for (const loss of losses) log.warn({loss}, 'lost, as was accepted');
-			return {objects, isUpgrade: others.size < now.maps.size, retellings: retellingsOf(pinned, fates, pins)};
+			const unpinned = others.size < now.maps.size ? 'programs and maps' : 'programs';
+			return {objects, unpinned, retellings: retellingsOf(pinned, fates, pins)};
 		} catch (error) {
 			objects.close();
 			throw error;
@@ -579,19 +571,6 @@ function attention(tables: Tables, blockList: BlockList): Attention {
 
 function nextGeneration(generation: number): number {
 	return (generation + 1) & GENERATION_MASK;
-}
-
-/** Programs are pinned anew by every run. Maps come last, see Pins. */
-function pinObjects(objects: Objects, pins: Pins, adopted: boolean, isUpgrade: boolean): void {
-	if (!adopted) pins.create();
-	pinPrograms(objects, pins, PROGRAMS);
-	const pin = (name: string, path: string): void => objects.map(name).pin(path);
-	if (!adopted) pins.pinMaps(MAP_NAMES, pin);
-	else if (isUpgrade) pins.replaceMaps(MAP_NAMES, pin);
-}
-
-function pinPrograms(objects: Objects, pins: Pins, programs: readonly Pinned[]): void {
-	for (const {pin, name, family} of programs) pins.replaceProgram(pin, path => objects.program(name, family).pin(path));
 }
 
 function loadFailure(cause: unknown): unknown {

@@ -1169,6 +1169,14 @@ export const maps = {
 		key: u32,
 		value: routerRoles,
 	} satisfies MapLayout<number, RouterRoles>,
+	serviceHints: {
+		name: 'service_hints',
+		type: MapType.array,
+		maxEntries: 4096,
+		flags: 0,
+		key: u32,
+		value: u32,
+	} satisfies MapLayout<number, number>,
 	serviceLimits: {
 		name: 'service_limits',
 		type: MapType.array,

@@ -1,4 +1,5 @@
 /** From the compiled object to a loaded program and its maps: sizes, adoption of pinned maps, the rate of jiffies. */
+import {createHash} from 'node:crypto';
 import {existsSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BpfError, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus, RawMap} from 'libbpf-ts';
@@ -62,6 +63,9 @@ const CONTINUATIONS = [
 	['lb_fragment_new', Program.PROGRAM_FRAGMENT_NEW, Program.PROGRAM_FRAGMENT_NEW6],
 ] as const;
 
+/** The programs that packets go on as, of each family. */
+export const CONTINUED: readonly string[] = CONTINUATIONS.map(([name]) => name);
+
 const OBJECTS = {4: 'lb.bpf.o', 6: 'lb6.bpf.o'} as const;
 
 /** What the objects in a directory say of their maps. */
@@ -111,48 +115,78 @@ function readable(btf: Uint8Array): Layout[] {
 	}
 }
 
-/** The program for both families, which share most of their maps. */
+/** What tells the files that a build has left in a directory from those of others; null if they cannot be read. */
+export function digestOf(directory: string): string | null {
+	const hash = createHash('sha256');
+	try {
+		for (const file of Object.values(OBJECTS)) hash.update(readFileSync(join(directory, file)));
+	} catch {
+		return null;
+	}
+	return hash.digest('hex');
+}
+
+interface Parts {
+	readonly maps: ReadonlyMap<string, RawMap>;
+	readonly programs: Readonly<Record<Family, ReadonlyMap<string, BpfProgram>>>;
+	/** Of the files, see `digestOf`; null where that is not known for sure. */
+	readonly digest: string | null;
+	close(): void;
+}
+
+/** The programs for both families, which share most of their maps. */
 export class Objects {
-	readonly #ipv4: BpfObject;
-	readonly #ipv6: BpfObject;
+	/** Of the files that they were loaded from, see `digestOf`; null if those were replaced meanwhile. */
+	readonly digest: string | null;
+	readonly #parts: Parts;
+
+	constructor(parts: Parts) {
+		this.digest = parts.digest;
+		this.#parts = parts;
+	}
 
 	/**
 	 * Loads the objects that a build has left in a directory. Their maps get their sizes, but for those whose place others
 	 * take. Nothing continues as another program before `connect`.
 	 */
-	constructor(directory: string, sizes: Sizes, others: ReadonlyMap<string, RawMap> = new Map()) {
-		this.#ipv4 = BpfObject.open(join(directory, OBJECTS[4]));
+	static load(directory: string, sizes: Sizes, others: ReadonlyMap<string, RawMap> = new Map()): Objects {
+		const before = digestOf(directory);
+		const opened: BpfObject[] = [];
+		const close = (): void => {
+			for (const object of opened) object.close();
+		};
+		const open = (family: Family): BpfObject => {
+			const object = BpfObject.open(join(directory, OBJECTS[family]));
+			opened.push(object);
+			return object;
+		};
 		try {
-			this.#ipv6 = BpfObject.open(join(directory, OBJECTS[6]));
+			const [ipv4, ipv6] = [open(4), open(6)];
+			const maps = new Map([...ipv6.maps, ...ipv4.maps]);
+			for (const [name, entries] of mapSizes(sizes)) {
+				if (!others.has(name)) mapOf(maps, name).setMaxEntries(entries);
+			}
+			load(ipv4, name => others.get(name));
+			load(ipv6, name => others.get(name) ?? ipv4.maps.get(name));
+			const digest = digestOf(directory) === before ? before : null;
+			return new Objects({maps, programs: {4: ipv4.programs, 6: ipv6.programs}, digest, close});
 		} catch (error) {
-			this.#ipv4.close();
+			close();
 			throw error;
 		}
-		try {
-			this.#load(sizes, others);
-		} catch (error) {
-			this.close();
-			throw error;
-		}
-	}
-
-	#load(sizes: Sizes, others: ReadonlyMap<string, RawMap>): void {
-		for (const [name, entries] of mapSizes(sizes)) if (!others.has(name)) this.map(name).setMaxEntries(entries);
-		load(this.#ipv4, name => others.get(name));
-		load(this.#ipv6, name => others.get(name) ?? this.#ipv4.maps.get(name));
 	}
 
 	/** A map of the layout; every one is in one of the objects. */
 	map(name: string): RawMap {
-		const map = this.#ipv4.maps.get(name) ?? this.#ipv6.maps.get(name);
-		if (map === undefined)
-			throw new Bug(`the objects have no map ${name}: they and the layout are of different builds`);
-		return map;
+		return mapOf(this.#parts.maps, name);
 	}
 
 	/** A program of the object for a family; packets enter at that of IPv4. */
 	program(name: string, family: Family = 4): BpfProgram {
-		return programOf(family === 4 ? this.#ipv4 : this.#ipv6, name);
+		const program = this.#parts.programs[family].get(name);
+		if (program === undefined)
+			throw new Bug(`the object has no program ${name}: it and the layout are of different builds`);
+		return program;
 	}
 
 	/**
@@ -171,16 +205,15 @@ export class Objects {
 	}
 
 	*#continuations(): Generator<[slot: number, program: BpfProgram]> {
-		yield [Program.PROGRAM_IPV6, programOf(this.#ipv6, 'lb')];
+		yield [Program.PROGRAM_IPV6, this.program('lb', 6)];
 		for (const [name, slot, slot6] of CONTINUATIONS) {
-			yield [slot, programOf(this.#ipv4, name)];
-			yield [slot6, programOf(this.#ipv6, name)];
+			yield [slot, this.program(name, 4)];
+			yield [slot6, this.program(name, 6)];
 		}
 	}
 
 	close(): void {
-		this.#ipv6.close();
-		this.#ipv4.close();
+		this.#parts.close();
 	}
 }
 
@@ -285,11 +318,10 @@ export function hasSizes(maps: Maps, sizes: Sizes): boolean {
 	);
 }
 
-function programOf(object: BpfObject, name: string): BpfProgram {
-	const program = object.programs.get(name);
-	if (program === undefined)
-		throw new Bug(`the object has no program ${name}: it and the layout are of different builds`);
-	return program;
+function mapOf(maps: ReadonlyMap<string, RawMap>, name: string): RawMap {
+	const map = maps.get(name);
+	if (map === undefined) throw new Bug(`the objects have no map ${name}: they and the layout are of different builds`);
+	return map;
 }
 
 export interface KernelTime {

@@ -1,5 +1,15 @@
 /** Where a daemon's kernel objects are pinned, so that they outlive it: bpffs/lbd/NAME/{maps,links,programs}/… */
-import {existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync} from 'node:fs';
+import {
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readlinkSync,
+	renameSync,
+	rmdirSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {ExitCode, KernelError} from '../errors.js';
 
@@ -9,6 +19,9 @@ export const BPFFS = '/sys/fs/bpf';
 const UNFINISHED = 'maps-unfinished';
 /** Maps of an earlier version, while those of this one take their place. */
 const REPLACED = 'maps-replaced';
+
+/** Among the programs, where every version's `unload` removes it. */
+const SEAL = 'seal';
 
 /** Where the program runs: in the driver, or in the kernel's slower generic receive path. */
 export type AttachMode = 'native' | 'generic';
@@ -53,6 +66,27 @@ export class Pins {
 		rmSync(next, {force: true});
 		pin(next);
 		renameSync(next, this.program(name));
+	}
+
+	/** What was left by `seal`; null where nothing was, or something else is. */
+	readSeal(): string | null {
+		try {
+			return readlinkSync(this.program(SEAL));
+		} catch {
+			return null;
+		}
+	}
+
+	/** Leaves a word for the next run, in place of an earlier one. It is a symbolic link, as a bpffs has no files. */
+	seal(word: string): void {
+		const next = this.program(`${SEAL}-next`);
+		rmSync(next, {force: true});
+		symlinkSync(word, next);
+		renameSync(next, this.program(SEAL));
+	}
+
+	breakSeal(): void {
+		rmSync(this.program(SEAL), {force: true});
 	}
 
 	/** Links are named by interface index, since an interface may be renamed, and by mode, which the kernel does not tell. */

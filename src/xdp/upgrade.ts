@@ -78,6 +78,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 	service_limits: PASSING,
 	source_limits: PASSING,
 	answers: PASSING,
+	service_hints: PASSING,
 	new_flows: PASSING,
 	leases: PASSING,
 	shared_flows: {...PASSING, enums: ['flow_state', 'flow_shift'], packed: true},

@@ -3,7 +3,7 @@ import {converse, type Speaker} from '../../src/check/conversation.js';
 import {lookFor, loopback} from './model.js';
 import {listen} from './servers.js';
 
-const PATIENT: Speaker = {begin: () => undefined, hear: () => undefined, end: () => ({ok: true})};
+const PATIENT: Speaker = {begin() {}, hear: () => undefined, end: () => ({ok: true})};
 
 test('a speaker that breaks down fails its check, and nothing else', async t => {
 	const {port} = await listen(t, socket => void socket.end('hello'));

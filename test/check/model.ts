@@ -53,7 +53,11 @@ export function patient(): AbortSignal {
 
 /** A look as a checker gets it, without a time limit but for `signal`. */
 export function lookFor(signal: AbortSignal = patient(), stage = 0): Look {
-	return {signal, stage, advance() {}};
+	const onOver = (listener: () => void): void => {
+		if (signal.aborted) listener();
+		else signal.addEventListener('abort', listener);
+	};
+	return {stage, advance() {}, onOver};
 }
 
 /** A look as the runner makes it, each step with its time. */

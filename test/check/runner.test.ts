@@ -57,9 +57,9 @@ class Bench {
 		const {connectAddress, connectTimeoutUs} = wanted as TcpCheck;
 		return {
 			timeoutUs: connectTimeoutUs,
-			check: ({signal}) => {
+			check: look => {
 				this.looked.push(connectAddress);
-				signal.addEventListener('abort', () => this.aborted++);
+				look.onOver(() => this.aborted++);
 				const answer = this.answers.get(connectAddress) ?? PASSED;
 				if (answer === 'throw') throw new Error('broken checker');
 				return answer === 'hang' ? new Promise(() => {}) : Promise.resolve(answer);

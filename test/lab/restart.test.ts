@@ -46,7 +46,7 @@ test('SIGKILL and a new start: nothing is lost, nothing moves, the turn goes on'
 	const serviceAfter = await service(lb1);
 	t.is(serviceAfter.nextTicket, serviceBefore.nextTicket + outcomes.length);
 	t.is(serviceAfter.connections, serviceBefore.connections + outcomes.length + entriesBefore.length);
-	t.true(lb1.log(Number.POSITIVE_INFINITY).includes('"adopted":true'));
+	t.true(lb1.log(Number.POSITIVE_INFINITY).includes('"adopted":true,"loaded":false'));
 	await Promise.all(held.map(connection => connection.close()));
 });
 

@@ -150,7 +150,7 @@ export class Balancer {
 	constructor(persistenceEntries: number) {
 		this.ports = ports();
 		const sizes = {...ROOM, flows: FLOW_SLOTS, flows6: FLOW_SLOTS, persistenceEntries, fragments: 1024};
-		this.#objects = new Objects(OBJECT_DIRECTORY, sizes);
+		this.#objects = Objects.load(OBJECT_DIRECTORY, sizes);
 		this.maps = new Maps(name => this.#objects.map(name));
 		this.#objects.connect(this.maps);
 		this.tables = this.#plan([]);

@@ -8,6 +8,7 @@ import {type DataPlane, unload} from '../../src/xdp/dataplane.js';
 import {Limits} from '../../src/xdp/layout.gen.js';
 import {readClock} from '../../src/xdp/load.js';
 import {MAP_NAMES} from '../../src/xdp/maps.js';
+import {PROGRAMS} from '../../src/xdp/pinned.js';
 import {Pins} from '../../src/xdp/pins.js';
 import {readTables} from '../../src/xdp/read.js';
 import {emptyTables} from '../../src/xdp/tables.js';
@@ -64,8 +65,7 @@ packetTest('a fresh data plane: sizes, settings, pins', async t => {
 	const {directory} = new Pins(name);
 	t.deepEqual(readdirSync(directory).sort(), ['links', 'maps', 'programs']);
 	t.deepEqual(readdirSync(`${directory}/maps`).sort(), [...MAP_NAMES].sort());
-	const shared = ['change_entry4', 'change_entry6', 'take_clients4', 'take_clients6', 'take_flows4', 'take_flows6'];
-	t.deepEqual(readdirSync(`${directory}/programs`).sort(), ['lb', 'read_clock', ...shared].sort());
+	t.deepEqual(readdirSync(`${directory}/programs`).sort(), [...PROGRAMS.map(({pin}) => pin), 'seal'].sort());
 });
 
 packetTest('the measured rate of jiffies is the one at which they pass', async t => {
