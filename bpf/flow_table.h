@@ -40,6 +40,10 @@
  * fewer than four would have the first insert refused at 0.53. Moving begins at 0.25 (16M) to 0.39 (128K), but even at 0.4 it is
  * some twenty inserts in a million that move a flow, so a table for that load is a fast one.
  *
+ * Of equal victims a key prefers the slot that two bits of its hash name, so who looks for a flow finds it with one look and a
+ * branch that the processor foresees, where slots taken in their order make it guess: four in five flows are there at a load of
+ * 0.4. That is a habit and no rule: a flow may be in any of its eight slots.
+ *
  * A flow is one-sided if its server answers its client past us (DR and tunnels). Nobody here sees the server's sequence
  * number, so any acknowledgement of the client's makes it established, as in IPVS's table for input alone: two forged
  * packets are enough. Hence it gives way like UDP, and a flood of such pairs costs no other service a slot.

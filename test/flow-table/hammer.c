@@ -151,7 +151,10 @@ static void check_signature(const struct flow_key *key, const struct flow_hit *h
 static enum flow_lookup look_up(const struct flow_key *key, struct flow_hit *hit)
 {
 	for (int attempt = 0; attempt < LOOKUP_ATTEMPTS; attempt++) {
-		enum flow_lookup found = flow_find(primary_of(key), secondary_of(key), key, hit);
+		enum flow_lookup found = flow_glance(primary_of(key), flow_hash(key), key, hit);
+
+		if (found != FLOW_HIT)
+			found = flow_find(primary_of(key), secondary_of(key), key, hit);
 
 		if (found == FLOW_HIT) {
 			check_signature(key, hit);
