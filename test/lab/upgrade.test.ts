@@ -83,7 +83,7 @@ let other: Daemon | null = null;
 test('an earlier version, as it was released, is upgraded', async t => {
 	const {lb1} = lab();
 	await lb1.killAlone();
-	await forwardBy(kept('layout4'));
+	await forwardBy(kept('layout5'));
 	const load = await Load.begin(lab());
 	const before = scene();
 	await lb1.start();

@@ -11,7 +11,7 @@ import {carryOver} from '../../src/xdp/upgrade.js';
 export const OBJECTS = {4: 'lb.bpf.o', 6: 'lb6.bpf.o'} as const;
 const PRESENT = fileURLToPath(new URL('../..', import.meta.url));
 /** Whatever the sizes are, these maps have them. */
-const SIZED = [
+export const SIZED: readonly string[] = [
 	...mapSizes({services: 1, backends: 1, flows: 1, flows6: 1, persistenceEntries: 1, fragments: 1}).keys(),
 ];
 

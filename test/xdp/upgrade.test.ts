@@ -10,7 +10,7 @@ import {FakeLog} from '../fake/log.js';
 import {OBJECT_DIRECTORY, packetTest, XDP} from '../packets/balancer.js';
 import {tcpFrame} from '../packets/frame.js';
 import {backend, service} from '../services.js';
-import {loadOther, type OtherVersion} from './other-version.js';
+import {loadOther, type OtherVersion, SIZED} from './other-version.js';
 import {freshName, LOOPBACK, LOOPBACK_MAC, open, serve, veth} from './plane.js';
 import {edited, kept, NEWER} from './versions.js';
 
@@ -101,25 +101,27 @@ async function goesOn(t: ExecutionContext, from: Scene, plane: DataPlane): Promi
 	);
 }
 
-packetTest('an earlier version as it was released: all that it holds goes on', async t => {
-	const from = await scene(t, kept('layout4'));
-	t.deepEqual(new Set(from.homes), new Set(['10.0.0.71', '10.0.0.72', '10.0.0.73']));
-	const now = layoutsIn(OBJECT_DIRECTORY);
-	const pinned = openPinned(new Pins(from.name), now);
-	const {losses} = await planUpgrade(pinned, now, new Set(['flows', 'flows6']));
-	for (const {map} of pinned.values()) map.close();
-	t.deepEqual(losses, []);
-	const plane = await open(t, {name: from.name});
-	await goesOn(t, from, plane);
+for (const version of ['layout4', 'layout5']) {
+	packetTest(`an earlier version as it was released, ${version}: all that it holds goes on`, async t => {
+		const from = await scene(t, kept(version));
+		t.deepEqual(new Set(from.homes), new Set(['10.0.0.71', '10.0.0.72', '10.0.0.73']));
+		const now = layoutsIn(OBJECT_DIRECTORY);
+		const pinned = openPinned(new Pins(from.name), now);
+		const {losses} = await planUpgrade(pinned, now, new Set(SIZED));
+		for (const {map} of pinned.values()) map.close();
+		t.deepEqual(losses, []);
+		const plane = await open(t, {name: from.name});
+		await goesOn(t, from, plane);
 
-	const late = Array.from({length: CLIENTS}, (_, n) => homeOf(from.program, 200 + n));
-	await plane.finishUpgrade();
-	t.deepEqual(
-		late.map((_, n) => homeOf(plane.program, 200 + n, 2048)),
-		late,
-		'clients that came while the earlier version was still on the NICs',
-	);
-});
+		const late = Array.from({length: CLIENTS}, (_, n) => homeOf(from.program, 200 + n));
+		await plane.finishUpgrade();
+		t.deepEqual(
+			late.map((_, n) => homeOf(plane.program, 200 + n, 2048)),
+			late,
+			'clients that came while the earlier version was still on the NICs',
+		);
+	});
+}
 
 packetTest(
 	'a version with other layouts, downwards: what has a name is carried over, and what is unknown is not dropped silently',
