@@ -24,10 +24,10 @@
 #define OF_FAMILY(ipv4, ipv6) (FAMILY == 6 ? (ipv6) : (ipv4))
 #define ADDRESS_BYTES (4 * ADDRESS_WORDS)
 
-/* As the packet carries it. */
+/* As the packet carries it; on the stack, such that it can be read by halves. */
 struct address {
 	__be32 words[ADDRESS_WORDS];
-};
+} __attribute__((aligned(OF_FAMILY(4, 8))));
 
 /* A member of an entry: plain bytes, as TypeScript takes them. An entry that both families share has room for either. */
 #define ADDRESS(name) __u8 name[ADDRESS_BYTES] __attribute__((aligned(4)))
@@ -40,17 +40,26 @@ static __always_inline const struct address *address_in(const __u8 *member)
 
 static __always_inline void put_address(__u8 *member, const struct address *address)
 {
-	*(struct address *)member = *address;
+#pragma unroll
+	for (int i = 0; i < ADDRESS_WORDS; i++) /* a member is not such that it could be written by halves */
+		((__be32 *)member)[i] = address->words[i];
 }
+
+#if FAMILY == 6
+/* The network or the host half of an address, 0 or 1, in one read. */
+static __always_inline __u64 half_of(const struct address *address, int half)
+{
+	return ((const __u64 *)address)[half];
+}
+#endif
 
 static __always_inline int same_address(const struct address *a, const struct address *b)
 {
-	__u32 differs = 0;
-
-#pragma unroll
-	for (int i = 0; i < ADDRESS_WORDS; i++)
-		differs |= a->words[i] ^ b->words[i];
-	return !differs;
+#if FAMILY == 6
+	return !((half_of(a, 0) ^ half_of(b, 0)) | (half_of(a, 1) ^ half_of(b, 1)));
+#else
+	return a->words[0] == b->words[0];
+#endif
 }
 
 /*
@@ -60,10 +69,10 @@ static __always_inline int same_address(const struct address *a, const struct ad
 static __always_inline void put_addresses(__u64 *words, const struct address *first, const struct address *second)
 {
 #if FAMILY == 6
-	words[0] = first->words[0] | (__u64)first->words[1] << 32;
-	words[1] = first->words[2] | (__u64)first->words[3] << 32;
-	words[2] = second->words[0] | (__u64)second->words[1] << 32;
-	words[3] = second->words[2] | (__u64)second->words[3] << 32;
+	words[0] = half_of(first, 0);
+	words[1] = half_of(first, 1);
+	words[2] = half_of(second, 0);
+	words[3] = half_of(second, 1);
 #else
 	words[0] = first->words[0] | (__u64)second->words[0] << 32;
 #endif
@@ -87,10 +96,7 @@ static __always_inline struct address masked(const struct address *address, cons
 static __always_inline __u64 address_number(const struct address *address)
 {
 #if FAMILY == 6
-	__u64 network = address->words[0] | (__u64)address->words[1] << 32;
-	__u64 host = address->words[2] | (__u64)address->words[3] << 32;
-
-	return (network * 0xc2b2ae3d27d4eb4full ^ host) * 0x9fb21c651e98df25ull;
+	return (half_of(address, 0) * 0xc2b2ae3d27d4eb4full ^ half_of(address, 1)) * 0x9fb21c651e98df25ull;
 #else
 	return (__u64)address->words[0] << 32;
 #endif
@@ -116,7 +122,7 @@ static __always_inline __u32 address_change(const struct address *old, const str
 static __always_inline __u64 network_number(const struct address *addr)
 {
 #if FAMILY == 6
-	return addr->words[0] | (__u64)addr->words[1] << 32;
+	return half_of(addr, 0);
 #else
 	return addr->words[0];
 #endif

@@ -35,9 +35,15 @@ static __always_inline struct ends whose_ends(const struct settings *set, const 
 	};
 }
 
+/* Whether any end may be ours. */
+static __always_inline int are_ours(const struct ends *ends)
+{
+	return ends->to_service | ends->from_backend;
+}
+
 static __always_inline struct ends ends_of(const struct packet *p)
 {
-	return whose_ends(p->set, source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
+	return whose_ends(p->set, source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, p->proto);
 }
 
 #endif

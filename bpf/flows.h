@@ -132,9 +132,11 @@ static __always_inline const struct address *key_service(const struct flow_key *
 static __always_inline void set_key_service(struct flow_key *key, const struct address *addr, __be16 port)
 {
 	struct address client = *key_client(key);
+	__u64 ports = (key->ports & ~(0xffffull << 16)) | (__u32)port << 16;
 
 	put_addresses(key->addrs, &client, addr);
-	key->ports = (key->ports & ~(0xffffull << 16)) | (__u32)port << 16;
+	flow_opaque(ports); /* clang would write the port alone, see put_addresses() */
+	key->ports = ports;
 }
 
 static __always_inline __be16 key_client_port(const struct flow_key *key)

@@ -49,10 +49,13 @@ static __always_inline __u8 next_protocol(const ip_header *ip)
 	return ip->protocol;
 }
 
-/* Whether nothing is between the IP header and the next one, and it is no fragment. */
-static __always_inline int is_plain(const ip_header *ip)
+/* What the first byte of a header without options is, as far as a mask goes. */
+#define IP_PLAIN (IP_VERSION << 4 | IP_HEADER_WORDS)
+#define IP_PLAIN_MASK 0xff
+
+static __always_inline int is_fragment(const ip_header *ip)
 {
-	return *(const __u8 *)ip == (IP_VERSION << 4 | IP_HEADER_WORDS) && !(ip->frag_off & bpf_htons(IP_FRAGMENT));
+	return ip->frag_off & bpf_htons(IP_FRAGMENT);
 }
 
 /* Takes the IP header and its options; `proto` becomes what follows. */
@@ -66,7 +69,7 @@ static __always_inline enum verdict parse_ip(struct xdp_md *ctx __attribute__((u
 		return V_PASS_MALFORMED;
 	cursor->at = (void *)ip + ip->ihl * 4; /* not a step of what remains: 6.1 would see a difference without bounds */
 	*proto = ip->protocol;
-	return ip->frag_off & bpf_htons(IP_FRAGMENT) ? V_PASS_FRAGMENT : V_UNDECIDED;
+	return is_fragment(ip) ? V_PASS_FRAGMENT : V_UNDECIDED;
 }
 
 /* Where a fragment belongs, after parse_ip(). A datagram's number is its ends' and its protocol's (RFC 791, 3.2). */

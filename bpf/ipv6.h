@@ -49,10 +49,14 @@ static __always_inline __u8 next_protocol(const ip_header *ip)
 	return ip->next_header;
 }
 
-/* Whether it is one: extension headers show as its next protocol. */
-static __always_inline int is_plain(const ip_header *ip)
+/* What the first byte of a header is, as far as a mask goes. Extension headers, that of a fragment as well, show as its next
+ * protocol. */
+#define IP_PLAIN (IP_VERSION << 4)
+#define IP_PLAIN_MASK 0xf0
+
+static __always_inline int is_fragment(const ip_header *ip __attribute__((unused)))
 {
-	return *(const __u8 *)ip >> 4 == IP_VERSION;
+	return 0;
 }
 
 /* What extension headers begin with. */
@@ -229,8 +233,8 @@ static __always_inline void write_ip(ip_header *ip, __u8 proto, __u32 payload, c
 
 static __always_inline void ask_route(struct bpf_fib_lookup *fib, const struct address *from, const struct address *to)
 {
-	*(struct address *)fib->ipv6_src = *from;
-	*(struct address *)fib->ipv6_dst = *to;
+	put_address((__u8 *)fib->ipv6_src, from);
+	put_address((__u8 *)fib->ipv6_dst, to);
 }
 
 static __always_inline int is_icmp_error(const struct icmp_header *icmp)

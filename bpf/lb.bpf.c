@@ -54,17 +54,16 @@ static __always_inline enum verdict reply_to_client(struct xdp_md *ctx, struct p
 
 /* Backend to client, if it answers a flow. V_UNDECIDED: it does not, and may be a client's, since a backend may itself be a
  * client of a service. */
-static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct packet *p)
+static __always_inline enum verdict reply_if_any(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
-	struct ends ends = ends_of(p);
 	enum verdict verdict = V_PASS_NOT_OURS;
 
-	if (ends.from_backend) {
-		verdict = reply_to_client(ctx, p, &ends);
+	if (ends->from_backend) {
+		verdict = reply_to_client(ctx, p, ends);
 		if (verdict != V_PASS_NOT_OURS && verdict != V_PASS_BACKEND_NO_FLOW)
 			return verdict;
 	}
-	return ends.to_service ? V_UNDECIDED : verdict;
+	return ends->to_service ? V_UNDECIDED : verdict;
 }
 
 /* Client to backend, which is the one that the packet names. */
@@ -83,9 +82,17 @@ static __always_inline enum verdict send_to_backend(struct xdp_md *ctx, struct p
 	return V_UNDECIDED;
 }
 
+/* Both ends as they lie in the packet, in whole words. */
 static __always_inline struct flow_key key_of_client(const struct packet *p)
 {
-	return flow_key_of(source_of(p->ip), p->ports->source, dest_of(p->ip), p->ports->dest, protocol_of(p));
+	struct flow_key key = {.ports = single_at(p->ports) | p->proto << 32};
+
+#if FAMILY == 6
+	put_addresses(key.addrs, source_of(p->ip), dest_of(p->ip));
+#else
+	key.addrs[0] = word_at(source_of(p->ip));
+#endif
+	return key;
 }
 
 /* What the client acknowledges; the low half. */
@@ -130,18 +137,19 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 }
 
 /* Of a packet whose headers are known. V_UNDECIDED: for lb_new. */
-static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p)
+static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p, const struct ends *ends)
 {
-	enum verdict verdict = reply_if_any(ctx, p);
+	enum verdict verdict = reply_if_any(ctx, p, ends);
 
 	return verdict ?: forward_to_backend(ctx, p);
 }
 
 /* Goes on as another program. Its number has to be a constant on every path, or else the kernel takes an indirect jump. */
-static __always_inline int continue_as(struct xdp_md *ctx, const struct packet *p, const int program)
+static __always_inline int continue_as(struct xdp_md *ctx, const int program)
 {
 	bpf_tail_call_static(ctx, &programs, program);
-	return leave(p, V_DROP_LAYOUT); /* it is not there */
+	struct packet p = {.set = get_settings()}; /* it is not there */
+	return p.set ? leave(&p, V_DROP_LAYOUT) : XDP_DROP;
 }
 
 /* NULL: the frame is too short. */
@@ -172,7 +180,7 @@ static __always_inline int leave_unless_virtual(struct xdp_md *ctx, const struct
 	if (!(p->set->virtual_verdicts >> verdict & 1) || (verdict == V_PASS_OTHER_MAC && !is_to_group(ctx)))
 		return leave(p, verdict);
 	leave_word(verdict, p->service, 0);
-	return continue_as(ctx, p, OF_FAMILY(PROGRAM_VIRTUAL, PROGRAM_VIRTUAL6));
+	return continue_as(ctx, OF_FAMILY(PROGRAM_VIRTUAL, PROGRAM_VIRTUAL6));
 }
 
 /* Leaves, or goes on as the program for what is no verdict yet. */
@@ -180,15 +188,15 @@ static __always_inline int leave_or_continue(struct xdp_md *ctx, const struct pa
 {
 	switch ((int)verdict) {
 	case V_UNDECIDED:
-		return continue_as(ctx, p, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
+		return continue_as(ctx, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
 	case V_PASS_ICMP:
-		return continue_as(ctx, p, OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6));
+		return continue_as(ctx, OF_FAMILY(PROGRAM_ICMP, PROGRAM_ICMP6));
 	case V_DROP_TTL:
 	case V_DROP_TOO_BIG:
 		leave_word(verdict, p->service, p->mtu);
-		return continue_as(ctx, p, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
+		return continue_as(ctx, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
 	case V_PASS_FRAGMENT:
-		return continue_as(ctx, p, OF_FAMILY(PROGRAM_FRAGMENT, PROGRAM_FRAGMENT6));
+		return continue_as(ctx, OF_FAMILY(PROGRAM_FRAGMENT, PROGRAM_FRAGMENT6));
 	default:
 		return leave_unless_virtual(ctx, p, verdict);
 	}
@@ -198,25 +206,25 @@ static __always_inline int leave_or_continue(struct xdp_md *ctx, const struct pa
  * end than nearly all do, comes to it in lb_unusual, which begins anew: so nothing has to be remembered on the way but the way. */
 SEC("xdp.frags") int lb(struct xdp_md *ctx)
 {
-	struct packet p = {.set = get_settings()};
+	struct packet p = {};
 
-	if (!p.set) /* cannot be: the map has one entry */
-		return XDP_PASS;
 	if (take_plain(ctx, &p)) {
-		switch ((int)balance(ctx, &p)) {
+		struct ends ends = ends_of(&p);
+
+		if (!are_ours(&ends))
+			return leave_unless_virtual(ctx, &p, V_PASS_NOT_OURS);
+		switch ((int)balance(ctx, &p, &ends)) {
 		case V_FORWARD:
 			return leave_forwarded(&p, V_FORWARD);
 		case V_REPLY:
 			return leave_forwarded(&p, V_REPLY);
 		case V_UNDECIDED:
-			return continue_as(ctx, &p, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
-		case V_PASS_NOT_OURS:
-			return leave_unless_virtual(ctx, &p, V_PASS_NOT_OURS);
+			return continue_as(ctx, OF_FAMILY(PROGRAM_NEW, PROGRAM_NEW6));
 		}
 	} else if (FAMILY == 4 && is_ipv6(ctx)) {
-		return continue_as(ctx, &p, PROGRAM_IPV6);
+		return continue_as(ctx, PROGRAM_IPV6);
 	}
-	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
+	return continue_as(ctx, OF_FAMILY(PROGRAM_UNUSUAL, PROGRAM_UNUSUAL6));
 }
 
 /* The same for all frames and all ends. */
@@ -226,7 +234,13 @@ SEC("xdp.frags") int lb_unusual(struct xdp_md *ctx)
 
 	if (!p.set)
 		return XDP_PASS;
-	return leave_or_continue(ctx, &p, parse(ctx, &p) ?: balance(ctx, &p));
+	enum verdict verdict = parse(ctx, &p);
+	if (!verdict) {
+		struct ends ends = ends_of(&p);
+
+		verdict = balance(ctx, &p, &ends);
+	}
+	return leave_or_continue(ctx, &p, verdict);
 }
 
 /*
@@ -353,7 +367,7 @@ SEC("xdp.frags") int lb_new(struct xdp_md *ctx)
 	if (!may_be_answered(verdict))
 		return leave_unless_virtual(ctx, &p, verdict);
 	leave_word(verdict, p.service, p.mtu);
-	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
+	return continue_as(ctx, OF_FAMILY(PROGRAM_ANSWER, PROGRAM_ANSWER6));
 }
 
 SEC("xdp.frags") int lb_icmp(struct xdp_md *ctx)
@@ -387,7 +401,7 @@ SEC("xdp.frags") int lb_virtual(struct xdp_md *ctx)
 		return XDP_PASS;
 	p.service = known->service;
 	enum verdict verdict = judge_frame(ctx, &p, known->verdict);
-	return verdict ? leave(&p, verdict) : continue_as(ctx, &p, PROGRAM_VIRTUAL6);
+	return verdict ? leave(&p, verdict) : continue_as(ctx, PROGRAM_VIRTUAL6);
 }
 
 static __always_inline enum verdict follow_to_client(struct packet *p, const struct fragment_way *way)
@@ -440,7 +454,12 @@ static __always_inline enum verdict balance_fragment(struct xdp_md *ctx, struct 
 	struct flow_key key = datagram_key_of(p, &fragment);
 	if (fragment.offset)
 		return has_room(ctx, p, &cursor, 0) ? follow_first(ctx, p, &key, fragment.offset) : V_PASS_MALFORMED;
-	verdict = parse_transport(ctx, &cursor, p, proto) ?: reply_if_any(ctx, p);
+	verdict = parse_transport(ctx, &cursor, p, proto);
+	if (!verdict) {
+		struct ends ends = ends_of(p);
+
+		verdict = reply_if_any(ctx, p, &ends);
+	}
 	if (!verdict) {
 		key.ports = key_of_client(p).ports; /* a second key would take too much stack */
 		verdict = refuse_blocked(p, &key);
@@ -461,7 +480,7 @@ SEC("xdp.frags") int lb_fragment(struct xdp_md *ctx)
 	enum verdict verdict = balance_fragment(ctx, &p);
 	if (verdict)
 		return leave_unless_virtual(ctx, &p, verdict);
-	return continue_as(ctx, &p, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
+	return continue_as(ctx, OF_FAMILY(PROGRAM_FRAGMENT_NEW, PROGRAM_FRAGMENT_NEW6));
 }
 
 static __always_inline enum verdict first_to_backend(struct xdp_md *ctx, struct packet *p)

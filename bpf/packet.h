@@ -24,6 +24,11 @@ static __always_inline __u16 half_at(const void *at)
 	return *(const __u16 *)at;
 }
 
+static __always_inline __u32 single_at(const void *at)
+{
+	return *(const __u32 *)at;
+}
+
 static __always_inline __u64 word_at(const void *at)
 {
 	return *(const __u64 *)at;
@@ -78,6 +83,7 @@ struct packet {
 	ip_header *ip;
 	struct ports *ports; /* where the TCP or UDP header begins, or the ICMP header; NULL: a fragment without it */
 	struct tcphdr *tcp;  /* NULL: it is UDP */
+	__u64 proto;         /* of the transport header, IPPROTO_TCP or IPPROTO_UDP, where there are ports */
 	const struct settings *set;
 	__u32 nic;      /* index in `nics` of the NIC it came in on */
 	__u16 vlan;     /* not 0: it is in a VLAN */
@@ -93,10 +99,5 @@ struct fragment {
 	__u64 datagram; /* protocol:8 | number:32 as it is on the wire; with its ends, it names the datagram */
 	__u32 offset;   /* of the first byte in the datagram; 0: it is the first part, with the transport header */
 };
-
-static __always_inline __u8 protocol_of(const struct packet *p)
-{
-	return p->tcp ? IPPROTO_TCP : IPPROTO_UDP;
-}
 
 #endif

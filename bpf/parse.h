@@ -3,6 +3,7 @@
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H
 
+#include "count.h"
 #if FAMILY == 6
 #include "ipv6.h"
 #else
@@ -147,6 +148,7 @@ static __always_inline enum verdict parse_tcp(struct xdp_md *ctx, struct cursor 
 		return V_PASS_MALFORMED;
 	p->tcp = TAKE(cursor, struct tcphdr);
 	p->ports = (struct ports *)p->tcp;
+	p->proto = IPPROTO_TCP;
 	return p->tcp ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
@@ -155,6 +157,7 @@ static __always_inline enum verdict parse_udp(struct xdp_md *ctx, struct cursor 
 	if (!has_room(ctx, p, cursor, sizeof(struct udphdr)))
 		return V_PASS_MALFORMED;
 	p->ports = (struct ports *)TAKE(cursor, struct udphdr);
+	p->proto = IPPROTO_UDP;
 	return p->ports ? V_UNDECIDED : V_PASS_MALFORMED;
 }
 
@@ -189,6 +192,15 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *p)
 	return parse_transport(ctx, &cursor, p, proto);
 }
 
+/* Whether a frame is untagged and of our family, and its IP header as nearly all are, by one look at where the one meets the
+ * other: the EtherType and the first byte behind it. */
+static __always_inline int is_plain(const struct ethhdr *eth)
+{
+	__u32 joint = single_at(&eth->h_proto) & (0xffff | IP_PLAIN_MASK << 16);
+
+	return joint == (bpf_htons(IP_ETHERTYPE) | IP_PLAIN << 16);
+}
+
 /*
  * Takes the headers of a frame as nearly all are: no shorter than a TCP header needs, untagged, to one of our NICs, TCP or UDP right
  * behind an IP header without options, whole, in one buffer, and with nothing cut off. All of them lie at constant offsets then, and the program that goes on
@@ -204,13 +216,17 @@ static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 	p->ports = (void *)(p->ip + 1);
 	if ((void *)p->ports + sizeof(struct tcphdr) > end)
 		return 0;
-	if (ethertype_of(p->eth) != bpf_htons(IP_ETHERTYPE) || !is_plain(p->ip))
+	if (!is_plain(p->eth) || is_fragment(p->ip))
+		return 0;
+	p->set = get_settings();
+	if (!p->set) /* cannot be: the map has one entry */
 		return 0;
 	__u32 header = sizeof(struct udphdr);
-	if (next_protocol(p->ip) == IPPROTO_TCP) {
+	p->proto = next_protocol(p->ip);
+	if (p->proto == IPPROTO_TCP) {
 		p->tcp = (void *)p->ports;
 		header = sizeof(struct tcphdr);
-	} else if (next_protocol(p->ip) != IPPROTO_UDP) {
+	} else if (p->proto != IPPROTO_UDP) {
 		return 0;
 	}
 	__u32 length = packet_bytes(p->ip);

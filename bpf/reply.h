@@ -23,7 +23,7 @@ struct reply {
 static __always_inline struct reply reply_of(const struct packet *p, const struct ends *ends)
 {
 	return (struct reply){
-		.key = flow_key_of(dest_of(p->ip), p->ports->dest, source_of(p->ip), p->ports->source, protocol_of(p)),
+		.key = flow_key_of(dest_of(p->ip), p->ports->dest, source_of(p->ip), p->ports->source, p->proto),
 		.addr = *source_of(p->ip),
 		.port = p->ports->source,
 		.bucket = endpoint_bucket_of(ends->source_hash),

@@ -33,7 +33,7 @@ enum direction {
  * addresses the last word.
  */
 struct phase {
-	__u8 frame[FRAME_ROOM] __attribute__((aligned(8))); /* copied by words */
+	__u8 frame[FRAME_ROOM] __attribute__((aligned(8)));
 	__u32 direction;    /* enum direction */
 	__u32 flow_mask;
 	__u32 client_mask;  /* which bits of a flow's number make its client's address */
@@ -60,15 +60,13 @@ enum offset {
 	SOURCE_ADDRESS = 26,
 	DESTINATION_ADDRESS = 30,
 	SOURCE_PORT = 34,
-	DESTINATION_PORT = 36,
-	TCP_CHECK = 50,
 #else
-	SOURCE_ADDRESS = 34,
 	DESTINATION_ADDRESS = 50,
 	SOURCE_PORT = 54,
-	DESTINATION_PORT = 56,
-	TCP_CHECK = 70,
 #endif
+	DESTINATION_PORT = SOURCE_PORT + 2,
+	SEQUENCE = SOURCE_PORT + 4,
+	TCP_CHECK = SOURCE_PORT + 16,
 };
 
 struct {
@@ -84,16 +82,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } target SEC(".maps");
-
-static __always_inline void put16(void *at, __u16 value)
-{
-	*(__u16 *)at = value;
-}
-
-static __always_inline void put32(void *at, __u32 value)
-{
-	*(__u32 *)at = value;
-}
 
 static __always_inline void take_time(struct traffic *t)
 {
@@ -112,44 +100,81 @@ static __always_inline __u32 next_flow(struct traffic *t)
 	return t->flow;
 }
 
-/* Writes one side's address and port into its zeroes, with the checksums. */
-static __always_inline void fill_in(void *frame, enum offset address_at, __be32 address, enum offset port_at, __be16 port)
+/* What a frame has at the ends that its phase leaves open. */
+struct ends {
+	__be32 source; /* of an IPv6 address, the last word */
+	__be32 destination;
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+/* Copies so many bytes of a phase's frame. */
+#define COPY(type, at) (*(type *)(to + (at)) = *(const type *)(from + (at)))
+/* The same of bytes that are zeroes where something is to be filled in. */
+#define FILL(type, at, bits) (*(type *)(to + (at)) = *(const type *)(from + (at)) | (bits))
+#define CORRECT(at, change) (*(__u16 *)(to + (at)) = csum_apply(*(const __u16 *)(from + (at)), change))
+
+/*
+ * Writes the next packet. A read that takes in what two writes have just written waits until both are done. The program reads at
+ * once what a NIC has written long before, so packets are written here in such pieces as it reads.
+ */
+static __always_inline void write_frame(void *to, const void *from, const struct ends *ends)
 {
-	__u32 change = csum_change32(0, address);
-	__u16 *tcp_check = frame + TCP_CHECK;
+	__u64 addresses = (__u64)ends->source + ends->destination;
+	__u32 ports = ends->source_port | (__u32)ends->destination_port << 16;
 
-	put32(frame + address_at, address);
-	put16(frame + port_at, port);
-	*tcp_check = csum_apply(*tcp_check, change + csum_change16(0, port));
+	COPY(__u64, 0);
+	COPY(__u32, 8);
+	COPY(__u32, 12);
 #if FAMILY == 4
-	__u16 *ip_check = frame + IP_CHECK;
-
-	*ip_check = csum_apply(*ip_check, change);
+	COPY(__u64, 16);
+	CORRECT(IP_CHECK, csum_change32(0, addresses));
+	FILL(__u64, SOURCE_ADDRESS, ends->source | (__u64)ends->destination << 32);
+#else
+	COPY(__u16, 16);
+	COPY(__u32, 18);
+	COPY(__u64, 22);
+	FILL(__u64, 30, (__u64)ends->source << 32);
+	COPY(__u64, 38);
+	FILL(__u64, 46, (__u64)ends->destination << 32);
+#endif
+	FILL(__u32, SOURCE_PORT, ports);
+	COPY(__u64, SEQUENCE);
+	COPY(__u32, SEQUENCE + 8);
+	CORRECT(TCP_CHECK, csum_change32(0, addresses + ports));
+#if FAMILY == 4
+	COPY(__u32, TCP_CHECK + 2);
+	COPY(__u64, TCP_CHECK + 6);
+#else
+	COPY(__u16, TCP_CHECK + 2);
 #endif
 }
 
 static __always_inline int build(struct xdp_md *ctx, struct traffic *t)
 {
 	void *frame = (void *)(long)ctx->data;
+	struct ends ends = {};
 
 	if (frame + FRAME_BYTES > (void *)(long)ctx->data_end)
 		return -1;
-	__be32 backend = *(__be32 *)(frame + DESTINATION_ADDRESS);
-	__be16 backend_port = *(__be16 *)(frame + DESTINATION_PORT);
 	struct phase *phase = &t->phases[t->next_phase & (PHASES_MAX - 1)];
 	__u32 flow = next_flow(t) & phase->flow_mask;
 	__be32 client = bpf_htonl(phase->first_client + (flow & phase->client_mask));
 	__be16 client_port = bpf_htons(1024 + (flow * 2654435761u >> 17));
 
 	t->next_phase = t->next_phase + 1 < t->phase_count ? t->next_phase + 1 : 0;
-	__builtin_memcpy((__u64 *)frame, phase->frame, FRAME_BYTES);
 	if (phase->direction == FROM_CLIENT) {
-		fill_in(frame, SOURCE_ADDRESS, client, SOURCE_PORT, client_port);
-		return 0;
+		ends.source = client;
+		ends.source_port = client_port;
+	} else {
+		ends.destination = client;
+		ends.destination_port = client_port;
 	}
-	fill_in(frame, DESTINATION_ADDRESS, client, DESTINATION_PORT, client_port);
-	if (phase->direction == ANSWER)
-		fill_in(frame, SOURCE_ADDRESS, backend, SOURCE_PORT, backend_port);
+	if (phase->direction == ANSWER) {
+		ends.source = *(__be32 *)(frame + DESTINATION_ADDRESS);
+		ends.source_port = *(__be16 *)(frame + DESTINATION_PORT);
+	}
+	write_frame(frame, phase->frame, &ends);
 	return 0;
 }
 
