@@ -29,14 +29,16 @@ static __always_inline __u16 csum_apply(__u16 check, __u32 change)
 	return ~csum_fold(csum_fold((check ^ 0xffff) + change));
 }
 
-/* The checksum of 32-bit words that sum up to `sum`. */
+/* The one's complement sum of 32-bit words that sum up to `sum`, up to 32,768 of them; not inverted. */
+static __always_inline __u16 csum_reduced(__u64 sum)
+{
+	return csum_fold(csum_fold(csum_fold(sum)));
+}
+
+/* The checksum of the same. */
 static __always_inline __u16 csum_of_sum(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+	return ~csum_reduced(sum);
 }
 
 #endif

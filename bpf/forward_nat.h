@@ -55,12 +55,12 @@ static __always_inline enum verdict why_no_way(struct packet *p, __u64 next_hop,
 }
 
 /* Decides the way out of a packet that so many bytes are added to; nothing is rewritten before it is found. Nothing fits through
- * a NIC that is not there. */
+ * a NIC that is not there. The NIC that a packet came in on is known before its flow, which may take a while to come from memory. */
 static __always_inline enum verdict find_way_out(struct packet *p, __u64 next_hop, __u32 added, const struct nic **out)
 {
 	__u32 index = next_hop_nic(next_hop);
 
-	*out = nic_at(p->set, index);
+	*out = index == p->nic ? p->in : nic_at(p->set, index);
 	if (hops_left(p->ip) <= 1 || !next_hop_mac(next_hop) || packet_bytes(p->ip) + added > (*out)->mtu ||
 	    (p->vlan && index != p->nic))
 		return why_no_way(p, next_hop, *out, added);

@@ -104,16 +104,6 @@ static __always_inline __u8 outer_protocol(const struct backend *backend)
 	}
 }
 
-/* A one's complement sum as 16 bits, not inverted. */
-static __always_inline __u16 folded(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 struct chunk {
 	__u32 words[SUM_CHUNK / 4];
 };
@@ -172,7 +162,7 @@ __noinline int sum_bytes(struct xdp_md *ctx, __u32 at, __u32 bytes)
 			return -1;
 		chunks.sum += *last;
 	}
-	return folded(chunks.sum);
+	return csum_reduced(chunks.sum);
 }
 
 static __always_inline const struct outer_address *outer_address_in(const __u8 *member)
@@ -201,7 +191,7 @@ static __always_inline int put_outer_ipv4(struct cursor *cursor, const struct ba
 #pragma unroll
 	for (__u32 word = 0; word < sizeof(*ip) / 4; word++)
 		sum += ((__u32 *)ip)[word];
-	ip->check = ~folded(sum);
+	ip->check = csum_of_sum(sum);
 	return 1;
 }
 
@@ -254,7 +244,7 @@ static __always_inline int put_gue(struct xdp_md *ctx, struct cursor *cursor, co
 	if (!(backend->tunnel_flags & TUNNEL_CHECKSUM))
 		return 1;
 	int sum = sum_bytes(ctx, at, cargo->bytes);
-	udp->check = ~folded(pseudo_sum(backend, cargo->bytes) + (__u32)sum) ?: 0xffff;
+	udp->check = csum_of_sum(pseudo_sum(backend, cargo->bytes) + (__u32)sum) ?: 0xffff;
 	return sum >= 0;
 }
 

@@ -284,9 +284,15 @@ static __always_inline __u64 scattered(__u64 hash)
 	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 }
 
+/* Its place among so many, a power of two. */
+static __always_inline __u32 place_among(__u64 hash, __u32 places)
+{
+	return scattered(hash) >> 35 & (places - 1);
+}
+
 static __always_inline __u32 endpoint_bucket_of(__u64 hash)
 {
-	return scattered(hash) >> 35 & (ENDPOINT_BUCKETS - 1);
+	return place_among(hash, ENDPOINT_BUCKETS);
 }
 
 /*

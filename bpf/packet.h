@@ -85,7 +85,8 @@ struct packet {
 	struct tcphdr *tcp;  /* NULL: it is UDP */
 	__u64 proto;         /* of the transport header, IPPROTO_TCP or IPPROTO_UDP, where there are ports */
 	const struct settings *set;
-	__u32 nic;      /* index in `nics` of the NIC it came in on */
+	const struct nic *in; /* the NIC it came in on */
+	__u32 nic;      /* its index in `nics` */
 	__u16 vlan;     /* not 0: it is in a VLAN */
 	__u16 mtu;      /* that it does not fit, with V_DROP_TOO_BIG */
 	__u32 service;  /* for the counters; 0 until it is known */

@@ -92,14 +92,13 @@ static __always_inline enum verdict parse_vlan(struct cursor *cursor, struct pac
 
 static __always_inline enum verdict parse_ethernet(struct xdp_md *ctx, struct cursor *cursor, struct packet *p)
 {
-	const struct nic *nic = find_nic(p->set, ctx->ingress_ifindex, &p->nic);
-
+	p->in = find_nic(p->set, ctx->ingress_ifindex, &p->nic);
 	p->eth = TAKE(cursor, struct ethhdr);
 	if (!p->eth)
 		return V_PASS_MALFORMED;
-	if (!nic)
+	if (!p->in)
 		return V_PASS_UNKNOWN_NIC;
-	enum verdict verdict = for_us(nic, p->nic, p->eth);
+	enum verdict verdict = for_us(p->in, p->nic, p->eth);
 	if (verdict)
 		return verdict;
 	__be16 type = ethertype_of(p->eth);
@@ -233,8 +232,8 @@ static __always_inline int take_plain(struct xdp_md *ctx, struct packet *p)
 	if (length < sizeof(*p->ip) + header || length > (__u32)(end - (void *)p->ip))
 		return 0;
 	p->nic = ifindex % NICS;
-	const struct nic *nic = nic_at(p->set, p->nic);
-	return nic->ifindex == ifindex && for_us(nic, p->nic, p->eth) == V_UNDECIDED;
+	p->in = nic_at(p->set, p->nic);
+	return p->in->ifindex == ifindex && for_us(p->in, p->nic, p->eth) == V_UNDECIDED;
 }
 
 /* What the packet itself tells its flow; enum flow_event. */

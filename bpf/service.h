@@ -17,8 +17,8 @@ static __always_inline __u32 service_at(const struct address *addr, __be16 port,
 /* Where the id of the service that a packet is for was noted last; NULL: cannot be. */
 static __always_inline __u32 *service_hint(const struct flow_key *key)
 {
-	__u64 hash = scattered(local_hash(key_service(key), key_service_port(key), flow_proto(key)));
-	__u32 index = hash >> 35 & (SERVICE_HINTS - 1);
+	__u64 hash = local_hash(key_service(key), key_service_port(key), flow_proto(key));
+	__u32 index = place_among(hash, SERVICE_HINTS);
 
 	return bpf_map_lookup_elem(&service_hints, &index);
 }
