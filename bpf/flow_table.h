@@ -262,14 +262,16 @@ flow_inline __u64 flow_differs(struct flow_slot *slot, const struct flow_key *ke
 	return differs;
 }
 
-/* Reads one slot as a seqlock. */
-flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow_key *key, struct flow_hit *hit)
+/* Reads one slot as a seqlock. Who is not on the way `to_client` has no use for the next hop, and 0 for it: what waits for a cold
+ * line is to be little, or else the processor cannot go on meanwhile. */
+flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow_key *key, struct flow_hit *hit,
+				       const int to_client)
 {
 	__u64 before = flow_load(&slot->word);
 
 	if (flow_differs(slot, key))
 		return FLOW_MISS;
-	__u64 next_hop = flow_load(&slot->next_hop);
+	__u64 next_hop = to_client ? flow_load(&slot->next_hop) : 0;
 	__u64 after = flow_load(&slot->word);
 	int moving = (before ^ after) >> FLOW_GENERATION_SHIFT || flow_state(before) == FLOW_BUSY;
 
@@ -284,10 +286,10 @@ flow_inline enum flow_lookup flow_read(struct flow_slot *slot, const struct flow
 
 /* A look at that slot alone. Who does not find a flow there has to look everywhere. */
 flow_inline enum flow_lookup flow_glance(struct flow_bucket *primary, __u64 hash, const struct flow_key *key,
-					 struct flow_hit *hit)
+					 struct flow_hit *hit, const int to_client)
 {
 	__u32 slot = flow_preferred(hash);
-	enum flow_lookup found = flow_read(&primary->slots[slot], key, hit);
+	enum flow_lookup found = flow_read(&primary->slots[slot], key, hit, to_client);
 
 	hit->slot = slot;
 	return found;
@@ -322,7 +324,7 @@ flow_inline enum flow_lookup flow_probe(struct flow_bucket *bucket, __u32 first,
 
 		if (flow_load(&slot->ports) != key->ports)
 			continue;
-		enum flow_lookup read = flow_read(slot, key, hit);
+		enum flow_lookup read = flow_read(slot, key, hit, 1);
 		if (read == FLOW_HIT) {
 			hit->slot = first + i;
 			return FLOW_HIT;

@@ -206,16 +206,17 @@ __noinline int look_everywhere(const struct flow_key *key, struct flow_hit *hit)
 	return find_in(&buckets, key, hit);
 }
 
-/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. Inlined where every packet comes by: it saves 11 ns. */
+/* Looks a flow up; `now` is the coarse clock. An expired flow is a miss. The next hop is looked at `to_client` only, see
+ * flow_read(). Inlined where every packet comes by: it saves 11 ns. */
 static __always_inline enum flow_lookup find_flow_now(const struct flow_key *key, struct flow_hit *hit,
-						      const struct settings *set, __u32 now)
+						      const struct settings *set, __u32 now, const int to_client)
 {
 	__u64 hash = flow_hash(key);
 	struct flow_bucket *primary = bucket_at(hash >> 32 & bucket_mask(set));
 
 	if (!primary)
 		return FLOW_MISS;
-	enum flow_lookup found = flow_glance(primary, hash, key, hit);
+	enum flow_lookup found = flow_glance(primary, hash, key, hit, to_client);
 	if (found != FLOW_HIT) {
 		*hit = (struct flow_hit){};
 		found = look_everywhere(key, hit);
@@ -232,7 +233,7 @@ __noinline int find_flow(const struct flow_key *key, struct flow_hit *hit)
 
 	if (!key || !hit || !set)
 		return FLOW_MISS;
-	return find_flow_now(key, hit, set, flow_now(set).coarse);
+	return find_flow_now(key, hit, set, flow_now(set).coarse, 1);
 }
 
 /* The slot that a flow was found in; NULL where there is no bucket. */
@@ -260,7 +261,7 @@ __noinline __u64 update_flow(const struct flow_key *key, struct flow_hit *hit, _
 	__u64 before = hit->word;
 	__u64 word = flow_track(buckets.primary, buckets.secondary, key, hit, event, number, &now);
 	if (set->flags & SETTING_SHARING && is_news(before, word))
-		share_flow(key, hit->next_hop, word);
+		share_flow(key, flow_load(&flow_slot_at(buckets.primary, buckets.secondary, hit->slot)->next_hop), word);
 	return word;
 }
 

@@ -119,7 +119,7 @@ static __always_inline enum verdict forward_to_backend(struct xdp_md *ctx, struc
 	__u32 events = packet_events(p);
 	__u32 now = flow_now(p->set).coarse;
 
-	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now) != FLOW_HIT)
+	if (events == (FLOW_SYN | FLOW_OPENS) || find_flow_now(&key, &hit, p->set, now, 0) != FLOW_HIT)
 		return refuse_blocked(p, &key);
 	int cleared = is_cleared(hit.word, now, p->set);
 	int settled = cleared && !changes_flow(hit.word, events, now);

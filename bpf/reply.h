@@ -65,7 +65,7 @@ static __always_inline enum verdict look_for_reply(const struct settings *set, s
 	reply->next = entry + 1;
 	struct endpoint *endpoint = &bucket->slots[entry & (ENDPOINTS_PER_BUCKET - 1)];
 	set_key_service(&reply->key, address_in(endpoint->service_addr), all_ports ? reply->port : endpoint->service_port);
-	enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, flow_now(set).coarse);
+	enum flow_lookup found = find_flow_now(&reply->key, &reply->hit, set, flow_now(set).coarse, 1);
 	if (found == FLOW_MOVING)
 		return V_DROP_CONTENDED;
 	if (found == FLOW_MISS)

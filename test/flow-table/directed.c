@@ -224,7 +224,7 @@ static void preferred_slot_comes_first(void)
 	for (__u32 i = 0; i < FLOW_CANDIDATES; i++) {
 		clear_table();
 		hold(i, word_of(FLOW_ESTABLISHED, 1000), 77);
-		EXPECT(flow_glance(&buckets[0], hash, &key, &hit) == (i == preferred ? FLOW_HIT : FLOW_MISS));
+		EXPECT(flow_glance(&buckets[0], hash, &key, &hit, 1) == (i == preferred ? FLOW_HIT : FLOW_MISS));
 		EXPECT(flow_look(&buckets[0], &buckets[1], &key, &hit) == FLOW_HIT && hit.slot == i);
 	}
 }

@@ -125,7 +125,7 @@ static __u32 slots_of(__u32 client)
 		struct flow_slot *slot = &table[i / FLOW_SLOTS_PER_BUCKET].slots[i % FLOW_SLOTS_PER_BUCKET];
 		struct flow_hit hit;
 
-		slots += flow_read(slot, &key, &hit) == FLOW_HIT && !entry_is_over(hit.word, now());
+		slots += flow_read(slot, &key, &hit, 1) == FLOW_HIT && !entry_is_over(hit.word, now());
 	}
 	return slots;
 }

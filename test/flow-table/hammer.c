@@ -151,7 +151,7 @@ static void check_signature(const struct flow_key *key, const struct flow_hit *h
 static enum flow_lookup look_up(const struct flow_key *key, struct flow_hit *hit)
 {
 	for (int attempt = 0; attempt < LOOKUP_ATTEMPTS; attempt++) {
-		enum flow_lookup found = flow_glance(primary_of(key), flow_hash(key), key, hit);
+		enum flow_lookup found = flow_glance(primary_of(key), flow_hash(key), key, hit, 1);
 
 		if (found != FLOW_HIT)
 			found = flow_find(primary_of(key), secondary_of(key), key, hit);
@@ -175,12 +175,12 @@ static void check_single(struct flow_slot *slot)
 
 	for (__u32 i = 0; i < FLOW_ADDR_WORDS; i++)
 		key.addrs[i] = flow_load(&slot->addrs[i]);
-	if (flow_state(word) <= FLOW_BUSY || flow_read(slot, &key, &hit) != FLOW_HIT)
+	if (flow_state(word) <= FLOW_BUSY || flow_read(slot, &key, &hit, 1) != FLOW_HIT)
 		return;
 	for (__u32 i = 0; i < FLOW_CANDIDATES; i++) {
 		struct flow_slot *candidate = flow_slot_at(primary_of(&key), secondary_of(&key), i);
 
-		if (candidate == slot || flow_read(candidate, &key, &other) != FLOW_HIT)
+		if (candidate == slot || flow_read(candidate, &key, &other, 1) != FLOW_HIT)
 			continue;
 		if (!((flow_load(&slot->word) ^ hit.word) & FLOW_GENERATION_MASK))
 			report(KEY_IN_TWO_SLOTS);
