@@ -8,20 +8,22 @@ const INDEX = new Uint8Array(4);
 export class Yardsticks {
 	readonly macSwap: BpfProgram;
 	readonly coldLine: BpfProgram;
+	readonly coldLineAwaited: BpfProgram;
 	readonly sink: BpfProgram;
 	readonly #object: BpfObject;
 
-	/** `lines`: how many lines `coldLine` has, a power of two. */
+	/** `lines`: how many lines there are to look at, a power of two. */
 	constructor(lines: number) {
 		this.#object = BpfObject.open(OBJECT);
 		part(this.#object.maps, 'lines').setMaxEntries(lines);
 		this.#object.load();
 		this.macSwap = part(this.#object.programs, 'mac_swap');
 		this.coldLine = part(this.#object.programs, 'cold_line');
+		this.coldLineAwaited = part(this.#object.programs, 'cold_line_awaited');
 		this.sink = part(this.#object.programs, 'sink');
-		const mask = new DataView(new ArrayBuffer(4));
-		mask.setUint32(0, lines - 1, true);
-		part(this.#object.maps, 'line_mask').update(INDEX, new Uint8Array(mask.buffer));
+		const search = new DataView(new ArrayBuffer(16));
+		search.setBigUint64(0, BigInt(lines - 1), true);
+		part(this.#object.maps, 'searches').update(INDEX, new Uint8Array(search.buffer));
 	}
 
 	/** Frames that `sink` has seen, on all CPUs. */
