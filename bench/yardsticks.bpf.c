@@ -74,22 +74,22 @@ static __always_inline int look_at_line(struct xdp_md *ctx, const int waits)
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct iphdr *ip = (void *)(eth + 1);
 	struct tcphdr *tcp = (void *)(ip + 1);
-	struct search *state = bpf_map_lookup_elem(&searches, &zero);
+	struct search *search = bpf_map_lookup_elem(&searches, &zero);
 
-	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end || !state)
+	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end || !search)
 		return XDP_ABORTED;
 	struct flow_key key = {
 		.addrs = {ip->saddr | (__u64)ip->daddr << 32},
 		.ports = tcp->source | (__u32)tcp->dest << 16 | (__u64)IPPROTO_TCP << 32,
 	};
-	__u32 index = (flow_hash(&key) >> 32 ^ (waits ? state->said : 0)) & state->mask;
+	__u32 index = (flow_hash(&key) >> 32 ^ (waits ? search->said : 0)) & search->mask;
 	struct flow_bucket *line = bpf_map_lookup_elem(&lines, &index);
 	if (!line)
 		return XDP_ABORTED;
 	swap_macs(eth);
 	eth->h_dest[0] ^= line->slots[0].word;
 	if (waits)
-		state->said = line->slots[0].word;
+		search->said = line->slots[0].word;
 	return XDP_TX;
 }
 

@@ -173,7 +173,7 @@ struct flow_timeouts {
 /* A slot as it was read, consistent in itself. */
 struct flow_hit {
 	__u64 word;
-	__u64 next_hop;
+	__u64 next_hop; /* 0 if it was not asked for */
 	__u64 slot; /* 0..3 in the primary bucket, 4..7 in the secondary one */
 };
 

@@ -33,6 +33,12 @@ static __always_inline struct address *dest_of(ip_header *ip)
 	return (struct address *)&ip->daddr;
 }
 
+/* Writes source and destination as put_addresses() does: they lie side by side. */
+static __always_inline void put_ends(__u64 *words, ip_header *ip)
+{
+	words[0] = word_at(source_of(ip));
+}
+
 static __always_inline __u8 hops_left(const ip_header *ip)
 {
 	return ip->ttl;

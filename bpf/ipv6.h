@@ -33,6 +33,12 @@ static __always_inline struct address *dest_of(ip_header *ip)
 	return &ip->dest;
 }
 
+/* Writes source and destination as the words of a flow's key. */
+static __always_inline void put_ends(__u64 *words, ip_header *ip)
+{
+	put_addresses(words, source_of(ip), dest_of(ip));
+}
+
 static __always_inline __u8 hops_left(const ip_header *ip)
 {
 	return ip->hop_limit;

@@ -87,11 +87,7 @@ static __always_inline struct flow_key key_of_client(const struct packet *p)
 {
 	struct flow_key key = {.ports = single_at(p->ports) | p->proto << 32};
 
-#if FAMILY == 6
-	put_addresses(key.addrs, source_of(p->ip), dest_of(p->ip));
-#else
-	key.addrs[0] = word_at(source_of(p->ip));
-#endif
+	put_ends(key.addrs, p->ip);
 	return key;
 }
 
@@ -144,11 +140,12 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	return verdict ?: forward_to_backend(ctx, p);
 }
 
-/* Goes on as another program. Its number has to be a constant on every path, or else the kernel takes an indirect jump. */
+/* Goes on as another program. Its number has to be a constant on every path, or else the kernel takes an indirect jump. If it is
+ * not there, the packet counts for no service: not all who come by here know theirs, or the settings. */
 static __always_inline int continue_as(struct xdp_md *ctx, const int program)
 {
 	bpf_tail_call_static(ctx, &programs, program);
-	struct packet p = {.set = get_settings()}; /* it is not there */
+	struct packet p = {.set = get_settings()};
 	return p.set ? leave(&p, V_DROP_LAYOUT) : XDP_DROP;
 }
 
