@@ -6,6 +6,7 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import type {Figure} from '../src/bench/figure.js';
 import {describe, machine} from '../src/bench/machine.js';
+import {ExitCode} from '../src/errors.js';
 import {chart} from './chart.js';
 import {enlargeConntrack} from './conntrack.js';
 import {report} from './report.js';
@@ -31,8 +32,18 @@ function measure(): Promise<Figure[]> {
 	});
 }
 
+/** What was asked for; ends the program where that cannot be understood. */
+function wanted(): {readonly json?: boolean; readonly svg?: string} {
+	try {
+		return parseArgs({options: {json: {type: 'boolean'}, svg: {type: 'string'}}}).values;
+	} catch (error) {
+		process.stderr.write(`bench: ${(error as Error).message}\nusage: make bench BENCH='[--json] [--svg FILE]'\n`);
+		process.exit(ExitCode.usage);
+	}
+}
+
 async function main(): Promise<void> {
-	const {values} = parseArgs({options: {json: {type: 'boolean', default: false}, svg: {type: 'string'}}});
+	const values = wanted();
 	const where = machine();
 	const lines = [
 		...describe(where),
