@@ -24,6 +24,7 @@ lab_needs='
 	nginx                          nginx-light
 	keepalived                     keepalived
 	tcpdump                        tcpdump
+	ping                           iputils-ping
 	curl                           curl
 	iperf3                         iperf3
 	sysctl                         procps
